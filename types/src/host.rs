@@ -1,0 +1,195 @@
+//! A host: what it offers, what its engine said of itself, and whether it can be used.
+
+use std::{fmt, net::Ipv4Addr};
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use crate::{Bytes, MilliCpu, Vni};
+
+/// An amount of everything a node takes from its host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resources {
+    /// CPU, in thousandths of a core.
+    pub cpu: MilliCpu,
+    /// Memory in bytes.
+    pub memory: Bytes,
+}
+
+/// What a host has to give: CPUs, memory and how many nodes it can carry at all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capacity {
+    /// CPU, in thousandths of a core.
+    pub cpu: MilliCpu,
+    /// Memory in bytes.
+    pub memory: Bytes,
+    /// Nodes: the least of what inotify instances, the neighbour table and bridge ports allow.
+    pub node_slots: u32,
+}
+
+/// How much more than it has a host may promise, in thousandths (1000 = no overcommit).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overcommit {
+    /// Factor on CPU, in thousandths.
+    pub cpu_milli: u32,
+    /// Factor on memory, in thousandths.
+    pub memory_milli: u32,
+}
+
+impl Default for Overcommit {
+    /// CPU fourfold, since simulated nodes are idle most of the time; memory not at all, since it cannot be taken back.
+    fn default() -> Self {
+        Self { cpu_milli: 4000, memory_milli: 1000 }
+    }
+}
+
+/// Which way systemd gets a writable cgroup tree in a node on this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CgroupWay {
+    /// `writable-cgroups=true` and a private cgroup namespace: Docker 28 or newer on cgroup v2, no extra capability.
+    Writable,
+    /// SYS_ADMIN with seccomp and AppArmor unconfined: everything older.
+    SysAdmin,
+}
+
+impl CgroupWay {
+    /// The word, as stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Writable => "writable",
+            Self::SysAdmin => "sys-admin",
+        }
+    }
+}
+
+impl fmt::Display for CgroupWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What an engine says of itself and its machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineFacts {
+    /// The engine's own id (`docker info`: ID), the same whatever endpoint it is reached by.
+    pub id: String,
+    /// Engine version, such as `28.5.2`.
+    pub version: String,
+    /// API version spoken with it, such as `1.41`.
+    pub api_version: String,
+    /// Architecture in Docker's words, such as `x86_64`.
+    pub architecture: String,
+    /// CPUs of the machine.
+    pub cpus: u32,
+    /// Memory of the machine in bytes.
+    pub memory: Bytes,
+    /// 1 or 2.
+    pub cgroup_version: u8,
+    /// Storage driver, such as `overlay2`.
+    pub storage_driver: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// The machine's hostname.
+    pub hostname: String,
+    /// Operating system, as the engine names it.
+    pub operating_system: String,
+    /// The engine runs without root.
+    pub rootless: bool,
+    /// The engine remaps user ids.
+    pub userns_remap: bool,
+    /// Whether it can limit a container's CPU: its cgroup tree has the CFS controller.
+    pub cpu_limits: bool,
+    /// Subnets of the engine's IPv4 networks.
+    pub subnets: Vec<Ipv4Net>,
+}
+
+impl EngineFacts {
+    /// The way systemd gets its cgroup tree here.
+    #[must_use]
+    pub fn cgroup_way(&self) -> CgroupWay {
+        let major: u32 = self.version.split('.').next().and_then(|v| v.parse().ok()).unwrap_or(0);
+        if self.cgroup_version == 2 && major >= 28 { CgroupWay::Writable } else { CgroupWay::SysAdmin }
+    }
+}
+
+/// What the agent reports of its machine: limits and what is already in use there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// Address other hosts send tunnel packets to, when the operator names none: that of the default route.
+    pub default_address: Option<Ipv4Addr>,
+    /// MTU of the interface that has the underlay address.
+    pub underlay_mtu: u32,
+    /// `fs.inotify.max_user_instances`.
+    pub inotify_instances: u32,
+    /// `net.ipv4.neigh.default.gc_thresh3`.
+    pub neighbour_limit: u32,
+    /// Subnets of the machine's routes.
+    pub routes: Vec<Ipv4Net>,
+    /// VXLAN identifiers in use on the machine.
+    pub vnis: Vec<Vni>,
+}
+
+/// Whether a host can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostState {
+    /// Its engine answered.
+    Ready,
+    /// Its engine did not answer the last time.
+    Unreachable,
+    /// Its engine is silent but its agent is heard by its peers: its nodes live on.
+    EngineDown,
+}
+
+impl HostState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Ready, Self::Unreachable, Self::EngineDown];
+
+    /// The word, as stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Unreachable => "unreachable",
+            Self::EngineDown => "engine-down",
+        }
+    }
+}
+
+impl fmt::Display for HostState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Whether a host's agent answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AgentState {
+    /// It answered the last time.
+    Ready,
+    /// It did not, or it has not been brought there.
+    Absent,
+}
+
+impl AgentState {
+    /// Every state.
+    pub const ALL: [Self; 2] = [Self::Ready, Self::Absent];
+
+    /// The word, as stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Absent => "absent",
+        }
+    }
+}
+
+impl fmt::Display for AgentState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

@@ -1,0 +1,35 @@
+//! The words of Shoal: ids, names, units, specifications and states. No I/O, no clock, no randomness.
+//!
+//! Every other crate depends on this one and speaks in these types; text and integers from outside become one of
+//! them at the edge, once, and are valid from then on.
+
+mod clock;
+mod cluster;
+mod event;
+mod expr;
+mod host;
+mod ids;
+mod label;
+mod name;
+mod net;
+mod node;
+mod spec;
+mod units;
+
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use cluster::{ClusterPhase, InvalidTransition, PhaseChange};
+pub use event::{Event, EventKind, EventLevel, NewEvent};
+pub use expr::{LabelExpr, LabelExprError};
+pub use host::{AgentState, Capacity, CgroupWay, EngineFacts, HostFacts, HostState, Overcommit, Resources};
+pub use ids::{
+    ClusterId, Epoch, Generation, HostId, IdError, InstallationId, NetworkId, NodeId, Revision, SecretId,
+};
+pub use label::{LabelError, LabelKey, LabelValue, Labels};
+pub use name::{ClusterName, HostName, NameError, NodeName, RealmName};
+pub use net::{DNS_ZONE, MacAddr, MacError, SubnetPlan, Vni, VniError, node_fqdn};
+pub use node::{NodeState, Role, RoleError};
+pub use spec::{
+    ClusterSpec, DEFAULT_MEMORY_LIMIT, DEFAULT_RESERVED_CPU, DEFAULT_RESERVED_MEMORY, DEFAULT_TMP_SIZE,
+    MIN_MEMORY, NodeGroup, Profile, SlurmSpec, SpecError, Strategy, StrategyError,
+};
+pub use units::{Bytes, MilliCpu, UnitError};

@@ -1,0 +1,330 @@
+//! What a user asks for: a cluster of groups of nodes, how they are placed, and what Slurm is told.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Bytes, ClusterName, LabelExpr, NodeName, RealmName, Resources, Role};
+
+/// Most nodes of one cluster: a /16 holds no more with room for Docker's own range.
+const MAX_NODES: u32 = 10_000;
+
+/// How hosts are chosen among those that fit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Keep hosts evenly filled, and a cluster's nodes apart.
+    #[default]
+    Spread,
+    /// One host after the other, in order of their names.
+    RoundRobin,
+    /// Order hosts by how many of the constraints' labels they carry; constraints choose, they do not filter.
+    Metadata,
+}
+
+impl Strategy {
+    /// Every strategy.
+    pub const ALL: [Self; 3] = [Self::Spread, Self::RoundRobin, Self::Metadata];
+
+    /// The word, as given on the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Spread => "spread",
+            Self::RoundRobin => "round-robin",
+            Self::Metadata => "metadata",
+        }
+    }
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A word that is no strategy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a scheduler: spread, round-robin or metadata")]
+pub struct StrategyError {
+    /// What was read.
+    pub text: String,
+}
+
+impl FromStr for Strategy {
+    type Err = StrategyError;
+
+    fn from_str(text: &str) -> Result<Self, StrategyError> {
+        Self::ALL.into_iter().find(|s| s.as_str() == text).ok_or_else(|| StrategyError { text: text.into() })
+    }
+}
+
+/// What runs as PID 1 of a node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// systemd: the node behaves like a machine.
+    #[default]
+    System,
+}
+
+impl Profile {
+    /// Every profile.
+    pub const ALL: [Self; 1] = [Self::System];
+
+    /// The word, as given in a specification.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+        }
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Some nodes of one role and size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeGroup {
+    /// What they do.
+    pub role: Role,
+    /// How many.
+    pub count: u32,
+    /// What each reserves of its host.
+    pub reserve: Resources,
+    /// What each may use at most; no CPU limit if `None`.
+    pub cpu_limit: Option<crate::MilliCpu>,
+    /// Memory each may use at most, in bytes.
+    pub memory_limit: Bytes,
+    /// Size of `/tmp`, in bytes.
+    pub tmp_size: Bytes,
+    /// Conditions on hosts, besides the cluster's.
+    pub constraints: Vec<LabelExpr>,
+}
+
+/// What a node that names no CPU size reserves: simulated nodes are idle most of the time.
+pub const DEFAULT_RESERVED_CPU: crate::MilliCpu = crate::MilliCpu(50);
+/// What a node that names no memory size reserves: an idle systemd node with slurmd is resident in about 40 MiB.
+pub const DEFAULT_RESERVED_MEMORY: Bytes = Bytes::mib(64);
+/// What a node that names no memory size may use.
+pub const DEFAULT_MEMORY_LIMIT: Bytes = Bytes::mib(512);
+/// Size of a node's `/tmp` if none is named.
+pub const DEFAULT_TMP_SIZE: Bytes = Bytes::mib(256);
+
+impl NodeGroup {
+    /// `count` nodes of this role. A named size is both reserved and the limit; without one, little is reserved.
+    #[must_use]
+    pub fn new(role: Role, count: u32, cpus: Option<crate::MilliCpu>, memory: Option<Bytes>) -> Self {
+        Self {
+            role,
+            count,
+            reserve: Resources {
+                cpu: cpus.unwrap_or(DEFAULT_RESERVED_CPU),
+                memory: memory.unwrap_or(DEFAULT_RESERVED_MEMORY),
+            },
+            cpu_limit: cpus,
+            memory_limit: memory.unwrap_or(DEFAULT_MEMORY_LIMIT),
+            tmp_size: DEFAULT_TMP_SIZE,
+            constraints: Vec::new(),
+        }
+    }
+}
+
+/// What Slurm is told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlurmSpec {
+    /// Text for slurm.conf, fragment name -> text, in order of the names; put before the generated node lines.
+    pub main: BTreeMap<String, String>,
+    /// CPUs a worker tells Slurm it has; its own size, rounded up, if `None`.
+    pub cpus: Option<u32>,
+    /// Memory a worker tells Slurm it has; its limit if `None`.
+    pub memory: Option<Bytes>,
+}
+
+/// A cluster as asked for; checked by [`ClusterSpec::check`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterSpec {
+    /// Namespace.
+    pub realm: RealmName,
+    /// Name in it.
+    pub name: ClusterName,
+    /// Image reference of every node.
+    pub image: String,
+    /// What runs as PID 1.
+    pub profile: Profile,
+    /// How hosts are chosen.
+    pub scheduler: Strategy,
+    /// Conditions on the hosts of all nodes.
+    pub constraints: Vec<LabelExpr>,
+    /// The nodes, in the order they are numbered.
+    pub groups: Vec<NodeGroup>,
+    /// What Slurm is told.
+    pub slurm: SlurmSpec,
+}
+
+/// Why a specification cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpecError {
+    /// Not exactly one controller.
+    #[error("a cluster has exactly one controller, not {count}")]
+    Controllers {
+        /// How many were asked for.
+        count: u64,
+    },
+    /// More than one submitter.
+    #[error("a cluster has at most one submitter, not {count}")]
+    Submitters {
+        /// How many were asked for.
+        count: u64,
+    },
+    /// No worker.
+    #[error("a cluster needs at least one worker")]
+    NoWorkers,
+    /// More than a network can hold.
+    #[error("{count} nodes are too many for one cluster: at most {MAX_NODES}")]
+    TooMany {
+        /// How many were asked for.
+        count: u64,
+    },
+    /// The image reference is empty, too long, starts with a dash or has characters no reference has.
+    #[error("`{image}` is not an image reference")]
+    Image {
+        /// What was given, shortened and escaped.
+        image: String,
+    },
+    /// Less memory than a node needs to boot.
+    #[error("{memory} is too little memory for a {role}: at least {MIN_MEMORY}")]
+    Memory {
+        /// The role of the group.
+        role: Role,
+        /// What was asked for.
+        memory: Bytes,
+    },
+    /// A Slurm fragment's name is no plain file name, or its text is too long or has a NUL.
+    #[error("slurm.main fragment `{name}` is not usable: a plain name and at most 1 MiB of text without NUL")]
+    Fragment {
+        /// The name, escaped.
+        name: String,
+    },
+}
+
+/// Least memory of a node: systemd, munge, sshd and a Slurm daemon boot in about 40 MiB.
+pub const MIN_MEMORY: Bytes = Bytes::mib(64);
+
+impl ClusterSpec {
+    /// Checks what must hold of the whole.
+    ///
+    /// # Errors
+    /// [`SpecError`]: the first rule broken.
+    pub fn check(&self) -> Result<(), SpecError> {
+        let count = |role: Role| {
+            self.groups.iter().filter(|g| g.role == role).map(|g| u64::from(g.count)).sum::<u64>()
+        };
+        let total: u64 = self.groups.iter().map(|g| u64::from(g.count)).sum();
+        if count(Role::Controller) != 1 {
+            return Err(SpecError::Controllers { count: count(Role::Controller) });
+        }
+        if count(Role::Submitter) > 1 {
+            return Err(SpecError::Submitters { count: count(Role::Submitter) });
+        }
+        if count(Role::Worker) == 0 {
+            return Err(SpecError::NoWorkers);
+        }
+        if total > u64::from(MAX_NODES) {
+            return Err(SpecError::TooMany { count: total });
+        }
+        let reference =
+            |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/' | b':' | b'@');
+        let starts = self.image.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if !starts || self.image.len() > 255 || !self.image.bytes().all(reference) {
+            let image = self.image.chars().take(80).flat_map(char::escape_default).collect();
+            return Err(SpecError::Image { image });
+        }
+        if let Some(group) = self.groups.iter().find(|g| g.memory_limit < MIN_MEMORY) {
+            return Err(SpecError::Memory { role: group.role, memory: group.memory_limit });
+        }
+        let plain = |n: &str| {
+            !n.is_empty()
+                && n.len() <= 64
+                && n.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        };
+        match self
+            .slurm
+            .main
+            .iter()
+            .find(|(name, text)| !plain(name) || text.len() > 1 << 20 || text.contains('\0'))
+        {
+            Some((name, _)) => Err(SpecError::Fragment { name: name.escape_default().to_string() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The nodes with their names, in the order they are numbered: `controller`, `submitter`, `worker-0`, `worker-1`, ...;
+    /// workers are numbered across groups.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeName, &NodeGroup)> {
+        let mut workers = 0_u32;
+        let each = self.groups.iter().flat_map(|group| std::iter::repeat_n(group, group.count as usize));
+        each.filter_map(move |group| {
+            let name = match group.role {
+                Role::Controller | Role::Submitter => group.role.as_str().to_owned(),
+                Role::Worker => {
+                    workers += 1;
+                    format!("worker-{}", workers - 1)
+                }
+            };
+            Some((name.parse().ok()?, group))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(workers: u32) -> ClusterSpec {
+        ClusterSpec {
+            realm: RealmName::default(),
+            name: ClusterName::default(),
+            image: "shoal-node:bookworm".into(),
+            profile: Profile::System,
+            scheduler: Strategy::Spread,
+            constraints: vec![],
+            groups: vec![
+                NodeGroup::new(Role::Controller, 1, None, None),
+                NodeGroup::new(Role::Worker, workers, None, None),
+            ],
+            slurm: SlurmSpec::default(),
+        }
+    }
+
+    #[test]
+    fn names_count_up_across_groups() {
+        let mut spec = spec(2);
+        spec.groups.push(NodeGroup::new(Role::Worker, 1, None, None));
+        let names: Vec<_> = spec.nodes().map(|(name, _)| name.to_string()).collect();
+        assert_eq!(names, ["controller", "worker-0", "worker-1", "worker-2"]);
+    }
+
+    #[test]
+    fn refuses_what_cannot_be() {
+        assert_eq!(spec(3).check(), Ok(()));
+        assert_eq!(spec(0).check(), Err(SpecError::NoWorkers));
+        assert!(matches!(spec(u32::MAX).check(), Err(SpecError::TooMany { .. })));
+        let mut two = spec(1);
+        two.groups.push(NodeGroup::new(Role::Controller, 1, None, None));
+        assert_eq!(two.check(), Err(SpecError::Controllers { count: 2 }));
+        for image in ["", "-x", "a b", "a\u{1b}"] {
+            assert!(matches!(
+                ClusterSpec { image: image.into(), ..spec(1) }.check(),
+                Err(SpecError::Image { .. })
+            ));
+        }
+        let mut small = spec(1);
+        small.groups[1].memory_limit = Bytes(1);
+        assert!(matches!(small.check(), Err(SpecError::Memory { role: Role::Worker, .. })));
+    }
+}
