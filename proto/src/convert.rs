@@ -1,0 +1,206 @@
+//! Messages to types and back. Every refusal names the field.
+
+use std::{fmt::Display, str::FromStr};
+
+use shoal_types::{
+    Bytes, ClusterSpec, Event, EventKind, EventLevel, LabelExpr, MilliCpu, NewEvent, NodeGroup, Profile,
+    Resources, Role, SlurmSpec, Timestamp,
+};
+
+use crate::v1;
+
+/// A field that cannot be what it says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct FieldError {
+    /// The field, such as `spec.name`.
+    pub field: &'static str,
+    /// Why not.
+    pub reason: String,
+}
+
+impl FieldError {
+    /// An error on `field`.
+    pub fn new(field: &'static str, reason: impl Display) -> Self {
+        Self { field, reason: reason.to_string() }
+    }
+}
+
+fn parse<T: FromStr<Err: Display>>(field: &'static str, text: &str) -> Result<T, FieldError> {
+    text.parse().map_err(|reason| FieldError::new(field, reason))
+}
+
+fn parse_all(field: &'static str, texts: &[String]) -> Result<Vec<LabelExpr>, FieldError> {
+    texts.iter().map(|text| parse(field, text)).collect()
+}
+
+impl From<Role> for v1::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Controller => Self::Controller,
+            Role::Submitter => Self::Submitter,
+            Role::Worker => Self::Worker,
+        }
+    }
+}
+
+impl From<&NodeGroup> for v1::NodeGroup {
+    fn from(group: &NodeGroup) -> Self {
+        Self {
+            role: v1::Role::from(group.role).into(),
+            count: group.count,
+            reserve_cpu_milli: group.reserve.cpu.0,
+            reserve_memory_bytes: group.reserve.memory.0,
+            cpu_limit_milli: group.cpu_limit.map(|c| c.0),
+            memory_limit_bytes: group.memory_limit.0,
+            tmp_size_bytes: group.tmp_size.0,
+            constraints: group.constraints.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl TryFrom<v1::NodeGroup> for NodeGroup {
+    type Error = FieldError;
+
+    fn try_from(group: v1::NodeGroup) -> Result<Self, FieldError> {
+        let role = match group.role() {
+            v1::Role::Controller => Role::Controller,
+            v1::Role::Submitter => Role::Submitter,
+            v1::Role::Worker => Role::Worker,
+            v1::Role::Unspecified => return Err(FieldError::new("spec.groups.role", "not a known role")),
+        };
+        Ok(Self {
+            role,
+            count: group.count,
+            reserve: Resources {
+                cpu: MilliCpu(group.reserve_cpu_milli),
+                memory: Bytes(group.reserve_memory_bytes),
+            },
+            cpu_limit: group.cpu_limit_milli.map(MilliCpu),
+            memory_limit: Bytes(group.memory_limit_bytes),
+            tmp_size: Bytes(group.tmp_size_bytes),
+            constraints: parse_all("spec.groups.constraints", &group.constraints)?,
+        })
+    }
+}
+
+impl From<&ClusterSpec> for v1::ClusterSpec {
+    fn from(spec: &ClusterSpec) -> Self {
+        Self {
+            realm: spec.realm.to_string(),
+            name: spec.name.to_string(),
+            image: spec.image.clone(),
+            scheduler: spec.scheduler.to_string(),
+            constraints: spec.constraints.iter().map(ToString::to_string).collect(),
+            groups: spec.groups.iter().map(Into::into).collect(),
+            slurm_main: spec.slurm.main.clone().into_iter().collect(),
+            slurm_cpus: spec.slurm.cpus,
+            slurm_memory_bytes: spec.slurm.memory.map(|m| m.0),
+        }
+    }
+}
+
+impl TryFrom<v1::ClusterSpec> for ClusterSpec {
+    type Error = FieldError;
+
+    /// Converts and checks the whole.
+    fn try_from(spec: v1::ClusterSpec) -> Result<Self, FieldError> {
+        let spec = Self {
+            realm: parse("spec.realm", &spec.realm)?,
+            name: parse("spec.name", &spec.name)?,
+            image: spec.image,
+            profile: Profile::System,
+            scheduler: parse("spec.scheduler", &spec.scheduler)?,
+            constraints: parse_all("spec.constraints", &spec.constraints)?,
+            groups: spec.groups.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+            slurm: SlurmSpec {
+                main: spec.slurm_main.into_iter().collect(),
+                cpus: spec.slurm_cpus,
+                memory: spec.slurm_memory_bytes.map(Bytes),
+            },
+        };
+        spec.check().map_err(|reason| FieldError::new("spec", reason))?;
+        Ok(spec)
+    }
+}
+
+impl From<&Event> for v1::Event {
+    fn from(Event { seq, event }: &Event) -> Self {
+        let text = |t: Option<String>| t.unwrap_or_default();
+        Self {
+            seq: *seq,
+            at_ms: event.at.0,
+            level: event.level.as_str().into(),
+            kind: event.kind.as_str().into(),
+            realm: text(event.cluster.as_ref().map(|(realm, _)| realm.to_string())),
+            cluster: text(event.cluster.as_ref().map(|(_, name)| name.to_string())),
+            node: text(event.node.as_ref().map(ToString::to_string)),
+            host: text(event.host.as_ref().map(ToString::to_string)),
+            message: event.message.clone(),
+        }
+    }
+}
+
+impl TryFrom<v1::Event> for Event {
+    type Error = FieldError;
+
+    fn try_from(event: v1::Event) -> Result<Self, FieldError> {
+        let kind = EventKind::ALL.into_iter().find(|k| k.as_str() == event.kind);
+        let level = EventLevel::ALL.into_iter().find(|l| l.as_str() == event.level);
+        let cluster = match event.cluster.is_empty() {
+            true => None,
+            false => Some((parse("event.realm", &event.realm)?, parse("event.cluster", &event.cluster)?)),
+        };
+        let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Ok(Self {
+            seq: event.seq,
+            event: NewEvent {
+                at: Timestamp(event.at_ms),
+                level: level.ok_or_else(|| FieldError::new("event.level", &event.level))?,
+                kind: kind.ok_or_else(|| FieldError::new("event.kind", &event.kind))?,
+                cluster,
+                node: optional(&event.node).map(|t| parse("event.node", &t)).transpose()?,
+                host: optional(&event.host).map(|t| parse("event.host", &t)).transpose()?,
+                message: event.message,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shoal_types::{ClusterName, RealmName, Strategy};
+
+    use super::*;
+
+    fn spec() -> ClusterSpec {
+        ClusterSpec {
+            realm: RealmName::default(),
+            name: ClusterName::default(),
+            image: "shoal-node:bookworm".into(),
+            profile: Profile::System,
+            scheduler: Strategy::Metadata,
+            constraints: vec!["rack in (a,b)".parse().unwrap()],
+            groups: vec![
+                NodeGroup::new(Role::Controller, 1, None, None),
+                NodeGroup::new(Role::Worker, 3, Some(MilliCpu(1500)), Some(Bytes::mib(256))),
+            ],
+            slurm: SlurmSpec { main: [("a".into(), "X=1".into())].into(), cpus: Some(128), memory: None },
+        }
+    }
+
+    #[test]
+    fn a_specification_survives_the_wire() {
+        assert_eq!(ClusterSpec::try_from(v1::ClusterSpec::from(&spec())), Ok(spec()));
+    }
+
+    #[test]
+    fn what_is_unknown_is_refused_by_field() {
+        let mut wire = v1::ClusterSpec::from(&spec());
+        wire.groups[0].role = 99;
+        assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, "spec.groups.role");
+        let mut wire = v1::ClusterSpec::from(&spec());
+        wire.scheduler = "best".into();
+        assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, "spec.scheduler");
+    }
+}
