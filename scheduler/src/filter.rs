@@ -1,0 +1,110 @@
+//! The conditions a host must meet, in the order they are asked.
+
+use std::fmt;
+
+use shoal_types::HostState;
+
+use crate::{ImageState, Reason, class::Demand, room::Room};
+
+/// A condition on a host. The first one it fails, in the order of [`Filter::ALL`], is the reason it is refused for:
+/// what concerns the host, then what concerns the request, then room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Filter {
+    /// Its engine answers.
+    State,
+    /// It is not on the exclusion list.
+    Excluded,
+    /// It is of the image's architecture.
+    Architecture,
+    /// It can run what is to be PID 1.
+    Profile,
+    /// It has the image, or can get it.
+    Image,
+    /// Its labels satisfy every expression.
+    Constraint,
+    /// Enough CPU is free.
+    Cpu,
+    /// Enough memory is free.
+    Memory,
+    /// A node slot is free.
+    NodeSlots,
+}
+
+impl Filter {
+    /// Every filter, in the order they are asked.
+    pub const ALL: [Self; 9] = [
+        Self::State,
+        Self::Excluded,
+        Self::Architecture,
+        Self::Profile,
+        Self::Image,
+        Self::Constraint,
+        Self::Cpu,
+        Self::Memory,
+        Self::NodeSlots,
+    ];
+
+    /// Those whose answer changes while nodes are placed.
+    pub(crate) const OF_ROOM: [Self; 3] = [Self::Cpu, Self::Memory, Self::NodeSlots];
+
+    /// The word, as shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Excluded => "excluded",
+            Self::Architecture => "architecture",
+            Self::Profile => "profile",
+            Self::Image => "image",
+            Self::Constraint => "constraint",
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::NodeSlots => "node-slots",
+        }
+    }
+
+    /// Why this filter refuses the host for such a node, if it does.
+    pub(crate) fn refuses(self, room: &Room<'_>, demand: Demand<'_>) -> Option<Reason> {
+        let (host, request, reserve) = (room.host, demand.request, demand.node.reserve);
+        let free = room.free();
+        match self {
+            Self::State => match host.state {
+                HostState::Ready => None,
+                HostState::Unreachable => Some(Reason::Unreachable),
+                HostState::EngineDown => Some(Reason::EngineDown),
+            },
+            Self::Excluded => request.exclude.get(&host.id).map(|why| Reason::Excluded(why.clone())),
+            Self::Architecture => {
+                let image = request.architecture.as_ref().filter(|a| **a != host.architecture)?;
+                Some(Reason::Architecture { host: host.architecture.clone(), image: image.clone() })
+            }
+            Self::Profile => {
+                (!host.profiles.contains(&request.profile)).then_some(Reason::Profile(request.profile))
+            }
+            Self::Image => match &host.image {
+                ImageState::Present | ImageState::Obtainable => None,
+                ImageState::Absent => Some(Reason::ImageAbsent(request.image.clone())),
+                ImageState::Different { digest } => {
+                    Some(Reason::ImageDifferent { image: request.image.clone(), digest: digest.clone() })
+                }
+            },
+            Self::Constraint => {
+                demand.exprs().find(|e| !e.matches(&host.labels)).map(|e| Reason::Constraint(e.clone()))
+            }
+            Self::Cpu => {
+                (free.cpu < reserve.cpu).then_some(Reason::Cpu { need: reserve.cpu, free: free.cpu })
+            }
+            Self::Memory => (free.memory < reserve.memory)
+                .then_some(Reason::Memory { need: reserve.memory, free: free.memory }),
+            Self::NodeSlots => {
+                (free.node_slots == 0).then_some(Reason::NodeSlots { total: host.total.node_slots })
+            }
+        }
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

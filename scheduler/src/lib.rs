@@ -1,0 +1,63 @@
+//! Where nodes go: a pure function from what the hosts have to a plan, with a reason for every host that was refused.
+//!
+//! No clock, no network, no store: the coordinator takes a [`Snapshot`], asks a [`Scheduler`], and writes the [`Plan`] in
+//! the same transaction that checks the snapshot still holds. A dry run is the same call without the transaction.
+//!
+//! ```text
+//! Snapshot (hosts, what they have and have promised)        Request (nodes, image, constraints)
+//!     |                                                        |
+//!     v                                                        v
+//!  one Room per host, in order of the ids          classes: nodes that ask for the same
+//!     |                                                        |
+//!     +-----------------------+--------------------------------+
+//!                             v          scarcest class first
+//!     filter   state > excluded > architecture > profile > image > constraint > cpu > memory > node-slots
+//!                             |          the first that refuses a host gives its Reason
+//!     score    a strategy's Ranking; the least wins, a tie goes to the lower host id
+//!                             |
+//!     reserve  the Room shrinks, the host goes back into the class's heap with its new score
+//!                             v
+//!     Ok(Plan): a host for every node, and the refusals    Err(Unplaceable): none, and why
+//! ```
+//!
+//! All or nothing: a request is placed whole or not at all. Placing is greedy. Classes that fewer hosts can take go
+//! first, larger nodes before smaller ones, so a request of one class is refused only if it cannot fit; a tight mix of
+//! sizes may be refused although some packing of it exists.
+//!
+//! The same snapshot and request always give the same plan, in whatever order the hosts are listed.
+//!
+//! # Capacity
+//! Allocatable = total x overcommit - kept back, per resource; node slots are never overcommitted. Integers throughout,
+//! saturating: an absurd number makes a host full or huge, never a panic.
+//!
+//! # Adding a strategy
+//! 1. A variant in [`shoal_types::Strategy`] with its word.
+//! 2. A file in `rank/` with a type that implements `Ranking`: `new` computes once per class what does not change while
+//!    nodes are placed, `score` says how good a host is now. Let the score be a struct that derives `Ord`: the order of
+//!    its fields is their priority. It may depend on that host alone, because only the host just used is scored again.
+//!    Chance enters as a seed in a new field of [`Request`], never from the machine.
+//! 3. An arm in the `Scheduler` implementation in `strategy.rs`: the compiler asks for it.
+//! 4. A readable example in `tests/placement/strategies.rs`. The properties there (never over capacity, never on a filtered
+//!    host, deterministic, ...) run over `Strategy::ALL`, and so over the new one too.
+//!
+//! A condition on hosts is a filter instead: a variant of [`Filter`] and of [`Reason`], and the arms the compiler asks for.
+
+mod class;
+mod filter;
+mod place;
+mod plan;
+mod rank;
+mod reason;
+mod request;
+mod room;
+mod snapshot;
+mod strategy;
+mod unplaceable;
+
+pub use filter::Filter;
+pub use plan::{Placement, Plan};
+pub use reason::{Reason, Refusal};
+pub use request::{NodeRequest, Request};
+pub use snapshot::{HostView, ImageState, Snapshot};
+pub use strategy::Scheduler;
+pub use unplaceable::Unplaceable;

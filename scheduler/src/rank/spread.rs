@@ -1,0 +1,60 @@
+//! `spread`: a cluster's nodes apart, hosts evenly filled.
+//!
+//! Hosts of one size get equal numbers of a cluster's nodes. Where sizes differ, numbers follow them without giving up
+//! distance: a host counts as many *shares* as the smallest usable host fits into it, and a *round* is over once every
+//! host has as many nodes as shares. Within a round the host with the fewest nodes is next.
+//!
+//! ```text
+//! shares   a: 4, b: 1, c: 1
+//! order    a b c a a a | b c a a a a | ...      3 nodes: 1 1 1     6 nodes: 4 1 1     12 nodes: 8 2 2
+//! ```
+//! Among hosts with as many nodes of the cluster, the one that ends up least full wins: so small clusters even out too.
+
+use shoal_types::Resources;
+
+use super::Ranking;
+use crate::{class::Demand, room::Room};
+
+/// The order of `spread`.
+#[derive(Debug)]
+pub(crate) struct Spread {
+    reserve: Resources,
+    /// Host -> shares, by position, at least 1; 1 where the host is not usable.
+    shares: Vec<u32>,
+}
+
+/// How much a host has; the order of the fields is their priority.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SpreadScore {
+    /// Rounds it has behind it.
+    round: u32,
+    /// Nodes of the cluster on it.
+    cluster_nodes: u32,
+    /// How full it would be, in millionths.
+    fill: u64,
+}
+
+impl Ranking for Spread {
+    type Score = SpreadScore;
+
+    fn new(rooms: &[Room<'_>], usable: &[usize], demand: Demand<'_>) -> Self {
+        let reserve = demand.node.reserve;
+        let size = |position: &usize| rooms[*position].holds(reserve);
+        let least = usable.iter().map(size).min().unwrap_or(1).max(1);
+        let mut shares = vec![1; rooms.len()];
+        for position in usable {
+            // Rounded, so that hosts sold as equal count as equal; sizes fit 32 bits, being at most the node slots.
+            let times = (2 * size(position) + least) / (2 * least);
+            shares[*position] = u32::try_from(times).unwrap_or(u32::MAX).max(1);
+        }
+        Self { reserve, shares }
+    }
+
+    fn score(&self, position: usize, room: &Room<'_>) -> SpreadScore {
+        SpreadScore {
+            round: room.cluster_nodes / self.shares[position],
+            cluster_nodes: room.cluster_nodes,
+            fill: room.fill_with(self.reserve),
+        }
+    }
+}

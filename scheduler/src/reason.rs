@@ -1,0 +1,145 @@
+//! Why a host was refused: data first, text for one host or for many on demand.
+
+use std::fmt;
+
+use shoal_types::{Bytes, HostId, HostName, LabelExpr, MilliCpu, Profile};
+
+use crate::Filter;
+
+/// A host that cannot take a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its name.
+    pub host: HostName,
+    /// Its id.
+    pub host_id: HostId,
+    /// Why; [`Reason::filter`] says which filter found it.
+    pub reason: Reason,
+}
+
+/// What a filter found wrong with a host; the text is what follows the host's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// Its engine did not answer the last time.
+    Unreachable,
+    /// Its engine is silent, though its agent is heard.
+    EngineDown,
+    /// It is on the request's exclusion list, for this reason.
+    Excluded(String),
+    /// It is of another architecture than the image.
+    Architecture {
+        /// The host's.
+        host: String,
+        /// The image's.
+        image: String,
+    },
+    /// It cannot run what is to be PID 1.
+    Profile(Profile),
+    /// It neither has the image of this reference nor can get it.
+    ImageAbsent(String),
+    /// The image reference names another content there.
+    ImageDifferent {
+        /// The reference.
+        image: String,
+        /// Digest of what is there.
+        digest: String,
+    },
+    /// Its labels do not satisfy this expression.
+    Constraint(LabelExpr),
+    /// Too little CPU is free.
+    Cpu {
+        /// What the node reserves.
+        need: MilliCpu,
+        /// What is free.
+        free: MilliCpu,
+    },
+    /// Too little memory is free.
+    Memory {
+        /// What the node reserves.
+        need: Bytes,
+        /// What is free.
+        free: Bytes,
+    },
+    /// It carries as many nodes as it can.
+    NodeSlots {
+        /// How many that is.
+        total: u32,
+    },
+}
+
+impl Reason {
+    /// The filter that gives this reason.
+    #[must_use]
+    pub fn filter(&self) -> Filter {
+        match self {
+            Self::Unreachable | Self::EngineDown => Filter::State,
+            Self::Excluded(_) => Filter::Excluded,
+            Self::Architecture { .. } => Filter::Architecture,
+            Self::Profile(_) => Filter::Profile,
+            Self::ImageAbsent(_) | Self::ImageDifferent { .. } => Filter::Image,
+            Self::Constraint(_) => Filter::Constraint,
+            Self::Cpu { .. } => Filter::Cpu,
+            Self::Memory { .. } => Filter::Memory,
+            Self::NodeSlots { .. } => Filter::NodeSlots,
+        }
+    }
+
+    /// Takes in another host's reason if one phrase can speak of both; of what is free, the most is kept.
+    pub(crate) fn absorb(&mut self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Cpu { need, free }, Self::Cpu { need: n, free: f }) if need == n => {
+                *free = (*free).max(*f)
+            }
+            (Self::Memory { need, free }, Self::Memory { need: n, free: f }) if need == n => {
+                *free = (*free).max(*f);
+            }
+            (Self::NodeSlots { total }, Self::NodeSlots { total: t }) => *total = (*total).max(*t),
+            (Self::ImageDifferent { image, .. }, Self::ImageDifferent { image: i, .. }) => return image == i,
+            (this, other) => return this == other,
+        }
+        true
+    }
+
+    /// The phrase after a number of hosts: `lack memory (need 512 MiB, most 300 MiB free)`.
+    pub(crate) fn of_many(&self, count: usize) -> String {
+        let verb = |one: &'static str, many: &'static str| if count == 1 { one } else { many };
+        let (is, lack) = (verb("is", "are"), verb("lacks", "lack"));
+        match self {
+            Self::Unreachable => format!("{is} unreachable"),
+            Self::EngineDown => format!("{} an engine that is down", verb("has", "have")),
+            Self::Excluded(why) => format!("{is} excluded ({})", why.escape_debug()),
+            Self::Architecture { host, image } => {
+                format!("{is} {}, the image is for {}", host.escape_debug(), image.escape_debug())
+            }
+            Self::Profile(profile) => format!("cannot run profile {profile}"),
+            Self::ImageAbsent(image) => format!("{lack} image {}", image.escape_debug()),
+            Self::ImageDifferent { image, .. } => {
+                format!("{} another image as {}", verb("has", "have"), image.escape_debug())
+            }
+            Self::Constraint(expr) => format!("{} {expr}", verb("fails", "fail")),
+            Self::Cpu { need, free } => format!("{lack} CPU (need {need}, most {free} free)"),
+            Self::Memory { need, free } => format!("{lack} memory (need {need}, most {free} free)"),
+            Self::NodeSlots { .. } => format!("{} no node slot free", verb("has", "have")),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ImageDifferent { image, digest } => {
+                write!(f, "has another image as {}: {}", image.escape_debug(), digest.escape_debug())
+            }
+            Self::Cpu { need, free } => write!(f, "lacks CPU: needs {need}, {free} free"),
+            Self::Memory { need, free } => write!(f, "lacks memory: needs {need}, {free} free"),
+            Self::NodeSlots { total } => write!(f, "has no node slot free of {total}"),
+            Self::Unreachable
+            | Self::EngineDown
+            | Self::Excluded(_)
+            | Self::Architecture { .. }
+            | Self::Profile(_)
+            | Self::ImageAbsent(_)
+            | Self::Constraint(_) => f.write_str(&self.of_many(1)),
+        }
+    }
+}

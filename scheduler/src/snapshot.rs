@@ -1,0 +1,71 @@
+//! What the scheduler sees of the hosts: everything a decision needs, gathered by the coordinator at one moment.
+
+use shoal_types::{Capacity, HostId, HostName, HostState, Labels, Overcommit, Profile, Resources};
+
+/// The hosts at one moment, in any order; ids are unique.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Every registered host, usable or not: a host that is not listed cannot be explained.
+    pub hosts: Vec<HostView>,
+}
+
+/// One host, as far as placing is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostView {
+    /// Its id, which also settles ties.
+    pub id: HostId,
+    /// Its name, for people and for the turns of round-robin.
+    pub name: HostName,
+    /// Whether it can be used.
+    pub state: HostState,
+    /// Its labels.
+    pub labels: Labels,
+    /// What it has.
+    pub total: Capacity,
+    /// How much more than it has it may promise.
+    pub overcommit: Overcommit,
+    /// What is kept back for the machine itself.
+    pub keep_back: Resources,
+    /// What the nodes on it, of every cluster, have been promised; `node_slots` is their number.
+    pub reserved: Capacity,
+    /// How many of them belong to the cluster being placed.
+    pub cluster_nodes: u32,
+    /// Its architecture, in the engine's words (`x86_64`, `aarch64`).
+    pub architecture: String,
+    /// What it can run as PID 1 of a node.
+    pub profiles: Vec<Profile>,
+    /// Whether it has, or can get, the image of the request.
+    pub image: ImageState,
+}
+
+/// The image of a request on one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageState {
+    /// It is there.
+    Present,
+    /// It is not there but can be brought before the first node starts.
+    Obtainable,
+    /// It is not there and cannot be brought.
+    Absent,
+    /// The reference names another content there.
+    Different {
+        /// Digest of what is there.
+        digest: String,
+    },
+}
+
+impl HostView {
+    /// What it may promise in all: total x overcommit - kept back. Node slots are neither overcommitted nor kept back.
+    #[must_use]
+    pub fn allocatable(&self) -> Capacity {
+        let amount = |total: u64, factor_milli: u32, kept: u64| {
+            let promised = u128::from(total) * u128::from(factor_milli) / 1000;
+            u64::try_from(promised).unwrap_or(u64::MAX).saturating_sub(kept)
+        };
+        let mut capacity = self.total;
+        capacity.cpu.0 = amount(self.total.cpu.0, self.overcommit.cpu_milli, self.keep_back.cpu.0);
+        capacity.memory.0 =
+            amount(self.total.memory.0, self.overcommit.memory_milli, self.keep_back.memory.0);
+        capacity
+    }
+}

@@ -1,0 +1,16 @@
+//! Placement through the public interface: readable examples, texts, and properties over arbitrary fleets.
+
+#[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
+mod fleet;
+#[cfg(test)]
+mod gang;
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod strategies;
