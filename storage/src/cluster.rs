@@ -1,0 +1,259 @@
+//! Clusters as intended: the specification as admitted, the phase it is in, and what became of it.
+
+use shoal_types::{
+    ClusterId, ClusterName, ClusterPhase, ClusterSpec, Generation, RealmName, SecretId, Timestamp,
+};
+
+use crate::{
+    Conflict, Mode, Owner, Resource, Session, StoreError, Writes,
+    query::{Query, Table},
+    row::{Row, json},
+};
+
+const CLUSTERS: Table = Table { name: "clusters", key: "id" };
+
+/// A cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its id.
+    pub id: ClusterId,
+    /// What was asked for; realm and name are unique together, the image is a reference.
+    pub spec: ClusterSpec,
+    /// Where it is on its way.
+    pub phase: ClusterPhase,
+    /// The content digest the image's reference meant at admission; every node runs it.
+    pub image_id: String,
+    /// How often the specification was changed.
+    pub generation: Generation,
+    /// Until when it must be ready.
+    pub deadline: Timestamp,
+    /// Whether it stays for inspection if it does not become ready.
+    pub keep_on_failure: bool,
+    /// Slurm's version, once known.
+    pub slurm_version: Option<String>,
+    /// Why it did not become ready, or what keeps it from going.
+    pub failure: Option<String>,
+    /// The sealed seed its secrets are derived from.
+    pub seed: SecretId,
+    /// When it was admitted.
+    pub created: Timestamp,
+    /// When this row was last written.
+    pub updated: Timestamp,
+}
+
+impl TryFrom<Row> for Cluster {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.get("id")?,
+            spec: row.json("spec")?,
+            phase: row.get("phase")?,
+            image_id: row.get("image_id")?,
+            generation: row.get("generation")?,
+            deadline: row.get("deadline_ms")?,
+            keep_on_failure: row.get("keep_on_failure")?,
+            slurm_version: row.opt("slurm_version")?,
+            failure: row.opt("failure")?,
+            seed: row.get("seed_secret_id")?,
+            created: row.get("created_ms")?,
+            updated: row.get("updated_ms")?,
+        })
+    }
+}
+
+/// Clusters; from [`Session::clusters`].
+#[derive(Debug)]
+pub struct Clusters<'s, M: Mode>(pub(crate) &'s mut Session<M>);
+
+impl<M: Mode> Clusters<'_, M> {
+    /// The cluster with this id.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`]: its row is unusable. Others: the database failed.
+    pub async fn get(&mut self, id: ClusterId) -> Result<Option<Cluster>, StoreError> {
+        let query = Query::new(CLUSTERS, "SELECT * FROM clusters WHERE id = $1").bind(&id);
+        self.0.one(query).await?.map(Cluster::try_from).transpose()
+    }
+
+    /// The cluster of this name.
+    ///
+    /// # Errors
+    /// As [`Clusters::get`].
+    pub async fn by_name(
+        &mut self,
+        realm: &RealmName,
+        name: &ClusterName,
+    ) -> Result<Option<Cluster>, StoreError> {
+        let query = Query::new(CLUSTERS, "SELECT * FROM clusters WHERE realm = $1 AND name = $2");
+        self.0.one(query.bind(realm).bind(name)).await?.map(Cluster::try_from).transpose()
+    }
+
+    /// All clusters, in order of realm and name.
+    ///
+    /// # Errors
+    /// As [`Clusters::get`].
+    pub async fn list(&mut self) -> Result<Vec<Cluster>, StoreError> {
+        let query = Query::new(CLUSTERS, "SELECT * FROM clusters ORDER BY realm, name");
+        self.0.all(query).await?.into_iter().map(Cluster::try_from).collect()
+    }
+
+    /// The clusters of a realm, in order of their names.
+    ///
+    /// # Errors
+    /// As [`Clusters::get`].
+    pub async fn in_realm(&mut self, realm: &RealmName) -> Result<Vec<Cluster>, StoreError> {
+        let query = Query::new(CLUSTERS, "SELECT * FROM clusters WHERE realm = $1 ORDER BY name").bind(realm);
+        self.0.all(query).await?.into_iter().map(Cluster::try_from).collect()
+    }
+}
+
+impl<M: Writes> Clusters<'_, M> {
+    /// Admits a cluster; its seed is stored before, its network and nodes after, all in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] with [`Conflict::ClusterName`]: the realm has one of that name.
+    /// [`StoreError::Referenced`]: its seed is not there.
+    pub async fn insert(&mut self, cluster: &Cluster) -> Result<(), StoreError> {
+        let (realm, name) = (&cluster.spec.realm, &cluster.spec.name);
+        if self.by_name(realm, name).await?.is_some() {
+            return Err(Conflict::ClusterName { realm: realm.clone(), name: name.clone() }.into());
+        }
+        let query = Query::new(
+            CLUSTERS,
+            "INSERT INTO clusters (id, realm, name, phase, spec, image_id, generation, deadline_ms,
+               keep_on_failure, slurm_version, failure, seed_secret_id, created_ms, updated_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        )
+        .bind(&cluster.id)
+        .bind(realm)
+        .bind(name)
+        .bind(&cluster.phase)
+        .text(json("cluster specification", &cluster.spec)?)
+        .bind(&cluster.image_id)
+        .bind(&cluster.generation)
+        .bind(&cluster.deadline)
+        .bind(&cluster.keep_on_failure)
+        .bind_opt(cluster.slurm_version.as_ref())
+        .bind_opt(cluster.failure.as_ref())
+        .bind(&cluster.seed)
+        .bind(&cluster.created)
+        .bind(&cluster.updated);
+        self.0.execute(query).await.map(drop)
+    }
+
+    /// Moves a cluster from one phase to another: an edit of intent, which needs no lease but sees whether someone else
+    /// was first. Which phase follows which is [`ClusterPhase::after`]'s to say.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`]: it is in another phase than `from`, or gone.
+    pub async fn set_phase(
+        &mut self,
+        id: ClusterId,
+        from: ClusterPhase,
+        to: ClusterPhase,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let query = Query::new(
+            CLUSTERS,
+            "UPDATE clusters SET phase = $3, updated_ms = $4 WHERE id = $1 AND phase = $2",
+        )
+        .bind(&id)
+        .bind(&from)
+        .bind(&to)
+        .bind(&now);
+        self.changed(query, "cluster phase", &from).await
+    }
+
+    /// Replaces the specification (workers added or removed, Slurm's settings), if it is still of `from`; realm and name
+    /// stay what they were at admission. Returns the new generation.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`]: it is of another generation than `from`, or gone.
+    pub async fn set_spec(
+        &mut self,
+        id: ClusterId,
+        from: Generation,
+        spec: &ClusterSpec,
+        now: Timestamp,
+    ) -> Result<Generation, StoreError> {
+        let query = Query::new(
+            CLUSTERS,
+            "UPDATE clusters SET spec = $3, generation = $4, updated_ms = $5
+             WHERE id = $1 AND generation = $2 AND realm = $6 AND name = $7",
+        )
+        .bind(&id)
+        .bind(&from)
+        .text(json("cluster specification", spec)?)
+        .bind(&from.next())
+        .bind(&now)
+        .bind(&spec.realm)
+        .bind(&spec.name);
+        self.changed(query, "cluster specification", &format!("generation {from}")).await?;
+        Ok(from.next())
+    }
+
+    async fn changed(
+        &mut self,
+        query: Query,
+        what: &'static str,
+        expected: &impl ToString,
+    ) -> Result<(), StoreError> {
+        match self.0.execute(query).await? {
+            0 => Err(StoreError::Stale { what, expected: expected.to_string() }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Clusters<'_, Owner> {
+    /// Records why it did not become ready, or what keeps it from going; `None` once nothing does.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`]: no such cluster.
+    pub async fn set_failure(
+        &mut self,
+        id: ClusterId,
+        failure: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let query = Query::new(CLUSTERS, "UPDATE clusters SET failure = $2, updated_ms = $3 WHERE id = $1")
+            .bind(&id)
+            .bind_opt(failure.map(str::to_owned).as_ref())
+            .bind(&now);
+        self.0.execute_one(query, "cluster", id).await
+    }
+
+    /// Records the version Slurm said it has.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`]: no such cluster.
+    pub async fn set_slurm_version(
+        &mut self,
+        id: ClusterId,
+        version: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let query =
+            Query::new(CLUSTERS, "UPDATE clusters SET slurm_version = $2, updated_ms = $3 WHERE id = $1")
+                .bind(&id)
+                .text(version)
+                .bind(&now);
+        self.0.execute_one(query, "cluster", id).await
+    }
+
+    /// Forgets a cluster of which nothing is left: its network, its row, its seed and its lease go together. The lease of
+    /// this transaction is no more after the commit.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`]: no such cluster. [`StoreError::Referenced`]: it still has nodes.
+    pub async fn delete(&mut self, id: ClusterId) -> Result<(), StoreError> {
+        let cluster = self.get(id).await?;
+        let cluster = cluster.ok_or_else(|| StoreError::Missing { what: "cluster", id: id.to_string() })?;
+        let network = Table { name: "networks", key: "id" };
+        self.0.execute(Query::new(network, "DELETE FROM networks WHERE cluster_id = $1").bind(&id)).await?;
+        self.0.execute(Query::new(CLUSTERS, "DELETE FROM clusters WHERE id = $1").bind(&id)).await?;
+        self.0.secrets().delete(cluster.seed).await?;
+        self.0.leases().forget(&Resource::cluster(id)).await
+    }
+}

@@ -1,0 +1,111 @@
+//! Events: appended in the transaction of what they tell of, read by sequence number.
+//!
+//! Writers are let in one at a time, so numbers become visible in their order (with gaps, where a transaction was rolled
+//! back): a reader that has seen all up to N and asks for what is after N misses nothing. In the same process it waits on
+//! [`crate::Store::committed_events`], from another it polls.
+
+use shoal_types::{ClusterName, Event, NewEvent, RealmName};
+
+use crate::{
+    Mode, Session, StoreError, Writes,
+    query::{Query, Table},
+    row::Row,
+};
+
+const EVENTS: Table = Table { name: "events", key: "seq" };
+
+/// Which events to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Only those of clusters of this realm.
+    pub realm: Option<RealmName>,
+    /// Only those of clusters of this name.
+    pub cluster: Option<ClusterName>,
+    /// Only those after this sequence number; 0 for all.
+    pub after: u64,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// An event as stored: realm and cluster come both or not at all.
+fn event(row: &Row) -> Result<Event, StoreError> {
+    let cluster = match (row.opt("realm")?, row.opt("cluster")?) {
+        (Some(realm), Some(cluster)) => Some((realm, cluster)),
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => return Err(row.corrupt("cluster")),
+    };
+    Ok(Event {
+        seq: row.get("seq")?,
+        event: NewEvent {
+            at: row.get("at_ms")?,
+            level: row.get("level")?,
+            kind: row.get("kind")?,
+            cluster,
+            node: row.opt("node")?,
+            host: row.opt("host")?,
+            message: row.get("message")?,
+        },
+    })
+}
+
+/// Events; from [`Session::events`].
+#[derive(Debug)]
+pub struct Events<'s, M: Mode>(pub(crate) &'s mut Session<M>);
+
+impl<M: Mode> Events<'_, M> {
+    /// The events of `filter`, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`]: a row is unusable. Others: the database failed.
+    pub async fn list(&mut self, filter: &EventFilter) -> Result<Vec<Event>, StoreError> {
+        let query = Query::new(
+            EVENTS,
+            "SELECT * FROM events
+             WHERE seq > $1 AND ($2 IS NULL OR realm = $2) AND ($3 IS NULL OR cluster = $3)
+             ORDER BY seq LIMIT $4",
+        )
+        .bind(&filter.after)
+        .bind_opt(filter.realm.as_ref())
+        .bind_opt(filter.cluster.as_ref())
+        .bind(&filter.limit);
+        self.0.all(query).await?.iter().map(event).collect()
+    }
+
+    /// The sequence number of the last event; 0 if there is none.
+    ///
+    /// # Errors
+    /// As [`Events::list`].
+    pub async fn latest_seq(&mut self) -> Result<u64, StoreError> {
+        let query = Query::new(EVENTS, "SELECT MAX(seq) AS seq FROM events");
+        let seq: Option<Option<u64>> = self.0.one(query).await?.map(|row| row.opt("seq")).transpose()?;
+        Ok(seq.flatten().unwrap_or(0))
+    }
+}
+
+impl<M: Writes> Events<'_, M> {
+    /// Appends an event; its sequence number.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn append(&mut self, event: &NewEvent) -> Result<u64, StoreError> {
+        let (realm, cluster) = event.cluster.as_ref().map(|(realm, cluster)| (realm, cluster)).unzip();
+        let query = Query::new(
+            EVENTS,
+            "INSERT INTO events (at_ms, level, kind, realm, cluster, node, host, message)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING seq",
+        )
+        .bind(&event.at)
+        .bind(&event.level)
+        .bind(&event.kind)
+        .bind_opt(realm)
+        .bind_opt(cluster)
+        .bind_opt(event.node.as_ref())
+        .bind_opt(event.host.as_ref())
+        .bind(&event.message);
+        let row = self.0.one(query).await?;
+        let missing = || StoreError::Missing { what: "event", id: "just appended".into() };
+        let seq = row.ok_or_else(missing)?.get("seq")?;
+        self.0.appended = Some(seq);
+        Ok(seq)
+    }
+}

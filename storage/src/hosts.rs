@@ -1,0 +1,291 @@
+//! Hosts in the store: registered, changed, watched, taken out again.
+
+use std::collections::BTreeMap;
+
+use shoal_types::{EngineFacts, HostFacts, HostId, HostName, HostState, Resources, Timestamp};
+
+use crate::{
+    Conflict, Host, HostAgent, HostHealing, HostSettings, LastError, Mode, Session, StoreError, Writes,
+    query::{Query, Table},
+    row::{Row, json},
+};
+
+pub(crate) const HOSTS: Table = Table { name: "hosts", key: "id" };
+
+/// Registered hosts; from [`Session::hosts`].
+#[derive(Debug)]
+pub struct Hosts<'s, M: Mode>(pub(crate) &'s mut Session<M>);
+
+/// What the nodes of a host have reserved of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The sum of their reservations.
+    pub reserved: Resources,
+    /// How many they are.
+    pub nodes: u32,
+}
+
+impl<M: Mode> Hosts<'_, M> {
+    /// The host with this id.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`]: its row is unusable. Others: the database failed.
+    pub async fn get(&mut self, id: HostId) -> Result<Option<Host>, StoreError> {
+        let query = Query::new(HOSTS, "SELECT * FROM hosts WHERE id = $1").bind(&id);
+        self.0.one(query).await?.map(Host::try_from).transpose()
+    }
+
+    /// The host with this name.
+    ///
+    /// # Errors
+    /// As [`Hosts::get`].
+    pub async fn by_name(&mut self, name: &HostName) -> Result<Option<Host>, StoreError> {
+        let query = Query::new(HOSTS, "SELECT * FROM hosts WHERE name = $1").bind(name);
+        self.0.one(query).await?.map(Host::try_from).transpose()
+    }
+
+    /// All hosts, in order of their names.
+    ///
+    /// # Errors
+    /// As [`Hosts::get`].
+    pub async fn list(&mut self) -> Result<Vec<Host>, StoreError> {
+        let rows = self.0.all(Query::new(HOSTS, "SELECT * FROM hosts ORDER BY name")).await?;
+        rows.into_iter().map(Host::try_from).collect()
+    }
+
+    /// What is reserved on each host that has nodes.
+    ///
+    /// # Errors
+    /// As [`Hosts::get`].
+    pub async fn usage(&mut self) -> Result<BTreeMap<HostId, Usage>, StoreError> {
+        let query = Query::new(
+            Table { name: "nodes", key: "host_id" },
+            // PostgreSQL's SUM of BIGINT is NUMERIC.
+            "SELECT host_id, COUNT(*) AS nodes, CAST(SUM(reserved_cpu_milli) AS BIGINT) AS cpu,
+                    CAST(SUM(reserved_memory_bytes) AS BIGINT) AS memory
+             FROM nodes GROUP BY host_id",
+        );
+        let usage = |row: Row| {
+            let reserved = Resources { cpu: row.get("cpu")?, memory: row.get("memory")? };
+            Ok((row.get("host_id")?, Usage { reserved, nodes: row.get("nodes")? }))
+        };
+        self.0.all(query).await?.into_iter().map(usage).collect()
+    }
+}
+
+impl<M: Writes> Hosts<'_, M> {
+    /// Registers a host.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] with [`Conflict::HostName`], [`Conflict::HostEngine`] or [`Conflict::HostUnderlay`]:
+    /// another host has that name, engine or address. [`StoreError::Referenced`]: its TLS secret is not there.
+    pub async fn insert(&mut self, host: &Host) -> Result<(), StoreError> {
+        self.check_unique(host).await?;
+        let (settings, health) = (&host.settings, &host.health);
+        let last_error = health.last_error.as_ref();
+        let query = Query::new(
+            HOSTS,
+            "INSERT INTO hosts (id, name, endpoint, tls_secret_id, engine_id, underlay, labels,
+               capacity_cpu_milli, capacity_memory_bytes, capacity_node_slots, overcommit_cpu_milli,
+               overcommit_memory_milli, reserve_cpu_milli, reserve_memory_bytes, engine, facts, state,
+               state_since_ms, failures, last_error, last_error_ms, last_seen_ms, agent_state, agent_version,
+               healing_holder, healing_attempts, healing_until_ms, created_ms, version)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+               $21, $22, $23, $24, $25, $26, $27, $28, $29)",
+        )
+        .bind(&host.id)
+        .bind(&host.name)
+        .bind(&settings.endpoint)
+        .bind_opt(settings.tls.as_ref())
+        .bind(&host.engine.id)
+        .bind_opt(settings.underlay.as_ref())
+        .text(json("labels", &settings.labels)?)
+        .bind(&settings.capacity.cpu)
+        .bind(&settings.capacity.memory)
+        .bind(&settings.capacity.node_slots)
+        .bind(&settings.overcommit.cpu_milli)
+        .bind(&settings.overcommit.memory_milli)
+        .bind(&settings.reserve.cpu)
+        .bind(&settings.reserve.memory)
+        .text(json("engine facts", &host.engine)?)
+        .bind_opt(host.facts.as_ref().map(|f| json("host facts", f)).transpose()?.as_ref())
+        .bind(&health.state)
+        .bind(&health.since)
+        .bind(&health.failures)
+        .bind_opt(last_error.map(|e| &e.message))
+        .bind_opt(last_error.map(|e| &e.at))
+        .bind_opt(health.last_seen.as_ref())
+        .bind(&host.agent.state)
+        .bind_opt(host.agent.version.as_ref())
+        .bind_opt(host.healing.holder.as_ref())
+        .bind(&host.healing.attempts)
+        .bind_opt(host.healing.until.as_ref())
+        .bind(&host.created)
+        .bind(&host.version);
+        self.0.execute(query).await.map(drop)
+    }
+
+    /// Replaces what the operator set, if it is still `host.version` of it; the version counts up.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`]: someone else changed the settings since `host` was read, or the host is gone.
+    /// [`StoreError::Conflict`] with [`Conflict::HostUnderlay`]: another host has the address.
+    pub async fn change(&mut self, host: &Host, settings: &HostSettings) -> Result<(), StoreError> {
+        self.check_unique(&Host { settings: settings.clone(), ..host.clone() }).await?;
+        let query = Query::new(
+            HOSTS,
+            "UPDATE hosts SET endpoint = $3, tls_secret_id = $4, underlay = $5, labels = $6,
+               capacity_cpu_milli = $7, capacity_memory_bytes = $8, capacity_node_slots = $9,
+               overcommit_cpu_milli = $10, overcommit_memory_milli = $11, reserve_cpu_milli = $12,
+               reserve_memory_bytes = $13, version = version + 1
+             WHERE id = $1 AND version = $2",
+        )
+        .bind(&host.id)
+        .bind(&host.version)
+        .bind(&settings.endpoint)
+        .bind_opt(settings.tls.as_ref())
+        .bind_opt(settings.underlay.as_ref())
+        .text(json("labels", &settings.labels)?)
+        .bind(&settings.capacity.cpu)
+        .bind(&settings.capacity.memory)
+        .bind(&settings.capacity.node_slots)
+        .bind(&settings.overcommit.cpu_milli)
+        .bind(&settings.overcommit.memory_milli)
+        .bind(&settings.reserve.cpu)
+        .bind(&settings.reserve.memory);
+        match self.0.execute(query).await? {
+            0 => Err(StoreError::Stale {
+                what: "host settings",
+                expected: format!("version {}", host.version),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Records that the engine answered, and what it said: the host is ready, its failures are over.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`]: no such host. [`StoreError::Conflict`] with [`Conflict::HostEngine`]: it is now the engine
+    /// of another host.
+    pub async fn seen(&mut self, id: HostId, engine: &EngineFacts, now: Timestamp) -> Result<(), StoreError> {
+        let query = Query::new(HOSTS, "SELECT id, name FROM hosts WHERE engine_id = $1 AND id <> $2")
+            .bind(&engine.id)
+            .bind(&id);
+        if let Some(row) = self.0.one(query).await? {
+            return Err(engine_conflict(&engine.id, row.get("name")?));
+        }
+        let query = Query::new(
+            HOSTS,
+            "UPDATE hosts SET engine_id = $2, engine = $3, failures = 0, last_seen_ms = $5, state = $4,
+               state_since_ms = CASE WHEN state = $4 THEN state_since_ms ELSE $5 END
+             WHERE id = $1",
+        )
+        .bind(&id)
+        .bind(&engine.id)
+        .text(json("engine facts", engine)?)
+        .bind(&HostState::Ready)
+        .bind(&now);
+        self.0.execute_one(query, "host", id).await
+    }
+
+    /// Records that the engine did not answer: one failure more, and the state it is now in.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`]: no such host.
+    pub async fn failed(
+        &mut self,
+        id: HostId,
+        state: HostState,
+        error: &LastError,
+    ) -> Result<(), StoreError> {
+        let query = Query::new(
+            HOSTS,
+            "UPDATE hosts SET failures = failures + 1, last_error = $3, last_error_ms = $4, state = $2,
+               state_since_ms = CASE WHEN state = $2 THEN state_since_ms ELSE $4 END
+             WHERE id = $1",
+        )
+        .bind(&id)
+        .bind(&state)
+        .bind(&error.message)
+        .bind(&error.at);
+        self.0.execute_one(query, "host", id).await
+    }
+
+    /// Records whether the agent answers, and what it said of its machine if it did.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`]: no such host.
+    pub async fn agent(
+        &mut self,
+        id: HostId,
+        agent: &HostAgent,
+        facts: Option<&HostFacts>,
+    ) -> Result<(), StoreError> {
+        let facts = facts.map(|f| json("host facts", f)).transpose()?;
+        let query = Query::new(
+            HOSTS,
+            "UPDATE hosts SET agent_state = $2, agent_version = $3, facts = COALESCE($4, facts) WHERE id = $1",
+        )
+        .bind(&id)
+        .bind(&agent.state)
+        .bind_opt(agent.version.as_ref())
+        .bind_opt(facts.as_ref());
+        self.0.execute_one(query, "host", id).await
+    }
+
+    /// Records who is mending the host.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`]: no such host.
+    pub async fn healing(&mut self, id: HostId, healing: &HostHealing) -> Result<(), StoreError> {
+        let query = Query::new(
+            HOSTS,
+            "UPDATE hosts SET healing_holder = $2, healing_attempts = $3, healing_until_ms = $4 WHERE id = $1",
+        )
+        .bind(&id)
+        .bind_opt(healing.holder.as_ref())
+        .bind(&healing.attempts)
+        .bind_opt(healing.until.as_ref());
+        self.0.execute_one(query, "host", id).await
+    }
+
+    /// Unregisters a host, with what is known of its images and remnants. Its TLS secret is the caller's to delete.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`]: no such host. [`StoreError::Referenced`]: nodes are placed on it.
+    pub async fn delete(&mut self, id: HostId) -> Result<(), StoreError> {
+        let query = Query::new(HOSTS, "DELETE FROM hosts WHERE id = $1").bind(&id);
+        self.0.execute_one(query, "host", id).await
+    }
+
+    /// Looks whether another host has what must be unique; the constraints hold it, this names the other.
+    async fn check_unique(&mut self, host: &Host) -> Result<(), StoreError> {
+        let underlay = host.settings.underlay;
+        let query = Query::new(
+            HOSTS,
+            "SELECT id, name, engine_id, underlay FROM hosts
+             WHERE id <> $1 AND (name = $2 OR engine_id = $3 OR underlay = $4) ORDER BY name",
+        )
+        .bind(&host.id)
+        .bind(&host.name)
+        .bind(&host.engine.id)
+        .bind_opt(underlay.as_ref());
+        for row in self.0.all(query).await? {
+            let other: HostName = row.get("name")?;
+            if other == host.name {
+                return Err(Conflict::HostName { name: other }.into());
+            }
+            if row.get::<String>("engine_id")? == host.engine.id {
+                return Err(engine_conflict(&host.engine.id, other));
+            }
+            if let Some(address) = underlay {
+                return Err(Conflict::HostUnderlay { address, other }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn engine_conflict(engine_id: &str, other: HostName) -> StoreError {
+    Conflict::HostEngine { engine_id: engine_id.to_owned(), other }.into()
+}

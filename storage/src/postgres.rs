@@ -1,0 +1,61 @@
+//! PostgreSQL: a pool of connections, and one advisory lock that lets one writer in at a time.
+//!
+//! - READ COMMITTED suffices under that lock; see `session.rs`.
+//! - A coordinator that is cut off in the middle of a transaction must not keep the others out: the server ends what idles
+//!   in a transaction for [`IDLE_IN_TRANSACTION`], and waiting for the lock ends after the store's lock wait.
+
+use std::time::Duration;
+
+use sqlx::{
+    PgConnection, PgPool, Postgres, Transaction,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::{StoreError, fault::Label, store::Pools};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
+
+/// Connections of one process: enough that readers do not queue behind the writers that wait for each other.
+const CONNECTIONS: u32 = 10;
+
+/// Longest pause between two statements of one transaction; ours do nothing else in between.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(30);
+
+/// Opens the database and brings its schema up to date.
+pub(crate) async fn open(options: &PgConnectOptions, label: &Label) -> Result<Pools, StoreError> {
+    let lock_wait_ms = label.lock_wait.as_millis();
+    let idle_ms = IDLE_IN_TRANSACTION.as_millis();
+    let options = options.clone().application_name("shoal").options([
+        ("lock_timeout", lock_wait_ms.to_string()),
+        ("idle_in_transaction_session_timeout", idle_ms.to_string()),
+    ]);
+    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(label.lock_wait);
+    let pool = pool.connect_with(options).await.map_err(|source| label.fault("opening", source))?;
+    match migrate(&pool, label).await {
+        Ok(()) => Ok(Pools::Postgres(pool)),
+        Err(error) => {
+            pool.close().await;
+            Err(error)
+        }
+    }
+}
+
+/// Begins a write transaction: waits for the writer before it.
+pub(crate) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    // Any number will do as long as all agree; it is local to the database.
+    sqlx::query("SELECT pg_advisory_xact_lock(7310868)").execute(&mut *tx).await?;
+    Ok(tx)
+}
+
+/// All migrations in one transaction under the writers' lock: of several processes one does it, the others find it done.
+async fn migrate(pool: &PgPool, label: &Label) -> Result<(), StoreError> {
+    let fault = |source| label.fault("migration", source);
+    let mut tx = begin(pool).await.map_err(fault)?;
+    let known = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0);
+    let connection: &mut PgConnection = &mut tx;
+    // `run` is the same behind a trait whose lifetimes keep the future from being `Send` (rust-lang/rust#102211).
+    MIGRATIONS.run_direct(None, connection, false).await.map_err(|source| label.migration(source, known))?;
+    tx.commit().await.map_err(fault)
+}

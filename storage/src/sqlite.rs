@@ -1,0 +1,81 @@
+//! SQLite: one file in the state directory, one connection that writes and a few that read.
+//!
+//! - Write-ahead log: readers never wait for the writer, nor the writer for them.
+//! - `synchronous=FULL`: a commit survives a power cut. NORMAL would keep the file sound but could lose the last commits,
+//!   and with them a network's revision that agents have already seen, or the intent behind containers that exist.
+//! - `BEGIN IMMEDIATE`: the write lock is taken when the unit of work begins, so a transaction that has read is never told
+//!   to start over.
+//! - Several processes may have it open; a writer waits for another's lock as long as [`Label`] says.
+
+use std::{
+    fs::{DirBuilder, OpenOptions},
+    io::{self, ErrorKind},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+};
+
+use sqlx::{
+    SqliteConnection, SqlitePool,
+    migrate::Migrator,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::{StoreError, fault::Label, store::Pools};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
+
+/// Reading connections: more than the cores of a small server gain nothing.
+const READERS: u32 = 4;
+
+/// Opens or makes the database file at `path`.
+pub(crate) async fn open(path: &Path, label: &Label) -> Result<Pools, StoreError> {
+    make_file(path).map_err(|source| directory_fault(path, label, source))?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .busy_timeout(label.lock_wait)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full);
+    let pool = |most| SqlitePoolOptions::new().max_connections(most).acquire_timeout(label.lock_wait);
+    let writer = pool(1).connect_with(options.clone());
+    let writer = writer.await.map_err(|source| label.fault("opening", source))?;
+    migrate(&writer, label).await?;
+    let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
+    Ok(Pools::Sqlite { writer, readers })
+}
+
+/// All migrations in one transaction under the write lock: of several processes one does it, the others find it done.
+async fn migrate(writer: &SqlitePool, label: &Label) -> Result<(), StoreError> {
+    let fault = |source| label.fault("migration", source);
+    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(fault)?;
+    let known = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0);
+    let connection: &mut SqliteConnection = &mut tx;
+    // `run` is the same behind a trait whose lifetimes keep the future from being `Send` (rust-lang/rust#102211).
+    MIGRATIONS.run_direct(None, connection, false).await.map_err(|source| label.migration(source, known))?;
+    tx.commit().await.map_err(fault)
+}
+
+/// Makes what is missing of the file and the directories above it, closed to others; SQLite gives its log the same mode.
+fn make_file(path: &Path) -> io::Result<()> {
+    if let Some(directory) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            // A directory, a device or a FIFO in its place is no database.
+            if path.metadata()?.is_file() { Ok(()) } else { Err(ErrorKind::InvalidInput.into()) }
+        }
+        outcome => outcome.map(drop),
+    }
+}
+
+fn directory_fault(path: &Path, label: &Label, source: io::Error) -> StoreError {
+    let store = label.store.clone();
+    #[expect(clippy::wildcard_enum_match_arm, reason = "std's enum, open to additions")]
+    match source.kind() {
+        ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly { store },
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full { store },
+        _ => StoreError::Directory { path: path.into(), source },
+    }
+}

@@ -1,0 +1,24 @@
+//! What the store promises, checked on both databases: every test runs once on SQLite in a temporary directory and once on
+//! a real PostgreSQL server that this process starts on a socket in a temporary directory.
+//!
+//! Without an installed server the PostgreSQL half fails and says so; `SHOAL_TEST_POSTGRES=off` leaves it out, and says so
+//! too. What is particular to one database is in `opening.rs` and `lost_disk.rs`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod admission;
+mod bed;
+mod clusters;
+mod events;
+mod hosts;
+mod images;
+mod leases;
+mod lost_disk;
+mod make;
+mod networks;
+mod nodes;
+mod opening;
+mod remnants;
+mod secrets;
+mod server;
+mod session;

@@ -1,0 +1,125 @@
+//! Nodes: placed, reported on, moved, forgotten; never two with one name, index, address or MAC.
+
+use std::time::Duration;
+
+use shoal_storage::{Conflict, Node, NodeReport, StoreError};
+use shoal_types::{ClusterId, Generation, NodeState};
+
+use crate::{
+    bed::{START, on_both},
+    make,
+};
+
+on_both! {
+    async fn nodes_come_back_as_they_went_in(bed: &mut Bed) {
+        let mut tx = bed.store.begin().await.unwrap();
+        let first = make::admit(&mut tx, 1, &mut bed.rng).await;
+        let second = make::admit(&mut tx, 2, &mut bed.rng).await;
+        assert_eq!(tx.nodes().of_cluster(first.cluster.id).await.unwrap(), first.nodes);
+        assert_eq!(tx.nodes().on_host(second.host.id).await.unwrap(), second.nodes);
+        assert_eq!(tx.nodes().get(first.nodes[1].id).await.unwrap().as_ref(), Some(&first.nodes[1]));
+        assert_eq!(tx.nodes().list().await.unwrap(), [first.nodes, second.nodes].concat());
+        tx.nodes().insert(&[]).await.unwrap();
+    }
+
+    async fn a_thousand_and_one_nodes_go_in_whole(bed: &mut Bed) {
+        let mut tx = bed.store.begin().await.unwrap();
+        let first = make::admit(&mut tx, 1, &mut bed.rng).await;
+        let mut tx = tx.guard(&first.lease).await.unwrap();
+        tx.nodes().delete(&first.nodes.iter().map(|n| n.id).collect::<Vec<_>>()).await.unwrap();
+        let mut cluster = first.cluster;
+        cluster.spec = make::spec("c1", 1000);
+        let mut network = first.network;
+        network.subnet = "10.96.0.0/16".parse().unwrap();
+        let nodes = make::nodes(&cluster, &network, first.host.id);
+        assert_eq!(nodes.len(), 1001);
+        tx.nodes().insert(&nodes).await.unwrap();
+        assert_eq!(tx.nodes().of_cluster(cluster.id).await.unwrap(), nodes);
+    }
+
+    async fn each_unique_constraint_is_told_apart(bed: &mut Bed) {
+        let mut tx = bed.store.begin().await.unwrap();
+        let first = make::admit(&mut tx, 1, &mut bed.rng).await;
+        tx.commit().await.unwrap();
+        let node = first.nodes[2].clone();
+        let fresh = Node {
+            id: make::nodes(&first.cluster, &make::network(9, &first.cluster), first.host.id)[0].id,
+            name: "worker-9".parse().unwrap(),
+            index: 9,
+            address: "10.96.1.99".parse().unwrap(),
+            mac: "02:42:0a:60:01:63".parse().unwrap(),
+            ..node.clone()
+        };
+        for (twin, expected) in [
+            (Node { name: node.name.clone(), ..fresh.clone() }, "a node's name in its cluster"),
+            (Node { index: node.index, ..fresh.clone() }, "a node's index in its role"),
+            (Node { address: node.address, ..fresh.clone() }, "a node's address in its network"),
+            (Node { mac: node.mac, ..fresh.clone() }, "a node's MAC address in its network"),
+            (Node { id: node.id, ..fresh.clone() }, "a node's id"),
+        ] {
+            let mut tx = bed.store.begin().await.unwrap();
+            match tx.nodes().insert(&[twin]).await {
+                Err(StoreError::Conflict(Conflict::Unique { what })) => assert_eq!(what, expected),
+                other => panic!("{expected}: {other:?}"),
+            }
+        }
+        for stray in [
+            Node { host: make::host(9).id, ..fresh.clone() },
+            Node { cluster: ClusterId::new(1, [1; 10]), ..fresh.clone() },
+        ] {
+            let mut tx = bed.store.begin().await.unwrap();
+            let error = tx.nodes().insert(&[stray]).await.unwrap_err();
+            assert!(matches!(error, StoreError::Referenced { .. }), "{error}");
+        }
+        let mut tx = bed.store.begin().await.unwrap();
+        tx.nodes().insert(&[fresh]).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    async fn a_report_of_an_older_generation_is_dropped(bed: &mut Bed) {
+        let at = |s| START.after(Duration::from_secs(s));
+        let mut tx = bed.store.begin().await.unwrap();
+        let first = make::admit(&mut tx, 1, &mut bed.rng).await;
+        let other = make::host(2);
+        tx.hosts().insert(&other).await.unwrap();
+        let mut tx = tx.guard(&first.lease).await.unwrap();
+        let node = &first.nodes[1];
+        let report = NodeReport {
+            id: node.id,
+            generation: node.generation,
+            state: NodeState::Starting,
+            container: Some("cafe".into()),
+            last_error: Some("slow".into()),
+        };
+        let gone = NodeReport { id: shoal_types::NodeId::new(1, [1; 10]), ..report.clone() };
+        assert_eq!(tx.nodes().report(&[report.clone(), gone], at(1)).await.unwrap(), 1);
+        assert_eq!(tx.nodes().report(std::slice::from_ref(&report), at(2)).await.unwrap(), 1);
+        let seen = tx.nodes().get(node.id).await.unwrap().unwrap();
+        let expected = Node {
+            state: NodeState::Starting,
+            since: at(1),
+            container: Some("cafe".into()),
+            last_error: Some("slow".into()),
+            ..node.clone()
+        };
+        assert_eq!(seen, expected);
+
+        let next = tx.nodes().place(node.id, node.generation, other.id, at(3)).await.unwrap();
+        assert_eq!(next, Generation(2));
+        assert_eq!(tx.nodes().report(&[report], at(4)).await.unwrap(), 0);
+        let moved = tx.nodes().get(node.id).await.unwrap().unwrap();
+        assert_eq!(moved, Node { host: other.id, generation: next, since: at(3), ..node.clone() });
+        let error = tx.nodes().place(node.id, node.generation, other.id, at(5)).await.unwrap_err();
+        assert!(matches!(error, StoreError::Stale { .. }), "{error}");
+    }
+
+    async fn a_node_forgotten_frees_what_it_had(bed: &mut Bed) {
+        let mut tx = bed.store.begin().await.unwrap();
+        let first = make::admit(&mut tx, 1, &mut bed.rng).await;
+        let mut tx = tx.guard(&first.lease).await.unwrap();
+        let node = &first.nodes[2];
+        tx.nodes().delete(&[node.id, node.id]).await.unwrap();
+        assert_eq!(tx.hosts().usage().await.unwrap()[&first.host.id].nodes, 2);
+        tx.nodes().insert(std::slice::from_ref(node)).await.unwrap();
+    }
+}
