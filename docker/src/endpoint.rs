@@ -1,0 +1,216 @@
+//! Where an engine is: `unix:///path` or `tcp://host[:port]`.
+
+use std::{fmt, net::Ipv6Addr, path::PathBuf, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// Port of the Docker API with TLS (IANA: docker-s).
+pub const DEFAULT_TLS_PORT: u16 = 2376;
+
+/// Where an engine's API is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Endpoint {
+    /// A unix socket of this machine.
+    Unix(PathBuf),
+    /// TCP with mutual TLS.
+    Tcp {
+        /// Name or address; IPv6 without brackets.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+}
+
+/// A text that is no endpoint Shoal can use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// Nothing was given.
+    #[error("an endpoint must not be empty: unix:///path or tcp://host:port")]
+    Empty,
+    /// No `scheme://`.
+    #[error("endpoint `{0}` has no scheme: unix:///path or tcp://host:port")]
+    NoScheme(String),
+    /// `http://` or `https://`.
+    #[error("endpoint `{0}`: write tcp://host:port, Shoal always speaks TLS with a client certificate to it")]
+    Http(String),
+    /// `ssh://`.
+    #[error(
+        "endpoint `{0}`: ssh is not supported; let the engine listen on tcp:// with TLS, or forward its socket"
+    )]
+    Ssh(String),
+    /// `npipe://`, `fd://`: ways of other systems or of the engine itself.
+    #[error("endpoint `{0}` is not reachable from here: unix:///path or tcp://host:port")]
+    Foreign(String),
+    /// A scheme nobody knows.
+    #[error("endpoint `{0}` has an unknown scheme: unix:///path or tcp://host:port")]
+    UnknownScheme(String),
+    /// A socket path that is not absolute.
+    #[error("endpoint `{0}`: the path of the socket must be absolute, with three slashes: unix:///path")]
+    RelativePath(String),
+    /// No host, or one that is neither a name nor an address.
+    #[error("endpoint `{0}` has no usable host name or address")]
+    Host(String),
+    /// A port that is not 1 to 65535.
+    #[error("endpoint `{0}` has no usable port: 1 to 65535")]
+    Port(String),
+    /// Something after the port.
+    #[error("endpoint `{0}` must end after the port")]
+    Trailing(String),
+}
+
+impl Endpoint {
+    /// The engine's usual socket on this machine.
+    #[must_use]
+    pub fn local() -> Self {
+        Self::Unix("/var/run/docker.sock".into())
+    }
+}
+
+fn is_host(host: &str) -> bool {
+    if host.contains(':') {
+        return host.parse::<Ipv6Addr>().is_ok();
+    }
+    let label = |l: &str| {
+        (1..=63).contains(&l.len())
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+            && !l.starts_with('-')
+    };
+    host.len() <= 253 && host.split('.').all(label)
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let shown = || text.chars().take(200).flat_map(char::escape_default).collect::<String>();
+        if text.is_empty() {
+            return Err(EndpointError::Empty);
+        }
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| EndpointError::NoScheme(shown()))?;
+        match scheme {
+            "unix" if rest.starts_with('/') && rest.len() > 1 && !rest.contains('\0') => {
+                Ok(Self::Unix(rest.into()))
+            }
+            "unix" => Err(EndpointError::RelativePath(shown())),
+            "tcp" => tcp(rest, &shown),
+            "http" | "https" => Err(EndpointError::Http(shown())),
+            "ssh" => Err(EndpointError::Ssh(shown())),
+            "npipe" | "fd" => Err(EndpointError::Foreign(shown())),
+            _ => Err(EndpointError::UnknownScheme(shown())),
+        }
+    }
+}
+
+fn tcp(rest: &str, shown: &dyn Fn() -> String) -> Result<Endpoint, EndpointError> {
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if rest.contains(['/', '?', '#']) {
+        return Err(EndpointError::Trailing(shown()));
+    }
+    let (host, port) = if let Some(bracketed) = rest.strip_prefix('[') {
+        let (host, port) = bracketed.split_once(']').ok_or_else(|| EndpointError::Host(shown()))?;
+        if host.parse::<Ipv6Addr>().is_err() {
+            return Err(EndpointError::Host(shown()));
+        }
+        match port.strip_prefix(':') {
+            None if port.is_empty() => (host, None),
+            None => return Err(EndpointError::Trailing(shown())),
+            Some(port) => (host, Some(port)),
+        }
+    } else {
+        match rest.split_once(':') {
+            None => (rest, None),
+            Some((host, port)) => (host, Some(port)),
+        }
+    };
+    if !is_host(host) {
+        return Err(EndpointError::Host(shown()));
+    }
+    let port = match port {
+        None => DEFAULT_TLS_PORT,
+        Some(port) if port.bytes().all(|b| b.is_ascii_digit()) => {
+            port.parse().ok().filter(|p| *p != 0).ok_or_else(|| EndpointError::Port(shown()))?
+        }
+        Some(_) => return Err(EndpointError::Port(shown())),
+    };
+    Ok(Endpoint::Tcp { host: host.to_owned(), port })
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
+        }
+    }
+}
+
+impl TryFrom<String> for Endpoint {
+    type Error = EndpointError;
+
+    fn try_from(text: String) -> Result<Self, EndpointError> {
+        text.parse()
+    }
+}
+
+impl From<Endpoint> for String {
+    fn from(endpoint: Endpoint) -> String {
+        endpoint.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms() {
+        for (text, shown) in [
+            ("unix:///var/run/docker.sock", "unix:///var/run/docker.sock"),
+            ("tcp://10.77.0.2:2376", "tcp://10.77.0.2:2376"),
+            ("tcp://node-1.lab.example/", "tcp://node-1.lab.example:2376"),
+            ("tcp://[fd00::1]", "tcp://[fd00::1]:2376"),
+            ("tcp://[fd00::1]:1", "tcp://[fd00::1]:1"),
+        ] {
+            let endpoint: Endpoint = text.parse().unwrap();
+            assert_eq!(endpoint.to_string(), shown);
+            assert_eq!(endpoint.to_string().parse(), Ok(endpoint));
+        }
+    }
+
+    #[test]
+    fn each_mistake_is_told_apart() {
+        use EndpointError as E;
+        type Make = fn(String) -> EndpointError;
+        let cases: [(&str, Make); 17] = [
+            ("/var/run/docker.sock", E::NoScheme),
+            ("host:2376", E::NoScheme),
+            ("http://h:1", E::Http),
+            ("https://h:1", E::Http),
+            ("ssh://me@h", E::Ssh),
+            ("npipe:////./pipe/docker_engine", E::Foreign),
+            ("ftp://h", E::UnknownScheme),
+            ("unix://run/docker.sock", E::RelativePath),
+            ("unix:///", E::RelativePath),
+            ("tcp://", E::Host),
+            ("tcp://-h", E::Host),
+            ("tcp://a b:1", E::Host),
+            ("tcp://[zz]:1", E::Host),
+            ("tcp://h:0", E::Port),
+            ("tcp://h:65536", E::Port),
+            ("tcp://h:+1", E::Port),
+            ("tcp://h:1/x", E::Trailing),
+        ];
+        for (text, make) in cases {
+            assert_eq!(text.parse::<Endpoint>(), Err(make(text.to_owned())), "{text}");
+        }
+        assert_eq!("".parse::<Endpoint>(), Err(E::Empty));
+    }
+
+    #[test]
+    fn control_characters_are_escaped_in_errors() {
+        let error = "tcp://\u{1b}[31m".parse::<Endpoint>().unwrap_err().to_string();
+        assert!(!error.contains('\u{1b}'), "{error}");
+    }
+}

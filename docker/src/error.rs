@@ -1,0 +1,363 @@
+//! Everything an engine, or the way to it, can answer instead of what was asked.
+//!
+//! Made in one place from bollard's, hyper's and rustls's errors (`real/fault.rs`). Two questions are answered here for
+//! everybody: what to do about it ([`EngineError::class`]) and whether it speaks against the host
+//! ([`EngineError::blames_host`]); a user's mistake never does.
+
+use std::{fmt, io, time::Duration};
+
+use crate::Endpoint;
+
+/// What a call was about, as shown: `container shoal-1f2e-n3`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// The engine itself.
+    Engine,
+    /// A container, by id or name.
+    Container(String),
+    /// A network, by id or name.
+    Network(String),
+    /// A volume, by name.
+    Volume(String),
+    /// An image, by reference or id.
+    Image(String),
+    /// A path inside a container.
+    Path {
+        /// The container, by id or name.
+        container: String,
+        /// The path.
+        path: String,
+    },
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Engine => f.write_str("engine"),
+            Self::Container(name) => write!(f, "container {name}"),
+            Self::Network(name) => write!(f, "network {name}"),
+            Self::Volume(name) => write!(f, "volume {name}"),
+            Self::Image(name) => write!(f, "image {name}"),
+            Self::Path { container, path } => write!(f, "path {path} in container {container}"),
+        }
+    }
+}
+
+/// What to do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RetryClass {
+    /// The same call may succeed a little later.
+    Retry,
+    /// The engine's state is not what the call assumed: observe, then decide again.
+    Observe,
+    /// What was asked for cannot be had: the request must change.
+    User,
+    /// This host cannot be used until an operator changes something.
+    Fatal,
+}
+
+/// Which certificate a TLS connection failed on, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TlsProblem {
+    /// The engine's certificate comes from another CA.
+    #[error("the engine's certificate is not signed by the given CA")]
+    UnknownIssuer,
+    /// The engine's certificate is for other names.
+    #[error(
+        "the engine's certificate is not for `{host}` (it names {}): issue it with this name or address as subjectAltName",
+        if presented.is_empty() { "nothing".to_owned() } else { presented.join(", ") }
+    )]
+    NameMismatch {
+        /// The name or address asked for.
+        host: String,
+        /// The names the certificate carries.
+        presented: Vec<String>,
+    },
+    /// The engine's certificate has run out.
+    #[error("the engine's certificate has expired")]
+    ServerExpired,
+    /// The engine's certificate is not valid yet; one of the clocks may be wrong.
+    #[error("the engine's certificate is not valid yet: compare the clocks of both machines")]
+    ServerNotYetValid,
+    /// The engine's certificate is unusable in another way.
+    #[error("the engine's certificate is not usable: {0}")]
+    ServerCertificate(String),
+    /// The engine refused our certificate.
+    #[error(
+        "the engine rejected our client certificate ({0}): it must come from the CA the engine was given as --tlscacert"
+    )]
+    ClientRejected(String),
+    /// The other side does not speak TLS.
+    #[error("the other side does not speak TLS on this port")]
+    NotTls,
+    /// Anything else in the handshake.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// An answer that is not what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Nothing listens there, or not for us.
+    #[error("{endpoint} refused the connection")]
+    Refused {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// No connection could be made, or it broke in the middle.
+    #[error("{endpoint} cannot be reached")]
+    Unreachable {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// No answer within the limit of the call's class.
+    #[error("{endpoint} did not answer `{call}` on {subject} within {} s", after.as_secs_f32())]
+    Timeout {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// Which call.
+        call: &'static str,
+        /// About what.
+        subject: Subject,
+        /// The limit.
+        after: Duration,
+    },
+    /// TLS could not be agreed on.
+    #[error("{endpoint}: TLS failed: {problem}")]
+    Tls {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// Which certificate, and why.
+        problem: TlsProblem,
+    },
+    /// A `tcp://` endpoint without TLS material: whoever reaches it would be root on that host.
+    #[error(
+        "{endpoint} needs TLS: give a CA, a client certificate and its key (plain TCP would make anyone who reaches it root on that host)"
+    )]
+    TlsRequired {
+        /// Which engine.
+        endpoint: Endpoint,
+    },
+    /// TLS material that cannot be used.
+    #[error("{endpoint}: the TLS material is not usable")]
+    Material {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// Which file, and why.
+        #[source]
+        source: crate::TlsMaterialError,
+    },
+    /// The engine is older than Shoal can use.
+    #[error("{endpoint} runs engine {version} (API {api}): 20.10 (API 1.41) or newer is needed")]
+    TooOld {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// Its version.
+        version: String,
+        /// The newest API it speaks.
+        api: String,
+    },
+    /// Something answered that is not a Docker Engine.
+    #[error("{endpoint} is not a Docker Engine: it answered {answer}")]
+    NotDocker {
+        /// Which endpoint.
+        endpoint: Endpoint,
+        /// What it answered, shortened.
+        answer: String,
+    },
+    /// Something the call needs is not there. Removing what is not there is no error.
+    #[error("{endpoint}: no such {subject}")]
+    NotFound {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// What is missing; not always what the call was about: an image on create, a network on start.
+        subject: Subject,
+    },
+    /// The name belongs to something else (HTTP 409, first kind). Containers: see [`crate::Created::Exists`].
+    #[error("{endpoint}: the name of {subject} is in use")]
+    NameInUse {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// Whose name.
+        subject: Subject,
+    },
+    /// It is being removed (HTTP 409, second kind): wait and look again.
+    #[error("{endpoint}: {subject} is being removed")]
+    RemovalInProgress {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// What.
+        subject: Subject,
+    },
+    /// Its state does not allow the call (HTTP 409, third kind): not running, paused, in use.
+    #[error("{endpoint}: {call} on {subject} conflicts with its state: {message}")]
+    Conflict {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// Which call.
+        call: &'static str,
+        /// On what.
+        subject: Subject,
+        /// The engine's words.
+        message: String,
+    },
+    /// Another container of this engine has the address.
+    #[error("{endpoint}: the address of {subject} is in use on this engine")]
+    AddressInUse {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// Whose address.
+        subject: Subject,
+    },
+    /// The subnet overlaps one the engine has.
+    #[error("{endpoint}: the subnet of {subject} overlaps a network of this engine")]
+    PoolOverlap {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// Whose subnet.
+        subject: Subject,
+    },
+    /// The engine calls the request wrong, or cannot run the command asked for.
+    #[error("{endpoint} refused {call} on {subject}: {message}")]
+    BadRequest {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// Which call.
+        call: &'static str,
+        /// On what.
+        subject: Subject,
+        /// The engine's words.
+        message: String,
+    },
+    /// More data than the caller allowed.
+    #[error("{endpoint}: {call} on {subject} gave more than {limit} bytes")]
+    TooLarge {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// Which call.
+        call: &'static str,
+        /// On what.
+        subject: Subject,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The host's disk is full.
+    #[error("{endpoint}: no space left on the host's disk for {call} on {subject}")]
+    DiskFull {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// Which call.
+        call: &'static str,
+        /// On what.
+        subject: Subject,
+    },
+    /// The engine failed.
+    #[error("{endpoint} failed {call} on {subject}: {message}")]
+    ServerError {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// Which call.
+        call: &'static str,
+        /// On what.
+        subject: Subject,
+        /// HTTP status; 200 if it failed after its answer had begun.
+        status: u16,
+        /// The engine's words.
+        message: String,
+    },
+    /// The image's registry failed the engine, or cannot be reached from it.
+    #[error("{endpoint} cannot get {subject} from its registry: {message}")]
+    Registry {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// Which image.
+        subject: Subject,
+        /// The engine's words.
+        message: String,
+    },
+    /// The engine's answer cannot be understood.
+    #[error("{endpoint} answered {call} on {subject} with something unexpected: {message}")]
+    BadAnswer {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// Which call.
+        call: &'static str,
+        /// On what.
+        subject: Subject,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+impl EngineError {
+    /// What to do about it.
+    #[must_use]
+    pub fn class(&self) -> RetryClass {
+        match self {
+            Self::Refused { .. }
+            | Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::DiskFull { .. }
+            | Self::Registry { .. }
+            | Self::ServerError { .. } => RetryClass::Retry,
+            Self::NotFound { .. }
+            | Self::NameInUse { .. }
+            | Self::RemovalInProgress { .. }
+            | Self::Conflict { .. }
+            | Self::AddressInUse { .. }
+            | Self::PoolOverlap { .. } => RetryClass::Observe,
+            Self::BadRequest { .. } | Self::TooLarge { .. } => RetryClass::User,
+            Self::Tls { .. }
+            | Self::TlsRequired { .. }
+            | Self::Material { .. }
+            | Self::TooOld { .. }
+            | Self::NotDocker { .. }
+            | Self::BadAnswer { .. } => RetryClass::Fatal,
+        }
+    }
+
+    /// Whether it speaks against the host: only these count towards calling it unreachable.
+    #[must_use]
+    pub fn blames_host(&self) -> bool {
+        match self {
+            Self::Refused { .. }
+            | Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Tls { .. }
+            | Self::TooOld { .. }
+            | Self::NotDocker { .. }
+            | Self::DiskFull { .. }
+            | Self::ServerError { .. }
+            | Self::BadAnswer { .. } => true,
+            Self::TlsRequired { .. }
+            | Self::Material { .. }
+            | Self::NotFound { .. }
+            | Self::NameInUse { .. }
+            | Self::RemovalInProgress { .. }
+            | Self::Conflict { .. }
+            | Self::AddressInUse { .. }
+            | Self::PoolOverlap { .. }
+            | Self::BadRequest { .. }
+            | Self::Registry { .. }
+            | Self::TooLarge { .. } => false,
+        }
+    }
+
+    /// Whether the call may have taken effect although it failed: only looking again tells.
+    #[must_use]
+    pub fn effect_unknown(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Timeout { .. }
+                | Self::ServerError { .. }
+                | Self::BadAnswer { .. }
+        )
+    }
+}

@@ -1,0 +1,46 @@
+//! The only crate that speaks to Docker.
+//!
+//! ```text
+//! Endpoint + TlsMaterial --connect()--> Arc<dyn Engine> ---> typed outcomes (Created, Removal, EngineError)
+//!                                          |
+//!                                          +-- real::Docker   bollard over one pooled transport (unix socket or mutual TLS)
+//! ```
+//!
+//! Above this seam nobody sees an HTTP status, a bollard type or a rustls error: an engine's answers become typed
+//! outcomes once, in [`EngineError`]'s map. "Already there" and "already gone" are values, not errors, so that a
+//! reconciler may repeat every call.
+
+mod archive;
+mod container;
+mod endpoint;
+mod engine;
+mod error;
+mod event;
+mod exec;
+mod image;
+mod label;
+mod network;
+mod real;
+mod refusal;
+mod timeouts;
+mod tls;
+mod volume;
+
+pub use archive::{ArchiveError, FileContent, ImageArchive, ImageFile, Layer, PackedImage};
+pub use container::{
+    Attachment, ContainerDetail, ContainerNetwork, ContainerSpec, ContainerState, ContainerSummary, Created,
+    LogLimits, Mount, Removal, RestartPolicy,
+};
+pub use endpoint::{DEFAULT_TLS_PORT, Endpoint, EndpointError};
+pub use engine::{ByteStream, Engine, EventStream, UploadStream};
+pub use error::{EngineError, RetryClass, Subject, TlsProblem};
+pub use event::{ContainerAction, ContainerEvent};
+pub use exec::{ExecChunk, ExecDuplex, ExecOutput, ExecSession, ExecSpec};
+pub use image::{ImageInfo, ImageSummary};
+pub use label::LabelFilter;
+pub use network::{NetworkInfo, NetworkSpec};
+pub use real::connect;
+pub use refusal::{Unusable, refusal};
+pub use timeouts::{CallClass, Timeouts};
+pub use tls::{TlsFile, TlsMaterial, TlsMaterialError, TlsMaterialProblem};
+pub use volume::VolumeInfo;

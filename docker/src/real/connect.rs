@@ -1,0 +1,121 @@
+//! Connecting: from an endpoint and TLS material to an engine that is known to be one, new enough, with an API version
+//! both sides speak.
+
+use std::sync::Arc;
+
+use bollard::{API_DEFAULT_VERSION, errors::Error, models::SystemVersion};
+
+use super::{
+    Docker,
+    call::Call,
+    fault::{fault, shorten},
+    transport::{Transport, verdict},
+};
+use crate::{CallClass, Endpoint, Engine, EngineError, Subject, Timeouts, TlsMaterial};
+
+/// The oldest API spoken: engine 20.10, the first with private cgroup namespaces and cgroup version 2.
+const OLDEST_API: (usize, usize) = (1, 41);
+
+/// Connects to an engine and agrees on an API version. Connections are pooled and made anew when needed, so the result
+/// stays usable across restarts of the engine.
+///
+/// # Errors
+/// - `Refused`, `Unreachable`, `Timeout`: nothing usable answers;
+/// - `TlsRequired`: a `tcp://` endpoint without material; `Material`: material that cannot be used; `Tls`: the handshake
+///   failed, with which certificate and why;
+/// - `NotDocker`: something else answers there; `TooOld`: an engine before 20.10.
+pub async fn connect(
+    endpoint: &Endpoint,
+    tls: Option<&TlsMaterial>,
+    timeouts: Timeouts,
+) -> Result<Arc<dyn Engine>, EngineError> {
+    let transport = match (endpoint, tls) {
+        (Endpoint::Unix(path), _) => Transport::unix(path, &timeouts),
+        (Endpoint::Tcp { .. }, None) => return Err(EngineError::TlsRequired { endpoint: endpoint.clone() }),
+        (Endpoint::Tcp { host, port }, Some(material)) => {
+            let config = material
+                .client_config()
+                .map_err(|source| EngineError::Material { endpoint: endpoint.clone(), source })?;
+            Transport::tls(host, *port, config, &timeouts)
+        }
+    };
+    let call = Call::new("version", Subject::Engine, CallClass::Read);
+    let handle = |api: Option<&str>| transport.handle(api).map_err(|error| fault(endpoint, &call, error));
+    let unversioned = Docker {
+        endpoint: Arc::new(endpoint.clone()),
+        api_version: "".into(),
+        timeouts,
+        bollard: handle(None)?,
+    };
+    let version = match unversioned.call(&call, unversioned.bollard.version()).await {
+        Ok(version) => version,
+        Err(broken @ EngineError::Unreachable { .. }) => {
+            return Err(alert(endpoint, tls, &call, timeouts, broken).await);
+        }
+        Err(error) => return Err(not_docker(endpoint, error)),
+    };
+    let api = agree(endpoint, &version)?;
+    let bollard = handle(Some(&api))?;
+    Ok(Arc::new(Docker { api_version: api.into(), bollard, ..unversioned }))
+}
+
+/// Why a connection broke, if it was for our certificate; otherwise the error as it is.
+async fn alert(
+    endpoint: &Endpoint,
+    tls: Option<&TlsMaterial>,
+    call: &Call,
+    timeouts: Timeouts,
+    broken: EngineError,
+) -> EngineError {
+    let (Endpoint::Tcp { host, port }, Some(Ok(config))) = (endpoint, tls.map(TlsMaterial::client_config))
+    else {
+        return broken;
+    };
+    let Err(err) = verdict(host, *port, config, &timeouts).await else { return broken };
+    let why = fault(endpoint, call, Error::IOError { err });
+    if matches!(why, EngineError::Tls { .. }) { why } else { broken }
+}
+
+/// To the first question every Docker Engine has an answer: any other is not from one.
+fn not_docker(endpoint: &Endpoint, error: EngineError) -> EngineError {
+    let answer =
+        if let EngineError::BadAnswer { message, .. } | EngineError::BadRequest { message, .. } = error {
+            message
+        } else if let EngineError::NotFound { subject, .. } = error {
+            format!("no such {subject}")
+        } else {
+            return error;
+        };
+    EngineError::NotDocker { endpoint: endpoint.clone(), answer }
+}
+
+fn agree(endpoint: &Endpoint, version: &SystemVersion) -> Result<String, EngineError> {
+    let not_docker = |answer: String| EngineError::NotDocker { endpoint: endpoint.clone(), answer };
+    let components = version.components.as_deref().unwrap_or_default();
+    if let Some(podman) = components.iter().find(|c| c.name.starts_with("Podman")) {
+        return Err(not_docker(format!("{} {}", shorten(&podman.name), shorten(&podman.version))));
+    }
+    let text = version.api_version.as_deref().unwrap_or_default();
+    let api = parse_api(text).ok_or_else(|| not_docker("a version without `ApiVersion`".into()))?;
+    if api < OLDEST_API {
+        return Err(EngineError::TooOld {
+            endpoint: endpoint.clone(),
+            version: shorten(version.version.as_deref().unwrap_or("of unknown version")),
+            api: text.to_owned(),
+        });
+    }
+    // What bollard's types are made for, or what the engine speaks, whichever is older.
+    let ours = (API_DEFAULT_VERSION.major_version, API_DEFAULT_VERSION.minor_version);
+    let (major, minor) = api.min(ours);
+    Ok(format!("{major}.{minor}"))
+}
+
+fn parse_api(text: &str) -> Option<(usize, usize)> {
+    let (major, minor) = text.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+#[cfg(test)]
+mod stub;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! Servers that answer as a test wants: HTTP/1.1 with kept connections, over a unix socket, TCP or TLS.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
+use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
+use shoal_types::{Clock as _, SystemClock};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpListener, UnixListener},
+    task::JoinSet,
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{Endpoint, TlsMaterial};
+
+/// What a server does with a connection.
+#[derive(Debug, Clone)]
+pub(super) enum Manner {
+    /// Answers every request with this status and body.
+    Answer(u16, String),
+    /// Sends this at once and closes.
+    Say(&'static [u8]),
+    /// Reads and never answers.
+    Hang,
+    /// Reads a request and closes.
+    Close,
+}
+
+impl Manner {
+    /// Answers as an engine with this API version.
+    pub(super) fn engine(api: &str) -> Self {
+        let body = format!(r#"{{"Version":"20.10.24","ApiVersion":"{api}","Os":"linux","Arch":"amd64"}}"#);
+        Self::Answer(200, body)
+    }
+}
+
+/// A server; it ends when dropped.
+pub(super) struct Stub {
+    pub(super) endpoint: Endpoint,
+    seen: Arc<Mutex<Vec<Vec<String>>>>,
+    _tasks: JoinSet<()>,
+    _dir: Option<TempDir>,
+}
+
+impl Stub {
+    /// Paths asked for, per connection.
+    pub(super) fn seen(&self) -> Vec<Vec<String>> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    pub(super) fn unix(manner: Manner) -> Self {
+        let dir = TempDir::new().unwrap();
+        let path: PathBuf = dir.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        let seen = Arc::default();
+        let mut tasks = JoinSet::new();
+        let log = Arc::clone(&seen);
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.spawn(serve(stream, manner.clone(), Arc::clone(&log)));
+            }
+        });
+        Self { endpoint: Endpoint::Unix(path), seen, _tasks: tasks, _dir: Some(dir) }
+    }
+
+    /// On a port of 127.0.0.1, with TLS if a configuration is given.
+    pub(super) async fn tcp(manner: Manner, tls: Option<ServerConfig>) -> Self {
+        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let acceptor = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
+        let seen = Arc::default();
+        let mut tasks = JoinSet::new();
+        let log = Arc::clone(&seen);
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, manner, log) = (acceptor.clone(), manner.clone(), Arc::clone(&log));
+                connections.spawn(async move {
+                    match acceptor {
+                        None => serve(stream, manner, log).await,
+                        // A failed handshake is the client's to report.
+                        Some(acceptor) => {
+                            if let Ok(stream) = acceptor.accept(stream).await {
+                                serve(stream, manner, log).await;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        let endpoint = Endpoint::Tcp { host: "127.0.0.1".into(), port };
+        Self { endpoint, seen, _tasks: tasks, _dir: None }
+    }
+}
+
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    manner: Manner,
+    seen: Arc<Mutex<Vec<Vec<String>>>>,
+) {
+    let connection = {
+        let mut seen = seen.lock().unwrap();
+        seen.push(vec![]);
+        seen.len() - 1
+    };
+    if let Manner::Say(bytes) = manner {
+        // The client may have gone.
+        drop(stream.write_all(bytes).await);
+        return;
+    }
+    let (mut buffer, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        match stream.read(&mut piece).await {
+            Ok(0) | Err(_) => return,
+            Ok(n) => buffer.extend_from_slice(&piece[..n]),
+        }
+        while let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
+            buffer.drain(..end + 4);
+            let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+            seen.lock().unwrap()[connection].push(path);
+            match &manner {
+                Manner::Answer(status, body) => {
+                    let length = body.len();
+                    let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{body}");
+                    drop(stream.write_all(answer.as_bytes()).await);
+                }
+                Manner::Close => return,
+                Manner::Hang | Manner::Say(_) => {}
+            }
+        }
+    }
+}
+
+/// A CA and what it signed.
+pub(super) struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Authority {
+    pub(super) fn named(name: &str) -> Self {
+        let mut params = CertificateParams::new(vec![]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
+    }
+
+    fn signed(&self, params: &CertificateParams) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
+    /// Material of a client that trusts `trusted` and has a certificate of this authority.
+    pub(super) fn client(&self, trusted: &Authority) -> TlsMaterial {
+        let (cert, key) = self.signed(&CertificateParams::new(vec!["client".into()]).unwrap());
+        TlsMaterial::from_pem(trusted.issuer.pem(), cert, key, SystemClock.now()).unwrap()
+    }
+
+    /// A server with a certificate of this authority, that asks clients for one of it too.
+    pub(super) fn server(&self, params: &CertificateParams) -> ServerConfig {
+        let (cert, key) = self.signed(params);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .unwrap();
+        let chain = vec![rustls_pki_types::CertificateDer::from_pem_slice(cert.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+        ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain, key)
+            .unwrap()
+    }
+}

@@ -1,0 +1,194 @@
+//! What connecting says of everything that is not an engine we can use.
+
+use std::{io, time::Duration};
+
+use rcgen::{CertificateParams, date_time_ymd};
+
+use super::{
+    stub::{Authority, Manner, Stub},
+    *,
+};
+use crate::{LabelFilter, TlsProblem};
+
+const SHORT: Timeouts = Timeouts {
+    connect: Duration::from_millis(300),
+    read: Duration::from_millis(300),
+    write: Duration::from_millis(300),
+    start: Duration::from_millis(300),
+    exec: Duration::from_millis(300),
+    transfer: Duration::from_millis(300),
+};
+
+async fn error_of(stub: &Stub, tls: Option<&TlsMaterial>, timeouts: Timeouts) -> EngineError {
+    connect(&stub.endpoint, tls, timeouts).await.unwrap_err()
+}
+
+async fn answer(status: u16, body: &str) -> String {
+    let stub = Stub::unix(Manner::Answer(status, body.into()));
+    let error = error_of(&stub, None, Timeouts::default()).await;
+    let EngineError::NotDocker { answer, .. } = error else { panic!("{error:?}") };
+    answer
+}
+
+#[tokio::test]
+async fn requests_name_the_agreed_version_and_share_a_connection() {
+    let stub = Stub::unix(Manner::engine("1.41"));
+    let engine = connect(&stub.endpoint, None, Timeouts::default()).await.unwrap();
+    for _ in 0..3 {
+        engine.ping().await.unwrap();
+    }
+    // Its answer is no list: the path is what counts.
+    let list = engine.list_containers(&LabelFilter::all().with("a", "b c")).await.unwrap_err();
+    assert!(matches!(list, EngineError::BadAnswer { .. }), "{list:?}");
+    let seen = stub.seen();
+    assert_eq!(seen.len(), 1, "one connection: {seen:?}");
+    assert_eq!(seen[0][..4], ["/version", "/v1.41/_ping", "/v1.41/_ping", "/v1.41/_ping"]);
+    assert!(seen[0][4].starts_with("/v1.41/containers/json?all=true"), "{seen:?}");
+
+    let newer = Stub::unix(Manner::engine("1.99"));
+    connect(&newer.endpoint, None, Timeouts::default()).await.unwrap().ping().await.unwrap();
+    assert_eq!(newer.seen()[0][1], "/v1.53/_ping", "the newest API bollard's types are made for");
+}
+
+#[tokio::test]
+async fn an_old_engine_is_refused() {
+    let stub = Stub::unix(Manner::engine("1.40"));
+    let error = error_of(&stub, None, Timeouts::default()).await;
+    assert!(matches!(error, EngineError::TooOld { .. }), "{error:?}");
+    assert!(
+        error.to_string().ends_with("runs engine 20.10.24 (API 1.40): 20.10 (API 1.41) or newer is needed")
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_docker_says_what_it_is() {
+    assert!(answer(200, "<html>hello</html>").await.contains("expected value"));
+    assert_eq!(answer(200, r#"{"name":"other"}"#).await, "a version without `ApiVersion`");
+    assert_eq!(answer(404, "404 page not found").await, "404 page not found");
+    assert!(answer(301, "moved").await.contains("status 301"));
+    let podman = r#"{"ApiVersion":"1.41","Components":[{"Name":"Podman Engine","Version":"4.9.3"}]}"#;
+    assert_eq!(answer(200, podman).await, "Podman Engine 4.9.3");
+
+    let ssh = Stub::unix(Manner::Say(b"SSH-2.0-OpenSSH_9.2\r\n"));
+    let error = error_of(&ssh, None, Timeouts::default()).await;
+    assert!(matches!(error, EngineError::NotDocker { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn nobody_there() {
+    let missing = Endpoint::Unix("/nowhere/docker.sock".into());
+    let error = connect(&missing, None, Timeouts::default()).await.unwrap_err();
+    let EngineError::Refused { source, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(source.kind(), io::ErrorKind::NotFound);
+    assert_eq!(error.to_string(), "unix:///nowhere/docker.sock refused the connection");
+
+    let authority = Authority::named("ca");
+    let material = authority.client(&authority);
+    // A port that was free a moment ago.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let endpoint = Endpoint::Tcp { host: "127.0.0.1".into(), port };
+    let error = connect(&endpoint, Some(&material), Timeouts::default()).await.unwrap_err();
+    assert!(matches!(error, EngineError::Refused { .. }), "{error:?}");
+
+    let nowhere = "tcp://nobody.invalid:1".parse().unwrap();
+    let error = connect(&nowhere, Some(&material), Timeouts::default()).await.unwrap_err();
+    assert!(matches!(error, EngineError::Unreachable { .. }), "{error:?}");
+    assert!(error.blames_host());
+}
+
+#[tokio::test]
+async fn silence_ends_at_the_limit() {
+    let hung = Stub::unix(Manner::Hang);
+    let error = error_of(&hung, None, SHORT).await;
+    assert!(matches!(error, EngineError::Timeout { call: "version", .. }), "{error:?}");
+
+    // It accepts and never shakes hands.
+    let authority = Authority::named("ca");
+    let stub = Stub::tcp(Manner::Hang, None).await;
+    let patient = Timeouts { read: Duration::from_secs(60), ..SHORT };
+    let error = error_of(&stub, Some(&authority.client(&authority)), patient).await;
+    let EngineError::Unreachable { source, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(source.kind(), io::ErrorKind::TimedOut);
+
+    let closing = Stub::unix(Manner::Close);
+    let error = error_of(&closing, None, Timeouts::default()).await;
+    assert!(matches!(error, EngineError::Unreachable { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn tcp_needs_tls() {
+    let endpoint: Endpoint = "tcp://127.0.0.1:2375".parse().unwrap();
+    let error = connect(&endpoint, None, Timeouts::default()).await.unwrap_err();
+    assert!(matches!(error, EngineError::TlsRequired { .. }), "{error:?}");
+}
+
+fn params(names: &[&str]) -> CertificateParams {
+    CertificateParams::new(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()).unwrap()
+}
+
+/// What becomes of a handshake with a server whose certificate is `server`, both sides of one authority.
+async fn problem(server: &CertificateParams) -> TlsProblem {
+    let authority = Authority::named("ca");
+    let stub = Stub::tcp(Manner::engine("1.41"), Some(authority.server(server))).await;
+    tls(error_of(&stub, Some(&authority.client(&authority)), Timeouts::default()).await)
+}
+
+fn tls(error: EngineError) -> TlsProblem {
+    let EngineError::Tls { problem, .. } = error else { panic!("{error:?}") };
+    problem
+}
+
+#[tokio::test]
+async fn a_good_handshake_is_kept() {
+    let authority = Authority::named("ca");
+    let stub = Stub::tcp(Manner::engine("1.41"), Some(authority.server(&params(&["127.0.0.1"])))).await;
+    let material = authority.client(&authority);
+    let engine = connect(&stub.endpoint, Some(&material), Timeouts::default()).await.unwrap();
+    engine.ping().await.unwrap();
+    assert_eq!(stub.seen(), [["/version", "/v1.41/_ping"]]);
+}
+
+#[tokio::test]
+async fn the_servers_certificate_is_checked() {
+    let mismatch = TlsProblem::NameMismatch {
+        host: "127.0.0.1".into(),
+        presented: vec!["other.example".into(), "127.0.0.2".into()],
+    };
+    assert_eq!(problem(&params(&["other.example", "127.0.0.2"])).await, mismatch);
+    assert_eq!(
+        mismatch.to_string(),
+        "the engine's certificate is not for `127.0.0.1` (it names other.example, 127.0.0.2): issue it with this name or \
+         address as subjectAltName"
+    );
+
+    let mut expired = params(&["127.0.0.1"]);
+    (expired.not_before, expired.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
+    assert_eq!(problem(&expired).await, TlsProblem::ServerExpired);
+
+    let mut early = params(&["127.0.0.1"]);
+    (early.not_before, early.not_after) = (date_time_ymd(2101, 1, 1), date_time_ymd(2102, 1, 1));
+    assert_eq!(problem(&early).await, TlsProblem::ServerNotYetValid);
+}
+
+#[tokio::test]
+async fn authorities_are_told_apart() {
+    // A CA made anew often has the name of the old one: then it is the signature that does not fit.
+    for names in [["one", "two"], ["same", "same"]] {
+        let [ours, theirs] = names.map(Authority::named);
+        let stub = Stub::tcp(Manner::engine("1.41"), Some(theirs.server(&params(&["127.0.0.1"])))).await;
+        let stranger = error_of(&stub, Some(&ours.client(&ours)), Timeouts::default()).await;
+        assert_eq!(tls(stranger), TlsProblem::UnknownIssuer);
+        let rejected = tls(error_of(&stub, Some(&ours.client(&theirs)), Timeouts::default()).await);
+        assert!(matches!(rejected, TlsProblem::ClientRejected(_)), "{rejected:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_without_tls() {
+    let authority = Authority::named("ca");
+    let stub = Stub::tcp(Manner::Say(b"HTTP/1.1 400 Bad Request\r\n\r\n"), None).await;
+    let error = error_of(&stub, Some(&authority.client(&authority)), Timeouts::default()).await;
+    assert_eq!(tls(error), TlsProblem::NotTls);
+}

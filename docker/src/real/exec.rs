@@ -1,0 +1,112 @@
+//! Commands inside containers.
+
+use std::time::Duration;
+
+use bollard::{
+    container::LogOutput,
+    errors::Error,
+    exec::{CreateExecOptions, StartExecOptions, StartExecResults},
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+
+use super::{Docker, call::Call};
+use crate::{CallClass, EngineError, ExecChunk, ExecOutput, ExecSession, ExecSpec};
+
+/// Buffer of an exec's output, in bytes: 8 KiB to 256 KiB differ by a quarter in throughput (measured 2026-11-21).
+const OUTPUT_CAPACITY: usize = 64 << 10;
+/// An ended command's status is asked for after 5 ms, and then ever less often up to this.
+const EXIT_POLL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
+
+impl Docker {
+    pub(super) async fn run(
+        &self,
+        id: &str,
+        spec: &ExecSpec,
+        limit: usize,
+    ) -> Result<ExecOutput, EngineError> {
+        let call = Call::container("exec", id, CallClass::Exec);
+        let (exec, started) = self.begin(id, spec, false).await?;
+        let StartExecResults::Attached { mut output, .. } = started else {
+            return Err(self.bad_answer(&call, "the command is detached"));
+        };
+        let collected = async {
+            let (mut stdout, mut stderr, mut truncated) = (BytesMut::new(), BytesMut::new(), false);
+            while let Some(chunk) = output.try_next().await? {
+                let (kept, bytes) = match piece(chunk) {
+                    ExecChunk::Stdout(bytes) => (&mut stdout, bytes),
+                    ExecChunk::Stderr(bytes) => (&mut stderr, bytes),
+                };
+                let room = limit.saturating_sub(kept.len()).min(bytes.len());
+                truncated |= room < bytes.len();
+                kept.extend_from_slice(&bytes[..room]);
+            }
+            let status = self.exit_status(&exec).await?;
+            Ok::<_, Error>(ExecOutput { status, stdout: stdout.freeze(), stderr: stderr.freeze(), truncated })
+        };
+        self.call(&call, collected).await
+    }
+
+    pub(super) async fn attach(&self, id: &str, spec: &ExecSpec) -> Result<ExecSession, EngineError> {
+        let call = Call::container("exec", id, CallClass::Exec);
+        let (exec, started) = self.begin(id, spec, true).await?;
+        let StartExecResults::Attached { output, input } = started else {
+            return Err(self.bad_answer(&call, "the command is detached"));
+        };
+        let (streamed, reader) = (self.clone(), call.clone());
+        let output =
+            output.map(move |chunk| chunk.map(piece).map_err(|error| streamed.fault(&reader, error)));
+        let asked = self.clone();
+        let exit = async move { asked.exit_status(&exec).await.map_err(|error| asked.fault(&call, error)) };
+        Ok(ExecSession { stdin: input, output: output.boxed(), exit: Box::pin(exit) })
+    }
+
+    /// Creates and starts a command; its id and streams.
+    async fn begin(
+        &self,
+        id: &str,
+        spec: &ExecSpec,
+        stdin: bool,
+    ) -> Result<(String, StartExecResults), EngineError> {
+        let call = Call::container("exec", id, CallClass::Write);
+        let options = CreateExecOptions {
+            attach_stdin: Some(stdin),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            tty: Some(false),
+            env: Some(spec.env.clone()),
+            cmd: Some(spec.cmd.clone()),
+            user: spec.user.clone(),
+            working_dir: spec.dir.clone(),
+            ..CreateExecOptions::default()
+        };
+        let exec = self.call(&call, self.bollard.create_exec(id, options)).await?.id;
+        let options = StartExecOptions { detach: false, tty: false, output_capacity: Some(OUTPUT_CAPACITY) };
+        let started = self.call(&call, self.bollard.start_exec(&exec, Some(options))).await?;
+        Ok((exec, started))
+    }
+
+    /// The status of a command, once it has ended. Its output ends an instant before the engine knows the status, and a
+    /// command may live on after it closed its output.
+    async fn exit_status(&self, exec: &str) -> Result<i64, Error> {
+        let (mut pause, longest) = EXIT_POLL;
+        loop {
+            let asked = tokio::time::timeout(self.timeouts.read, self.bollard.inspect_exec(exec));
+            let state = asked.await.map_err(|_| Error::RequestTimeoutError)??;
+            if let (Some(false), Some(code)) = (state.running, state.exit_code) {
+                return Ok(code);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(longest);
+        }
+    }
+}
+
+fn piece(output: LogOutput) -> ExecChunk {
+    match output {
+        LogOutput::StdErr { message } => ExecChunk::Stderr(message),
+        // Unframed text is the engine's own, about why the command could not be run.
+        LogOutput::StdOut { message } | LogOutput::Console { message } => ExecChunk::Stdout(message),
+        LogOutput::StdIn { .. } => ExecChunk::Stdout(Bytes::new()),
+    }
+}

@@ -1,0 +1,168 @@
+//! The way to an engine: one pooled HTTP/1.1 client over a unix socket or mutual TLS.
+//!
+//! bollard's own transports never set TCP_NODELAY, which costs 44 ms on every small call over TCP (Nagle's algorithm
+//! against delayed acknowledgements; measured 2026-11-21), open a connection per call, and trust the system's roots
+//! beside the given CA. Hence this one.
+
+use std::{fmt, future::Future, io, path::Path, sync::Arc, time::Duration};
+
+use bollard::{API_DEFAULT_VERSION, BollardRequest, errors::Error};
+use futures_util::{FutureExt as _, TryFutureExt as _, future::BoxFuture};
+use hyper::{Response, Uri, body::Incoming};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::{
+    client::legacy::{
+        Client,
+        connect::{Connect, HttpConnector},
+    },
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+};
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::{
+    io::AsyncReadExt as _,
+    net::{TcpStream, UnixStream},
+};
+use tokio_rustls::TlsConnector;
+use tower::{Service as _, service_fn};
+
+use crate::Timeouts;
+
+/// Idle connections kept; more calls than this at once open further ones.
+const POOLED: usize = 16;
+/// How long an idle connection is kept.
+const POOL_IDLE: Duration = Duration::from_secs(60);
+/// A silent peer is noticed after 10 s + 3 x 5 s of TCP keepalive (tcp(7)), also on streams that say nothing for hours.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_RETRIES: u32 = 3;
+/// bollard's own limit, in seconds, out of the way: [`super::call`] sets one per call.
+const BOLLARD_LIMIT: u64 = 24 * 3600;
+
+type Requester =
+    Arc<dyn Fn(BollardRequest) -> BoxFuture<'static, Result<Response<Incoming>, Error>> + Send + Sync>;
+
+/// A pool of connections to one engine.
+#[derive(Clone)]
+pub(super) struct Transport {
+    requester: Requester,
+    /// `http://docker` for a unix socket, where the host is only for the Host header; else `https://host:port`.
+    address: String,
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Transport {
+    /// To a unix socket.
+    pub(super) fn unix(path: &Path, timeouts: &Timeouts) -> Self {
+        let (path, limit) = (path.to_owned(), timeouts.connect);
+        let dial = service_fn(move |_: Uri| {
+            let path = path.clone();
+            Box::pin(async move { within(limit, UnixStream::connect(path)).await.map(TokioIo::new) })
+        });
+        Self { requester: pooled(dial), address: "http://docker".to_owned() }
+    }
+
+    /// To a TCP port with mutual TLS.
+    pub(super) fn tls(host: &str, port: u16, config: ClientConfig, timeouts: &Timeouts) -> Self {
+        let limit = timeouts.connect;
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(config)
+            .https_only()
+            .enable_http1()
+            .wrap_connector(tcp(limit));
+        let dial = service_fn(move |uri: Uri| {
+            let mut https = https.clone();
+            Box::pin(async move { within(limit, https.call(uri).map_err(io::Error::other)).await })
+        });
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        Self { requester: pooled(dial), address: format!("https://{host}:{port}") }
+    }
+
+    /// bollard's handle over this pool.
+    ///
+    /// bollard 0.21 formats a version into its paths and loses it again (it joins the absolute path onto the URL), so
+    /// that an engine would always speak its newest API: `api` puts it back in.
+    pub(super) fn handle(&self, api: Option<&str>) -> Result<bollard::Docker, Error> {
+        let requester = Arc::clone(&self.requester);
+        let prefix = api.map(|api| format!("/v{api}"));
+        let send = move |mut request: BollardRequest| {
+            let versioned = match &prefix {
+                Some(prefix) => with_prefix(request.uri(), prefix),
+                None => Ok(request.uri().clone()),
+            };
+            let requester = Arc::clone(&requester);
+            async move {
+                *request.uri_mut() = versioned?;
+                requester(request).await
+            }
+        };
+        bollard::Docker::connect_with_custom_transport(
+            send,
+            Some(self.address.as_str()),
+            BOLLARD_LIMIT,
+            API_DEFAULT_VERSION,
+        )
+    }
+}
+
+/// Shakes hands and only listens: what an engine says of our certificate.
+///
+/// In TLS 1.3 a client is done before the server has looked at its certificate, and the alert of one that does not like
+/// it races with the reset of a connection on which a request is under way. Who sends nothing always hears it.
+///
+/// # Errors
+/// The alert, if there is one; otherwise it waits for the limit and says that nothing came.
+pub(super) async fn verdict(
+    host: &str,
+    port: u16,
+    config: ClientConfig,
+    timeouts: &Timeouts,
+) -> io::Result<usize> {
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    let listen = async {
+        let stream = TcpStream::connect((host, port)).await?;
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await?.read(&mut [0]).await
+    };
+    within(timeouts.connect, listen).await
+}
+
+fn with_prefix(uri: &Uri, prefix: &str) -> Result<Uri, Error> {
+    let mut parts = uri.clone().into_parts();
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    parts.path_and_query = Some(format!("{prefix}{path}").parse()?);
+    Ok(Uri::from_parts(parts)?)
+}
+
+fn tcp(limit: Duration) -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(limit));
+    tcp.set_keepalive(Some(KEEPALIVE));
+    tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+    tcp.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
+    tcp
+}
+
+async fn within<T>(limit: Duration, dial: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let late =
+        || io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {} s", limit.as_secs_f32()));
+    tokio::time::timeout(limit, dial).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn pooled<C>(dial: C) -> Requester
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let client = Client::builder(TokioExecutor::new())
+        .pool_max_idle_per_host(POOLED)
+        .pool_idle_timeout(POOL_IDLE)
+        .pool_timer(TokioTimer::new())
+        .build(dial);
+    Arc::new(move |request: BollardRequest| client.request(request).map_err(Error::from).boxed())
+}

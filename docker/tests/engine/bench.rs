@@ -1,0 +1,163 @@
+//! One engine under test: connection, test image, names and labels of this run, and tidying up.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use serde::Deserialize;
+use shoal_docker::{
+    ContainerNetwork, ContainerSpec, Created, Endpoint, Engine, ExecSpec, FileContent, ImageArchive,
+    ImageFile, LabelFilter, Layer, PackedImage, Timeouts, TlsMaterial, connect,
+};
+use shoal_types::{Clock as _, SystemClock};
+
+/// Label of everything a run makes; its value is the run.
+pub(crate) const LABEL: &str = "shoal.docker-test";
+
+#[derive(Deserialize)]
+struct Entry {
+    socket: Option<PathBuf>,
+    endpoint: Option<Endpoint>,
+    tls_dir: Option<PathBuf>,
+}
+
+/// A way to an engine.
+pub(crate) struct Target {
+    pub(crate) endpoint: Endpoint,
+    tls_dir: Option<PathBuf>,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.endpoint.fmt(f)
+    }
+}
+
+/// The targets of `SHOAL_TEST_ENGINES`.
+pub(crate) fn targets(list: &str) -> Vec<Target> {
+    let entries: Vec<Entry> = serde_json::from_str(list).unwrap();
+    let both = |entry: Entry| {
+        let unix = entry.socket.map(|path| Target { endpoint: Endpoint::Unix(path), tls_dir: None });
+        let tcp = entry.endpoint.map(|endpoint| Target { endpoint, tls_dir: entry.tls_dir });
+        unix.into_iter().chain(tcp)
+    };
+    let targets: Vec<Target> = entries.into_iter().flat_map(both).collect();
+    assert!(!targets.is_empty(), "SHOAL_TEST_ENGINES names no engine");
+    targets
+}
+
+/// An engine under test.
+pub(crate) struct Bench {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) tls_dir: Option<PathBuf>,
+    pub(crate) image: String,
+    pub(crate) packed: PackedImage,
+    run: String,
+    numbers: AtomicU32,
+}
+
+impl Bench {
+    pub(crate) async fn open(target: &Target) -> Self {
+        let tls = target.tls_dir.as_deref().map(|dir| TlsMaterial::from_dir(dir, SystemClock.now()).unwrap());
+        let engine = connect(&target.endpoint, tls.as_ref(), Timeouts::default()).await.unwrap();
+        let run = format!("dt{}", std::process::id());
+        let packed = image(&run, &run);
+        engine.load_image(packed.clone().stream()).await.unwrap();
+        let image = packed.reference().to_owned();
+        Self { engine, tls_dir: target.tls_dir.clone(), image, packed, run, numbers: AtomicU32::new(0) }
+    }
+
+    /// A name nobody else uses.
+    pub(crate) fn name(&self, word: &str) -> String {
+        format!("shoal-{}-{word}-{}", self.run, self.number())
+    }
+
+    /// A number nobody else in this run uses.
+    pub(crate) fn number(&self) -> u32 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn labels(&self) -> BTreeMap<String, String> {
+        [(LABEL.to_owned(), self.run.clone())].into()
+    }
+
+    pub(crate) fn ours(&self) -> LabelFilter {
+        LabelFilter::all().with(LABEL, &self.run)
+    }
+
+    /// A container that waits for SIGTERM, not yet made.
+    pub(crate) fn sleeper(&self, word: &str) -> ContainerSpec {
+        ContainerSpec {
+            name: self.name(word),
+            image: self.image.clone(),
+            labels: self.labels(),
+            cmd: Some(vec!["sleep".into()]),
+            network: ContainerNetwork::None,
+            ..ContainerSpec::default()
+        }
+    }
+
+    /// Makes a container that must not have been there.
+    pub(crate) async fn create(&self, spec: &ContainerSpec) -> String {
+        match self.engine.create_container(spec).await.unwrap() {
+            Created::New { id } => id,
+            Created::Exists(detail) => panic!("{} exists already", detail.name),
+        }
+    }
+
+    /// A container that runs and waits for SIGTERM.
+    pub(crate) async fn running(&self, word: &str) -> String {
+        let id = self.create(&self.sleeper(word)).await;
+        self.engine.start(&id).await.unwrap();
+        id
+    }
+
+    /// Removes everything this run made, whatever failed before.
+    pub(crate) async fn clean(&self) {
+        for container in self.engine.list_containers(&self.ours()).await.unwrap() {
+            self.engine.remove_container(&container.id).await.unwrap();
+        }
+        for network in self.engine.list_networks(&self.ours()).await.unwrap() {
+            self.engine.remove_network(&network.id).await.unwrap();
+        }
+        for volume in self.engine.list_volumes(&self.ours()).await.unwrap() {
+            self.engine.remove_volume(&volume.name).await.unwrap();
+        }
+        for image in self.engine.list_images(&self.ours()).await.unwrap() {
+            for reference in image.repo_tags {
+                self.engine.remove_image(&reference).await.unwrap();
+            }
+        }
+    }
+}
+
+/// An image of this executable, which plays the probe.
+pub(crate) fn image(tag: &str, run: &str) -> PackedImage {
+    let file = |path: &str, content| ImageFile { path: path.into(), mode: 0o755, content };
+    let archive = ImageArchive {
+        reference: format!("shoal-docker-test:{tag}"),
+        architecture: ImageArchive::architecture_of(std::env::consts::ARCH).into(),
+        entrypoint: vec!["/probe".into(), "probe".into()],
+        cmd: vec![],
+        env: BTreeMap::new(),
+        labels: [(LABEL.to_owned(), run.to_owned())].into(),
+        stop_signal: None,
+        layer: Layer::Files(vec![
+            file("etc", FileContent::Directory),
+            file("tmp", FileContent::Directory),
+            file("probe", FileContent::File("/proc/self/exe".into())),
+        ]),
+    };
+    archive.pack().unwrap()
+}
+
+/// A command of the probe.
+pub(crate) fn probe(words: &[&str]) -> ExecSpec {
+    ExecSpec::new(["/probe", "probe"].into_iter().chain(words.iter().copied()))
+}

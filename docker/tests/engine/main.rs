@@ -1,0 +1,118 @@
+//! What engines do, asked of real ones: one suite of behaviours, run on every engine of `SHOAL_TEST_ENGINES`.
+//!
+//! ```text
+//! SHOAL_TEST_ENGINES='[{"socket": "/run/a.sock"}, {"endpoint": "tcp://10.0.0.2:2376", "tls_dir": "/etc/tls"}]'
+//! ```
+//! An entry with both is run over both. The test image holds this very executable, which is statically linked and plays
+//! the probe when called with that word: nothing is downloaded and nothing needs to be installed.
+//!
+//! The harness is its own, because the number of engines is known at run time; arguments filter by substring.
+
+#![expect(clippy::unwrap_used, reason = "a test: a panic is its failure")]
+
+mod bench;
+mod commands;
+mod containers;
+mod images;
+mod networks;
+mod probe;
+mod tls;
+mod volumes;
+
+use std::{process::ExitCode, sync::Arc, time::Instant};
+
+use bench::{Bench, Target};
+use futures_util::future::LocalBoxFuture;
+use tokio::task::{LocalSet, spawn_local};
+
+type Behaviour = (&'static str, fn(Arc<Bench>) -> LocalBoxFuture<'static, ()>);
+
+macro_rules! behaviours {
+    ($($module:ident::$name:ident,)*) => {
+        &[$((stringify!($name), |bench| Box::pin(async move { $module::$name(&bench).await }))),*]
+    };
+}
+
+const BEHAVIOURS: &[Behaviour] = behaviours![
+    containers::facts_are_those_of_this_machine,
+    containers::a_second_create_finds_the_first,
+    containers::of_many_creates_at_once_one_wins,
+    containers::what_is_missing_is_named,
+    containers::an_archive_goes_in_before_the_start_and_comes_out,
+    containers::start_stop_kill_and_remove_may_be_repeated,
+    containers::many_removals_at_once_end_with_nothing,
+    containers::a_container_is_found_by_its_labels_alone,
+    containers::the_last_lines_of_its_output,
+    containers::events_tell_of_starts_and_deaths,
+    containers::mounts_and_hostname_are_there,
+    containers::the_agent_gets_what_it_needs_and_no_more,
+    containers::a_node_gets_a_cgroup_tree_of_its_own,
+    commands::status_and_both_outputs,
+    commands::output_beyond_the_limit_is_cut,
+    commands::what_cannot_be_run_says_so,
+    commands::half_close_reaches_the_command_and_the_answer_comes_back,
+    commands::a_duplex_carries_bytes_both_ways,
+    commands::a_command_ends_with_its_stream,
+    images::an_image_has_the_id_it_was_packed_with,
+    images::what_is_saved_can_be_loaded,
+    images::what_is_no_archive_is_refused,
+    images::a_registry_that_is_not_there_is_not_the_hosts_fault,
+    networks::a_network_is_made_as_asked,
+    networks::address_and_mac_are_ours,
+    networks::an_address_is_given_once,
+    networks::subnets_do_not_overlap,
+    networks::a_network_in_use_stays,
+    volumes::a_volume_keeps_labels_and_content,
+];
+
+/// Only where there is TLS.
+const TLS_BEHAVIOURS: &[Behaviour] =
+    behaviours![tls::a_foreign_client_certificate_is_told_apart, tls::a_foreign_ca_is_told_apart,];
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let first = args.next();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    if first.as_deref() == Some("probe") {
+        return runtime.block_on(probe::run(args.collect()));
+    }
+    let filters: Vec<String> = first.into_iter().chain(args).filter(|arg| !arg.starts_with('-')).collect();
+    let Ok(list) = std::env::var("SHOAL_TEST_ENGINES") else {
+        println!(
+            "skipped: {} behaviours of real engines: SHOAL_TEST_ENGINES is not set (a JSON list of {{\"socket\": PATH}} \
+             or {{\"endpoint\": URL, \"tls_dir\": DIR}})",
+            BEHAVIOURS.len() + TLS_BEHAVIOURS.len()
+        );
+        return ExitCode::SUCCESS;
+    };
+    let failed = runtime.block_on(async {
+        let mut failed = 0;
+        for target in bench::targets(&list) {
+            failed += on_engine(&target, &filters).await;
+        }
+        failed
+    });
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs the suite on one engine; how many behaviours failed.
+async fn on_engine(target: &Target, filters: &[String]) -> usize {
+    let bench = Arc::new(Bench::open(target).await);
+    println!("\nrunning on {target}: engine {}", bench.engine.facts().await.unwrap().version);
+    let mut failed = 0;
+    let over_tls = if bench.tls_dir.is_some() { TLS_BEHAVIOURS } else { &[] };
+    for (name, behaviour) in BEHAVIOURS.iter().chain(over_tls) {
+        if !filters.is_empty() && !filters.iter().any(|filter| name.contains(filter.as_str())) {
+            continue;
+        }
+        let began = Instant::now();
+        // A task of its own, so that a panic fails this behaviour alone and the engine is tidied up in any case.
+        let task = async { spawn_local(behaviour(Arc::clone(&bench))).await };
+        let outcome = LocalSet::new().run_until(task).await;
+        let word = if outcome.is_ok() { "ok" } else { "FAILED" };
+        println!("behaviour {name} on {target} ... {word} ({} ms)", began.elapsed().as_millis());
+        failed += usize::from(outcome.is_err());
+    }
+    bench.clean().await;
+    failed
+}

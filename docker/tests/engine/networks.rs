@@ -1,0 +1,115 @@
+//! Networks: made as asked, addresses and MACs ours.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use shoal_docker::{ContainerNetwork, ContainerSpec, EngineError, NetworkSpec, Removal};
+use shoal_types::{MacAddr, SubnetPlan};
+
+use crate::bench::{Bench, probe};
+
+/// A network of a subnet nobody else uses: 10.<200 + process>.<number>.0/24.
+fn spec(bench: &Bench, word: &str) -> NetworkSpec {
+    let process = u8::try_from(std::process::id() % 50).unwrap();
+    let number = u8::try_from(bench.number() % 256).unwrap();
+    let subnet = Ipv4Net::new(Ipv4Addr::new(10, 200 + process, number, 0), 24).unwrap();
+    let plan = SubnetPlan { subnet };
+    NetworkSpec {
+        name: bench.name(word),
+        labels: bench.labels(),
+        subnet,
+        gateway: plan.gateway(),
+        ip_range: plan.docker_range(),
+        mtu: 1450,
+        bridge: format!("dt{}-{number}", std::process::id() % 1_000_000),
+    }
+}
+
+fn on(bench: &Bench, word: &str, network: &str, address: Option<Ipv4Addr>) -> ContainerSpec {
+    let network =
+        ContainerNetwork::Bridge { network: network.into(), address, mac: address.map(MacAddr::of) };
+    ContainerSpec { network, ..bench.sleeper(word) }
+}
+
+pub(crate) async fn a_network_is_made_as_asked(bench: &Bench) {
+    let spec = spec(bench, "net");
+    let id = bench.engine.create_network(&spec).await.unwrap();
+    let listed = bench.engine.list_networks(&bench.ours()).await.unwrap();
+    let found = listed.iter().find(|network| network.id == id).unwrap();
+    assert_eq!((&found.name, &found.labels), (&spec.name, &spec.labels));
+    assert_eq!((found.driver.as_str(), &found.subnets[..]), ("bridge", &[spec.subnet][..]));
+    assert_eq!((found.gateway, found.mtu), (Some(spec.gateway), Some(spec.mtu)));
+    assert_eq!(found.bridge.as_ref(), Some(&spec.bridge));
+    assert!(bench.engine.facts().await.unwrap().subnets.contains(&spec.subnet));
+    assert_eq!(bench.engine.remove_network(&id).await.unwrap(), Removal::Removed);
+    assert_eq!(bench.engine.remove_network(&id).await.unwrap(), Removal::AlreadyGone);
+}
+
+pub(crate) async fn address_and_mac_are_ours(bench: &Bench) {
+    let engine = &bench.engine;
+    let spec = spec(bench, "addr");
+    let network = engine.create_network(&spec).await.unwrap();
+    let address = SubnetPlan { subnet: spec.subnet }.node(5).unwrap();
+    let id = bench.create(&on(bench, "addr", &network, Some(address))).await;
+    engine.start(&id).await.unwrap();
+    let check = async || {
+        let detail = engine.inspect_container(&id).await.unwrap().unwrap();
+        let attachment = detail.attachment(&network).unwrap();
+        assert_eq!((attachment.address, attachment.mac), (Some(address), Some(MacAddr::of(address))));
+        let shown = engine.exec(&id, &probe(&["show", "/sys/class/net/eth0/address"]), 100).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&shown.stdout).trim(), MacAddr::of(address).to_string());
+    };
+    check().await;
+    engine.kill(&id).await.unwrap();
+    let ended = engine.inspect_container(&id).await.unwrap().unwrap();
+    assert_eq!(
+        ended.attachments[0].address,
+        Some(address),
+        "the fixed address is told while it does not run"
+    );
+    engine.start(&id).await.unwrap();
+    check().await;
+
+    let anybody = bench.create(&on(bench, "anybody", &network, None)).await;
+    engine.start(&anybody).await.unwrap();
+    let detail = engine.inspect_container(&anybody).await.unwrap().unwrap();
+    assert!(spec.ip_range.contains(&detail.attachment(&network).unwrap().address.unwrap()), "{detail:?}");
+}
+
+pub(crate) async fn an_address_is_given_once(bench: &Bench) {
+    let network = bench.engine.create_network(&spec(bench, "once")).await.unwrap();
+    let listed = bench.engine.list_networks(&bench.ours()).await.unwrap();
+    let subnet = listed.iter().find(|n| n.id == network).unwrap().subnets[0];
+    let address = SubnetPlan { subnet }.node(0);
+    let first = bench.create(&on(bench, "first", &network, address)).await;
+    bench.engine.start(&first).await.unwrap();
+    let second = bench.create(&on(bench, "second", &network, address)).await;
+    let taken = bench.engine.start(&second).await.unwrap_err();
+    assert!(matches!(taken, EngineError::AddressInUse { .. }), "{taken:?}");
+}
+
+pub(crate) async fn subnets_do_not_overlap(bench: &Bench) {
+    let first = spec(bench, "pool");
+    bench.engine.create_network(&first).await.unwrap();
+    let second = NetworkSpec {
+        subnet: first.subnet,
+        gateway: first.gateway,
+        ip_range: first.ip_range,
+        ..spec(bench, "pool")
+    };
+    let overlap = bench.engine.create_network(&second).await.unwrap_err();
+    assert!(matches!(overlap, EngineError::PoolOverlap { .. }), "{overlap:?}");
+    let same_bridge = NetworkSpec { bridge: first.bridge, ..spec(bench, "bridge") };
+    let conflict = bench.engine.create_network(&same_bridge).await.unwrap_err();
+    assert!(matches!(conflict, EngineError::Conflict { .. }), "{conflict:?}");
+}
+
+pub(crate) async fn a_network_in_use_stays(bench: &Bench) {
+    let network = bench.engine.create_network(&spec(bench, "busy")).await.unwrap();
+    let id = bench.create(&on(bench, "busy", &network, None)).await;
+    bench.engine.start(&id).await.unwrap();
+    let busy = bench.engine.remove_network(&network).await.unwrap_err();
+    assert!(matches!(busy, EngineError::Conflict { .. }), "{busy:?}");
+    bench.engine.remove_container(&id).await.unwrap();
+    assert_eq!(bench.engine.remove_network(&network).await.unwrap(), Removal::Removed);
+}

@@ -1,0 +1,49 @@
+//! TLS against the engine's own listener: what it says to strangers.
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use shoal_docker::{EngineError, Timeouts, TlsMaterial, TlsProblem, connect};
+use shoal_types::{Clock as _, SystemClock};
+
+use crate::bench::Bench;
+
+struct Stranger {
+    ca: String,
+    cert: String,
+    key: String,
+}
+
+fn stranger() -> Stranger {
+    let ca_key = KeyPair::generate().unwrap();
+    let mut ca = CertificateParams::new(vec![]).unwrap();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_cert = ca.self_signed(&ca_key).unwrap();
+    let issuer = Issuer::new(ca, ca_key);
+    let key = KeyPair::generate().unwrap();
+    let cert = CertificateParams::new(vec!["stranger".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    Stranger { ca: ca_cert.pem(), cert: cert.pem(), key: key.serialize_pem() }
+}
+
+async fn problem(bench: &Bench, ca: String, cert: String, key: String) -> TlsProblem {
+    let material = TlsMaterial::from_pem(ca, cert, key, SystemClock.now()).unwrap();
+    match connect(bench.engine.endpoint(), Some(&material), Timeouts::default()).await {
+        Err(EngineError::Tls { problem, .. }) => problem,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) async fn a_foreign_client_certificate_is_told_apart(bench: &Bench) {
+    let dir = bench.tls_dir.as_deref().unwrap();
+    let stranger = stranger();
+    let ca = std::fs::read_to_string(dir.join("ca.pem")).unwrap();
+    // Again and again: the engine's alert races with its closing of the connection.
+    for _ in 0..10 {
+        let problem = problem(bench, ca.clone(), stranger.cert.clone(), stranger.key.clone()).await;
+        assert!(matches!(problem, TlsProblem::ClientRejected(_)), "{problem:?}");
+    }
+}
+
+pub(crate) async fn a_foreign_ca_is_told_apart(bench: &Bench) {
+    let dir = bench.tls_dir.as_deref().unwrap();
+    let [cert, key] = ["cert.pem", "key.pem"].map(|file| std::fs::read_to_string(dir.join(file)).unwrap());
+    assert_eq!(problem(bench, stranger().ca, cert, key).await, TlsProblem::UnknownIssuer);
+}
