@@ -1,0 +1,161 @@
+//! The archive that makes a container of the node image a certain node of a certain cluster.
+//!
+//! ```text
+//! POST /containers/create -> PUT /containers/ID/archive?path=/ (this) -> POST /containers/ID/start
+//! ```
+//! It is applied to the container's root filesystem before its first start. What lies below a tmpfs mount (/run, /tmp) would be
+//! lost and /etc/{hosts,hostname,resolv.conf} are hidden by Docker's mounts, so none of these is in it. It holds secrets.
+//!
+//! Nodes of one role differ only in their host key, so a template keeps what they share ready and an archive is a copy of that
+//! with three files added: 20 KiB and about 0.3 ms a node, whatever the size of the cluster (1,000 nodes, two cores, 2026-11).
+
+use shoal_types::{NodeName, Role};
+
+use crate::{
+    Accounts, ClusterKeys, ClusterView, KeyError, Owner, Stage, archive::Archive, cgroup_conf, slurm_conf,
+    unit,
+};
+
+const UNITS: &str = "etc/systemd/system";
+
+/// An archive that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// The cluster has no such node.
+    #[error("cluster {cluster} has no node {node}")]
+    UnknownNode {
+        /// The cluster.
+        cluster: String,
+        /// The node asked for.
+        node: NodeName,
+    },
+    /// One of its keys cannot be written.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// What the archives of a cluster's nodes share, rendered once. It holds secrets; `Debug` shows none.
+pub struct BootstrapTemplate {
+    view: ClusterView,
+    keys: ClusterKeys,
+    controller: Archive,
+    submitter: Archive,
+    worker: Archive,
+}
+
+impl std::fmt::Debug for BootstrapTemplate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BootstrapTemplate").field("cluster", self.view.name()).finish_non_exhaustive()
+    }
+}
+
+impl BootstrapTemplate {
+    /// Renders what nodes of each role share. `accounts` are those of the cluster's image.
+    ///
+    /// # Errors
+    /// [`BootstrapError::Key`]: a key cannot be written.
+    pub fn new(view: ClusterView, keys: ClusterKeys, accounts: Accounts) -> Result<Self, BootstrapError> {
+        let shared = shared(&view, &keys, accounts)?;
+        let of = |role| {
+            let mut archive = shared.clone();
+            add_role(&mut archive, role, &view);
+            archive
+        };
+        let (controller, submitter, worker) = (of(Role::Controller), of(Role::Submitter), of(Role::Worker));
+        Ok(Self { view, keys, controller, submitter, worker })
+    }
+
+    /// The tar archive of one node, to be extracted at `/` as root with the owners it names.
+    ///
+    /// # Errors
+    /// [`BootstrapError::UnknownNode`]: the cluster was rendered without it. [`BootstrapError::Key`]: a key cannot be written.
+    pub fn archive(&self, name: &NodeName) -> Result<Vec<u8>, BootstrapError> {
+        let node = self.view.node(name).ok_or_else(|| BootstrapError::UnknownNode {
+            cluster: self.view.name().to_string(),
+            node: name.clone(),
+        })?;
+        let mut archive = match node.role {
+            Role::Controller => &self.controller,
+            Role::Submitter => &self.submitter,
+            Role::Worker => &self.worker,
+        }
+        .clone();
+        let key = self.keys.ssh_host_key(name)?;
+        let certificate = self.keys.ssh_host_certificate(&self.view, node)?;
+        archive.file("etc/ssh/ssh_host_ed25519_key", 0o600, Owner::ROOT, key.private_pem.as_bytes());
+        archive.file("etc/ssh/ssh_host_ed25519_key.pub", 0o644, Owner::ROOT, line(&key.public));
+        archive.file("etc/ssh/ssh_host_ed25519_key-cert.pub", 0o644, Owner::ROOT, line(&certificate));
+        Ok(archive.finish())
+    }
+}
+
+fn line(text: &str) -> String {
+    format!("{text}\n")
+}
+
+/// What every node of the cluster gets: the munge key, the cluster's SSH key, whom to trust, where to ask for names.
+fn shared(view: &ClusterView, keys: &ClusterKeys, accounts: Accounts) -> Result<Archive, KeyError> {
+    let key = keys.cluster_ssh_key()?;
+    let authority = keys.ssh_host_authority()?;
+    let mut archive = Archive::default();
+    archive.file("etc/munge/munge.key", 0o400, accounts.munge, keys.munge_key().as_slice());
+    archive.dir("etc/shoal", 0o755);
+    archive.file("etc/shoal/resolv.conf", 0o644, Owner::ROOT, resolv_conf(view));
+    archive.dir("root/.ssh", 0o700);
+    archive.file("root/.ssh/authorized_keys", 0o600, Owner::ROOT, line(&key.public));
+    archive.file("root/.ssh/id_ed25519", 0o600, Owner::ROOT, key.private_pem.as_bytes());
+    archive.file("root/.ssh/id_ed25519.pub", 0o644, Owner::ROOT, line(&key.public));
+    let trust = format!("@cert-authority * {authority}\n");
+    archive.file("etc/ssh/ssh_known_hosts", 0o644, Owner::ROOT, trust);
+    archive.file("etc/ssh/sshd_config.d/00-shoal.conf", 0o644, Owner::ROOT, unit::SSHD_DROP_IN);
+    let bootstrap = format!("{UNITS}/shoal-bootstrap.service");
+    archive.file(&bootstrap, 0o644, Owner::ROOT, unit::BOOTSTRAP_SERVICE);
+    archive.dir(&format!("{UNITS}/sysinit.target.wants"), 0o755);
+    archive.link(&format!("{UNITS}/sysinit.target.wants/shoal-bootstrap.service"), &format!("/{bootstrap}"));
+    archive.dir(&format!("{UNITS}/multi-user.target.wants"), 0o755);
+    Ok(archive)
+}
+
+/// What a role adds: which services run, which do not, and Slurm's configuration where it is not fetched.
+fn add_role(archive: &mut Archive, role: Role, view: &ClusterView) {
+    for unit in Stage::services(role).iter().filter_map(|stage| stage.unit()) {
+        let wanted = format!("{UNITS}/multi-user.target.wants/{unit}");
+        archive.link(&wanted, &format!("/lib/systemd/system/{unit}"));
+    }
+    let (masked, configured): (&[&str], _) = match role {
+        Role::Controller => (&["slurmd"], true),
+        Role::Submitter => (&["slurmctld", "slurmd"], true),
+        Role::Worker => (&["slurmctld"], false),
+    };
+    for daemon in masked {
+        archive.link(&format!("{UNITS}/{daemon}.service"), "/dev/null");
+    }
+    if configured {
+        archive.dir("etc/slurm", 0o755);
+        archive.file("etc/slurm/slurm.conf", 0o644, Owner::ROOT, slurm_conf(view));
+        archive.file("etc/slurm/cgroup.conf", 0o644, Owner::ROOT, cgroup_conf());
+    }
+    let drop_in = |archive: &mut Archive, daemon: &str, text: &str| {
+        archive.dir(&format!("{UNITS}/{daemon}.service.d"), 0o755);
+        archive.file(&format!("{UNITS}/{daemon}.service.d/shoal.conf"), 0o644, Owner::ROOT, text);
+    };
+    match role {
+        Role::Controller => drop_in(archive, "slurmctld", unit::SLURM_DROP_IN),
+        Role::Submitter => {}
+        Role::Worker => {
+            let environment = unit::slurmd_environment(view.controller().address);
+            archive.file("etc/shoal/slurmd.env", 0o644, Owner::ROOT, environment);
+            drop_in(archive, "slurmd", &[unit::SLURM_DROP_IN, unit::SLURMD_DROP_IN].concat());
+        }
+    }
+}
+
+/// resolv.conf(5): the agent at the gateway, and the zones of the cluster and of its realm. With `ndots:2`, `worker-0.dev` is
+/// looked for in the zones before it is asked for as it stands, so names of nodes do not leave the host.
+fn resolv_conf(view: &ClusterView) -> String {
+    let [cluster, realm] = view.search_domains();
+    format!("nameserver {}\nsearch {cluster} {realm}\noptions ndots:2 timeout:2 attempts:3\n", view.gateway())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! The archive as a node would see it: paths, modes, owners and what must not be in it.
+
+use std::{collections::BTreeMap, io::Read};
+
+use super::*;
+use crate::view::tests::view;
+
+const ACCOUNTS: Accounts =
+    Accounts { munge: Owner { uid: 102, gid: 104 }, slurm: Owner { uid: 64030, gid: 64030 } };
+
+fn template(workers: u32) -> BootstrapTemplate {
+    BootstrapTemplate::new(view(workers), ClusterKeys::derive(&[7; 32]), ACCOUNTS).unwrap()
+}
+
+fn archive(template: &BootstrapTemplate, node: &str) -> Vec<u8> {
+    template.archive(&node.parse().unwrap()).unwrap()
+}
+
+/// `drwxr-xr-x`-like lines in the order of the archive, and the contents by path.
+fn read(archive: &[u8]) -> (String, BTreeMap<String, Vec<u8>>) {
+    let (mut listing, mut contents) = (String::new(), BTreeMap::new());
+    for entry in tar::Archive::new(archive).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = entry.path().unwrap().display().to_string();
+        let header = entry.header();
+        let (mode, uid, gid) = (header.mode().unwrap(), header.uid().unwrap(), header.gid().unwrap());
+        assert_eq!(header.mtime().unwrap(), 0, "{path}");
+        let kind = [
+            ("d", tar::EntryType::Directory),
+            ("l", tar::EntryType::Symlink),
+            ("-", tar::EntryType::Regular),
+        ];
+        let kind = kind.iter().find(|(_, kind)| *kind == header.entry_type()).unwrap().0;
+        let target = entry.link_name().unwrap().map(|t| format!(" -> {}", t.display())).unwrap_or_default();
+        listing += &format!("{kind} {mode:04o} {uid}:{gid} {path}{target}\n");
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).unwrap();
+        assert!(contents.insert(path.clone(), content).is_none(), "{path} twice");
+    }
+    (listing, contents)
+}
+
+#[test]
+fn what_each_role_gets() {
+    let template = template(2);
+    for node in ["controller", "submitter", "worker-1"] {
+        insta::assert_snapshot!(node, read(&archive(&template, node)).0);
+    }
+}
+
+#[test]
+fn contents_without_secrets() {
+    let (_, files) = read(&archive(&template(2), "worker-1"));
+    let text = |path: &str| String::from_utf8(files[path].clone()).unwrap();
+    insta::assert_snapshot!(
+        "units",
+        ["etc/shoal/resolv.conf", "etc/shoal/slurmd.env", "etc/systemd/system/slurmd.service.d/shoal.conf"]
+            .map(|path| format!("## {path}\n{}", text(path)))
+            .concat()
+    );
+    let trust = text("etc/ssh/ssh_known_hosts");
+    assert!(trust.starts_with("@cert-authority * ssh-ed25519 ") && trust.lines().count() == 1, "{trust}");
+}
+
+#[test]
+fn every_parent_is_in_the_image_or_comes_first() {
+    // What Debian's packages of the node image bring.
+    let image = ["etc/munge", "etc/ssh", "etc/ssh/sshd_config.d", "etc/systemd/system", "etc", "root"]
+        .map(str::to_owned);
+    for node in ["controller", "submitter", "worker-0"] {
+        let mut known: std::collections::BTreeSet<_> = image.iter().cloned().collect();
+        for line in read(&archive(&template(1), node)).0.lines() {
+            let path = line.split(' ').nth(3).unwrap().trim_end_matches('/');
+            let parent = path.rsplit_once('/').unwrap().0;
+            assert!(known.contains(parent), "{path}");
+            known.insert(path.to_owned());
+        }
+    }
+}
+
+#[test]
+fn nothing_where_docker_would_hide_or_lose_it() {
+    for node in ["controller", "submitter", "worker-0"] {
+        for path in read(&archive(&template(1), node)).1.keys() {
+            for hidden in ["run/", "tmp/", "etc/hosts", "etc/hostname", "etc/resolv.conf"] {
+                assert!(!path.starts_with(hidden), "{path}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_bytes_again_and_its_own_host_key_only() {
+    let template = template(3);
+    let first = archive(&template, "worker-0");
+    assert_eq!(first, archive(&self::template(3), "worker-0"));
+    let text = String::from_utf8_lossy(&first).into_owned();
+    let private = |node: &str| template.keys.ssh_host_key(&node.parse().unwrap()).unwrap().private_pem;
+    assert!(text.contains(private("worker-0").as_str()) && !text.contains(private("worker-1").as_str()));
+}
+
+#[test]
+fn size_does_not_grow_with_the_cluster() {
+    let (small, large) = (archive(&template(2), "worker-0"), archive(&template(3000), "worker-0"));
+    assert_eq!(small.len(), large.len());
+    assert!(large.len() < 32 << 10, "{} bytes", large.len());
+}
+
+#[test]
+fn a_node_that_is_not_there() {
+    let error = template(1).archive(&"worker-9".parse().unwrap()).unwrap_err();
+    assert_eq!(error.to_string(), "cluster dev has no node worker-9");
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let text = format!("{:?} {:?}", template(1), ClusterKeys::derive(&[7; 32]));
+    assert_eq!(text, "BootstrapTemplate { cluster: \"dev\", .. } ClusterKeys(..)");
+}

@@ -1,0 +1,210 @@
+//! slurm.conf and cgroup.conf of a cluster.
+//!
+//! ```text
+//! settings of Shoal          those whose key the user's text does not set
+//! the user's slurm.main      `NodeName=DEFAULT`, `PartitionName=DEFAULT` and the like act on what follows
+//! NodeName=...               one line per run of equal workers
+//! PartitionName=all          unless the user's text makes it
+//! ```
+//! Slurm learns every address from here (SlurmctldHost, NodeAddr), never from DNS. The same text suits Slurm 22.05 and 24.11.
+
+mod nodes;
+mod user;
+
+use std::fmt::Write;
+
+use crate::{ClusterView, SLURMCTLD_PORT, SLURMD_PORT};
+use user::UserText;
+
+/// Where slurmctld keeps its state: Debian's directory, owned by `slurm`. Mount a volume here to keep jobs over a re-creation.
+pub const CONTROLLER_STATE_DIR: &str = "/var/lib/slurm/slurmctld";
+/// Where slurmd keeps job scripts and credentials: Debian's directory.
+const WORKER_SPOOL_DIR: &str = "/var/lib/slurm/slurmd";
+
+/// The text of slurm.conf (slurm.conf(5)), for the controller and the submitter; workers fetch it from the controller.
+#[must_use]
+pub fn slurm_conf(view: &ClusterView) -> String {
+    let user = UserText(&view.slurm().main);
+    let taken = user.keys();
+    let mut text = String::new();
+    for line in settings(view).lines() {
+        if user::split(line).is_none_or(|(key, _)| !taken.contains(&key.to_ascii_lowercase())) {
+            let _ = writeln!(text, "{line}");
+        }
+    }
+    user.push(&mut text);
+    text.push_str("\n# Nodes\n");
+    nodes::push_node_lines(&mut text, &view.workers().collect::<Vec<_>>());
+    // All workers; the default unless the user's text has a default of its own, which the last one would be in place of.
+    if !user.partitions().any(|(name, _)| name == "all") {
+        let default = if user.partitions().any(|(_, default)| default) { "NO" } else { "YES" };
+        let _ = writeln!(text, "PartitionName=all Nodes=ALL Default={default} MaxTime=INFINITE State=UP");
+    }
+    text
+}
+
+/// The text of cgroup.conf (cgroup.conf(5)).
+///
+/// The plugin is named because detection is fatal where the machine mounts both cgroup versions; with proctrack/linuxproc and
+/// task/none nothing of it is used.
+#[must_use]
+pub fn cgroup_conf() -> String {
+    "# Written by Shoal.\nCgroupPlugin=cgroup/v1\n".to_owned()
+}
+
+fn settings(view: &ClusterView) -> String {
+    let controller = view.controller();
+    format!(
+        "# Written by Shoal for cluster {name} of realm {realm}.
+ClusterName={name}
+SlurmctldHost={host}({address})
+SlurmUser=slurm
+AuthType=auth/munge
+StateSaveLocation={CONTROLLER_STATE_DIR}
+SlurmdSpoolDir={WORKER_SPOOL_DIR}
+SlurmctldPort={SLURMCTLD_PORT}
+SlurmdPort={SLURMD_PORT}
+
+# Workers get this file from the controller and keep the size it gives them, whatever machine they see.
+SlurmctldParameters=enable_configless
+SlurmdParameters=config_overrides
+ReturnToService=2
+
+# No control groups: a node is a container and has only its own.
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+PropagateResourceLimits=NONE
+
+# CPUs and memory are shared out, and a job that names no memory takes its CPUs' share, so that jobs fit side by side.
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+DefMemPerCPU={def_mem}
+
+# Many nodes on few cores answer late when they boot together.
+MessageTimeout=30
+",
+        name = view.name(),
+        realm = view.realm(),
+        host = controller.name,
+        address = controller.address,
+        def_mem = view.workers().map(|w| w.memory.as_mib() / u64::from(w.cpus.max(1))).min().unwrap_or(1).max(1),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use shoal_types::{Bytes, SlurmSpec};
+
+    use super::*;
+    use crate::{
+        nodeset,
+        view::tests::{sized, view},
+    };
+
+    fn with_main(text: &str) -> String {
+        let main = BTreeMap::from([("main".to_owned(), text.to_owned())]);
+        slurm_conf(&sized(2, SlurmSpec { main, ..SlurmSpec::default() }))
+    }
+
+    fn node_lines(conf: &str) -> Vec<&str> {
+        conf.lines().filter(|line| line.starts_with("NodeName=")).collect()
+    }
+
+    #[test]
+    fn a_small_cluster() {
+        insta::assert_snapshot!(slurm_conf(&view(3)));
+    }
+
+    #[test]
+    fn advertised_sizes_and_user_text() {
+        let main = BTreeMap::from([
+            ("b".to_owned(), "SlurmdTimeout=30".to_owned()),
+            ("a".to_owned(), "SlurmctldDebug=debug\n\n".to_owned()),
+        ]);
+        let slurm = SlurmSpec { main, cpus: Some(128), memory: Some(Bytes::mib(512_000)) };
+        insta::assert_snapshot!(slurm_conf(&sized(300, slurm)));
+    }
+
+    #[test]
+    fn three_thousand_workers_are_a_dozen_lines() {
+        let conf = slurm_conf(&view(3000));
+        let lines = node_lines(&conf);
+        assert_eq!(lines.len(), 12);
+        assert!(conf.len() < 3000, "{} bytes", conf.len());
+        let expanded = |key: &str| -> Vec<String> {
+            let sets = lines.iter().filter_map(|l| l.split_whitespace().find_map(|w| w.strip_prefix(key)));
+            sets.flat_map(|set| nodeset::expand(set).unwrap()).collect()
+        };
+        let view = view(3000);
+        assert_eq!(expanded("NodeName="), view.workers().map(|w| w.name.to_string()).collect::<Vec<_>>());
+        assert_eq!(expanded("NodeAddr="), view.workers().map(|w| w.address.to_string()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn gaps_sizes_and_addresses_that_go_back_break_a_line() {
+        let good = view(6);
+        let mut nodes = good.nodes().to_vec();
+        nodes.remove(3); // worker-1
+        nodes[4].cpus = 4; // worker-3
+        let (last, before) = (nodes[6].address, nodes[5].address);
+        (nodes[5].address, nodes[6].address) = (last, before); // worker-4, worker-5
+        let view = ClusterView::new(
+            good.realm().clone(),
+            good.name().clone(),
+            good.subnet(),
+            good.gateway(),
+            nodes,
+            SlurmSpec::default(),
+        );
+        let conf = slurm_conf(&view.unwrap());
+        insta::assert_snapshot!(node_lines(&conf).join("\n"), @r"
+        NodeName=worker-[0,2] NodeAddr=10.96.0.[4,6] CPUs=1 RealMemory=512 State=UNKNOWN
+        NodeName=worker-3 NodeAddr=10.96.0.7 CPUs=4 RealMemory=512 State=UNKNOWN
+        NodeName=worker-4 NodeAddr=10.96.0.9 CPUs=1 RealMemory=512 State=UNKNOWN
+        NodeName=worker-5 NodeAddr=10.96.0.8 CPUs=1 RealMemory=512 State=UNKNOWN
+        ");
+    }
+
+    #[test]
+    fn a_users_partitions_win() {
+        assert!(with_main("").contains("\nPartitionName=all Nodes=ALL Default=YES"));
+        assert!(
+            with_main("PartitionName=gpu Nodes=ALL").contains("\nPartitionName=all Nodes=ALL Default=YES")
+        );
+        let own = with_main("  partitionname=gpu Nodes=ALL default=Yes # ours");
+        assert!(own.contains("\nPartitionName=all Nodes=ALL Default=NO"), "{own}");
+        assert!(with_main("# PartitionName=gpu Default=YES").contains("Nodes=ALL Default=YES"));
+        assert_eq!(with_main("PartitionName=all Nodes=worker-0").matches("PartitionName=").count(), 1);
+    }
+
+    #[test]
+    fn a_users_setting_replaces_ours() {
+        let conf = with_main("messagetimeout = 60\n# ReturnToService=0");
+        assert!(!conf.contains("MessageTimeout=30") && conf.contains("messagetimeout = 60"), "{conf}");
+        assert!(conf.contains("\nReturnToService=2\n"), "{conf}");
+    }
+
+    #[test]
+    fn what_workers_need_to_come_up_cannot_get_lost() {
+        for (given, kept) in [
+            (
+                "SlurmctldParameters=idle_on_node_suspend",
+                "SlurmctldParameters=enable_configless,idle_on_node_suspend",
+            ),
+            ("slurmctldparameters = a, \\", "slurmctldparameters=enable_configless,a, \\"),
+            ("SlurmdParameters=", "SlurmdParameters=config_overrides"),
+            (
+                "SlurmdParameters=l3cache_as_socket,Config_Overrides",
+                "SlurmdParameters=l3cache_as_socket,Config_Overrides",
+            ),
+        ] {
+            let conf = with_main(given);
+            assert!(conf.lines().any(|line| line == kept), "{conf}");
+            let key = kept.split('=').next().unwrap().to_ascii_lowercase();
+            assert_eq!(conf.to_ascii_lowercase().matches(&format!("\n{key}=")).count(), 1, "{conf}");
+        }
+    }
+}

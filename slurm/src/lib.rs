@@ -1,0 +1,37 @@
+//! Everything a node must know to be a node of a Slurm cluster, rendered from the store's data alone: no I/O, no clock, no randomness.
+//!
+//! ```text
+//!  ClusterView ----+--> slurm_conf, cgroup_conf
+//!  (names, roles,  |         |
+//!   addresses)     |         v
+//!  ClusterKeys ----+--> BootstrapTemplate --archive(node)--> tar, put into the created container, then it is started
+//!  (one sealed     |         ^
+//!   seed)          |     Accounts (uids of the image)
+//!                  +--> known_hosts (for the user's ssh)
+//!
+//!  the controller's sinfo --text--> parse_sinfo --> [NodeReport]       a stuck node's systemctl --text--> Stage
+//! ```
+//! Addresses and keys are fixed when a cluster is admitted, so a node's whole configuration exists before its container does,
+//! and rendering it again, in any process, gives the same bytes.
+
+mod accounts;
+mod archive;
+mod bootstrap;
+mod conf;
+mod keys;
+mod known_hosts;
+mod nodeset;
+mod sinfo;
+mod stage;
+mod unit;
+mod view;
+
+pub use accounts::{Accounts, AccountsError, Owner};
+pub use bootstrap::{BootstrapError, BootstrapTemplate};
+pub use conf::{CONTROLLER_STATE_DIR, cgroup_conf, slurm_conf};
+pub use keys::{ClusterKeys, KeyError, SshKeyPair};
+pub use known_hosts::known_hosts;
+pub use nodeset::{MAX_NODESET, NodesetError, compress, expand};
+pub use sinfo::{NodeReport, NodeStatus, SINFO_COMMAND, parse_sinfo};
+pub use stage::{Stage, first_inactive, is_active_command, log_command};
+pub use view::{ClusterView, NodeView, SLURMCTLD_PORT, SLURMD_PORT, SSH_PORT, ViewError};

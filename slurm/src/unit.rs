@@ -1,0 +1,58 @@
+//! The text of systemd units and drop-ins that the bootstrap archive brings.
+
+use std::net::Ipv4Addr;
+
+use crate::SLURMCTLD_PORT;
+
+/// Runs early at every boot, before anything that looks up a name. Docker mounts its own file over /etc/resolv.conf and fills it
+/// anew, so the file is written in place: a rename over a mount point fails.
+pub(crate) const BOOTSTRAP_SERVICE: &str = "\
+[Unit]
+Description=Names of the Slurm cluster
+DefaultDependencies=no
+After=local-fs.target
+Before=sysinit.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/cp /etc/shoal/resolv.conf /etc/resolv.conf
+
+[Install]
+WantedBy=sysinit.target
+";
+
+/// For slurmctld and slurmd: started without a file that a configless node does not have, and again and again without
+/// a limit, because nodes of a cluster start in any order and a fetch of the configuration that fails is final for slurmd.
+/// `RestartSec` is what a worker loses at most when it was faster than its controller.
+pub(crate) const SLURM_DROP_IN: &str = "\
+[Unit]
+ConditionPathExists=
+StartLimitIntervalSec=0
+
+[Service]
+Restart=on-failure
+RestartSec=300ms
+";
+
+/// What a worker's slurmd needs besides [`SLURM_DROP_IN`]: the file of [`slurmd_environment`], read after the package's own so
+/// that it wins whatever the unit's command line is.
+pub(crate) const SLURMD_DROP_IN: &str = "\
+EnvironmentFile=/etc/shoal/slurmd.env
+";
+
+/// slurmd's options: where it fetches its configuration from, by address.
+pub(crate) fn slurmd_environment(controller: Ipv4Addr) -> String {
+    format!("SLURMD_OPTIONS=--conf-server={controller}:{SLURMCTLD_PORT}\n")
+}
+
+/// sshd: root by key only, and one host key with its certificate. The first value of a setting holds (sshd_config(5)), and
+/// Debian reads these files first.
+pub(crate) const SSHD_DROP_IN: &str = "\
+HostKey /etc/ssh/ssh_host_ed25519_key
+HostCertificate /etc/ssh/ssh_host_ed25519_key-cert.pub
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+UseDNS no
+";

@@ -1,0 +1,277 @@
+//! What rendering needs to know of a cluster: its names, its network and its nodes, in one order.
+
+use std::{collections::BTreeSet, net::Ipv4Addr};
+
+use ipnet::Ipv4Net;
+use shoal_types::{
+    Bytes, ClusterName, DNS_ZONE, MilliCpu, NodeGroup, NodeName, RealmName, Role, SlurmSpec, node_fqdn,
+};
+
+use crate::nodeset::{NaturalKey, natural_key};
+
+/// TCP port of slurmctld (slurm.conf(5), SlurmctldPort).
+pub const SLURMCTLD_PORT: u16 = 6817;
+/// TCP port of slurmd (slurm.conf(5), SlurmdPort).
+pub const SLURMD_PORT: u16 = 6818;
+/// TCP port of sshd.
+pub const SSH_PORT: u16 = 22;
+
+/// A node as rendering sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeView {
+    /// Hostname and Slurm NodeName.
+    pub name: NodeName,
+    /// What it does.
+    pub role: Role,
+    /// Its address, the same wherever it runs.
+    pub address: Ipv4Addr,
+    /// CPUs it tells Slurm it has, at least 1.
+    pub cpus: u32,
+    /// Memory it tells Slurm it has.
+    pub memory: Bytes,
+}
+
+impl NodeView {
+    /// A node of `group`. It tells Slurm the size named for the cluster (`slurm.cpus`, `slurm.memory`); without one its own:
+    /// its CPU limit rounded up to whole cores, one if it has no limit, and its memory limit.
+    #[must_use]
+    pub fn new(name: NodeName, address: Ipv4Addr, group: &NodeGroup, slurm: &SlurmSpec) -> Self {
+        let own_cpus = group.cpu_limit.map_or(1, MilliCpu::cores_ceil);
+        Self {
+            name,
+            role: group.role,
+            address,
+            cpus: slurm.cpus.unwrap_or(own_cpus).max(1),
+            memory: slurm.memory.unwrap_or(group.memory_limit),
+        }
+    }
+}
+
+/// A cluster that rendering cannot make sense of: a corrupt store, not a user's mistake.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ViewError {
+    /// Not exactly one controller.
+    #[error("cluster {cluster} has {count} controllers instead of one")]
+    Controllers {
+        /// The cluster.
+        cluster: ClusterName,
+        /// How many there are.
+        count: usize,
+    },
+    /// A node's address is not one of the cluster's subnet, or is its gateway's.
+    #[error("node {node} of cluster {cluster} has address {address}, which is no node's address in {subnet}")]
+    Address {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The node.
+        node: NodeName,
+        /// Its address.
+        address: Ipv4Addr,
+        /// The subnet of the cluster.
+        subnet: Ipv4Net,
+    },
+    /// Two nodes share a name or an address.
+    #[error("node {node} of cluster {cluster} shares its name or address with another")]
+    Duplicate {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The later of the two.
+        node: NodeName,
+    },
+}
+
+/// A cluster as rendering sees it: exactly one controller, unique names and addresses inside the subnet, nodes in the order
+/// controller, submitter, workers by number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterView {
+    realm: RealmName,
+    name: ClusterName,
+    subnet: Ipv4Net,
+    gateway: Ipv4Addr,
+    nodes: Vec<NodeView>,
+    slurm: SlurmSpec,
+}
+
+impl ClusterView {
+    /// Checks and sorts the nodes.
+    ///
+    /// # Errors
+    /// [`ViewError`]: the first thing found that cannot be.
+    pub fn new(
+        realm: RealmName,
+        name: ClusterName,
+        subnet: Ipv4Net,
+        gateway: Ipv4Addr,
+        mut nodes: Vec<NodeView>,
+        slurm: SlurmSpec,
+    ) -> Result<Self, ViewError> {
+        nodes.sort_by(|a, b| order(a).cmp(&order(b)));
+        let count = nodes.iter().filter(|n| n.role == Role::Controller).count();
+        if count != 1 {
+            return Err(ViewError::Controllers { cluster: name, count });
+        }
+        let (mut names, mut addresses) = (BTreeSet::new(), BTreeSet::new());
+        for NodeView { name: node, address, .. } in &nodes {
+            let reserved = [subnet.network(), subnet.broadcast(), gateway];
+            if !subnet.contains(address) || reserved.contains(address) {
+                let (node, address) = (node.clone(), *address);
+                return Err(ViewError::Address { cluster: name, node, address, subnet });
+            }
+            if !names.insert(node) || !addresses.insert(address) {
+                return Err(ViewError::Duplicate { cluster: name, node: node.clone() });
+            }
+        }
+        Ok(Self { realm, name, subnet, gateway, nodes, slurm })
+    }
+
+    /// The realm it belongs to.
+    #[must_use]
+    pub fn realm(&self) -> &RealmName {
+        &self.realm
+    }
+
+    /// Its name; also Slurm's ClusterName.
+    #[must_use]
+    pub fn name(&self) -> &ClusterName {
+        &self.name
+    }
+
+    /// The subnet of its network.
+    #[must_use]
+    pub fn subnet(&self) -> Ipv4Net {
+        self.subnet
+    }
+
+    /// The gateway of its network: on every host the agent, which answers DNS there.
+    #[must_use]
+    pub fn gateway(&self) -> Ipv4Addr {
+        self.gateway
+    }
+
+    /// All nodes: controller, submitter, workers by number.
+    #[must_use]
+    pub fn nodes(&self) -> &[NodeView] {
+        &self.nodes
+    }
+
+    /// The controller.
+    #[must_use]
+    pub fn controller(&self) -> &NodeView {
+        &self.nodes[0] // `new` saw exactly one, and `Role::Controller` sorts first.
+    }
+
+    /// The workers by number.
+    pub fn workers(&self) -> impl Iterator<Item = &NodeView> {
+        self.nodes.iter().filter(|n| n.role == Role::Worker)
+    }
+
+    /// What Slurm is told besides.
+    #[must_use]
+    pub fn slurm(&self) -> &SlurmSpec {
+        &self.slurm
+    }
+
+    /// The node with this name.
+    #[must_use]
+    pub fn node(&self, name: &NodeName) -> Option<&NodeView> {
+        self.nodes.iter().find(|n| n.name == *name)
+    }
+
+    /// Every name a node is known by, shortest first, then its address: `worker-0`, `worker-0.dev`,
+    /// `worker-0.dev.default.shoal.internal`, `10.96.4.4`.
+    #[must_use]
+    pub fn names_of(&self, node: &NodeView) -> [String; 4] {
+        [
+            node.name.to_string(),
+            format!("{}.{}", node.name, self.name),
+            node_fqdn(&node.name, &self.name, &self.realm),
+            node.address.to_string(),
+        ]
+    }
+
+    /// Where names without a zone are looked for, nearest first: the cluster's zone, then the realm's.
+    #[must_use]
+    pub fn search_domains(&self) -> [String; 2] {
+        let realm = format!("{}.{DNS_ZONE}", self.realm);
+        [format!("{}.{realm}", self.name), realm]
+    }
+}
+
+fn order(node: &NodeView) -> (Role, NaturalKey<'_>) {
+    (node.role, natural_key(node.name.as_str()))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A controller, a submitter and `workers` workers in `10.96.0.0/19`, numbered as admission does.
+    pub(crate) fn view(workers: u32) -> ClusterView {
+        sized(workers, SlurmSpec::default())
+    }
+
+    pub(crate) fn sized(workers: u32, slurm: SlurmSpec) -> ClusterView {
+        let names = ["controller".to_owned(), "submitter".to_owned()].into_iter();
+        let nodes =
+            names.chain((0..workers).map(|n| format!("worker-{n}"))).zip(2_u32..).map(|(name, host)| {
+                let role = name.parse().unwrap_or(Role::Worker);
+                let group = NodeGroup::new(role, 1, None, None);
+                let address = Ipv4Addr::from_bits(Ipv4Addr::new(10, 96, 0, 0).to_bits() + host);
+                NodeView::new(name.parse().unwrap(), address, &group, &slurm)
+            });
+        let (subnet, gateway) = ("10.96.0.0/19".parse().unwrap(), Ipv4Addr::new(10, 96, 0, 1));
+        let mut nodes: Vec<_> = nodes.collect();
+        nodes.reverse(); // the order given must not matter
+        ClusterView::new(RealmName::default(), "dev".parse().unwrap(), subnet, gateway, nodes, slurm.clone())
+            .unwrap()
+    }
+
+    #[test]
+    fn nodes_are_in_natural_order() {
+        let names: Vec<_> = view(12).nodes().iter().map(|n| n.name.to_string()).collect();
+        assert_eq!(names[..3], ["controller", "submitter", "worker-0"]);
+        assert_eq!(names[12..], ["worker-10", "worker-11"]);
+    }
+
+    #[test]
+    fn refuses_what_cannot_be() {
+        let good = view(2);
+        let with = |change: &dyn Fn(&mut Vec<NodeView>)| {
+            let mut nodes = good.nodes.clone();
+            change(&mut nodes);
+            let (realm, name, slurm) = (good.realm.clone(), good.name.clone(), good.slurm.clone());
+            ClusterView::new(realm, name, good.subnet, good.gateway, nodes, slurm)
+        };
+        assert_eq!(with(&|_| ()), Ok(good.clone()));
+        for (role, at, controllers) in [(Role::Worker, 0, 0), (Role::Controller, 2, 2)] {
+            let error = with(&|nodes| nodes[at].role = role).unwrap_err();
+            assert!(matches!(error, ViewError::Controllers { count, .. } if count == controllers));
+        }
+        for address in ["10.97.0.1", "10.96.0.0", "10.96.0.1", "10.96.31.255"] {
+            let error = with(&|nodes| nodes[3].address = address.parse().unwrap()).unwrap_err();
+            assert!(matches!(error, ViewError::Address { .. }), "{address}");
+        }
+        let duplicate = |change| matches!(with(change), Err(ViewError::Duplicate { .. }));
+        assert!(duplicate(&|nodes| nodes[3].address = nodes[2].address));
+        assert!(duplicate(&|nodes| nodes[3].name = nodes[2].name.clone()));
+    }
+
+    #[test]
+    fn advertised_size_is_the_clusters_else_the_nodes_own() {
+        let group = NodeGroup::new(Role::Worker, 1, Some(MilliCpu(1500)), Some(Bytes::mib(700)));
+        let own =
+            NodeView::new("worker-0".parse().unwrap(), Ipv4Addr::LOCALHOST, &group, &SlurmSpec::default());
+        assert_eq!((own.cpus, own.memory), (2, Bytes::mib(700)));
+        let slurm = SlurmSpec { cpus: Some(128), memory: Some(Bytes::mib(512_000)), ..SlurmSpec::default() };
+        let told = NodeView::new("worker-0".parse().unwrap(), Ipv4Addr::LOCALHOST, &group, &slurm);
+        assert_eq!((told.cpus, told.memory), (128, Bytes::mib(512_000)));
+    }
+
+    #[test]
+    fn names_and_search_domains() {
+        let view = view(1);
+        let names = view.names_of(&view.nodes()[2]);
+        assert_eq!(names, ["worker-0", "worker-0.dev", "worker-0.dev.default.shoal.internal", "10.96.0.4"]);
+        assert_eq!(view.search_domains(), ["dev.default.shoal.internal", "default.shoal.internal"]);
+    }
+}
