@@ -1,0 +1,24 @@
+//! The node image: which packages it has, what is laid over them, and how it is built on a Debian machine.
+//!
+//! ```text
+//! packages.txt --+
+//! overlay/ ------+--> mmdebstrap --layer.tar--> docker archive --> `docker load`, or `shoal load image` to every host
+//! masked.txt ----+
+//! ```
+//! One image serves every role: it holds all daemons and no secret, and a node becomes a certain one by its bootstrap archive.
+//! Everything a node would otherwise do at each boot is done here once.
+
+mod build;
+mod overlay;
+mod recipe;
+mod suite;
+
+pub use build::{BuildError, BuildRequest, Built, build};
+pub use suite::{Suite, SuiteError};
+
+/// The tag of the image nodes run when none is named.
+pub const DEFAULT_TAG: &str = "shoal-node:bookworm";
+/// Image label: Slurm's version, such as `22.05.8`.
+pub const LABEL_SLURM_VERSION: &str = "shoal.slurm.version";
+/// Image label: the Debian suite, such as `bookworm`.
+pub const LABEL_SUITE: &str = "shoal.image.suite";

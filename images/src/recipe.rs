@@ -1,0 +1,87 @@
+//! The mmdebstrap command of an image. Pure; `build` runs it.
+
+use std::{ffi::OsString, path::Path};
+
+use crate::{Suite, overlay};
+
+/// Times of files later than this are set to it (`SOURCE_DATE_EPOCH`), so the same packages give the same image. 2024-01-01; not 0,
+/// because the day a password was last changed is taken from it, and 0 there means "expired" (shadow(5)).
+pub(crate) const SOURCE_DATE_EPOCH: &str = "1704067200";
+
+/// Left out while packages are unpacked, except the licences.
+const EXCLUDED: &[&str] = &[
+    "/usr/share/doc/*",
+    "/usr/share/info/*",
+    "/usr/share/lintian/*",
+    "/usr/share/locale/*",
+    "/usr/share/man/*",
+];
+
+/// Environment of the hooks: the archive of [`overlay::write`].
+pub(crate) const OVERLAY_VARIABLE: &str = "SHOAL_OVERLAY";
+/// Environment of the hooks: the file that gets what `slurmctld -V` says in the image.
+pub(crate) const VERSION_VARIABLE: &str = "SHOAL_VERSION";
+
+/// Shell commands on the finished tree (`$1`). Paths come by environment, so none needs quoting.
+const HOOKS: &[&str] = &[
+    // No key of the packages' scripts may end up in the image, where everybody could read it.
+    r#"rm -f "$1"/etc/ssh/ssh_host_* "$1"/etc/munge/munge.key"#,
+    r#"rm -rf "$1"/var/log/journal "$1"/var/cache/ldconfig "$1"/var/cache/debconf/*-old"#,
+    r#"tar --extract --file "$SHOAL_OVERLAY" --directory "$1""#,
+    r#"chroot "$1" slurmctld -V > "$SHOAL_VERSION""#,
+];
+
+/// The packages in `packages.txt`.
+pub(crate) fn packages() -> impl Iterator<Item = &'static str> {
+    overlay::lines(include_str!("../packages.txt"))
+}
+
+/// Arguments of mmdebstrap(1) that write the image's only layer to `layer`. No mirror is named: mmdebstrap has a default.
+pub(crate) fn arguments(suite: Suite, layer: &Path) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> =
+        ["--mode=root", "--variant=minbase", "--format=tar"].map(Into::into).into();
+    let include = packages().collect::<Vec<_>>().join(",");
+    arguments.push(format!("--include={include}").into());
+    arguments.extend(EXCLUDED.iter().map(|path| format!("--dpkgopt=path-exclude={path}").into()));
+    arguments.push("--dpkgopt=path-include=/usr/share/doc/*/copyright".into());
+    arguments.extend(HOOKS.iter().map(|command| format!("--customize-hook={command}").into()));
+    arguments.extend([suite.as_str().into(), layer.into()]);
+    arguments
+}
+
+/// The version in what `slurmctld -V` prints: `slurm-wlm 22.05.8` -> `22.05.8`.
+pub(crate) fn slurm_version(output: &str) -> Option<&str> {
+    let version = output.split_whitespace().last()?;
+    let plain = version.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));
+    (plain && version.starts_with(|c: char| c.is_ascii_digit())).then_some(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command() {
+        let arguments = arguments(Suite::Bookworm, Path::new("/t/layer.tar"));
+        let arguments: Vec<_> = arguments.iter().map(|a| a.to_str().unwrap()).collect();
+        insta::assert_snapshot!(arguments.join("\n"));
+    }
+
+    #[test]
+    fn hooks_read_the_variables_set() {
+        let hooks = HOOKS.concat();
+        assert!(
+            hooks.contains(&format!("\"${OVERLAY_VARIABLE}\""))
+                && hooks.contains(&format!("\"${VERSION_VARIABLE}\""))
+        );
+    }
+
+    #[test]
+    fn versions() {
+        assert_eq!(slurm_version("slurm-wlm 22.05.8\n"), Some("22.05.8"));
+        assert_eq!(slurm_version("slurm 24.11.5-rc1"), Some("24.11.5-rc1"));
+        for bad in ["", "slurmctld: error: no such file", "slurm -V\u{1b}"] {
+            assert_eq!(slurm_version(bad), None, "{bad}");
+        }
+    }
+}
