@@ -1,0 +1,34 @@
+//! Why the keeper refuses a command, or cannot carry it out.
+
+use shoal_types::{InstallationId, NetworkId, Revision};
+
+use crate::{dns::DnsError, mesh::MeshError, state::StateError};
+
+/// A command that was refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeepError {
+    /// A newer state is kept: the sender's time is over.
+    #[error("revision {offered} of network {network} is older than {kept}, which is kept")]
+    Stale { network: NetworkId, offered: Revision, kept: Revision },
+    /// Two different states claim one revision.
+    #[error("revision {revision} of network {network} is kept with another content")]
+    Conflict { network: NetworkId, revision: Revision },
+    /// Two networks claim one device, bridge or gateway.
+    #[error("network {network} shares its {what} with network {other}")]
+    Clash { network: NetworkId, other: NetworkId, what: &'static str },
+    /// The network belongs to another installation.
+    #[error("network {network} does not belong to installation {installation}")]
+    Foreign { network: NetworkId, installation: InstallationId },
+    /// The kernel's part failed.
+    #[error(transparent)]
+    Mesh(#[from] MeshError),
+    /// The names cannot be served.
+    #[error(transparent)]
+    Dns(#[from] DnsError),
+    /// The disk failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The keeper has ended.
+    #[error("the agent is stopping")]
+    Stopping,
+}

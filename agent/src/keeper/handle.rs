@@ -1,0 +1,85 @@
+//! The keeper's front: commands to it, and the networks as it last published them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use shoal_types::{InstallationId, NetworkId, Revision};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::KeepError;
+use crate::network::{LinkName, Network};
+
+/// What identifies a network that is to go.
+#[derive(Debug, Clone)]
+pub(crate) struct Removal {
+    pub(crate) installation: InstallationId,
+    pub(crate) network: NetworkId,
+    pub(crate) device: LinkName,
+    pub(crate) bridge: LinkName,
+}
+
+/// What is kept, for a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listing {
+    /// Id, revision and what is wrong, if something is.
+    pub(crate) networks: Vec<(NetworkId, Revision, Option<String>)>,
+    /// VXLAN devices with the installation's name that no kept network explains.
+    pub(crate) strays: Vec<String>,
+}
+
+/// Where an answer goes.
+type Reply<T> = oneshot::Sender<Result<T, KeepError>>;
+
+/// What the keeper is told; each is answered once.
+pub(super) enum Command {
+    Apply(Box<Network>, Reply<bool>),
+    Remove(Removal, Reply<bool>),
+    List(InstallationId, Reply<Listing>),
+}
+
+/// Networks by id, as they are now.
+pub(crate) type Networks = Arc<BTreeMap<NetworkId, Arc<Network>>>;
+
+/// How the rest of the agent speaks with the keeper.
+#[derive(Debug, Clone)]
+pub(crate) struct KeeperHandle {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) networks: watch::Receiver<Networks>,
+}
+
+impl KeeperHandle {
+    /// Makes this host's part of a network so; true if something had to be changed. What was told is kept once it is not
+    /// refused, also if kernel or names fail: the keeper tries again by itself.
+    ///
+    /// # Errors
+    /// Every one of [`KeepError`] but [`KeepError::Foreign`].
+    pub(crate) async fn apply(&self, network: Network) -> Result<bool, KeepError> {
+        self.ask(|reply| Command::Apply(Box::new(network), reply)).await
+    }
+
+    /// Removes this host's part of a network; true if something was there.
+    ///
+    /// # Errors
+    /// [`KeepError::Foreign`], [`KeepError::Mesh`], [`KeepError::State`], [`KeepError::Stopping`].
+    pub(crate) async fn remove(&self, removal: Removal) -> Result<bool, KeepError> {
+        self.ask(|reply| Command::Remove(removal, reply)).await
+    }
+
+    /// What is kept for an installation.
+    ///
+    /// # Errors
+    /// [`KeepError::Mesh`]: the kernel cannot be read. [`KeepError::Stopping`].
+    pub(crate) async fn list(&self, installation: InstallationId) -> Result<Listing, KeepError> {
+        self.ask(|reply| Command::List(installation, reply)).await
+    }
+
+    /// The networks as they are now.
+    pub(crate) fn networks(&self) -> Networks {
+        self.networks.borrow().clone()
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, KeepError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| KeepError::Stopping)?;
+        answer.await.map_err(|_| KeepError::Stopping)?
+    }
+}

@@ -1,0 +1,265 @@
+//! The keeper: one task that owns every network of this host and makes kernel and names follow what was told last.
+//!
+//! ```text
+//! ApplyNetwork --> revision newer? --> disk --> kernel --> names --> answer
+//! RemoveNetwork -> names --> kernel --> disk --> answer
+//! netlink event (after 100 ms), every 30 s, start --> pass: look at all, repair what differs
+//! ```
+//!
+//! Commands and passes take turns, so no two changes of the kernel overlap and no lock is needed. What a pass cannot repair
+//! it records as trouble and tries again.
+
+mod error;
+mod handle;
+
+pub(crate) use error::KeepError;
+use handle::Command;
+pub(crate) use handle::{KeeperHandle, Listing, Networks, Removal};
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use rtnetlink::Handle;
+use shoal_types::{InstallationId, NetworkId};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    dns,
+    error::chain,
+    mesh::{self, Events, Interest, Kind, Snapshot},
+    network::Network,
+    state::{StateDir, StateError},
+};
+
+/// Between two looks at everything: what no event tells is repaired after this at the latest.
+const PERIOD: Duration = Duration::from_secs(30);
+/// From an event to the look: changes come in bursts.
+const SETTLE: Duration = Duration::from_millis(100);
+/// Commands that may wait; a coordinator's calls are bounded per host.
+const QUEUE: usize = 64;
+
+/// The owner of all networks of this host.
+pub(crate) struct Keeper {
+    handle: Handle,
+    state: StateDir,
+    names: dns::Servers,
+    kept: BTreeMap<NetworkId, Kept>,
+    commands: mpsc::Receiver<Command>,
+    published: watch::Sender<Networks>,
+}
+
+struct Kept {
+    network: Arc<Network>,
+    /// What the last pass could not repair.
+    trouble: Option<String>,
+}
+
+impl Keeper {
+    /// Loads what is kept. A file that cannot be read is reported and left: its coordinator will tell the network again.
+    ///
+    /// # Errors
+    /// [`StateError::Io`]: the directory cannot be listed.
+    pub(crate) fn load(
+        handle: Handle,
+        state: StateDir,
+        names: dns::Servers,
+    ) -> Result<(Self, KeeperHandle), StateError> {
+        let mut kept = BTreeMap::new();
+        for network in state.load()? {
+            match network {
+                Ok(network) => {
+                    kept.insert(network.id, Kept { network: Arc::new(network), trouble: None });
+                }
+                Err(error) => tracing::error!(error = chain(&error), "cannot restore a network"),
+            }
+        }
+        let (sender, commands) = mpsc::channel(QUEUE);
+        let (published, networks) = watch::channel(Networks::default());
+        let keeper = Self { handle, state, names, kept, commands, published };
+        keeper.publish();
+        Ok((keeper, KeeperHandle { commands: sender, networks }))
+    }
+
+    /// Runs until `shutdown`, or until the event socket is gone.
+    pub(crate) async fn run(mut self, mut events: Events, shutdown: CancellationToken) {
+        let mut interest = self.pass().await;
+        let mut next = Instant::now() + PERIOD;
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                command = self.commands.recv() => {
+                    let Some(command) = command else { break };
+                    if self.obey(command).await {
+                        // Looked at once more, and with it what is of interest now.
+                        next = next.min(Instant::now() + SETTLE);
+                    }
+                }
+                event = events.next(&interest) => {
+                    let Some(()) = event else { break };
+                    next = next.min(Instant::now() + SETTLE);
+                }
+                () = sleep_until(next) => {
+                    interest = self.pass().await;
+                    next = Instant::now() + PERIOD;
+                }
+            }
+        }
+        self.names.stop_all().await;
+    }
+
+    /// True if the command may have changed something. An asker that is gone needs no answer; the work is done all the same.
+    async fn obey(&mut self, command: Command) -> bool {
+        match command {
+            Command::Apply(network, reply) => drop(reply.send(self.apply(*network).await)),
+            Command::Remove(removal, reply) => drop(reply.send(self.remove(removal).await)),
+            Command::List(installation, reply) => {
+                drop(reply.send(self.list(&installation).await));
+                return false;
+            }
+        }
+        true
+    }
+
+    #[tracing::instrument(skip_all, fields(network = %network.id, revision = %network.revision))]
+    async fn apply(&mut self, network: Network) -> Result<bool, KeepError> {
+        let id = network.id;
+        let new = self.is_new(&network)?;
+        if new {
+            let network = Arc::new(network);
+            let (state, copy) = (self.state.clone(), network.clone());
+            on_disk(move || state.save(&copy)).await?;
+            self.kept.insert(id, Kept { network, trouble: None });
+            self.publish();
+        }
+        let seen = Snapshot::take(&self.handle).await?;
+        let answer = self.realise(id, &seen).await;
+        Ok(answer? | new)
+    }
+
+    /// False if exactly this is kept.
+    fn is_new(&self, offered: &Network) -> Result<bool, KeepError> {
+        let (network, revision) = (offered.id, offered.revision);
+        if let Some(kept) = self.kept.get(&network).map(|k| &k.network) {
+            if revision < kept.revision {
+                return Err(KeepError::Stale { network, offered: revision, kept: kept.revision });
+            }
+            if revision == kept.revision {
+                return if **kept == *offered {
+                    Ok(false)
+                } else {
+                    Err(KeepError::Conflict { network, revision })
+                };
+            }
+        }
+        for other in self.kept.values().map(|k| &k.network).filter(|o| o.id != network) {
+            let claims = [
+                ("device", other.device == offered.device),
+                ("bridge", other.bridge == offered.bridge),
+                ("gateway", other.gateway == offered.gateway),
+            ];
+            if let Some((what, _)) = claims.into_iter().find(|(_, same)| *same) {
+                return Err(KeepError::Clash { network, other: other.id, what });
+            }
+        }
+        Ok(true)
+    }
+
+    #[tracing::instrument(skip_all, fields(network = %removal.network))]
+    async fn remove(&mut self, removal: Removal) -> Result<bool, KeepError> {
+        let Removal { installation, network: id, device, bridge } = removal;
+        let kept = self.kept.get(&id).map(|k| k.network.clone());
+        if kept.as_ref().is_some_and(|k| k.installation != installation) {
+            return Err(KeepError::Foreign { network: id, installation });
+        }
+        self.names.stop(id).await;
+        let (device, bridge) = kept.as_ref().map_or((&device, &bridge), |k| (&k.device, &k.bridge));
+        let removed = mesh::remove(&self.handle, &installation, device, bridge, kept.as_deref()).await?;
+        let state = self.state.clone();
+        on_disk(move || state.forget(id)).await?;
+        self.kept.remove(&id);
+        self.publish();
+        Ok(removed || kept.is_some())
+    }
+
+    async fn list(&self, installation: &InstallationId) -> Result<Listing, KeepError> {
+        let seen = Snapshot::take(&self.handle).await?;
+        let ours = |k: &&Kept| k.network.installation == *installation;
+        let explained = |name: &str| self.kept.values().any(|k| k.network.device.as_str() == name);
+        let strays = seen.links.iter().filter(|l| {
+            matches!(l.kind, Kind::Vxlan(_)) && l.name.contains(installation.as_str()) && !explained(&l.name)
+        });
+        Ok(Listing {
+            strays: strays.map(|l| l.name.clone()).collect(),
+            networks: self
+                .kept
+                .values()
+                .filter(ours)
+                .map(|k| (k.network.id, k.network.revision, k.trouble.clone()))
+                .collect(),
+        })
+    }
+
+    /// Looks at everything and repairs what differs; tells what it looked at.
+    #[tracing::instrument(skip_all)]
+    async fn pass(&mut self) -> Interest {
+        let seen = match Snapshot::take(&self.handle).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                tracing::error!(error = chain(&error), "cannot look at the kernel");
+                return self.interest(&Snapshot::default());
+            }
+        };
+        for id in self.kept.keys().copied().collect::<Vec<_>>() {
+            // The failure is recorded as the network's trouble.
+            let _ = self.realise(id, &seen).await;
+        }
+        self.interest(&seen)
+    }
+
+    /// Makes kernel and names follow the kept state, and records what is wrong.
+    async fn realise(&mut self, id: NetworkId, seen: &Snapshot) -> Result<bool, KeepError> {
+        let Some(kept) = self.kept.get_mut(&id) else { return Ok(false) };
+        let mesh = mesh::converge(&self.handle, &kept.network, seen).await;
+        let names = self.names.keep(&kept.network).await;
+        let answer = match (mesh, names) {
+            (Ok(a), Ok(b)) => Ok(a | b),
+            (Err(error), _) => Err(KeepError::Mesh(error)),
+            (Ok(_), Err(error)) => Err(KeepError::Dns(error)),
+        };
+        let trouble = answer.as_ref().err().map(|error| chain(error));
+        if trouble != kept.trouble {
+            match &trouble {
+                Some(trouble) => tracing::warn!(network = %id, trouble, "network is not as it should be"),
+                None => tracing::info!(network = %id, "network is as it should be"),
+            }
+            kept.trouble = trouble;
+        }
+        answer
+    }
+
+    fn interest(&self, seen: &Snapshot) -> Interest {
+        let networks = self.kept.values().map(|k| &k.network);
+        let names = networks.flat_map(|n| [n.bridge.to_string(), n.device.to_string()]).collect();
+        let mut interest = Interest { names, ..Interest::default() };
+        let links = seen.links.iter().filter(|l| interest.names.contains(&l.name));
+        interest.indexes = links.map(|l| l.index).collect();
+        interest
+    }
+
+    fn publish(&self) {
+        let networks = self.kept.iter().map(|(id, kept)| (*id, kept.network.clone())).collect();
+        self.published.send_replace(Arc::new(networks));
+    }
+}
+
+/// Runs a write that waits for the disk where it blocks nobody.
+async fn on_disk(write: impl FnOnce() -> Result<(), StateError> + Send + 'static) -> Result<(), KeepError> {
+    match tokio::task::spawn_blocking(write).await {
+        Ok(answer) => Ok(answer?),
+        // Cancelled with its runtime.
+        Err(_) => Err(KeepError::Stopping),
+    }
+}

@@ -1,0 +1,33 @@
+//! The agent: what Shoal runs on each host, in a container in the host's network namespace.
+//!
+//! ```text
+//! coordinator == docker exec ==> connect --unix socket--> serve
+//!                                                          |- keeper: networks on disk, one task that owns them
+//!                                                          |    |- mesh: VXLAN devices, entries, neighbours (netlink)
+//!                                                          |    '- dns: a name server per network
+//!                                                          |- tunnel: byte streams to nodes of this host
+//!                                                          |- probe: what nodes listen on
+//!                                                          '- facts: what the host offers
+//! ```
+//!
+//! It is told whole states and follows the last one by itself, across its own restart and the host's. It needs the
+//! capabilities `NET_ADMIN` and `NET_BIND_SERVICE` and the host's process ids; it never touches Docker.
+//! Two worker threads are enough: its work is small, and what waits for a disk is done elsewhere.
+
+mod connect;
+mod dns;
+mod error;
+mod facts;
+mod keeper;
+mod mesh;
+mod network;
+mod probe;
+mod serve;
+mod service;
+mod state;
+mod tunnel;
+
+pub use connect::connect;
+pub use error::AgentError;
+pub use serve::{Config, serve};
+pub use state::StateError;

@@ -1,0 +1,117 @@
+//! The agent's life: open state and socket, keep networks, serve until told to stop.
+
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use shoal_proto::v1::agent_server::AgentServer;
+use tokio::{net::UnixListener, time::timeout};
+use tokio_stream::wrappers::UnixListenerStream;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::transport::Server;
+
+use crate::{AgentError, dns::Servers, keeper::Keeper, mesh::Events, service::Service, state::StateDir};
+
+/// HTTP/2 pings: a session that answers none ends 20 s after its last sign of life.
+const PING_EVERY: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Windows: a tunnel must not wait for a round trip through an exec every 64 KiB.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+/// How long calls in flight may take to end once the agent is told to stop.
+const LAST_CALLS: Duration = Duration::from_secs(3);
+
+/// What an agent is started with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where networks are kept; outlives the container.
+    pub state_dir: PathBuf,
+    /// The unix socket sessions connect to.
+    pub socket: PathBuf,
+    /// Version and build, as told to coordinators.
+    pub version: String,
+}
+
+impl Config {
+    /// The state directory in the agent's container: a labelled volume.
+    pub const STATE_DIR: &str = "/var/lib/shoal";
+    /// The socket in the agent's container.
+    pub const SOCKET: &str = "/run/shoal/agent.sock";
+
+    /// The defaults of the agent's container.
+    #[must_use]
+    pub fn new(version: String) -> Self {
+        Self { state_dir: Self::STATE_DIR.into(), socket: Self::SOCKET.into(), version }
+    }
+}
+
+/// Runs the agent until `shutdown`: restores the networks it keeps, repairs them for as long as it runs, and serves
+/// sessions. Devices and entries stay when it ends; traffic does not need it.
+///
+/// # Errors
+/// [`AgentError::State`], [`AgentError::Socket`], [`AgentError::Netlink`]: it cannot start. [`AgentError::Serve`],
+/// [`AgentError::KeeperEnded`], [`AgentError::NetlinkEnded`]: it cannot go on.
+pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), AgentError> {
+    let Config { state_dir, socket, version } = config;
+    let state = StateDir::open(&state_dir)?;
+    // The lock is held: whoever made a socket of this name is gone.
+    let listener = bind(&socket).map_err(|source| AgentError::Socket { path: socket.clone(), source })?;
+    let (connection, handle, _) = rtnetlink::new_connection().map_err(AgentError::Netlink)?;
+    let events = Events::subscribe().map_err(AgentError::Netlink)?;
+    let mut netlink = tokio::spawn(connection);
+    let (keeper, keeper_handle) = Keeper::load(handle.clone(), state, Servers::new())?;
+    let stop_keeper = CancellationToken::new();
+    let mut keeper = tokio::spawn(keeper.run(events, stop_keeper.clone()));
+    let tunnels = TaskTracker::new();
+    let service = Service { version, handle, keeper: keeper_handle, tunnels: tunnels.clone() };
+    tracing::info!(socket = %socket.display(), state_dir = %state_dir.display(), "agent serves");
+    let mut server = Box::pin(
+        Server::builder()
+            .http2_keepalive_interval(Some(PING_EVERY))
+            .http2_keepalive_timeout(Some(PING_TIMEOUT))
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .serve_with_incoming_shutdown(
+                AgentServer::new(service),
+                UnixListenerStream::new(listener),
+                shutdown.clone().cancelled_owned(),
+            ),
+    );
+    let answer = tokio::select! {
+        answer = &mut server => answer.map_err(AgentError::Serve),
+        _ = &mut keeper => Err(AgentError::KeeperEnded),
+        _ = &mut netlink => Err(AgentError::NetlinkEnded),
+        () = shutdown.cancelled() => match timeout(LAST_CALLS, &mut server).await {
+            Ok(answer) => answer.map_err(AgentError::Serve),
+            Err(_) => Ok(()),
+        },
+    };
+    // Calls that have not ended are cut, and tunnels with them.
+    drop(server);
+    tunnels.close();
+    tunnels.wait().await;
+    stop_keeper.cancel();
+    if !matches!(answer, Err(AgentError::KeeperEnded)) {
+        // It closes the name servers; its own end says nothing more.
+        let _ = keeper.await;
+    }
+    netlink.abort();
+    tracing::info!("agent ended");
+    answer
+}
+
+fn bind(socket: &Path) -> io::Result<UnixListener> {
+    if let Some(directory) = socket.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    match fs::remove_file(socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(socket)?;
+    fs::set_permissions(socket, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}

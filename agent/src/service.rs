@@ -1,0 +1,182 @@
+//! The gRPC service: messages in, types through, messages out. Nothing is decided here.
+
+use std::path::Path;
+
+use rtnetlink::Handle;
+use shoal_proto::v1::{self, agent_server::Agent};
+use tokio_util::task::TaskTracker;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::{
+    error::chain,
+    facts::{Facts, FactsError, facts},
+    keeper::{KeepError, KeeperHandle, Removal},
+    mesh::MeshError,
+    network::{Network, parse},
+    probe::probe,
+    tunnel::{self, TunnelError},
+};
+
+/// Most processes one probe may ask for: more than nodes fit on a host.
+const MAX_PIDS: usize = 4096;
+
+/// What the service speaks for.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) version: String,
+    pub(crate) handle: Handle,
+    pub(crate) keeper: KeeperHandle,
+    /// Tunnels that stand; they end with their callers.
+    pub(crate) tunnels: TaskTracker,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl Agent for Service {
+    type TunnelStream = tunnel::Responses;
+
+    #[tracing::instrument(skip_all)]
+    async fn get_host_facts(&self, _: Request<v1::GetHostFactsRequest>) -> Answer<v1::GetHostFactsResponse> {
+        let facts = facts(&self.handle).await?;
+        Ok(Response::new(facts_message(self.version.clone(), facts)))
+    }
+
+    #[tracing::instrument(skip_all)]
+    async fn apply_network(
+        &self,
+        request: Request<v1::ApplyNetworkRequest>,
+    ) -> Answer<v1::ApplyNetworkResponse> {
+        let state = request.into_inner().state.ok_or_else(|| Status::invalid_argument("state: missing"))?;
+        let network = Network::try_from(state).map_err(invalid)?;
+        let changed = self.keeper.apply(network).await?;
+        Ok(Response::new(v1::ApplyNetworkResponse { changed }))
+    }
+
+    #[tracing::instrument(skip_all)]
+    async fn remove_network(
+        &self,
+        request: Request<v1::RemoveNetworkRequest>,
+    ) -> Answer<v1::RemoveNetworkResponse> {
+        let request = request.into_inner();
+        let removal = Removal {
+            installation: parse("installation", &request.installation).map_err(invalid)?,
+            network: parse("network", &request.network).map_err(invalid)?,
+            device: parse("device", &request.device).map_err(invalid)?,
+            bridge: parse("bridge", &request.bridge).map_err(invalid)?,
+        };
+        let removed = self.keeper.remove(removal).await?;
+        Ok(Response::new(v1::RemoveNetworkResponse { removed }))
+    }
+
+    #[tracing::instrument(skip_all)]
+    async fn list_networks(
+        &self,
+        request: Request<v1::ListNetworksRequest>,
+    ) -> Answer<v1::ListNetworksResponse> {
+        let installation = parse("installation", &request.into_inner().installation).map_err(invalid)?;
+        let listing = self.keeper.list(installation).await?;
+        let kept = listing.networks.into_iter().map(|(network, revision, trouble)| v1::KeptNetwork {
+            network: network.to_string(),
+            revision: revision.0,
+            trouble: trouble.unwrap_or_default(),
+        });
+        Ok(Response::new(v1::ListNetworksResponse {
+            networks: kept.collect(),
+            stray_devices: listing.strays,
+        }))
+    }
+
+    #[tracing::instrument(skip_all)]
+    async fn probe_ports(&self, request: Request<v1::ProbePortsRequest>) -> Answer<v1::ProbePortsResponse> {
+        let pids = request.into_inner().pids;
+        if pids.len() > MAX_PIDS {
+            return Err(Status::invalid_argument(format!("pids: {} are more than {MAX_PIDS}", pids.len())));
+        }
+        let probes = tokio::task::spawn_blocking(|| pids.into_iter().map(probe_message).collect());
+        let probes: Result<_, Status> = probes.await.map_err(|_| KeepError::Stopping)?;
+        Ok(Response::new(v1::ProbePortsResponse { probes: probes? }))
+    }
+
+    #[tracing::instrument(skip_all)]
+    async fn tunnel(&self, request: Request<Streaming<v1::TunnelRequest>>) -> Answer<Self::TunnelStream> {
+        let responses = tunnel::open(request.into_inner(), self.keeper.networks(), &self.tunnels).await?;
+        Ok(Response::new(responses))
+    }
+}
+
+fn probe_message(pid: u32) -> Result<v1::PortProbe, Status> {
+    let probe = probe(Path::new("/proc"), pid)
+        .map_err(|error| Status::internal(format!("cannot probe process {pid}: {error}")))?;
+    let ports = probe.ports.into_iter().map(u32::from).collect();
+    Ok(v1::PortProbe { pid, alive: probe.alive, ports })
+}
+
+fn facts_message(version: String, facts: Facts) -> v1::GetHostFactsResponse {
+    let interfaces = facts.interfaces.into_iter().map(|interface| v1::Interface {
+        name: interface.name,
+        addresses: interface.addresses.iter().map(ToString::to_string).collect(),
+        mtu: interface.mtu,
+    });
+    v1::GetHostFactsResponse {
+        version,
+        default_address: facts.default_address.map(|a| a.to_string()).unwrap_or_default(),
+        interfaces: interfaces.collect(),
+        inotify_instances: facts.inotify_instances,
+        neighbour_limit: facts.neighbour_limit,
+        routes: facts.routes.iter().map(ToString::to_string).collect(),
+        vnis: facts.vnis,
+        resident_bytes: facts.resident_bytes,
+    }
+}
+
+fn invalid(error: shoal_proto::FieldError) -> Status {
+    Status::invalid_argument(error.to_string())
+}
+
+impl From<KeepError> for Status {
+    /// `FAILED_PRECONDITION`: the host or what it keeps is not as the caller thinks. `ALREADY_EXISTS`: something of others has
+    /// the name, VNI or address.
+    fn from(error: KeepError) -> Self {
+        let text = chain(&error);
+        match error {
+            KeepError::Stale { .. } | KeepError::Conflict { .. } => Self::failed_precondition(text),
+            KeepError::Clash { .. } | KeepError::Dns(_) => Self::already_exists(text),
+            KeepError::Foreign { .. } => Self::invalid_argument(text),
+            KeepError::State(_) => Self::internal(text),
+            KeepError::Stopping => Self::unavailable(text),
+            KeepError::Mesh(error) => match error {
+                MeshError::BridgeMissing { .. } | MeshError::UnderlayMissing { .. } => {
+                    Self::failed_precondition(text)
+                }
+                MeshError::NotABridge { .. } | MeshError::DeviceTaken { .. } | MeshError::VniTaken { .. } => {
+                    Self::already_exists(text)
+                }
+                MeshError::Foreign { .. } => Self::invalid_argument(text),
+                MeshError::Kernel { .. } => Self::internal(text),
+            },
+        }
+    }
+}
+
+impl From<TunnelError> for Status {
+    fn from(error: TunnelError) -> Self {
+        let text = chain(&error);
+        match error {
+            TunnelError::NotOpened | TunnelError::NotData | TunnelError::Field(_) => {
+                Self::invalid_argument(text)
+            }
+            TunnelError::NotLocal(_) => Self::permission_denied(text),
+            TunnelError::Dial { .. } | TunnelError::DialTimeout { .. } | TunnelError::Broken { .. } => {
+                Self::unavailable(text)
+            }
+            TunnelError::CallerGone => Self::cancelled(text),
+        }
+    }
+}
+
+impl From<FactsError> for Status {
+    fn from(error: FactsError) -> Self {
+        Self::internal(chain(&error))
+    }
+}

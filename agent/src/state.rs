@@ -1,0 +1,169 @@
+//! The networks this agent keeps, on disk: one JSON file each, so that a restart, of the agent or of the host, forgets
+//! nothing.
+//!
+//! A file is written whole beside its name, synced, renamed, and its directory synced: after a power cut there is the old
+//! state or the new one, never a part. The directory is locked for as long as an agent runs on it.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use shoal_types::NetworkId;
+
+use crate::network::Network;
+
+/// A state directory that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// It, or a file in it, cannot be read or written.
+    #[error("cannot use {}", path.display())]
+    Io {
+        /// The directory or file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Another agent runs on it.
+    #[error("another agent uses {}", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A file does not hold a network.
+    #[error("{} is corrupt", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong in it.
+        source: serde_json::Error,
+    },
+}
+
+/// The directory, locked. Clones share the lock.
+#[derive(Debug, Clone)]
+pub(crate) struct StateDir {
+    path: PathBuf,
+    _lock: Arc<File>,
+}
+
+impl StateDir {
+    /// Creates the directory if it is missing, and locks it.
+    ///
+    /// # Errors
+    /// [`StateError::InUse`]: another process holds the lock. [`StateError::Io`]: it cannot be made or opened.
+    pub(crate) fn open(path: &Path) -> Result<Self, StateError> {
+        fs::create_dir_all(path).map_err(|source| StateError::Io { path: path.into(), source })?;
+        let name = path.join("lock");
+        let lock = File::create(&name).map_err(|source| StateError::Io { path: name.clone(), source })?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.into(), _lock: Arc::new(lock) }),
+            Err(TryLockError::WouldBlock) => Err(StateError::InUse { path: path.into() }),
+            Err(TryLockError::Error(source)) => Err(StateError::Io { path: name, source }),
+        }
+    }
+
+    /// Every network on disk, or why a file is none: one bad file does not cost the others.
+    ///
+    /// # Errors
+    /// [`StateError::Io`]: the directory cannot be listed.
+    pub(crate) fn load(&self) -> Result<Vec<Result<Network, StateError>>, StateError> {
+        let io = |source| StateError::Io { path: self.path.clone(), source };
+        let mut networks = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(io)? {
+            let path = entry.map_err(io)?.path();
+            if path.extension().is_some_and(|e| e == "json") {
+                networks.push(read(path));
+            }
+        }
+        Ok(networks)
+    }
+
+    /// Writes a network; it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// [`StateError::Io`].
+    pub(crate) fn save(&self, network: &Network) -> Result<(), StateError> {
+        let (path, draft) = (self.file(network.id), self.path.join(format!("{}.new", network.id)));
+        let write = || {
+            let mut file = File::create(&draft)?;
+            file.write_all(&serde_json::to_vec(network)?)?;
+            file.sync_all()?;
+            fs::rename(&draft, &path)?;
+            self.sync()
+        };
+        write().map_err(|source| StateError::Io { path: path.clone(), source })
+    }
+
+    /// Deletes a network's file; that there is none is success.
+    ///
+    /// # Errors
+    /// [`StateError::Io`].
+    pub(crate) fn forget(&self, id: NetworkId) -> Result<(), StateError> {
+        let path = self.file(id);
+        let answer = match fs::remove_file(&path) {
+            Ok(()) => self.sync(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        };
+        answer.map_err(|source| StateError::Io { path, source })
+    }
+
+    fn file(&self, id: NetworkId) -> PathBuf {
+        self.path.join(format!("{id}.json"))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+}
+
+fn read(path: PathBuf) -> Result<Network, StateError> {
+    match fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| StateError::Corrupt { path, source }),
+        Err(source) => Err(StateError::Io { path, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::tests::network;
+
+    #[test]
+    fn what_is_saved_is_loaded_until_it_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        let (state, network) = (StateDir::open(&path).unwrap(), network());
+        state.save(&network).unwrap();
+        let newer = Network { revision: network.revision.next(), ..network };
+        state.save(&newer).unwrap();
+        drop(state);
+        let state = StateDir::open(&path).unwrap();
+        let loaded: Vec<_> = state.load().unwrap().into_iter().map(Result::unwrap).collect();
+        assert_eq!(loaded, std::slice::from_ref(&newer));
+        state.forget(newer.id).unwrap();
+        state.forget(newer.id).unwrap();
+        assert!(state.load().unwrap().is_empty());
+    }
+
+    #[test]
+    fn one_agent_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let _first = StateDir::open(dir.path()).unwrap();
+        assert!(matches!(StateDir::open(dir.path()), Err(StateError::InUse { .. })));
+    }
+
+    #[test]
+    fn a_corrupt_file_is_told_and_costs_only_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(dir.path()).unwrap();
+        state.save(&network()).unwrap();
+        fs::write(dir.path().join("net_0.json"), "{").unwrap();
+        let (good, bad): (Vec<_>, Vec<_>) = state.load().unwrap().into_iter().partition(Result::is_ok);
+        assert_eq!(good.len(), 1);
+        assert!(matches!(&bad[..], [Err(StateError::Corrupt { path, .. })] if path.ends_with("net_0.json")));
+    }
+}
