@@ -1,0 +1,86 @@
+//! Chooses a network's VNI and subnet against everything known to be in use. Pure.
+
+use std::collections::BTreeSet;
+
+use ipnet::Ipv4Net;
+use shoal_types::{InstallationId, Vni};
+
+/// Where cluster subnets come from. Kept clear of 10.0.0.0/12 and 172.16.0.0/12, which sites and engines use most.
+pub(crate) const POOL: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 96, 0, 0), 12);
+
+/// What cannot be used.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct InUse {
+    /// Subnets of our networks, of the member hosts' engines and of their routes.
+    pub(crate) subnets: Vec<Ipv4Net>,
+    /// VNIs of our networks and of the member hosts' devices.
+    pub(crate) vnis: BTreeSet<Vni>,
+}
+
+/// Nothing is left.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoAddress {
+    /// No subnet of the length is free.
+    #[error("no free /{prefix} subnet is left in {POOL}: delete clusters, or free the range on the hosts")]
+    Subnet {
+        /// Length of its prefix.
+        prefix: u8,
+    },
+    /// All 16 million are in use.
+    #[error("no free VXLAN network identifier is left")]
+    Vni,
+}
+
+/// The first subnet of this length in the pool that overlaps nothing in use.
+pub(crate) fn choose_subnet(prefix: u8, in_use: &InUse) -> Result<Ipv4Net, NoAddress> {
+    let overlaps = |a: &Ipv4Net, b: &Ipv4Net| a.contains(&b.network()) || b.contains(&a.network());
+    // A default route covers everything and says nothing.
+    let taken: Vec<_> = in_use.subnets.iter().filter(|s| s.prefix_len() > 0 && overlaps(s, &POOL)).collect();
+    let mut candidates = POOL.subnets(prefix).map_err(|_| NoAddress::Subnet { prefix })?;
+    candidates.find(|c| !taken.iter().any(|t| overlaps(c, t))).ok_or(NoAddress::Subnet { prefix })
+}
+
+/// A VNI nobody uses. Installations start at different places, so that two on one host rarely meet.
+pub(crate) fn choose_vni(installation: &InstallationId, in_use: &InUse) -> Result<Vni, NoAddress> {
+    let start = u64::from_str_radix(installation.as_str(), 16).unwrap_or(1);
+    let candidates = (start..=0xff_ffff).chain(1..start).filter_map(|v| Vni::try_from(v).ok());
+    candidates.into_iter().find(|v| !in_use.vnis.contains(v)).ok_or(NoAddress::Vni)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nets(texts: &[&str]) -> Vec<Ipv4Net> {
+        texts.iter().map(|t| t.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn takes_the_first_free_subnet() {
+        let in_use =
+            InUse { subnets: nets(&["0.0.0.0/0", "10.96.0.0/23", "192.168.0.0/16"]), ..InUse::default() };
+        assert_eq!(choose_subnet(24, &in_use), Ok("10.96.2.0/24".parse().unwrap()));
+        assert_eq!(choose_subnet(20, &in_use), Ok("10.96.16.0/20".parse().unwrap()));
+    }
+
+    #[test]
+    fn compares_numbers_not_text() {
+        let in_use = InUse { subnets: nets(&["10.96.0.0/21", "10.96.8.0/23"]), ..InUse::default() };
+        assert_eq!(choose_subnet(24, &in_use), Ok("10.96.10.0/24".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_route_over_the_whole_pool_leaves_nothing() {
+        let in_use = InUse { subnets: nets(&["10.0.0.0/8"]), ..InUse::default() };
+        assert_eq!(choose_subnet(24, &in_use), Err(NoAddress::Subnet { prefix: 24 }));
+    }
+
+    #[test]
+    fn vnis_start_at_the_installation_and_wrap() {
+        let last = InstallationId::new([255, 255, 255]);
+        let mut in_use = InUse::default();
+        assert_eq!(choose_vni(&last, &in_use).map(Vni::get), Ok(0xff_ffff));
+        in_use.vnis.insert(Vni::try_from(0xff_ffff).unwrap());
+        assert_eq!(choose_vni(&last, &in_use).map(Vni::get), Ok(1));
+    }
+}

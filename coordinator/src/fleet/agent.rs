@@ -1,0 +1,314 @@
+//! Brings the agent to a host and speaks with it through `docker exec`.
+//!
+//! ```text
+//! connect: list by label --same build, running--> exec `shoal agent connect` --greeting--> gRPC
+//!             |  other build, dead                                             ^
+//!             `--> remove --> load image if missing --> create --> start -----'
+//! ```
+//! The whole way is the connector of the gRPC channel, so a channel that breaks (agent replaced, host rebooted) heals on
+//! the next call. Docker's credential is the only one: whoever may exec there is root on that host already.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use hyper_util::rt::TokioIo;
+use shoal_docker::{
+    ArchiveError, ContainerNetwork, ContainerSpec, ContainerState, ContainerSummary, Created, Engine,
+    EngineError, ExecDuplex, ExecSpec, FileContent, ImageArchive, ImageFile, Layer, Mount, PackedImage,
+    RestartPolicy,
+};
+use shoal_proto::{GREETING_PREFIX, v1::agent_client::AgentClient};
+use shoal_types::HostName;
+use tokio::{io::AsyncReadExt, time::timeout};
+use tonic::transport::{Channel, Endpoint};
+use tower::service_fn;
+
+use super::binary::{Binaries, BinaryError};
+use crate::naming::{BUILD, Naming, ROLE};
+
+/// Where the agent keeps its networks' states: a volume, so that they outlive its container.
+const STATE_DIR: &str = "/var/lib/shoal";
+/// How long the agent may take to greet: its process must be started in its container first.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(20);
+/// A session whose other side answers no ping for this long is dead.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+/// Longest greeting; anything longer is an engine's error text.
+const GREETING_LIMIT: usize = 4096;
+/// How often a container is looked at again that another process creates or removes at the same time.
+const RACES: usize = 20;
+/// How long to leave that other process between two looks.
+const RACE_PAUSE: Duration = Duration::from_millis(250);
+
+/// Why a host's agent cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// Its engine failed.
+    #[error("the agent of {host} could not be brought there")]
+    Engine {
+        /// Which host.
+        host: HostName,
+        /// What the engine said.
+        #[source]
+        source: Box<EngineError>,
+    },
+    /// Its executable is not there.
+    #[error("the agent of {host} could not be brought there")]
+    Binary {
+        /// Which host.
+        host: HostName,
+        /// Which executable, and why.
+        #[source]
+        source: BinaryError,
+    },
+    /// Something else answered.
+    #[error("the agent of {host} did not greet, but said: {text}")]
+    Greeting {
+        /// Which host.
+        host: HostName,
+        /// What was said, shortened.
+        text: String,
+    },
+    /// Another process changes the agent's container all the time.
+    #[error(
+        "the agent's container on {host} keeps changing: is another version of shoal working with this installation?"
+    )]
+    Contended {
+        /// Which host.
+        host: HostName,
+    },
+    /// No channel.
+    #[error("the agent of {host} cannot be reached: {reason}")]
+    Channel {
+        /// Which host.
+        host: HostName,
+        /// Why.
+        reason: String,
+    },
+    /// It refused a call.
+    #[error("the agent of {host} failed {call}: {message}")]
+    Call {
+        /// Which host.
+        host: HostName,
+        /// Which call.
+        call: &'static str,
+        /// What it said.
+        message: String,
+        /// The same call may succeed a little later.
+        transient: bool,
+    },
+}
+
+impl AgentError {
+    /// Whether another try makes sense.
+    pub(crate) fn is_transient(&self) -> bool {
+        use shoal_docker::RetryClass;
+        match self {
+            Self::Engine { source, .. } => matches!(source.class(), RetryClass::Retry | RetryClass::Observe),
+            Self::Binary { .. } => false,
+            Self::Greeting { .. } | Self::Contended { .. } | Self::Channel { .. } => true,
+            Self::Call { transient, .. } => *transient,
+        }
+    }
+}
+
+/// What is needed to bring an agent to one host and reach it there.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) host: HostName,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) naming: Naming,
+    pub(crate) binaries: Arc<Binaries>,
+    /// The host's, in Docker's words.
+    pub(crate) architecture: String,
+}
+
+impl Seat {
+    /// A client of this host's agent, connected.
+    pub(crate) async fn client(self: Arc<Self>) -> Result<AgentClient<Channel>, AgentError> {
+        let host = self.host.clone();
+        // The first session is opened here, where its errors keep their type; the channel opens the later ones.
+        let first = Arc::new(Mutex::new(Some(self.open().await?)));
+        let connector = service_fn(move |_| {
+            let (seat, first) = (self.clone(), first.clone());
+            async move {
+                let opened = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+                match opened {
+                    Some(stream) => Ok(TokioIo::new(stream)),
+                    None => seat.open().await.map(TokioIo::new),
+                }
+            }
+        });
+        let endpoint = Endpoint::from_static("http://agent")
+            .initial_stream_window_size(1 << 20)
+            .initial_connection_window_size(4 << 20)
+            .http2_keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(KEEPALIVE)
+            .keep_alive_while_idle(true);
+        match endpoint.connect_with_connector(connector).await {
+            Ok(channel) => Ok(AgentClient::new(channel)),
+            Err(error) => Err(AgentError::Channel { host, reason: crate::server::text(&error) }),
+        }
+    }
+
+    /// The version the agent runs: the build it was made of, shortened as in its image's tag.
+    pub(crate) async fn build(&self) -> Result<String, AgentError> {
+        let binary = self.binaries.get(&self.architecture).await;
+        let binary = binary.map_err(|source| AgentError::Binary { host: self.host.clone(), source })?;
+        Ok(binary.build[..12].to_owned())
+    }
+
+    async fn open(&self) -> Result<ExecDuplex, AgentError> {
+        let container = self.ensure().await?;
+        let spec = ExecSpec::new(["/shoal", "agent", "connect"]);
+        let session = self.engine.attach_exec(&container, &spec).await.map_err(|e| self.engine_error(e))?;
+        let mut stream = session.into_duplex(format!("agent of {}", self.host));
+        let greeting = timeout(GREETING_TIMEOUT, greeting(&mut stream)).await;
+        let text = match greeting {
+            Ok(Ok(line)) if line.starts_with(GREETING_PREFIX) => return Ok(stream),
+            Ok(Ok(text)) => text,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("nothing for {} s", GREETING_TIMEOUT.as_secs()),
+        };
+        Err(AgentError::Greeting { host: self.host.clone(), text: text.trim().escape_debug().to_string() })
+    }
+
+    /// Sees to it that an agent of our build runs, and returns its container.
+    async fn ensure(&self) -> Result<String, AgentError> {
+        let binary = self.binaries.get(&self.architecture).await;
+        let binary = binary.map_err(|source| AgentError::Binary { host: self.host.clone(), source })?;
+        for _ in 0..RACES {
+            let filter = self.naming.all().with(ROLE, "agent");
+            let there = self.engine.list_containers(&filter).await.map_err(|e| self.engine_error(e))?;
+            let current = |labels: &std::collections::BTreeMap<String, String>| {
+                labels.get(BUILD) == Some(&binary.build)
+            };
+            if let Some(agent) =
+                there.iter().find(|c| current(&c.labels) && c.state == ContainerState::Running)
+            {
+                return Ok(agent.id.clone());
+            }
+            // Another process may be between creating and starting it.
+            let made =
+                |c: &&ContainerSummary| matches!(c.state, ContainerState::Created | ContainerState::Exited);
+            if let Some(agent) = there.iter().filter(|c| current(&c.labels)).find(made) {
+                match self.engine.start(&agent.id).await {
+                    Ok(()) | Err(EngineError::NotFound { .. } | EngineError::Conflict { .. }) => continue,
+                    Err(error) => return Err(self.engine_error(error)),
+                }
+            }
+            for old in &there {
+                match self.engine.remove_container(&old.id).await {
+                    Ok(_) | Err(EngineError::RemovalInProgress { .. }) => {}
+                    Err(error) => return Err(self.engine_error(error)),
+                }
+            }
+            match self.install(&binary).await {
+                Ok(Some(id)) => return Ok(id),
+                Ok(None)
+                | Err(
+                    EngineError::NameInUse { .. }
+                    | EngineError::RemovalInProgress { .. }
+                    | EngineError::NotFound { .. }
+                    | EngineError::Conflict { .. },
+                ) => {
+                    tokio::time::sleep(RACE_PAUSE).await;
+                }
+                Err(error) => return Err(self.engine_error(error)),
+            }
+        }
+        Err(AgentError::Contended { host: self.host.clone() })
+    }
+
+    /// Loads the image if it is missing, creates the container and starts it. `None`: somebody else did at the same time.
+    async fn install(&self, binary: &super::binary::Binary) -> Result<Option<String>, EngineError> {
+        let image = format!("shoal-agent:{}", &binary.build[..12]);
+        if self.engine.inspect_image(&image).await?.is_none() {
+            let packed = tokio::task::spawn_blocking(self.image(&image, binary)).await;
+            let packed = packed.map_err(io::Error::other).and_then(|packed| packed.map_err(io::Error::other));
+            match packed {
+                Ok(packed) => drop(self.engine.load_image(packed.stream()).await?),
+                Err(source) => {
+                    return Err(EngineError::Unreachable {
+                        endpoint: self.engine.endpoint().clone(),
+                        source,
+                    });
+                }
+            }
+        }
+        let name = self.naming.agent();
+        let labels = self.naming.agent_labels(&binary.build);
+        self.engine.create_volume(&name, &labels).await?;
+        let spec = ContainerSpec {
+            name: name.clone(),
+            image,
+            labels,
+            cmd: Some(["agent", "serve", "--state-dir", STATE_DIR].map(Into::into).into()),
+            network: ContainerNetwork::Host,
+            host_pids: true,
+            mounts: vec![Mount::Volume { name, target: STATE_DIR.into() }],
+            cap_drop: vec!["ALL".into()],
+            cap_add: vec!["NET_ADMIN".into(), "NET_BIND_SERVICE".into()],
+            security_opts: vec!["no-new-privileges".into()],
+            restart: RestartPolicy::Always,
+            ..ContainerSpec::default()
+        };
+        match self.engine.create_container(&spec).await? {
+            Created::New { id } => {
+                self.engine.start(&id).await?;
+                tracing::info!(host.name = %self.host, agent.build = &binary.build[..12], "agent started");
+                Ok(Some(id))
+            }
+            Created::Exists(_) => Ok(None),
+        }
+    }
+
+    /// Packs the image: the executable and the directories it mounts on, nothing else.
+    fn image(
+        &self,
+        reference: &str,
+        binary: &super::binary::Binary,
+    ) -> impl FnOnce() -> Result<PackedImage, ArchiveError> + use<> {
+        let dir = |path: &str| ImageFile { path: path.into(), mode: 0o755, content: FileContent::Directory };
+        let executable = FileContent::Bytes(binary.bytes.clone());
+        let files = vec![
+            dir("run/"),
+            dir("tmp/"),
+            dir("var/"),
+            dir("var/lib/"),
+            dir("var/lib/shoal/"),
+            ImageFile { path: "shoal".into(), mode: 0o755, content: executable },
+        ];
+        let archive = ImageArchive {
+            reference: reference.into(),
+            architecture: ImageArchive::architecture_of(&self.architecture).into(),
+            entrypoint: vec!["/shoal".into()],
+            cmd: vec![],
+            env: std::collections::BTreeMap::new(),
+            labels: self.naming.agent_labels(&binary.build),
+            stop_signal: None,
+            layer: Layer::Files(files),
+        };
+        move || archive.pack()
+    }
+
+    fn engine_error(&self, source: EngineError) -> AgentError {
+        AgentError::Engine { host: self.host.clone(), source: Box::new(source) }
+    }
+}
+
+/// Reads to the end of the first line, or of the stream.
+async fn greeting(stream: &mut ExecDuplex) -> io::Result<String> {
+    let mut line = Vec::new();
+    while line.len() < GREETING_LIMIT {
+        match stream.read_u8().await {
+            Ok(b'\n') => break,
+            Ok(byte) => line.push(byte),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(String::from_utf8_lossy(&line).into_owned())
+}

@@ -1,0 +1,156 @@
+//! The image of a cluster: which content its reference means, who has it, and which accounts are in it.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use shoal_docker::{ContainerSpec, Created};
+use shoal_scheduler::ImageState;
+use shoal_slurm::{Accounts, Owner};
+use shoal_storage::{AccountIds, ImageFacts, ImageOnHost};
+use shoal_types::HostId;
+
+use crate::{
+    Fault, coordinator::Coordinator, entropy::draw, fleet::HostLink, naming::ROLE, server::text, survey::Seen,
+};
+
+/// Longest /etc/passwd taken from an image, as a tar archive in bytes.
+const PASSWD_LIMIT: usize = 4 << 20;
+
+/// One image, as the hosts have it.
+#[derive(Debug, Clone)]
+pub(crate) struct ImageOfCluster {
+    /// Content digest of the one every node will run.
+    pub(crate) id: String,
+    /// Architecture in the engine's words.
+    pub(crate) architecture: String,
+    holders: BTreeMap<HostId, String>,
+}
+
+impl ImageOfCluster {
+    /// What the scheduler is told about a host.
+    pub(crate) fn on(&self, host: HostId) -> ImageState {
+        match self.holders.get(&host) {
+            None => ImageState::Absent,
+            Some(id) if *id == self.id => ImageState::Present,
+            Some(other) => ImageState::Different { digest: other.clone() },
+        }
+    }
+}
+
+impl Coordinator {
+    /// Asks every reachable host for the image. The content most hosts have is the one meant; a tie goes to the lesser
+    /// digest, so that the answer does not depend on the order of the hosts.
+    pub(crate) async fn image(&self, reference: &str, seen: &[Seen]) -> Result<ImageOfCluster, Fault> {
+        let reached: Vec<_> = seen.iter().filter_map(|s| s.link.as_ref().ok()).collect();
+        if let ([], Some(fault)) = (&reached[..], seen.iter().find_map(|s| s.link.as_ref().err())) {
+            return Err(Fault::NoneReachable { count: seen.len(), reason: text(fault) });
+        }
+        let asks = join_all(reached.iter().map(|link| link.engine.inspect_image(reference))).await;
+        let mut holders = BTreeMap::new();
+        let mut architectures = BTreeMap::new();
+        for (link, info) in reached.into_iter().zip(asks) {
+            match info {
+                Ok(Some(info)) => {
+                    architectures.insert(info.id.clone(), info.architecture);
+                    holders.insert(link.id, info.id);
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(host.name = %link.name, %error, "image could not be looked up"),
+            }
+        }
+        let votes = |id: &String| holders.values().filter(|held| *held == id).count();
+        let most = architectures.iter().min_by_key(|(id, _)| (std::cmp::Reverse(votes(id)), *id));
+        let (id, architecture) = most.ok_or_else(|| Fault::NoImage { image: reference.into() })?;
+        let now = self.now();
+        let mut tx = self.store.begin().await?;
+        for (host, image_id) in &holders {
+            let row = ImageOnHost {
+                host: *host,
+                reference: reference.into(),
+                image_id: image_id.clone(),
+                seen: now,
+            };
+            tx.images().add(&row).await?;
+        }
+        tx.commit().await?;
+        let architecture = match architecture.as_str() {
+            "amd64" => "x86_64".into(),
+            "arm64" => "aarch64".into(),
+            other => other.into(),
+        };
+        Ok(ImageOfCluster { id: id.clone(), architecture, holders })
+    }
+
+    /// The accounts of an image: read from its own /etc/passwd on a host that has it, once.
+    pub(crate) async fn accounts(
+        &self,
+        reference: &str,
+        image_id: &str,
+        link: &HostLink,
+    ) -> Result<Accounts, Fault> {
+        let facts = self.store.read().await?.images().facts(image_id).await?;
+        if let Some(accounts) = facts.as_ref().and_then(kept) {
+            return Ok(accounts);
+        }
+        let accounts = self.read_accounts(reference, image_id, link).await?;
+        let info = link.engine.inspect_image(image_id).await;
+        let info = info.map_err(Fault::engine(&link.name))?;
+        let info = info.ok_or_else(|| Fault::NoImage { image: reference.into() })?;
+        let ids = |owner: Owner| AccountIds { uid: owner.uid, gid: owner.gid };
+        let facts = ImageFacts {
+            architecture: info.architecture,
+            slurm_version: info.labels.get("shoal.slurm.version").cloned(),
+            accounts: [("munge".to_owned(), ids(accounts.munge)), ("slurm".to_owned(), ids(accounts.slurm))]
+                .into(),
+        };
+        let mut tx = self.store.begin().await?;
+        tx.images().set_facts(image_id, &facts).await?;
+        tx.commit().await?;
+        Ok(accounts)
+    }
+
+    async fn read_accounts(
+        &self,
+        reference: &str,
+        image_id: &str,
+        link: &HostLink,
+    ) -> Result<Accounts, Fault> {
+        let fault = Fault::engine(&link.name);
+        let bad = |reason: String| Fault::BadImage { image: reference.into(), reason };
+        let mut labels = self.naming.agent_labels("");
+        labels.insert(ROLE.into(), "probe".into());
+        let suffix: [u8; 6] = draw(&mut *self.rng());
+        let spec = ContainerSpec {
+            name: format!("shoal-probe-{}-{}", self.naming.installation(), hex::encode(suffix)),
+            image: image_id.into(),
+            labels,
+            cmd: Some(vec!["/bin/true".into()]),
+            ..ContainerSpec::default()
+        };
+        let id = match link.engine.create_container(&spec).await.map_err(fault)? {
+            Created::New { id } => id,
+            Created::Exists(there) => there.id,
+        };
+        // The container was never started; it goes whatever the archive holds.
+        let archive = link.engine.get_archive(&id, "/etc/passwd", PASSWD_LIMIT).await;
+        link.engine.remove_container(&id).await.map_err(fault)?;
+        let archive = archive.map_err(fault)?.ok_or_else(|| bad("it has no /etc/passwd".into()))?;
+        let passwd = only_file(&archive).ok_or_else(|| bad("its /etc/passwd cannot be read".into()))?;
+        Accounts::parse(&passwd).map_err(|error| bad(error.to_string()))
+    }
+}
+
+fn kept(facts: &ImageFacts) -> Option<Accounts> {
+    let owner = |name: &str| facts.accounts.get(name).map(|ids| Owner { uid: ids.uid, gid: ids.gid });
+    Some(Accounts { munge: owner("munge")?, slurm: owner("slurm")? })
+}
+
+/// Text of the one file in a tar archive.
+fn only_file(archive: &[u8]) -> Option<String> {
+    use std::io::Read;
+    let mut archive = tar::Archive::new(archive);
+    let mut entry = archive.entries().ok()?.next()?.ok()?;
+    let mut text = String::new();
+    entry.read_to_string(&mut text).ok()?;
+    Some(text)
+}

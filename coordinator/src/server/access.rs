@@ -1,0 +1,212 @@
+//! The service that lets people into nodes: commands, byte streams, and what their SSH client needs.
+
+use std::{pin::Pin, sync::Arc};
+
+use futures_util::{Stream, StreamExt};
+use shoal_docker::{ExecChunk, ExecSession, ExecSpec};
+use shoal_proto::{
+    FieldError,
+    v1::{self, exec_request, exec_response, proxy_request, proxy_response, tunnel_request, tunnel_response},
+};
+use shoal_slurm::known_hosts;
+use shoal_storage::{Cluster, Node};
+use shoal_types::{NodeName, Role};
+use tokio::{io::AsyncWriteExt, sync::mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::field;
+use crate::{Fault, coordinator::Coordinator, fleet::HostLink, naming::NODE, render::Intent, server::text};
+
+/// Frames that wait for a slow reader: with those of gRPC's windows, what one stream may hold in memory.
+const QUEUE: usize = 16;
+
+/// Access to nodes.
+#[derive(Debug)]
+pub(crate) struct AccessService(pub(crate) Arc<Coordinator>);
+
+type Frames<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl v1::access_server::Access for AccessService {
+    type ExecStream = Frames<v1::ExecResponse>;
+
+    async fn exec(
+        &self,
+        request: Request<Streaming<v1::ExecRequest>>,
+    ) -> Result<Response<Self::ExecStream>, Status> {
+        let mut input = request.into_inner();
+        let Some(exec_request::Frame::Open(open)) = input.message().await?.and_then(|m| m.frame) else {
+            return Err(Fault::from(FieldError::new("open", "must be the first message")).into());
+        };
+        if open.command.is_empty() {
+            return Err(Fault::from(FieldError::new("command", "must not be empty")).into());
+        }
+        let (_, node, link) = self.target(&open.realm, &open.cluster, &open.node).await?;
+        let container = self.container(&node, &link).await?;
+        let session = link.engine.attach_exec(&container, &ExecSpec::new(open.command)).await;
+        let session = session.map_err(Fault::engine(&link.name))?;
+        let (out, frames) = mpsc::channel(QUEUE);
+        self.0.tasks.spawn(run(session, input, out));
+        Ok(Response::new(Box::pin(ReceiverStream::new(frames))))
+    }
+
+    type ProxyStream = Frames<v1::ProxyResponse>;
+
+    async fn proxy(
+        &self,
+        request: Request<Streaming<v1::ProxyRequest>>,
+    ) -> Result<Response<Self::ProxyStream>, Status> {
+        let mut input = request.into_inner();
+        let Some(proxy_request::Frame::Open(open)) = input.message().await?.and_then(|m| m.frame) else {
+            return Err(Fault::from(FieldError::new("open", "must be the first message")).into());
+        };
+        let (_, node, link) = self.target(&open.realm, &open.cluster, &open.node).await?;
+        let tunnel_open = v1::TunnelOpen { address: node.address.to_string(), port: open.port };
+        let first = v1::TunnelRequest { frame: Some(tunnel_request::Frame::Open(tunnel_open)) };
+        // An error of the client's stream ends the tunnel's input; the client knows why.
+        let rest = input.filter_map(|message| std::future::ready(message.ok().and_then(to_tunnel)));
+        let frames = futures_util::stream::once(std::future::ready(first)).chain(rest);
+        let mut agent = link.agent().await.map_err(Fault::from)?;
+        let tunnel = agent.tunnel(frames).await?.into_inner();
+        let out = tunnel.map(|message| {
+            message.map(|m| v1::ProxyResponse {
+                frame: m.frame.map(|frame| match frame {
+                    tunnel_response::Frame::Opened(_) => proxy_response::Frame::Opened(v1::ProxyOpened {}),
+                    tunnel_response::Frame::End(_) => proxy_response::Frame::End(v1::ProxyEnd {}),
+                    tunnel_response::Frame::Data(data) => proxy_response::Frame::Data(data),
+                }),
+            })
+        });
+        Ok(Response::new(Box::pin(out)))
+    }
+
+    async fn get_ssh_access(
+        &self,
+        request: Request<v1::GetSshAccessRequest>,
+    ) -> Result<Response<v1::GetSshAccessResponse>, Status> {
+        let r = request.into_inner();
+        let (realm, name) = (
+            field("realm", &r.realm).map_err(Fault::from)?,
+            field("cluster", &r.cluster).map_err(Fault::from)?,
+        );
+        let cluster = self.0.cluster(&realm, &name).await?;
+        let shown = self.0.shown_cluster(&realm, &name).await?;
+        let intent = self.intent(cluster).await?;
+        let keys = self.0.keys(&intent.cluster).await?;
+        let broken = |e: shoal_slurm::KeyError| Status::internal(text(&e));
+        let private_key = keys.cluster_ssh_key().map_err(broken)?.private_pem.to_string();
+        let known_hosts = known_hosts(&intent.view()?, &keys).map_err(broken)?;
+        let nodes = shown.nodes;
+        Ok(Response::new(v1::GetSshAccessResponse {
+            realm: r.realm,
+            cluster: r.cluster,
+            known_hosts,
+            private_key,
+            nodes,
+        }))
+    }
+}
+
+impl AccessService {
+    async fn intent(&self, cluster: Cluster) -> Result<Intent, Fault> {
+        let mut read = self.0.store.read().await?;
+        let network = read.networks().of_cluster(cluster.id).await?;
+        let network = network.ok_or_else(|| shoal_storage::StoreError::Missing {
+            what: "network of cluster",
+            id: cluster.id.to_string(),
+        })?;
+        let nodes = read.nodes().of_cluster(cluster.id).await?;
+        Ok(Intent::new(cluster, network, nodes))
+    }
+
+    /// The node meant, and the link to its host. Without a name: the submitter if there is one, else the controller.
+    async fn target(
+        &self,
+        realm: &str,
+        cluster: &str,
+        node: &str,
+    ) -> Result<(Cluster, Node, Arc<HostLink>), Fault> {
+        let cluster = self.0.cluster(&field("realm", realm)?, &field("cluster", cluster)?).await?;
+        let mut read = self.0.store.read().await?;
+        let nodes = read.nodes().of_cluster(cluster.id).await?;
+        let with_role = |role: Role| nodes.iter().find(|n| n.role == role);
+        let found = if node.is_empty() {
+            with_role(Role::Submitter).or_else(|| with_role(Role::Controller))
+        } else {
+            let name: NodeName = field("node", node)?;
+            nodes.iter().find(|n| n.name == name)
+        };
+        let named =
+            || field::<NodeName>("node", if node.is_empty() { Role::Controller.as_str() } else { node });
+        let Some(node) = found.cloned() else {
+            return Err(Fault::NoNode { cluster: cluster.spec.name.clone(), node: named()? });
+        };
+        let host = read.hosts().get(node.host).await?;
+        let host = host
+            .ok_or_else(|| shoal_storage::StoreError::Missing { what: "host", id: node.host.to_string() })?;
+        drop(read);
+        let link = self.0.fleet.link(&self.0.store, &host).await?;
+        Ok((cluster, node, link))
+    }
+
+    async fn container(&self, node: &Node, link: &HostLink) -> Result<String, Fault> {
+        let filter = self.0.naming.all().with(NODE, node.id.to_string());
+        let there = link.engine.list_containers(&filter).await;
+        let there = there.map_err(Fault::engine(&link.name))?;
+        let container = there.into_iter().next().map(|c| c.id);
+        container.ok_or_else(|| Fault::NoContainer { node: node.name.clone(), host: link.name.clone() })
+    }
+}
+
+fn to_tunnel(message: v1::ProxyRequest) -> Option<v1::TunnelRequest> {
+    match message.frame? {
+        proxy_request::Frame::Data(data) => {
+            Some(v1::TunnelRequest { frame: Some(tunnel_request::Frame::Data(data)) })
+        }
+        proxy_request::Frame::Open(_) => None,
+    }
+}
+
+/// Carries a command's streams until it ends, then its status.
+async fn run(
+    session: ExecSession,
+    mut input: Streaming<v1::ExecRequest>,
+    out: mpsc::Sender<Result<v1::ExecResponse, Status>>,
+) {
+    let ExecSession { mut stdin, mut output, exit } = session;
+    let frame = |frame| v1::ExecResponse { frame: Some(frame) };
+    let feed = async {
+        while let Ok(Some(message)) = input.message().await {
+            let Some(exec_request::Frame::Stdin(data)) = message.frame else { continue };
+            // A command that has closed its input does not read it; that is no error of ours.
+            if stdin.write_all(&data).await.is_err() || stdin.flush().await.is_err() {
+                break;
+            }
+        }
+        drop(stdin.shutdown().await);
+        std::future::pending::<()>().await;
+    };
+    let drain = async {
+        while let Some(chunk) = output.next().await {
+            let sent = match chunk {
+                Ok(ExecChunk::Stdout(data)) => out.send(Ok(frame(exec_response::Frame::Stdout(data)))).await,
+                Ok(ExecChunk::Stderr(data)) => out.send(Ok(frame(exec_response::Frame::Stderr(data)))).await,
+                Err(error) => out.send(Err(Status::unavailable(text(&error)))).await,
+            };
+            if sent.is_err() {
+                return;
+            }
+        }
+        let last = match exit.await {
+            Ok(status) => Ok(frame(exec_response::Frame::ExitStatus(i32::try_from(status).unwrap_or(255)))),
+            Err(error) => Err(Status::unavailable(text(&error))),
+        };
+        drop(out.send(last).await);
+    };
+    tokio::select! {
+        () = feed => {}
+        () = drain => {}
+        () = out.closed() => {}
+    }
+}

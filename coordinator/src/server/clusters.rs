@@ -1,0 +1,247 @@
+//! The service for clusters.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use futures_util::Stream;
+use shoal_proto::v1::{self, create_cluster_response, delete_cluster_response};
+use shoal_scheduler::Refusal;
+use shoal_storage::{EventFilter, StoreError};
+use shoal_types::{ClusterName, ClusterSpec, Event, RealmName};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use super::{field, follow::Follow};
+use crate::{Fault, admission::CreateTerms, coordinator::Coordinator};
+
+/// Messages that wait for a slow reader.
+const QUEUE: usize = 256;
+/// What `0` means in `wait_ms`: no limit that anyone meets.
+const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+/// Events read at once.
+const PAGE: u32 = 1000;
+
+/// Clusters.
+#[derive(Debug)]
+pub(crate) struct ClustersService(pub(crate) Arc<Coordinator>);
+
+type Steps<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl v1::clusters_server::Clusters for ClustersService {
+    async fn plan_cluster(
+        &self,
+        request: Request<v1::PlanClusterRequest>,
+    ) -> Result<Response<v1::PlanClusterResponse>, Status> {
+        let spec = spec(request.into_inner().spec)?;
+        let refused = |r: &Refusal| v1::Refusal {
+            host: r.host.to_string(),
+            filter: r.reason.filter().to_string(),
+            reason: r.reason.to_string(),
+        };
+        let response = match self.0.dry_run(&spec).await? {
+            Ok(plan) => v1::PlanClusterResponse {
+                placements: plan
+                    .placements
+                    .iter()
+                    .map(|p| v1::Placement { node: p.node.to_string(), host: p.host.to_string() })
+                    .collect(),
+                refusals: plan.refusals.iter().map(refused).collect(),
+                fits: true,
+                reason: String::new(),
+            },
+            Err(unplaceable) => v1::PlanClusterResponse {
+                placements: vec![],
+                refusals: unplaceable.refusals.iter().map(refused).collect(),
+                fits: false,
+                reason: unplaceable.to_string(),
+            },
+        };
+        Ok(Response::new(response))
+    }
+
+    type CreateClusterStream = Steps<v1::CreateClusterResponse>;
+
+    async fn create_cluster(
+        &self,
+        request: Request<v1::CreateClusterRequest>,
+    ) -> Result<Response<Self::CreateClusterStream>, Status> {
+        let r = request.into_inner();
+        let spec = spec(r.spec)?;
+        let wait = if r.wait_ms == 0 { FOR_EVER } else { Duration::from_millis(r.wait_ms) };
+        let terms = CreateTerms { wait, keep_on_failure: r.keep_on_failure };
+        let (realm, name) = (spec.realm.clone(), spec.name.clone());
+        let follow =
+            Follow::from_now(self.0.clone(), realm.clone(), Some(name.clone())).await.map_err(Fault::from)?;
+        let interrupt = self.0.stop.child_token();
+        let work = self.0.tasks.spawn(self.0.clone().create(spec, terms, interrupt.clone()));
+        let (out, steps) = mpsc::channel(QUEUE);
+        let coordinator = self.0.clone();
+        self.0.tasks.spawn(async move {
+            let wrap =
+                |event| v1::CreateClusterResponse { step: Some(create_cluster_response::Step::Event(event)) };
+            let last = match follow.until(work, interrupt, out.clone(), wrap).await {
+                Ok(_) => {
+                    coordinator.shown_cluster(&realm, &name).await.map_err(Status::from).map(|cluster| {
+                        v1::CreateClusterResponse {
+                            step: Some(create_cluster_response::Step::Ready(cluster)),
+                        }
+                    })
+                }
+                Err(status) => Err(status),
+            };
+            drop(out.send(last).await);
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(steps))))
+    }
+
+    type DeleteClusterStream = Steps<v1::DeleteClusterResponse>;
+
+    async fn delete_cluster(
+        &self,
+        request: Request<v1::DeleteClusterRequest>,
+    ) -> Result<Response<Self::DeleteClusterStream>, Status> {
+        let r = request.into_inner();
+        let realm: RealmName = field("realm", &r.realm).map_err(Fault::from)?;
+        let mut names: Vec<ClusterName> = if r.all {
+            let all = self.0.store.read().await.map_err(Fault::from)?.clusters().in_realm(&realm).await;
+            all.map_err(Fault::from)?.into_iter().map(|c| c.spec.name).collect()
+        } else {
+            r.names.iter().map(|n| field("name", n)).collect::<Result<_, _>>().map_err(Fault::from)?
+        };
+        names.sort();
+        names.dedup();
+        for name in &names {
+            self.0.cluster(&realm, name).await?;
+        }
+        let (out, steps) = mpsc::channel(QUEUE);
+        let coordinator = self.0.clone();
+        self.0.tasks.spawn(async move {
+            let finished = coordinator.finish_interrupted(&realm, &names, &coordinator.stop).await;
+            let mut failed = finished.err().map(Status::from);
+            for name in names.into_iter().take_while(|_| !coordinator.stop.is_cancelled()) {
+                if let Err(status) = delete_one(&coordinator, &realm, &name, &out).await {
+                    failed.get_or_insert(status);
+                }
+            }
+            if let Some(status) = failed {
+                drop(out.send(Err(status)).await);
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(steps))))
+    }
+
+    async fn list_clusters(
+        &self,
+        request: Request<v1::ListClustersRequest>,
+    ) -> Result<Response<v1::ListClustersResponse>, Status> {
+        let realm = field("realm", &request.into_inner().realm).map_err(Fault::from)?;
+        Ok(Response::new(v1::ListClustersResponse { clusters: self.0.shown_clusters(&realm).await? }))
+    }
+
+    async fn get_cluster(
+        &self,
+        request: Request<v1::GetClusterRequest>,
+    ) -> Result<Response<v1::GetClusterResponse>, Status> {
+        let r = request.into_inner();
+        let (realm, name) = names(&r.realm, &r.name)?;
+        Ok(Response::new(v1::GetClusterResponse {
+            cluster: Some(self.0.shown_cluster(&realm, &name).await?),
+        }))
+    }
+
+    async fn list_nodes(
+        &self,
+        request: Request<v1::ListNodesRequest>,
+    ) -> Result<Response<v1::ListNodesResponse>, Status> {
+        let r = request.into_inner();
+        let nodes = if r.cluster.is_empty() {
+            let realm = field("realm", &r.realm).map_err(Fault::from)?;
+            self.0.shown_clusters(&realm).await?.into_iter().flat_map(|c| c.nodes).collect()
+        } else {
+            let (realm, name) = names(&r.realm, &r.cluster)?;
+            self.0.shown_cluster(&realm, &name).await?.nodes
+        };
+        Ok(Response::new(v1::ListNodesResponse { nodes }))
+    }
+
+    async fn list_networks(
+        &self,
+        request: Request<v1::ListClusterNetworksRequest>,
+    ) -> Result<Response<v1::ListClusterNetworksResponse>, Status> {
+        let realm = field("realm", &request.into_inner().realm).map_err(Fault::from)?;
+        let networks = self.0.shown_clusters(&realm).await?.into_iter().filter_map(|c| c.network).collect();
+        Ok(Response::new(v1::ListClusterNetworksResponse { networks }))
+    }
+
+    async fn list_events(
+        &self,
+        request: Request<v1::ListEventsRequest>,
+    ) -> Result<Response<v1::ListEventsResponse>, Status> {
+        let r = request.into_inner();
+        let cluster =
+            (!r.cluster.is_empty()).then(|| field("cluster", &r.cluster)).transpose().map_err(Fault::from)?;
+        let realm: RealmName = field("realm", &r.realm).map_err(Fault::from)?;
+        let mut committed = self.0.store.committed_events();
+        let until = tokio::time::Instant::now() + Duration::from_millis(r.wait_ms);
+        loop {
+            let events = self.events(&realm, cluster.as_ref(), r.after_seq).await.map_err(Fault::from)?;
+            if !events.is_empty() || tokio::time::timeout_at(until, committed.changed()).await.is_err() {
+                return Ok(Response::new(v1::ListEventsResponse { events }));
+            }
+        }
+    }
+}
+
+impl ClustersService {
+    /// Every event after a position: of one cluster, or of the realm's clusters and of hosts.
+    async fn events(
+        &self,
+        realm: &RealmName,
+        cluster: Option<&ClusterName>,
+        after: u64,
+    ) -> Result<Vec<v1::Event>, StoreError> {
+        let of_realm = cluster.map(|_| realm.clone());
+        let mut filter = EventFilter { realm: of_realm, cluster: cluster.cloned(), after, limit: PAGE };
+        let mut events = Vec::new();
+        loop {
+            let page = self.0.store.read().await?.events().list(&filter).await?;
+            let ours = |e: &&Event| e.event.cluster.as_ref().is_none_or(|(of, _)| of == realm);
+            events.extend(page.iter().filter(ours).map(v1::Event::from));
+            match page.last() {
+                Some(last) if page.len() == PAGE as usize => filter.after = last.seq,
+                Some(_) | None => return Ok(events),
+            }
+        }
+    }
+}
+
+async fn delete_one(
+    coordinator: &Arc<Coordinator>,
+    realm: &RealmName,
+    name: &ClusterName,
+    out: &mpsc::Sender<Result<v1::DeleteClusterResponse, Status>>,
+) -> Result<(), Status> {
+    let follow = Follow::from_now(coordinator.clone(), realm.clone(), Some(name.clone()))
+        .await
+        .map_err(Fault::from)?;
+    let (c, r, n) = (coordinator.clone(), realm.clone(), name.clone());
+    let work = coordinator.tasks.spawn(async move { c.delete(&r, &n).await });
+    let wrap = |event| v1::DeleteClusterResponse { step: Some(delete_cluster_response::Step::Event(event)) };
+    // A delete goes on whoever listens: half of it would be of use to nobody.
+    follow.until(work, CancellationToken::new(), out.clone(), wrap).await?;
+    let deleted =
+        v1::DeleteClusterResponse { step: Some(delete_cluster_response::Step::Deleted(name.to_string())) };
+    drop(out.send(Ok(deleted)).await);
+    Ok(())
+}
+
+fn spec(spec: Option<v1::ClusterSpec>) -> Result<ClusterSpec, Fault> {
+    let spec = spec.ok_or_else(|| shoal_proto::FieldError::new("spec", "is missing"))?;
+    Ok(spec.try_into()?)
+}
+
+fn names(realm: &str, name: &str) -> Result<(RealmName, ClusterName), Fault> {
+    Ok((field("realm", realm)?, field("name", name)?))
+}

@@ -1,0 +1,179 @@
+//! The service for hosts.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use shoal_docker::TlsMaterial;
+use shoal_proto::{FieldError, v1};
+use shoal_storage::{Host, Usage};
+use shoal_types::{Bytes, HostId, HostState, LabelExpr, MilliCpu, Timestamp};
+use tonic::{Request, Response, Status};
+
+use super::{field, text};
+use crate::{
+    Fault,
+    capacity::total,
+    coordinator::Coordinator,
+    hosts::HostEdit,
+    survey::{Depth, underlay},
+};
+
+/// Hosts.
+#[derive(Debug)]
+pub(crate) struct HostsService(pub(crate) Arc<Coordinator>);
+
+#[tonic::async_trait]
+impl v1::hosts_server::Hosts for HostsService {
+    async fn register_host(
+        &self,
+        request: Request<v1::RegisterHostRequest>,
+    ) -> Result<Response<v1::RegisterHostResponse>, Status> {
+        let r = request.into_inner();
+        let name = field("name", &r.name).map_err(Fault::from)?;
+        let edit = edit(
+            v1::UpdateHostRequest {
+                name: r.name,
+                endpoint: Some(r.endpoint),
+                tls: r.tls,
+                labels: r.labels,
+                cpu_milli: r.cpu_milli,
+                memory_bytes: r.memory_bytes,
+                overcommit_cpu_milli: r.overcommit_cpu_milli,
+                overcommit_memory_milli: r.overcommit_memory_milli,
+                underlay: r.underlay,
+            },
+            self.0.now(),
+        )?;
+        let coordinator = self.0.clone();
+        let host = self.whole(async move { coordinator.register(name, edit).await }).await?;
+        Ok(Response::new(v1::RegisterHostResponse { host: Some(shown(&host, None)) }))
+    }
+
+    async fn update_host(
+        &self,
+        request: Request<v1::UpdateHostRequest>,
+    ) -> Result<Response<v1::UpdateHostResponse>, Status> {
+        let r = request.into_inner();
+        let name = field("name", &r.name).map_err(Fault::from)?;
+        let (coordinator, edit) = (self.0.clone(), edit(r, self.0.now())?);
+        let host = self.whole(async move { coordinator.update_host(&name, edit).await }).await?;
+        let usage = self.usage().await?;
+        Ok(Response::new(v1::UpdateHostResponse { host: Some(shown(&host, usage.get(&host.id))) }))
+    }
+
+    async fn unregister_host(
+        &self,
+        request: Request<v1::UnregisterHostRequest>,
+    ) -> Result<Response<v1::UnregisterHostResponse>, Status> {
+        let r = request.into_inner();
+        let name = field("name", &r.name).map_err(Fault::from)?;
+        let coordinator = self.0.clone();
+        let gone = self.whole(async move { coordinator.unregister(&name, r.force).await }).await?;
+        let (forgotten_nodes, left_behind) = (gone.forgotten_nodes, gone.left_behind);
+        Ok(Response::new(v1::UnregisterHostResponse { forgotten_nodes, left_behind }))
+    }
+
+    async fn list_hosts(
+        &self,
+        request: Request<v1::ListHostsRequest>,
+    ) -> Result<Response<v1::ListHostsResponse>, Status> {
+        let exprs = request.into_inner().label_exprs;
+        let exprs: Result<Vec<LabelExpr>, FieldError> = exprs.iter().map(|e| field("label", e)).collect();
+        let exprs = exprs.map_err(Fault::from)?;
+        let seen = self.0.survey(Depth::Engine).await?;
+        let usage = self.usage().await?;
+        let wanted = seen.iter().filter(|s| exprs.iter().all(|e| e.matches(&s.host.settings.labels)));
+        let hosts = wanted.map(|s| {
+            let error = s.link.as_ref().err().map(|fault| text(fault)).unwrap_or_default();
+            v1::Host { error, ..shown(&s.host, usage.get(&s.host.id)) }
+        });
+        Ok(Response::new(v1::ListHostsResponse { hosts: hosts.collect() }))
+    }
+}
+
+impl HostsService {
+    /// Runs an edit to its end, although the client may go away: half of one is of use to nobody.
+    async fn whole<T: Send + 'static>(
+        &self,
+        edit: impl Future<Output = Result<T, Fault>> + Send + 'static,
+    ) -> Result<T, Status> {
+        match self.0.tasks.spawn(edit).await {
+            Ok(outcome) => outcome.map_err(Status::from),
+            Err(join) => Err(Status::internal(format!("the work ended unexpectedly: {join}"))),
+        }
+    }
+
+    async fn usage(&self) -> Result<BTreeMap<HostId, Usage>, Fault> {
+        Ok(self.0.store.read().await?.hosts().usage().await?)
+    }
+}
+
+fn edit(r: v1::UpdateHostRequest, now: Timestamp) -> Result<HostEdit, Fault> {
+    let mut labels = Vec::new();
+    for (key, value) in &r.labels {
+        let value = if value.is_empty() { None } else { Some(field("labels", value)?) };
+        labels.push((field("labels", key)?, value));
+    }
+    let tls = r.tls.map(|tls| TlsMaterial::from_pem(tls.ca, tls.cert, tls.key, now)).transpose()?;
+    let at_least = |name, value: Option<u32>| match value {
+        Some(0) => Err(FieldError::new(name, "must be more than 0")),
+        other => Ok(other),
+    };
+    Ok(HostEdit {
+        endpoint: r.endpoint.map(|e| e.parse()).transpose()?,
+        tls,
+        labels,
+        cpus: r.cpu_milli.map(MilliCpu),
+        memory: r.memory_bytes.map(Bytes),
+        overcommit_cpu_milli: at_least("overcommit cpu", r.overcommit_cpu_milli)?,
+        overcommit_memory_milli: at_least("overcommit memory", r.overcommit_memory_milli)?,
+        underlay: r.underlay.map(|u| field("underlay", &u)).transpose()?,
+    })
+}
+
+/// A host as shown.
+fn shown(host: &Host, usage: Option<&Usage>) -> v1::Host {
+    let settings = &host.settings;
+    let allocatable = shoal_scheduler::HostView {
+        id: host.id,
+        name: host.name.clone(),
+        state: host.health.state,
+        labels: settings.labels.clone(),
+        total: total(host),
+        overcommit: settings.overcommit,
+        keep_back: settings.reserve,
+        reserved: shoal_types::Capacity::default(),
+        cluster_nodes: 0,
+        architecture: String::new(),
+        profiles: vec![],
+        image: shoal_scheduler::ImageState::Present,
+    }
+    .allocatable();
+    let amounts = |cpu: MilliCpu, memory: Bytes, node_slots| v1::Amounts {
+        cpu_milli: cpu.0,
+        memory_bytes: memory.0,
+        node_slots,
+    };
+    let used = usage.map(|u| (u.reserved, u.nodes)).unwrap_or_default();
+    let failed = host.health.state != HostState::Ready;
+    let error = host.health.last_error.as_ref().filter(|_| failed).map(|e| e.message.clone());
+    v1::Host {
+        id: host.id.to_string(),
+        name: host.name.to_string(),
+        endpoint: settings.endpoint.clone(),
+        state: host.health.state.to_string(),
+        labels: settings.labels.0.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+        capacity: Some(amounts(allocatable.cpu, allocatable.memory, allocatable.node_slots)),
+        reserved: Some(amounts(used.0.cpu, used.0.memory, used.1)),
+        nodes: used.1,
+        engine_version: host.engine.version.clone(),
+        engine_api_version: host.engine.api_version.clone(),
+        engine_cgroup: format!("v{}", host.engine.cgroup_version),
+        cgroup_way: host.engine.cgroup_way().to_string(),
+        agent_version: host.agent.version.clone().unwrap_or_default(),
+        agent_state: host.agent.state.to_string(),
+        underlay: underlay(host, host.facts.as_ref().and_then(|f| f.default_address))
+            .map_or_else(String::new, |a| a.to_string()),
+        error: error.unwrap_or_default(),
+        last_seen_ms: host.health.last_seen.map_or(0, |t| t.0),
+    }
+}

@@ -1,0 +1,162 @@
+//! Clusters as shown: the store's word, and what the hosts say of the containers now.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::{FutureExt, future::join_all};
+use shoal_docker::ContainerState;
+use shoal_proto::v1;
+use shoal_storage::{Cluster, Host, Lease, Network, Node, Resource};
+use shoal_types::{ClusterName, ClusterPhase, HostId, NodeId, NodeState, RealmName, node_fqdn};
+
+use crate::{Fault, coordinator::Coordinator, naming::NODE};
+
+/// How long a host may take to list its containers before the store's word is shown.
+const LOOK: Duration = Duration::from_secs(3);
+
+impl Coordinator {
+    /// One cluster.
+    pub(crate) async fn shown_cluster(
+        &self,
+        realm: &RealmName,
+        name: &ClusterName,
+    ) -> Result<v1::Cluster, Fault> {
+        let cluster = self.cluster(realm, name).await?;
+        let shown = self.shown(vec![cluster]).await?.pop();
+        shown.ok_or_else(|| Fault::NoCluster { realm: realm.clone(), name: name.clone() })
+    }
+
+    /// Every cluster of a realm, by name.
+    pub(crate) async fn shown_clusters(&self, realm: &RealmName) -> Result<Vec<v1::Cluster>, Fault> {
+        let clusters = self.store.read().await?.clusters().in_realm(realm).await?;
+        self.shown(clusters).await
+    }
+
+    async fn shown(&self, clusters: Vec<Cluster>) -> Result<Vec<v1::Cluster>, Fault> {
+        let mut read = self.store.read().await?;
+        let hosts: BTreeMap<HostId, Host> =
+            read.hosts().list().await?.into_iter().map(|h| (h.id, h)).collect();
+        let mut rows = Vec::new();
+        for cluster in clusters {
+            let network = read.networks().of_cluster(cluster.id).await?;
+            let nodes = read.nodes().of_cluster(cluster.id).await?;
+            let lease = read.leases().get(&Resource::cluster(cluster.id)).await?;
+            rows.push((cluster, network, nodes, lease));
+        }
+        drop(read);
+        let members = rows.iter().flat_map(|(_, _, nodes, _)| nodes).map(|n| n.host);
+        let members: std::collections::BTreeSet<_> = members.collect();
+        let looks =
+            join_all(members.iter().filter_map(|id| hosts.get(id)).map(|host| self.running(host).boxed()))
+                .await;
+        let running: BTreeMap<HostId, BTreeMap<NodeId, ContainerState>> =
+            looks.into_iter().flatten().collect();
+        let now = self.now();
+        let show =
+            |(cluster, network, nodes, lease): (Cluster, Option<Network>, Vec<Node>, Option<Lease>)| {
+                let here = |lease: &Lease| lease.holder.boot_id == self.holder.boot_id;
+                let owned = lease.is_some_and(|l| l.runs_at(now) && (!here(&l) || l.holder.lives()));
+                shown(&cluster, network.as_ref(), &nodes, owned, &hosts, &running)
+            };
+        Ok(rows.into_iter().map(show).collect())
+    }
+
+    /// The node containers of a host and their states; `None` if it cannot be asked.
+    async fn running(&self, host: &Host) -> Option<(HostId, BTreeMap<NodeId, ContainerState>)> {
+        let ask = async {
+            let link = self.fleet.link(&self.store, host).await.ok()?;
+            link.engine.list_containers(&self.naming.all().with_key(NODE)).await.ok()
+        };
+        let there = tokio::time::timeout(LOOK, ask).await.ok()??;
+        let state = |c: shoal_docker::ContainerSummary| Some((c.labels.get(NODE)?.parse().ok()?, c.state));
+        Some((host.id, there.into_iter().filter_map(state).collect()))
+    }
+}
+
+fn shown(
+    cluster: &Cluster,
+    network: Option<&Network>,
+    nodes: &[Node],
+    owned: bool,
+    hosts: &BTreeMap<HostId, Host>,
+    running: &BTreeMap<HostId, BTreeMap<NodeId, ContainerState>>,
+) -> v1::Cluster {
+    let spec = &cluster.spec;
+    let host = |id: HostId| hosts.get(&id).map_or_else(String::new, |h| h.name.to_string());
+    let state = |node: &Node| {
+        let container = running.get(&node.host).map(|there| there.get(&node.id));
+        now(node.state, container)
+    };
+    let node = |node: &Node| v1::Node {
+        id: node.id.to_string(),
+        name: node.name.to_string(),
+        cluster: spec.name.to_string(),
+        realm: spec.realm.to_string(),
+        role: node.role.to_string(),
+        host: host(node.host),
+        address: node.address.to_string(),
+        mac: node.mac.to_string(),
+        fqdn: node_fqdn(&node.name, &spec.name, &spec.realm),
+        state: state(node).to_string(),
+    };
+    let mut members: Vec<_> = nodes.iter().map(|n| host(n.host)).collect();
+    members.sort();
+    members.dedup();
+    let network = network.map(|n| v1::Network {
+        id: n.id.to_string(),
+        cluster: spec.name.to_string(),
+        realm: spec.realm.to_string(),
+        subnet: n.subnet.to_string(),
+        gateway: n.gateway.to_string(),
+        vni: n.vni.get(),
+        mtu: n.mtu.into(),
+        udp_port: n.udp_port.into(),
+        hosts: members,
+    });
+    let phase = match cluster.phase {
+        ClusterPhase::Creating if !owned => "interrupted".to_owned(),
+        phase @ (ClusterPhase::Creating
+        | ClusterPhase::Ready
+        | ClusterPhase::Failed
+        | ClusterPhase::Deleting) => phase.to_string(),
+    };
+    v1::Cluster {
+        id: cluster.id.to_string(),
+        realm: spec.realm.to_string(),
+        name: spec.name.to_string(),
+        phase,
+        slurm_version: cluster.slurm_version.clone().unwrap_or_default(),
+        nodes: nodes.iter().map(node).collect(),
+        network,
+        image: spec.image.clone(),
+        created_ms: cluster.created.0,
+        failure: cluster.failure.clone().unwrap_or_default(),
+    }
+}
+
+/// A node's state now: the store's word, unless its host was asked and says that the container does not run.
+fn now(stored: NodeState, container: Option<Option<&ContainerState>>) -> NodeState {
+    match (stored, container) {
+        (
+            NodeState::Starting | NodeState::Ready,
+            Some(Some(ContainerState::Exited | ContainerState::Dead)),
+        ) => NodeState::Stopped,
+        (NodeState::Starting | NodeState::Ready | NodeState::Created, Some(None)) => NodeState::Planned,
+        (stored, _) => stored,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_was_asked_knows_better_than_the_store() {
+        let exited = ContainerState::Exited;
+        let running = ContainerState::Running;
+        assert_eq!(now(NodeState::Ready, Some(Some(&running))), NodeState::Ready);
+        assert_eq!(now(NodeState::Ready, Some(Some(&exited))), NodeState::Stopped);
+        assert_eq!(now(NodeState::Ready, Some(None)), NodeState::Planned);
+        assert_eq!(now(NodeState::Ready, None), NodeState::Ready);
+        assert_eq!(now(NodeState::Planned, Some(None)), NodeState::Planned);
+    }
+}

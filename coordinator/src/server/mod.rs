@@ -1,0 +1,55 @@
+//! The gRPC services of a coordinator: conversions at the edge, nothing else. One file per service.
+
+mod access;
+mod clusters;
+mod follow;
+mod hosts;
+mod images;
+mod listing;
+mod status;
+
+use std::sync::Arc;
+
+use shoal_proto::{
+    FieldError,
+    v1::{
+        access_server::AccessServer, clusters_server::ClustersServer, hosts_server::HostsServer,
+        images_server::ImagesServer,
+    },
+};
+use tonic::transport::server::Router;
+
+pub(crate) use self::status::text;
+use crate::coordinator::Coordinator;
+
+/// Largest message: an event list or a cluster of 10,000 nodes is a few MiB.
+pub(crate) const MESSAGE_LIMIT: usize = 64 << 20;
+
+/// All services of a coordinator.
+pub(crate) fn router(coordinator: &Arc<Coordinator>) -> Router {
+    let limit = MESSAGE_LIMIT;
+    tonic::transport::Server::builder()
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20)
+        .add_service(
+            HostsServer::new(hosts::HostsService(coordinator.clone())).max_decoding_message_size(limit),
+        )
+        .add_service(
+            ClustersServer::new(clusters::ClustersService(coordinator.clone()))
+                .max_decoding_message_size(limit),
+        )
+        .add_service(
+            AccessServer::new(access::AccessService(coordinator.clone())).max_decoding_message_size(limit),
+        )
+        .add_service(
+            ImagesServer::new(images::ImagesService(coordinator.clone())).max_decoding_message_size(limit),
+        )
+}
+
+/// A field read as a type of ours.
+pub(crate) fn field<T: std::str::FromStr<Err: std::fmt::Display>>(
+    name: &'static str,
+    text: &str,
+) -> Result<T, FieldError> {
+    text.parse().map_err(|reason| FieldError::new(name, reason))
+}

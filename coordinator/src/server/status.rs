@@ -1,0 +1,104 @@
+//! Errors as gRPC statuses: the one map from [`Fault`] to a code, and the text a user reads.
+
+use std::error::Error;
+
+use shoal_docker::{EngineError, RetryClass};
+use shoal_storage::StoreError;
+use tonic::{Code, Status};
+
+use crate::Fault;
+
+impl From<Fault> for Status {
+    fn from(fault: Fault) -> Self {
+        Self::new(code(&fault), text(&fault))
+    }
+}
+
+fn code(fault: &Fault) -> Code {
+    match fault {
+        Fault::Field(_) | Fault::Endpoint(_) | Fault::Material(_) => Code::InvalidArgument,
+        Fault::NoHost { .. } | Fault::NoCluster { .. } | Fault::NoNode { .. } => Code::NotFound,
+        Fault::NoHosts
+        | Fault::HostInUse { .. }
+        | Fault::OtherEngine { .. }
+        | Fault::Unusable { .. }
+        | Fault::NoImage { .. } => Code::FailedPrecondition,
+        Fault::BadImage { .. }
+        | Fault::NoContainer { .. }
+        | Fault::NameHeld { .. }
+        | Fault::NoUnderlay { .. }
+        | Fault::Phase { .. } => Code::FailedPrecondition,
+        Fault::Engine { source, .. } => engine(source),
+        Fault::Agent(_) | Fault::Silent { .. } | Fault::NoneReachable { .. } | Fault::LeftBehind { .. } => {
+            Code::Unavailable
+        }
+        Fault::Unplaceable { .. } | Fault::NoAddress(_) => Code::ResourceExhausted,
+        Fault::Busy { .. } => Code::Aborted,
+        Fault::NotReady { .. } => Code::DeadlineExceeded,
+        Fault::Interrupted { .. } | Fault::Stopped => Code::Cancelled,
+        Fault::Store(StoreError::Conflict(_)) => Code::AlreadyExists,
+        Fault::Store(_) | Fault::View { .. } | Fault::Render { .. } | Fault::Local { .. } => Code::Internal,
+    }
+}
+
+fn engine(error: &EngineError) -> Code {
+    if let EngineError::TlsRequired { .. } | EngineError::Material { .. } = error {
+        return Code::InvalidArgument;
+    }
+    match error.class() {
+        RetryClass::Retry | RetryClass::Observe => Code::Unavailable,
+        RetryClass::User => Code::InvalidArgument,
+        RetryClass::Fatal => Code::FailedPrecondition,
+    }
+}
+
+/// The error and its sources on one line; a source whose text is already there is not repeated.
+pub(crate) fn text(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use shoal_docker::Endpoint;
+
+    use super::*;
+
+    #[test]
+    fn each_kind_of_fault_has_its_code() {
+        let name = || "dev".parse().unwrap();
+        let host = || "host1".parse().unwrap();
+        let field = shoal_proto::FieldError::new("spec", "wrong");
+        assert_eq!(code(&Fault::from(field)), Code::InvalidArgument);
+        assert_eq!(code(&Fault::NoHost { name: host() }), Code::NotFound);
+        assert_eq!(code(&Fault::Silent { host: host(), seconds: 8 }), Code::Unavailable);
+        assert_eq!(code(&Fault::Interrupted { cluster: name() }), Code::Cancelled);
+        assert_eq!(code(&Fault::NoAddress(crate::NoAddress::Vni)), Code::ResourceExhausted);
+        let left = Fault::LeftBehind { cluster: name(), hosts: "host1".into(), reason: String::new() };
+        assert_eq!(code(&left), Code::Unavailable);
+        let endpoint: Endpoint = "tcp://10.0.0.1:2376".parse().unwrap();
+        let material = EngineError::TlsRequired { endpoint: endpoint.clone() };
+        assert_eq!(engine(&material), Code::InvalidArgument);
+        let refused = EngineError::Refused { endpoint, source: std::io::Error::other("no") };
+        assert_eq!(engine(&refused), Code::Unavailable);
+    }
+
+    #[test]
+    fn sources_are_told_once() {
+        let endpoint: Endpoint = "tcp://10.0.0.1:2376".parse().unwrap();
+        let host = "host1".parse().unwrap();
+        let fault = Fault::engine(&host)(EngineError::Refused {
+            endpoint,
+            source: std::io::Error::other("no route"),
+        });
+        assert_eq!(text(&fault), "host host1: tcp://10.0.0.1:2376 refused the connection: no route");
+    }
+}
