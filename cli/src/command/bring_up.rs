@@ -1,0 +1,215 @@
+//! A create as it happens: its events, its end, and its undoing when the user interrupts it.
+//!
+//! ```text
+//! events ... ready -> summary                        exit 0
+//!        `-> Ctrl-C -> rolled back, events of that   exit 130
+//!                  `-> Ctrl-C again                  exit 130 at once; the next command cleans up
+//! ```
+
+use std::time::{Duration, Instant};
+
+use jiff::tz::TimeZone;
+use shoal_proto::v1::{
+    Cluster, CreateClusterRequest, CreateClusterResponse, Event, GetClusterRequest, ListEventsRequest,
+    create_cluster_response::Step,
+};
+use shoal_types::{ClusterPhase, RealmName};
+use tonic::Code;
+
+use super::first_host::FirstHost;
+use crate::{
+    args::Global,
+    connect::Session,
+    error::CliError,
+    interrupt::Interrupt,
+    natural,
+    output::{ClusterJson, Screen, Width, event_line, per_host},
+};
+
+/// How long one question for events of a roll-back waits for an answer.
+const POLL: Duration = Duration::from_millis(500);
+/// A roll-back that says nothing for so long has met a host it cannot reach: the next command goes on with it.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Creates a cluster and shows how.
+///
+/// # Errors
+/// [`CliError::Status`]: it was refused, or failed and was rolled back.
+/// [`CliError::Interrupted`]: the user did not want to wait.
+pub(super) async fn bring_up(
+    request: CreateClusterRequest,
+    global: &Global,
+    interrupt: &Interrupt,
+) -> Result<(), CliError> {
+    let session = Session::open(global).await?;
+    let follow = Follow { session: &session, screen: global.screen(), zone: TimeZone::system() };
+    let result = follow.create(request, interrupt).await;
+    session.close().await;
+    result
+}
+
+struct Follow<'a> {
+    session: &'a Session,
+    screen: Screen,
+    zone: TimeZone,
+}
+
+/// What was seen of a create.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Position of the last event.
+    seq: u64,
+}
+
+impl Follow<'_> {
+    async fn create(&self, request: CreateClusterRequest, interrupt: &Interrupt) -> Result<(), CliError> {
+        let began = Instant::now();
+        let (realm, name) =
+            request.spec.as_ref().map(|s| (s.realm.clone(), s.name.clone())).unwrap_or_default();
+        let mut seen = Seen::default();
+        let ready = tokio::select! {
+            ready = self.until_ready(request, &mut seen) => ready?,
+            () = interrupt.asked() => {
+                // The call was dropped with the other branch: the coordinator rolls back.
+                return self.roll_back(realm, name, seen).await;
+            }
+        };
+        let mut cluster = ready;
+        cluster.nodes.sort_by(|a, b| natural::cmp(&a.name, &b.name));
+        let took = began.elapsed();
+        self.screen.result(&ClusterJson::from(cluster.clone()), |width| summary(width, &cluster, took))
+    }
+
+    async fn until_ready(&self, request: CreateClusterRequest, seen: &mut Seen) -> Result<Cluster, CliError> {
+        let mut first_host = FirstHost::look(self.session).await?;
+        let mut steps = self.session.clusters().create_cluster(request).await?.into_inner();
+        loop {
+            let message = steps.message().await;
+            first_host.announce(self.session, self.screen).await?;
+            let Some(CreateClusterResponse { step }) = message? else { break };
+            match step {
+                Some(Step::Event(event)) => self.show(&event, seen)?,
+                Some(Step::Ready(cluster)) => return Ok(cluster),
+                None => {}
+            }
+        }
+        Err(CliError::Answer { missing: "the end of the create" })
+    }
+
+    fn show(&self, event: &Event, seen: &mut Seen) -> Result<(), CliError> {
+        seen.seq = seen.seq.max(event.seq);
+        self.screen.progress(&event_line(event, &self.zone))
+    }
+
+    /// Shows the roll-back until nothing is left, and ends as interrupted.
+    async fn roll_back(&self, realm: String, name: String, mut seen: Seen) -> Result<(), CliError> {
+        if seen.seq == 0 {
+            // No event of it was seen: a cluster of this name may be another. Closing the session waits for the rest.
+            self.screen.progress(&format!("interrupted: rolling back what there is of {name}"))?;
+            return Err(CliError::Interrupted);
+        }
+        self.screen.progress(&format!(
+            "interrupted: rolling back {name}; Ctrl-C again leaves that to the next command"
+        ))?;
+        let mut heard = Instant::now();
+        while heard.elapsed() < SILENCE {
+            let request = ListEventsRequest {
+                realm: realm.clone(),
+                cluster: name.clone(),
+                after_seq: seen.seq,
+                wait_ms: u64::try_from(POLL.as_millis()).unwrap_or(u64::MAX),
+            };
+            for event in self.session.clusters().list_events(request).await?.into_inner().events {
+                heard = Instant::now();
+                self.show(&event, &mut seen)?;
+            }
+            let request = GetClusterRequest { realm: realm.clone(), name: name.clone() };
+            match self.session.clusters().get_cluster(request).await {
+                Err(status) if status.code() == Code::NotFound => {
+                    self.screen.progress(&format!("rolled back: nothing of {name} is left"))?;
+                    return Err(CliError::Interrupted);
+                }
+                Err(status) => {
+                    // It was interrupted, whatever came of the roll-back.
+                    self.screen.progress(&format!(
+                        "the roll-back of {name} cannot be followed: {}",
+                        status.message()
+                    ))?;
+                    return Err(CliError::Interrupted);
+                }
+                Ok(answer) => {
+                    let phase = answer.into_inner().cluster.unwrap_or_default().phase;
+                    if [ClusterPhase::Ready, ClusterPhase::Failed].iter().any(|end| end.as_str() == phase) {
+                        self.screen
+                            .progress(&format!("{name} was {phase} before it could be rolled back"))?;
+                        return Err(CliError::Interrupted);
+                    }
+                }
+            }
+        }
+        self.screen
+            .progress(&format!("{name} is not gone yet: `shoal delete cluster {name}` goes on with it"))?;
+        Err(CliError::Interrupted)
+    }
+}
+
+/// What is there now, and what to do with it.
+fn summary(width: Width, cluster: &Cluster, took: Duration) -> String {
+    let placed = cluster.nodes.iter().map(|node| (node.host.as_str(), node.name.as_str()));
+    let workers = cluster.nodes.iter().filter(|node| node.role == "worker").count();
+    let realm = match cluster.realm == RealmName::default().as_str() {
+        true => String::new(),
+        false => format!(" --realm {}", cluster.realm),
+    };
+    let name = &cluster.name;
+    format!(
+        "{name} is ready after {:.1} s: {} nodes, Slurm {}\n\n{}\n\n\
+         try: shoal{realm} exec {name} -- srun -N{workers} hostname\n     \
+         shoal{realm} ssh worker-0.{name}\n     \
+         shoal{realm} get nodes {name}",
+        took.as_secs_f64(),
+        cluster.nodes.len(),
+        cluster.slurm_version,
+        per_host(width, placed),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use shoal_proto::v1::Node;
+
+    use super::*;
+
+    #[test]
+    fn a_summary_says_where_and_what_next() {
+        let node = |name: &str, role: &str, host: &str| Node {
+            name: name.into(),
+            role: role.into(),
+            host: host.into(),
+            ..Node::default()
+        };
+        let cluster = Cluster {
+            realm: "lab".into(),
+            name: "dev".into(),
+            slurm_version: "22.05.8".into(),
+            nodes: vec![
+                node("controller", "controller", "host2"),
+                node("worker-0", "worker", "host10"),
+                node("worker-1", "worker", "host2"),
+                node("worker-2", "worker", "host2"),
+            ],
+            ..Cluster::default()
+        };
+        insta::assert_snapshot!(summary(Width(None), &cluster, Duration::from_millis(8240)), @"
+    dev is ready after 8.2 s: 4 nodes, Slurm 22.05.8
+
+    HOST    NODES  WHICH
+    host2   3      controller,worker-[1-2]
+    host10  1      worker-0
+
+    try: shoal --realm lab exec dev -- srun -N3 hostname
+         shoal --realm lab ssh worker-0.dev
+         shoal --realm lab get nodes dev
+    ");
+    }
+}

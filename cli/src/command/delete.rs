@@ -1,0 +1,71 @@
+//! `shoal delete cluster`: clusters and everything of them.
+
+use clap::{Args, Subcommand};
+use jiff::tz::TimeZone;
+use shoal_proto::v1::{DeleteClusterRequest, DeleteClusterResponse, delete_cluster_response};
+use shoal_types::ClusterName;
+
+use crate::{
+    args::Global,
+    connect::Session,
+    error::CliError,
+    exit::Exit,
+    interrupt::Interrupt,
+    output::{DeletedJson, event_line},
+    parse::word,
+};
+
+/// Arguments of `delete`.
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Delete clusters with everything of them
+    Cluster(DeleteCluster),
+}
+
+#[derive(Debug, Args)]
+struct DeleteCluster {
+    /// The clusters
+    #[arg(value_name = "NAME", required_unless_present = "all", value_parser = word::<ClusterName>)]
+    names: Vec<ClusterName>,
+    /// Every cluster of the realm
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+}
+
+impl Delete {
+    pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
+        let What::Cluster(DeleteCluster { names, all }) = self.what;
+        let request = DeleteClusterRequest {
+            realm: global.realm(None)?.to_string(),
+            names: names.iter().map(ToString::to_string).collect(),
+            all,
+        };
+        let (screen, zone) = (global.screen(), TimeZone::system());
+        let result = Session::within(global, interrupt, async |session| {
+            let mut result = DeletedJson::default();
+            let mut steps = session.clusters().delete_cluster(request).await?.into_inner();
+            while let Some(DeleteClusterResponse { step }) = steps.message().await? {
+                match step {
+                    Some(delete_cluster_response::Step::Event(event)) => {
+                        screen.progress(&event_line(&event, &zone))?;
+                    }
+                    Some(delete_cluster_response::Step::Deleted(name)) => result.deleted.push(name),
+                    None => {}
+                }
+            }
+            Ok(result)
+        })
+        .await?;
+        screen.result(&result, |_| match result.deleted.as_slice() {
+            [] => "no clusters to delete".to_owned(),
+            names => format!("deleted {}", names.join(", ")),
+        })?;
+        Ok(Exit::Ok)
+    }
+}

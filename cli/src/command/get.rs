@@ -1,0 +1,126 @@
+//! `shoal get`: what is there.
+
+use clap::{Args, Subcommand};
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use shoal_proto::v1::{
+    GetClusterRequest, ListClusterNetworksRequest, ListClustersRequest, ListEventsRequest, ListHostsRequest,
+    ListNodesRequest,
+};
+use shoal_types::{ClusterName, LabelExpr};
+
+use crate::{
+    args::Global,
+    connect::Session,
+    error::CliError,
+    exit::Exit,
+    interrupt::Interrupt,
+    natural,
+    output::{
+        ClusterJson, EventJson, HostJson, NetworkJson, NodeJson, cluster_text, clusters_table, events_table,
+        hosts_table, networks_table, nodes_table,
+    },
+    parse::word,
+};
+
+/// Arguments of `get`.
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Registered hosts
+    Hosts {
+        /// Only hosts for which this holds, such as rack=b or 'rack in (a,b)'; may be repeated
+        #[arg(long = "label", value_name = "EXPRESSION", value_parser = word::<LabelExpr>)]
+        labels: Vec<LabelExpr>,
+    },
+    /// Clusters of the realm
+    Clusters,
+    /// Nodes of a cluster, or of every cluster of the realm
+    Nodes {
+        /// The cluster
+        #[arg(value_parser = word::<ClusterName>)]
+        cluster: Option<ClusterName>,
+    },
+    /// One cluster, with its nodes and network
+    Cluster {
+        /// The cluster
+        #[arg(value_parser = word::<ClusterName>)]
+        name: ClusterName,
+    },
+    /// Networks of the realm's clusters
+    Networks,
+    /// What happened to a cluster, or to the realm and all hosts
+    Events {
+        /// The cluster
+        #[arg(value_parser = word::<ClusterName>)]
+        cluster: Option<ClusterName>,
+    },
+}
+
+impl Get {
+    pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
+        let realm = global.realm(None)?.to_string();
+        Session::within(global, interrupt, async |session| show(self.what, realm, session, global).await)
+            .await?;
+        Ok(Exit::Ok)
+    }
+}
+
+fn named(cluster: Option<ClusterName>) -> String {
+    cluster.map(|name| name.to_string()).unwrap_or_default()
+}
+
+fn all<T: Serialize, M: Into<T>>(messages: Vec<M>) -> Vec<T> {
+    messages.into_iter().map(Into::into).collect()
+}
+
+async fn show(what: What, realm: String, session: &Session, global: &Global) -> Result<(), CliError> {
+    let screen = global.screen();
+    match what {
+        What::Hosts { labels } => {
+            let label_exprs = labels.iter().map(ToString::to_string).collect();
+            let answer = session.hosts().list_hosts(ListHostsRequest { label_exprs }).await?;
+            let mut hosts = answer.into_inner().hosts;
+            hosts.sort_by(|a, b| natural::cmp(&a.name, &b.name));
+            screen.result(&all::<HostJson, _>(hosts.clone()), |width| hosts_table(width, &hosts))
+        }
+        What::Clusters => {
+            let answer = session.clusters().list_clusters(ListClustersRequest { realm }).await?;
+            let mut clusters = answer.into_inner().clusters;
+            clusters.sort_by(|a, b| natural::cmp(&a.name, &b.name));
+            screen.result(&all::<ClusterJson, _>(clusters.clone()), |width| clusters_table(width, &clusters))
+        }
+        What::Nodes { cluster } => {
+            let request = ListNodesRequest { realm, cluster: named(cluster) };
+            let mut nodes = session.clusters().list_nodes(request).await?.into_inner().nodes;
+            nodes.sort_by(|a, b| {
+                natural::cmp(&a.cluster, &b.cluster).then_with(|| natural::cmp(&a.name, &b.name))
+            });
+            screen.result(&all::<NodeJson, _>(nodes.clone()), |width| nodes_table(width, &nodes))
+        }
+        What::Cluster { name } => {
+            let request = GetClusterRequest { realm, name: name.to_string() };
+            let answer = session.clusters().get_cluster(request).await?.into_inner();
+            let mut cluster = answer.cluster.ok_or(CliError::Answer { missing: "the cluster" })?;
+            cluster.nodes.sort_by(|a, b| natural::cmp(&a.name, &b.name));
+            screen.result(&ClusterJson::from(cluster.clone()), |width| cluster_text(width, &cluster))
+        }
+        What::Networks => {
+            let answer = session.clusters().list_networks(ListClusterNetworksRequest { realm }).await?;
+            let mut networks = answer.into_inner().networks;
+            networks.sort_by(|a, b| natural::cmp(&a.cluster, &b.cluster));
+            screen.result(&all::<NetworkJson, _>(networks.clone()), |width| networks_table(width, &networks))
+        }
+        What::Events { cluster } => {
+            let request = ListEventsRequest { realm, cluster: named(cluster), after_seq: 0, wait_ms: 0 };
+            let events = session.clusters().list_events(request).await?.into_inner().events;
+            let zone = TimeZone::system();
+            screen.result(&all::<EventJson, _>(events.clone()), |width| events_table(width, &events, &zone))
+        }
+    }
+}

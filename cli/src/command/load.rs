@@ -1,0 +1,129 @@
+//! `shoal load image`: an archive into every host at once.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand};
+use shoal_proto::v1::{
+    LoadImageOpen, LoadImageRequest, LoadImageResponse, load_image_request, load_image_response,
+};
+use shoal_types::HostName;
+use tokio::fs::File;
+use tonic::Streaming;
+
+use super::frames::Pump;
+use crate::{
+    args::Global,
+    connect::Session,
+    error::CliError,
+    escape,
+    exit::Exit,
+    interrupt::Interrupt,
+    output::{Format, LoadedJson, Screen, without_host},
+    parse::word,
+};
+
+/// Arguments of `load`.
+#[derive(Debug, Args)]
+pub(crate) struct Load {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Load an image archive, as `shoal build image --output` or `docker save` writes it
+    Image(LoadImage),
+}
+
+#[derive(Debug, Args)]
+struct LoadImage {
+    /// The archive
+    file: PathBuf,
+    /// Only into this host; may be repeated
+    #[arg(long = "host", value_name = "HOST", value_parser = word::<HostName>)]
+    hosts: Vec<HostName>,
+}
+
+impl Load {
+    pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
+        let What::Image(LoadImage { file: path, hosts }) = self.what;
+        let failed = |source| CliError::File { action: "read", path: path.clone(), source };
+        let file = File::open(&path).await.map_err(failed)?;
+        let metadata = file.metadata().await.map_err(failed)?;
+        let open = LoadImageOpen {
+            hosts: hosts.iter().map(ToString::to_string).collect(),
+            size: metadata.is_file().then_some(metadata.len()),
+        };
+        let screen = global.screen();
+        let results = Session::within(global, interrupt, async |session| {
+            let open = LoadImageRequest { frame: Some(load_image_request::Frame::Open(open)) };
+            let (frames, pump) = Pump::start(open, file, |bytes| LoadImageRequest {
+                frame: Some(load_image_request::Frame::Data(bytes)),
+            });
+            let work =
+                async { collect(session.images().load_image(frames).await?.into_inner(), screen).await };
+            pump.during(work, failed).await
+        })
+        .await?;
+        if screen.format == Format::Json {
+            screen.result(&results, |_| String::new())?;
+        }
+        match results.iter().filter(|result| result.error.is_some()).count() {
+            0 => Ok(Exit::Ok),
+            failed => Err(CliError::SomeHosts { failed, total: results.len() }),
+        }
+    }
+}
+
+/// Says what became of each host as it is known.
+async fn collect(
+    mut answers: Streaming<LoadImageResponse>,
+    screen: Screen,
+) -> Result<Vec<LoadedJson>, CliError> {
+    let mut results: Vec<LoadedJson> = Vec::new();
+    while let Some(LoadImageResponse { step }) = answers.message().await? {
+        let result = match step {
+            Some(load_image_response::Step::Loaded(loaded)) => LoadedJson::from(loaded),
+            Some(load_image_response::Step::Failure(failure)) => LoadedJson::from(failure),
+            None => continue,
+        };
+        screen.progress(&escape::line(&line(&result)))?;
+        results.push(result);
+    }
+    Ok(results)
+}
+
+fn line(result: &LoadedJson) -> String {
+    let LoadedJson { host, references, image_id, elapsed_ms, error } = result;
+    if let Some(error) = error {
+        return format!("{host}  failed: {}", without_host(host, error));
+    }
+    let named: Vec<_> = references.iter().filter(|r| !r.starts_with("sha256:")).map(String::as_str).collect();
+    let what = match named.as_slice() {
+        [] => image_id.clone().unwrap_or_default(),
+        names => names.join(", "),
+    };
+    let took = Duration::from_millis(elapsed_ms.unwrap_or_default());
+    format!("{host}  loaded {what} in {:.1} s", took.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_per_host() {
+        let mut result = LoadedJson {
+            host: "host1".into(),
+            references: vec!["sha256:abc".into(), "shoal-node:bookworm".into()],
+            image_id: Some("sha256:abc".into()),
+            elapsed_ms: Some(1250),
+            error: None,
+        };
+        assert_eq!(line(&result), "host1  loaded shoal-node:bookworm in 1.2 s");
+        result.references.truncate(1);
+        assert_eq!(line(&result), "host1  loaded sha256:abc in 1.2 s");
+        result.error = Some("host host1: no space".into());
+        assert_eq!(line(&result), "host1  failed: no space");
+    }
+}

@@ -1,0 +1,69 @@
+//! `shoal proxy`: standard input and output connected to a port of a node. What `ssh` is given as `ProxyCommand`.
+
+use std::{fs::File, io};
+
+use clap::Args;
+use shoal_proto::v1::{ProxyOpen, ProxyRequest, ProxyResponse, proxy_request, proxy_response};
+use tokio::io::{AsyncWriteExt, stdin, stdout};
+use tonic::Streaming;
+
+use super::frames::Pump;
+use crate::{
+    args::Global, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, parse::word,
+    target::Target,
+};
+
+/// Arguments of `proxy`.
+#[derive(Debug, Args)]
+pub(crate) struct Proxy {
+    /// The node
+    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>)]
+    target: Target,
+    /// TCP port of the node
+    #[arg(long, default_value_t = 22, value_parser = clap::value_parser!(u16).range(1..))]
+    port: u16,
+}
+
+impl Proxy {
+    pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
+        let open = ProxyOpen {
+            realm: global.realm(None)?.to_string(),
+            cluster: self.target.cluster.to_string(),
+            node: self.target.node.to_string(),
+            port: self.port.into(),
+        };
+        Session::within(global, interrupt, async |session| {
+            let open = ProxyRequest { frame: Some(proxy_request::Frame::Open(open)) };
+            // The end of standard input ends the request stream, which half-closes the connection.
+            let (frames, pump) = Pump::start(open, stdin(), |bytes| ProxyRequest {
+                frame: Some(proxy_request::Frame::Data(bytes)),
+            });
+            let work = async { receive(session.access().proxy(frames).await?.into_inner()).await };
+            pump.during(work, CliError::Stdin).await
+        })
+        .await?;
+        Ok(Exit::Ok)
+    }
+}
+
+async fn receive(mut answers: Streaming<ProxyResponse>) -> Result<(), CliError> {
+    let mut stdout = stdout();
+    while let Some(ProxyResponse { frame }) = answers.message().await? {
+        match frame {
+            Some(proxy_response::Frame::Data(bytes)) => {
+                stdout.write_all(&bytes).await.map_err(CliError::Stdout)?;
+                stdout.flush().await.map_err(CliError::Stdout)?;
+            }
+            // The other way stays open: a reader must see this end now, and not when the process goes.
+            Some(proxy_response::Frame::End(_)) => close_stdout().map_err(CliError::Stdout)?,
+            Some(proxy_response::Frame::Opened(_)) | None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Standard output cannot be closed, only made to be something else: whoever reads the pipe sees its end.
+fn close_stdout() -> io::Result<()> {
+    nix::unistd::dup2_stdout(File::options().write(true).open("/dev/null")?)?;
+    Ok(())
+}

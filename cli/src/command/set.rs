@@ -1,0 +1,67 @@
+//! `shoal set host`: a new certificate, endpoint, labels or capacity.
+
+use clap::{Args, Subcommand};
+use shoal_proto::v1::UpdateHostRequest;
+use shoal_types::HostName;
+
+use super::host_options::HostOptions;
+use crate::{
+    args::Global,
+    connect::Session,
+    error::CliError,
+    exit::Exit,
+    interrupt::Interrupt,
+    output::{HostJson, host_line},
+    parse::word,
+};
+
+/// Arguments of `set`.
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Change a host; what is not named stays as it is
+    Host(SetHost),
+}
+
+#[derive(Debug, Args)]
+struct SetHost {
+    /// The host
+    #[arg(value_parser = word::<HostName>)]
+    name: HostName,
+    /// Where its engine listens from now on
+    #[arg(long, value_name = "ENDPOINT")]
+    docker: Option<String>,
+    #[command(flatten)]
+    options: HostOptions,
+}
+
+impl Set {
+    pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
+        let What::Host(set) = self.what;
+        let fields = set.options.fields()?;
+        let request = UpdateHostRequest {
+            name: set.name.to_string(),
+            endpoint: set.docker,
+            tls: fields.tls,
+            labels: fields.labels,
+            cpu_milli: fields.cpu_milli,
+            memory_bytes: fields.memory_bytes,
+            overcommit_cpu_milli: fields.overcommit_cpu_milli,
+            overcommit_memory_milli: fields.overcommit_memory_milli,
+            underlay: fields.underlay,
+        };
+        let host = Session::within(global, interrupt, async |session| {
+            let answer = session.hosts().update_host(request).await?.into_inner();
+            answer.host.ok_or(CliError::Answer { missing: "the host" })
+        })
+        .await?;
+        let line = host_line("changed", &host);
+        global.screen().result(&HostJson::from(host), |_| line)?;
+        Ok(Exit::Ok)
+    }
+}

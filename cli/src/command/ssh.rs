@@ -1,0 +1,132 @@
+//! `shoal ssh`: the user's own OpenSSH client, told where the node is and which host key it has.
+//!
+//! ```text
+//! shoal ssh worker-0.dev -> ssh -o ProxyCommand="shoal proxy worker-0.dev" ... root@worker-0.dev.default.shoal.internal
+//!                               `-> shoal proxy -> coordinator -> agent -> port 22 of the node
+//! ```
+
+use std::{ffi::OsString, os::unix::process::CommandExt, path::Path, process::Command};
+
+use clap::Args;
+use shoal_proto::v1::{GetSshAccessRequest, GetSshAccessResponse};
+use shoal_types::{RealmName, node_fqdn};
+
+use crate::{
+    args::Global, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, parse::word, quote,
+    ssh_files::SshFiles, target::Target,
+};
+
+/// Arguments of `ssh`.
+#[derive(Debug, Args)]
+pub(crate) struct Ssh {
+    /// The node; of the cluster `default` if none is named
+    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>)]
+    target: Target,
+    /// A command to run instead of a shell; joined by spaces for the node's shell, as ssh does
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+impl Ssh {
+    pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
+        let realm = global.realm(None)?;
+        let request =
+            GetSshAccessRequest { realm: realm.to_string(), cluster: self.target.cluster.to_string() };
+        let access = Session::within(global, interrupt, async |session| {
+            Ok(session.access().get_ssh_access(request).await?.into_inner())
+        })
+        .await?;
+        self.check_node(&access)?;
+        let absolute = |path: &Path| {
+            std::path::absolute(path).map_err(|source| CliError::File {
+                action: "find",
+                path: path.into(),
+                source,
+            })
+        };
+        let state_dir = absolute(&global.state_dir()?)?;
+        let name = (&realm, &self.target.cluster);
+        let files = SshFiles::write(&state_dir, name, &access.known_hosts, &access.private_key)?;
+        let own = std::env::current_exe().map_err(|source| CliError::File {
+            action: "find",
+            path: "shoal".into(),
+            source,
+        })?;
+
+        let mut words =
+            vec![own.display().to_string(), "--state-dir".into(), state_dir.display().to_string()];
+        for binary in global.agent_binaries().values() {
+            words.extend(["--agent-binary".into(), absolute(binary)?.display().to_string()]);
+        }
+        words.extend(["--realm".into(), realm.to_string(), "proxy".into(), self.target.to_string()]);
+        let mut ssh = Command::new("ssh");
+        ssh.args(self.options(&realm, &files, &words)).args(&self.command);
+        // A store's address can hold a password: the environment is not shown to others, arguments are.
+        ssh.envs(global.store.iter().map(|store| ("SHOAL_STORE", store)));
+        ssh.envs(global.key_file.iter().map(|file| ("SHOAL_KEY_FILE", file)));
+        // Becomes ssh: terminal, signals and status are its own. Returns only if that fails.
+        Err(CliError::SshClient(ssh.exec()))
+    }
+
+    fn check_node(&self, access: &GetSshAccessResponse) -> Result<(), CliError> {
+        match access.nodes.iter().any(|node| node.name == self.target.node.as_str()) {
+            true => Ok(()),
+            false => Err(CliError::NoNode { target: self.target.clone() }),
+        }
+    }
+
+    /// What `ssh` is told: how to get there and whom to trust, then the destination.
+    fn options(&self, realm: &RealmName, files: &SshFiles, proxy: &[String]) -> Vec<String> {
+        let fqdn = node_fqdn(&self.target.node, &self.target.cluster, realm);
+        let path = |path: &Path| quote::config_path(&path.display().to_string());
+        let options = [
+            format!("ProxyCommand={}", quote::proxy_command(proxy)),
+            "ProxyUseFdpass=no".into(),
+            format!("UserKnownHostsFile={}", path(&files.known_hosts)),
+            "GlobalKnownHostsFile=/dev/null".into(),
+            "StrictHostKeyChecking=yes".into(),
+            "UpdateHostKeys=no".into(),
+            "CheckHostIP=no".into(),
+            format!("HostKeyAlias={fqdn}"),
+            format!("IdentityFile={}", path(&files.identity)),
+            "IdentitiesOnly=yes".into(),
+        ];
+        let options = options.into_iter().flat_map(|option| ["-o".to_owned(), option]);
+        // After `--`, nothing of the command is taken for an option of ssh.
+        options.chain([format!("root@{fqdn}"), "--".into()]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openssh_reads_the_options_as_meant() {
+        let ssh = Ssh { target: "worker-0.dev".parse().unwrap(), command: vec![] };
+        let dir = Path::new("/tmp/a b/100%h");
+        let files = SshFiles { known_hosts: dir.join("known_hosts"), identity: dir.join("id_ed25519") };
+        let proxy =
+            ["/usr/bin/shoal", "--state-dir", "/tmp/a b/100%h", "proxy", "worker-0.dev"].map(String::from);
+        let options = ssh.options(&RealmName::default(), &files, &proxy);
+        // `-p 77` is the command, and no option of ssh.
+        let output = Command::new("ssh")
+            .args(["-F", "none", "-G"])
+            .args(&options)
+            .args(["-p", "77"])
+            .output()
+            .unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap();
+        for line in [
+            "user root",
+            "port 22",
+            "hostname worker-0.dev.default.shoal.internal",
+            "hostkeyalias worker-0.dev.default.shoal.internal",
+            "stricthostkeychecking true",
+            "identitiesonly yes",
+            "proxycommand /usr/bin/shoal --state-dir '/tmp/a b/100%%h' proxy worker-0.dev",
+        ] {
+            assert!(shown.lines().any(|l| l == line), "{line} in {shown}");
+        }
+    }
+}

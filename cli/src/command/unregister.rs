@@ -1,0 +1,47 @@
+//! `shoal unregister`: one host less.
+
+use clap::Args;
+use shoal_proto::v1::UnregisterHostRequest;
+use shoal_types::HostName;
+
+use crate::{
+    args::Global, connect::Session, error::CliError, escape, exit::Exit, interrupt::Interrupt,
+    output::UnregisteredJson, parse::word,
+};
+
+/// Arguments of `unregister`.
+#[derive(Debug, Args)]
+pub(crate) struct Unregister {
+    /// The host
+    #[arg(value_parser = word::<HostName>)]
+    name: HostName,
+    /// Even if nodes are there or it cannot be reached
+    #[arg(long)]
+    force: bool,
+}
+
+impl Unregister {
+    pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
+        let request = UnregisterHostRequest { name: self.name.to_string(), force: self.force };
+        let answer = Session::within(global, interrupt, async |session| {
+            Ok(session.hosts().unregister_host(request).await?.into_inner())
+        })
+        .await?;
+        let result = UnregisteredJson {
+            name: self.name.to_string(),
+            forgotten_nodes: answer.forgotten_nodes,
+            left_behind: answer.left_behind,
+        };
+        global.screen().result(&result, |_| text(&result))?;
+        Ok(Exit::Ok)
+    }
+}
+
+fn text(result: &UnregisteredJson) -> String {
+    let mut lines = vec![match result.forgotten_nodes {
+        0 => format!("unregistered {}", result.name),
+        nodes => format!("unregistered {}, and forgot {nodes} nodes on it", result.name),
+    }];
+    lines.extend(result.left_behind.iter().map(|what| format!("left on the host: {}", escape::line(what))));
+    lines.join("\n")
+}

@@ -1,0 +1,20 @@
+//! `shoal version`.
+
+use clap::Args;
+
+use crate::{args::Global, error::CliError, exit::Exit, output::VersionJson};
+
+/// Arguments of `version`: none.
+#[derive(Debug, Args)]
+pub(crate) struct Version {}
+
+impl Version {
+    pub(super) fn run(self, global: &Global) -> Result<Exit, CliError> {
+        let version = VersionJson {
+            version: env!("CARGO_PKG_VERSION"),
+            platform: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+        };
+        global.screen().result(&version, |_| format!("shoal {} ({})", version.version, version.platform))?;
+        Ok(Exit::Ok)
+    }
+}

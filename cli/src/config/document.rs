@@ -1,0 +1,157 @@
+//! The configuration as written: one struct per section, unknown keys refused, nothing filled in yet.
+//!
+//! ```yaml
+//! kind: Cluster
+//! name: dev
+//! realm: default
+//! defaults: { image: shoal-node:bookworm, cpus: 1, memory: 512m, tmpSize: 256m }
+//! scheduler: spread
+//! constraints: ['rack in (a,b)']
+//! nodes:
+//!   - controller
+//!   - worker: 3
+//!   - { role: worker, count: 2, memory: 1g, constraints: [gpu] }
+//! slurm: { cpus: 64, memory: 256g, main: { limits: "MaxJobCount=100\n" } }
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, Visitor},
+};
+use shoal_types::{ClusterName, RealmName, Strategy};
+
+use super::{
+    ConfigError, Source, explain,
+    node::Node,
+    value::{Constraint, Count, Cpus, Size},
+};
+
+/// Deepest nesting of a configuration; sind's goes to 4.
+const MAX_DEPTH: usize = 16;
+/// Most nodes of the YAML tree: every node of the largest cluster listed as an object.
+const MAX_NODES: usize = 250_000;
+/// Most nodes of the tree that aliases may stand for; more is an attack or a mistake.
+const MAX_REPLAYED: usize = 10_000;
+
+/// A whole configuration.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Document {
+    /// `Cluster`.
+    kind: Kind,
+    /// Name of the cluster; `default` if left out.
+    pub(super) name: Option<ClusterName>,
+    /// Realm it belongs to.
+    pub(crate) realm: Option<RealmName>,
+    /// What every node gets that says nothing else.
+    pub(super) defaults: Option<Defaults>,
+    /// The nodes; a controller and a worker if left out.
+    pub(super) nodes: Option<Vec<Node>>,
+    /// What Slurm is told.
+    pub(super) slurm: Option<Slurm>,
+    /// How hosts are chosen.
+    pub(super) scheduler: Option<Strategy>,
+    /// Conditions on the hosts of all nodes.
+    pub(super) constraints: Option<Vec<Constraint>>,
+}
+
+/// What a configuration describes.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+enum Kind {
+    /// A cluster.
+    #[default]
+    Cluster,
+}
+
+/// `defaults`: what every node gets that says nothing else.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Defaults {
+    /// Image reference.
+    pub(super) image: Option<String>,
+    /// CPUs.
+    pub(super) cpus: Option<Cpus>,
+    /// Memory.
+    pub(super) memory: Option<Size>,
+    /// Size of `/tmp`.
+    pub(super) tmp_size: Option<Size>,
+}
+
+/// `slurm`: what Slurm is told.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Slurm {
+    /// Text for slurm.conf.
+    pub(super) main: Option<Fragments>,
+    /// CPUs a worker tells Slurm it has.
+    pub(super) cpus: Option<Count>,
+    /// Memory a worker tells Slurm it has.
+    pub(super) memory: Option<Size>,
+}
+
+/// Text for a Slurm file: one text, or named ones.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Fragments(pub(super) BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Fragments {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrMap;
+        impl<'de> Visitor<'de> for TextOrMap {
+            type Value = Fragments;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("text, or a map of names to text")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Fragments, E> {
+                Ok(Fragments([("main".to_owned(), filled(text.to_owned())?)].into()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fragments, A::Error> {
+                let mut fragments = BTreeMap::new();
+                while let Some((name, text)) = map.next_entry()? {
+                    fragments.insert(name, filled(text)?);
+                }
+                Ok(Fragments(fragments))
+            }
+        }
+        deserializer.deserialize_any(TextOrMap)
+    }
+}
+
+fn filled<E: Error>(text: String) -> Result<String, E> {
+    if text.trim().is_empty() { Err(E::custom("the text is empty")) } else { Ok(text) }
+}
+
+impl Document {
+    /// Reads a configuration from `source`.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: it cannot be read, or is not a configuration.
+    pub(crate) fn load(source: &Source) -> Result<Self, ConfigError> {
+        Self::parse(&source.name(), &source.read()?)
+    }
+
+    /// Reads the configuration in `text`; messages call it `name`.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: it is not a configuration, and where.
+    pub(super) fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
+        if text.lines().all(|line| line.trim_start().is_empty() || line.trim_start().starts_with('#')) {
+            return Err(ConfigError::Empty { name: name.into() });
+        }
+        let options = serde_saphyr::options! {
+            budget: serde_saphyr::budget! {
+                max_depth: MAX_DEPTH,
+                flow_nesting_limit: MAX_DEPTH,
+                max_nodes: MAX_NODES,
+            },
+            alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPLAYED },
+            duplicate_keys: serde_saphyr::DuplicateKeyPolicy::Error,
+            with_snippet: false,
+        };
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| explain::explain(name, &error))
+    }
+}

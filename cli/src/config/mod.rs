@@ -1,0 +1,22 @@
+//! The configuration of a cluster: YAML with the keys of sind's, and a few of our own.
+//!
+//! ```text
+//! text --document--> Document --spec (with the command line's overrides)--> ClusterSpec
+//!          `--explain--> ConfigError: file, line, column, what to write instead
+//! ```
+
+mod document;
+mod error;
+mod explain;
+mod node;
+mod source;
+mod spec;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use document::Document;
+pub(crate) use error::ConfigError;
+pub(crate) use source::Source;
+pub(crate) use spec::{Overrides, cluster_spec};

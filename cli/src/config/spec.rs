@@ -1,0 +1,94 @@
+//! From a configuration and the command line to a cluster's specification: flags before configuration before defaults.
+
+use std::num::NonZeroU32;
+
+use shoal_types::{
+    Bytes, ClusterName, ClusterSpec, DEFAULT_TMP_SIZE, LabelExpr, MilliCpu, NodeGroup, Profile, RealmName,
+    Role, SlurmSpec, Strategy,
+};
+
+use super::{
+    ConfigError, Document,
+    document::Defaults,
+    node::Node,
+    value::{Constraint, Count},
+};
+
+/// What the command line says of a cluster.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Overrides {
+    /// Instead of `name`.
+    pub(crate) name: Option<ClusterName>,
+    /// Instead of the count of the one group of workers.
+    pub(crate) workers: Option<NonZeroU32>,
+    /// Instead of every node's `cpus`.
+    pub(crate) cpus: Option<MilliCpu>,
+    /// Instead of every node's `memory`.
+    pub(crate) memory: Option<Bytes>,
+    /// Instead of `defaults.image`.
+    pub(crate) image: Option<String>,
+    /// Instead of `scheduler`.
+    pub(crate) scheduler: Option<Strategy>,
+    /// Besides `constraints`: all of them hold.
+    pub(crate) constraints: Vec<LabelExpr>,
+}
+
+/// The cluster that `document`, called `source` in messages, and the command line ask for.
+///
+/// # Errors
+/// [`ConfigError::Workers`]: `--workers` is ambiguous. [`ConfigError::Spec`]: there can be no such cluster.
+pub(crate) fn cluster_spec(
+    source: &str,
+    document: Document,
+    overrides: Overrides,
+    realm: RealmName,
+    default_image: &str,
+) -> Result<ClusterSpec, ConfigError> {
+    let defaults = document.defaults.unwrap_or_default();
+    let mut nodes = document.nodes.filter(|nodes| !nodes.is_empty()).unwrap_or_else(|| {
+        vec![Node::new(Role::Controller, Count::ONE), Node::new(Role::Worker, Count::ONE)]
+    });
+    if let Some(workers) = overrides.workers {
+        let mut groups: Vec<_> = nodes.iter_mut().filter(|node| node.role == Role::Worker).collect();
+        match groups.as_mut_slice() {
+            [only] => only.count = Count(workers),
+            several => return Err(ConfigError::Workers { name: source.into(), groups: several.len() }),
+        }
+    }
+    let slurm = document.slurm.unwrap_or_default();
+    let spec = ClusterSpec {
+        realm,
+        name: overrides.name.or(document.name).unwrap_or_default(),
+        image: overrides.image.or(defaults.image.clone()).unwrap_or_else(|| default_image.to_owned()),
+        profile: Profile::System,
+        scheduler: overrides.scheduler.or(document.scheduler).unwrap_or_default(),
+        constraints: document
+            .constraints
+            .into_iter()
+            .flatten()
+            .map(|c| c.0)
+            .chain(overrides.constraints)
+            .collect(),
+        groups: nodes
+            .into_iter()
+            .map(|node| group(node, &defaults, overrides.cpus, overrides.memory))
+            .collect(),
+        slurm: SlurmSpec {
+            main: slurm.main.unwrap_or_default().0,
+            cpus: slurm.cpus.map(|count| count.0.get()),
+            memory: slurm.memory.map(|size| size.0),
+        },
+    };
+    spec.check().map_err(|error| ConfigError::Spec { name: source.into(), source: error })?;
+    Ok(spec)
+}
+
+fn group(node: Node, defaults: &Defaults, cpus: Option<MilliCpu>, memory: Option<Bytes>) -> NodeGroup {
+    let cpus = cpus.or(node.cpus.or(defaults.cpus).map(|c| c.0));
+    let memory = memory.or(node.memory.or(defaults.memory).map(|m| m.0));
+    NodeGroup {
+        tmp_size: node.tmp_size.or(defaults.tmp_size).map_or(DEFAULT_TMP_SIZE, |s| s.0),
+        constraints: node.constraints.into_iter().map(|Constraint(expr)| expr).collect(),
+        ..NodeGroup::new(node.role, node.count.0.get(), cpus, memory)
+    }
+}

@@ -1,0 +1,407 @@
+//! What is accepted, and the words for everything that is not.
+
+use proptest::prelude::*;
+use shoal_types::{Bytes, ClusterSpec, MilliCpu, RealmName, Role, Strategy};
+
+use super::{ConfigError, Document, Overrides, cluster_spec};
+use crate::{error::chain, escape};
+
+fn parse(text: &str) -> Result<Document, ConfigError> {
+    Document::parse("dev.yaml", text)
+}
+
+fn spec_with(text: &str, overrides: Overrides) -> Result<ClusterSpec, ConfigError> {
+    cluster_spec("dev.yaml", parse(text)?, overrides, RealmName::default(), "default-image")
+}
+
+fn spec(text: &str) -> ClusterSpec {
+    spec_with(text, Overrides::default()).unwrap()
+}
+
+/// Each text, and the message and hint it is refused with, as a person sees them.
+fn refusals(texts: &[&str]) -> String {
+    let refusal = |text: &&str| {
+        let error = spec_with(text, Overrides::default()).expect_err(text);
+        let hint = error.hint().map(|hint| format!("\n    hint: {hint}")).unwrap_or_default();
+        let shown = escape::line(&text.chars().take(100).collect::<String>());
+        format!("{shown}\n    {}{hint}\n", chain(&error))
+    };
+    texts.iter().map(refusal).collect()
+}
+
+fn groups(spec: &ClusterSpec) -> Vec<(Role, u32)> {
+    spec.groups.iter().map(|g| (g.role, g.count)).collect()
+}
+
+#[test]
+fn the_least_is_one_controller_and_one_worker() {
+    for text in
+        ["kind: Cluster", "kind: Cluster\nnodes: []\n", "kind: Cluster\nnodes:\ndefaults:\nslurm:\nname:\n"]
+    {
+        let spec = spec(text);
+        assert_eq!(groups(&spec), [(Role::Controller, 1), (Role::Worker, 1)], "{text}");
+        assert_eq!((spec.name.as_str(), spec.image.as_str()), ("default", "default-image"));
+        assert_eq!(spec.scheduler, Strategy::Spread);
+    }
+}
+
+#[test]
+fn the_three_forms_of_nodes() {
+    let spec = spec(
+        "kind: Cluster\nnodes:\n- controller\n- role: submitter\n- worker: 3\n- worker\n- {role: worker, count: 2}\n",
+    );
+    let expected = [
+        (Role::Controller, 1),
+        (Role::Submitter, 1),
+        (Role::Worker, 3),
+        (Role::Worker, 1),
+        (Role::Worker, 2),
+    ];
+    assert_eq!(groups(&spec), expected);
+}
+
+#[test]
+fn everything_at_once() {
+    let text = "
+kind: Cluster
+name: dev
+realm: lab
+defaults: { image: 'own:1', cpus: 0.5, memory: 128m, tmpSize: 16777216 }
+scheduler: metadata
+constraints: ['rack in (a,b)']
+nodes:
+  - controller
+  - role: worker
+    count: 2
+    cpus: 1500m
+    memory: 1g
+    tmpSize: 64Mi
+    constraints: [gpu, '!old']
+slurm:
+  cpus: 128
+  memory: 512g
+  main: { limits: 'MaxJobCount=10', other: \"A=1\\n\" }
+";
+    let document = parse(text).unwrap();
+    assert_eq!(document.realm.as_ref().map(RealmName::as_str), Some("lab"));
+    let spec = spec(text);
+    assert_eq!((spec.name.as_str(), spec.image.as_str()), ("dev", "own:1"));
+    assert_eq!(spec.scheduler, Strategy::Metadata);
+    let [controller, worker] = &spec.groups[..] else { unreachable!("two groups") };
+    assert_eq!((controller.cpu_limit, controller.memory_limit), (Some(MilliCpu(500)), Bytes::mib(128)));
+    assert_eq!(controller.tmp_size, Bytes::mib(16));
+    assert_eq!((worker.cpu_limit, worker.memory_limit), (Some(MilliCpu(1500)), Bytes::mib(1024)));
+    assert_eq!((worker.reserve.memory, worker.tmp_size), (Bytes::mib(1024), Bytes::mib(64)));
+    let constraints: Vec<_> = worker.constraints.iter().map(ToString::to_string).collect();
+    assert_eq!(constraints, ["gpu", "!old"]);
+    assert_eq!((spec.slurm.cpus, spec.slurm.memory), (Some(128), Some(Bytes::mib(512 << 10))));
+    assert_eq!(spec.slurm.main.keys().collect::<Vec<_>>(), ["limits", "other"]);
+}
+
+#[test]
+fn slurm_text_without_a_name() {
+    let spec = spec("kind: Cluster\nslurm:\n  main: |\n    MaxJobCount=10\n");
+    assert_eq!(spec.slurm.main.get("main").map(String::as_str), Some("MaxJobCount=10\n"));
+}
+
+#[test]
+fn aliases_are_fine_while_they_are_few() {
+    let spec =
+        spec("kind: Cluster\ndefaults: {memory: &m 1g}\nnodes: [controller, {role: worker, memory: *m}]\n");
+    assert_eq!(spec.groups[1].memory_limit, Bytes::mib(1024));
+}
+
+#[test]
+fn flags_come_first() {
+    let text = "kind: Cluster\nname: dev\ndefaults: {memory: 128m, image: own}\nscheduler: metadata\n\
+                constraints: [a]\nnodes: [controller, {role: worker, count: 2, memory: 1g}]\n";
+    let overrides = Overrides {
+        name: Some("other".parse().unwrap()),
+        workers: std::num::NonZeroU32::new(7),
+        cpus: Some(MilliCpu(2000)),
+        memory: Some(Bytes::mib(256)),
+        image: Some("flag".into()),
+        scheduler: Some(Strategy::RoundRobin),
+        constraints: vec!["b".parse().unwrap()],
+    };
+    let spec = spec_with(text, overrides).unwrap();
+    assert_eq!((spec.name.as_str(), spec.image.as_str()), ("other", "flag"));
+    assert_eq!(groups(&spec), [(Role::Controller, 1), (Role::Worker, 7)]);
+    assert_eq!(spec.scheduler, Strategy::RoundRobin);
+    let constraints: Vec<_> = spec.constraints.iter().map(ToString::to_string).collect();
+    assert_eq!(constraints, ["a", "b"]);
+    for group in &spec.groups {
+        assert_eq!((group.cpu_limit, group.memory_limit), (Some(MilliCpu(2000)), Bytes::mib(256)));
+    }
+}
+
+#[test]
+fn workers_must_mean_one_group() {
+    let workers = || Overrides { workers: std::num::NonZeroU32::new(2), ..Overrides::default() };
+    let error = spec_with("kind: Cluster\nnodes: [controller, worker, worker: 2]\n", workers()).unwrap_err();
+    assert_eq!(chain(&error), "--workers needs exactly one group of workers, and dev.yaml has 2");
+    let error = spec_with("kind: Cluster\nnodes: [controller]\n", workers()).unwrap_err();
+    assert_eq!(chain(&error), "--workers needs exactly one group of workers, and dev.yaml has 0");
+}
+
+#[test]
+fn refusals_of_keys() {
+    let shown = refusals(&[
+        "kind: Cluster\nworker: 3\n",
+        "kind: Cluster\nnode:\n- controller\n",
+        "kind: Cluster\ndefaults:\n  memroy: 1g\n",
+        "kind: Cluster\nslurm:\n  Main: x\n",
+        "kind: Cluster\nnodes:\n- role: worker\n  cuont: 3\n",
+        "kind: Cluster\nzzz: 1\n",
+        "kind: Cluster\n\"a\\e[31m\": 1\n",
+        "kind: Cluster\nstorage:\n  dataStorage: {type: volume}\n",
+        "kind: Cluster\ndefaults: {capAdd: [SYS_ADMIN]}\n",
+        "kind: Cluster\nslurm: {gres: x}\n",
+        "kind: Cluster\nnodes: [controller, {role: worker, image: x}]\n",
+        "kind: Cluster\nnodes: [controller, {role: worker, managed: false}]\n",
+        "kind: Cluster\nname: a\nname: b\n",
+        "kind: Cluster\nslurm: {main: {a: x, a: y}}\n",
+    ]);
+    insta::assert_snapshot!(shown, @r#"
+    kind: Cluster\nworker: 3\n
+        dev.yaml:2:1: unknown key `worker`
+        hint: known here: kind, name, realm, defaults, nodes, slurm, scheduler, constraints
+    kind: Cluster\nnode:\n- controller\n
+        dev.yaml:2:1: unknown key `node`
+        hint: did you mean `nodes`?
+    kind: Cluster\ndefaults:\n  memroy: 1g\n
+        dev.yaml:3:3: unknown key `memroy`
+        hint: did you mean `memory`?
+    kind: Cluster\nslurm:\n  Main: x\n
+        dev.yaml:3:3: unknown key `Main`
+        hint: did you mean `main`?
+    kind: Cluster\nnodes:\n- role: worker\n  cuont: 3\n
+        dev.yaml:4:3: unknown key `cuont`
+        hint: did you mean `count`?
+    kind: Cluster\nzzz: 1\n
+        dev.yaml:2:1: unknown key `zzz`
+        hint: known here: kind, name, realm, defaults, nodes, slurm, scheduler, constraints
+    kind: Cluster\n"a\e[31m": 1\n
+        dev.yaml:2:1: unknown key `a\u{1b}[31m`
+        hint: known here: kind, name, realm, defaults, nodes, slurm, scheduler, constraints
+    kind: Cluster\nstorage:\n  dataStorage: {type: volume}\n
+        dev.yaml:2:1: `storage` is known but not supported yet
+        hint: remove it
+    kind: Cluster\ndefaults: {capAdd: [SYS_ADMIN]}\n
+        dev.yaml:2:12: `capAdd` is known but not supported yet
+        hint: remove it
+    kind: Cluster\nslurm: {gres: x}\n
+        dev.yaml:2:9: `gres` is known but not supported yet
+        hint: remove it
+    kind: Cluster\nnodes: [controller, {role: worker, image: x}]\n
+        dev.yaml:2:36: `image` is known but not supported yet
+        hint: remove it
+    kind: Cluster\nnodes: [controller, {role: worker, managed: false}]\n
+        dev.yaml:2:36: `managed` is known but not supported yet
+        hint: remove it
+    kind: Cluster\nname: a\nname: b\n
+        dev.yaml:3:1: `name` is there twice
+    kind: Cluster\nslurm: {main: {a: x, a: y}}\n
+        dev.yaml:2:22: `a` is there twice
+    "#);
+}
+
+#[test]
+fn refusals_of_values() {
+    let shown = refusals(&[
+        "",
+        "# nothing\n\n",
+        "name: dev\n",
+        "kind: Pod\n",
+        "- kind: Cluster\n",
+        "just text\n",
+        "kind: Cluster\nname: Dev\n",
+        "kind: Cluster\nname: [a]\n",
+        "kind: Cluster\nrealm: ../etc\n",
+        "kind: Cluster\nscheduler: best\n",
+        "kind: Cluster\nconstraints: rack=b\n",
+        "kind: Cluster\nconstraints: ['a b']\n",
+        "kind: Cluster\nconstraints: ['=b']\n",
+        "kind: Cluster\ndefaults: {cpus: 0}\n",
+        "kind: Cluster\ndefaults: {cpus: -1}\n",
+        "kind: Cluster\ndefaults: {cpus: true}\n",
+        "kind: Cluster\ndefaults: {memory: 1.5g}\n",
+        "kind: Cluster\ndefaults: {memory: 99999999t}\n",
+        "kind: Cluster\ndefaults: {memory: 1k}\n",
+        "kind: Cluster\ndefaults: {memory: .inf}\n",
+        "kind: Cluster\ndefaults: {image: 'a b'}\n",
+        "kind: Cluster\ndefaults: [1]\n",
+        "kind: Cluster\nnodes: worker\n",
+        "kind: Cluster\nnodes: [controller, worker: 0]\n",
+        "kind: Cluster\nnodes: [controller, worker: -3]\n",
+        "kind: Cluster\nnodes: [controller, worker: 99999999999]\n",
+        "kind: Cluster\nnodes: [controller, worker: 2.5]\n",
+        "kind: Cluster\nnodes: [controller, worker: many]\n",
+        "kind: Cluster\nnodes: [controller, worker: ]\n",
+        "kind: Cluster\nnodes: [controller, worker: 20000]\n",
+        "kind: Cluster\nnodes: [controller, {worker: 2, memory: 1g}]\n",
+        "kind: Cluster\nnodes: [controller: 2, worker]\n",
+        "kind: Cluster\nnodes: [{role: controller, count: 1}, worker]\n",
+        "kind: Cluster\nnodes: [{count: 3}]\n",
+        "kind: Cluster\nnodes: [boss]\n",
+        "kind: Cluster\nnodes: [{role: boss}]\n",
+        "kind: Cluster\nnodes: [3]\n",
+        "kind: Cluster\nnodes: [worker]\n",
+        "kind: Cluster\nnodes: [controller]\n",
+        "kind: Cluster\nnodes: [controller, controller, worker]\n",
+        "kind: Cluster\nnodes: [controller, submitter, submitter, worker]\n",
+        "kind: Cluster\nslurm: {main: ''}\n",
+        "kind: Cluster\nslurm: {main: {a: ' '}}\n",
+        "kind: Cluster\nslurm: {main: {'../x': y}}\n",
+        "kind: Cluster\nslurm: {main: [x]}\n",
+        "kind: Cluster\nslurm: {cpus: 0}\n",
+    ]);
+    insta::assert_snapshot!(shown, @r#"
+        dev.yaml: the configuration is empty
+        hint: the least there can be is `kind: Cluster`
+    # nothing\n\n
+        dev.yaml: the configuration is empty
+        hint: the least there can be is `kind: Cluster`
+    name: dev\n
+        dev.yaml:1:1: `kind` is missing
+        hint: start with `kind: Cluster`
+    kind: Pod\n
+        dev.yaml:1:7: `Pod` is not Cluster
+    - kind: Cluster\n
+        dev.yaml:1:1: expected keys with values
+    just text\n
+        dev.yaml:1:1: expected keys with values
+    kind: Cluster\nname: Dev\n
+        dev.yaml:2:7: cluster name `Dev` is not usable: lower-case letters, digits and inner dashes only, starting with a letter
+    kind: Cluster\nname: [a]\n
+        dev.yaml:2:7: expected text
+    kind: Cluster\nrealm: ../etc\n
+        dev.yaml:2:8: realm name `../etc` is not usable: lower-case letters, digits and inner dashes only, starting with a letter
+    kind: Cluster\nscheduler: best\n
+        dev.yaml:2:12: `best` is not spread or round-robin or metadata
+    kind: Cluster\nconstraints: rack=b\n
+        dev.yaml:2:14: expected a list
+    kind: Cluster\nconstraints: ['a b']\n
+        dev.yaml:2:15: `a b` is not a label expression: use k=v, k!=v, k in (a,b), k or !k
+    kind: Cluster\nconstraints: ['=b']\n
+        dev.yaml:2:15: in label expression `=b`: label key `` is not usable: 1 to 63 letters, digits, `.`, `_`, `-` or `/`, starting with a letter or digit
+    kind: Cluster\ndefaults: {cpus: 0}\n
+        dev.yaml:2:18: `0` is out of range: more than 0, at most 1000000 CPUs
+    kind: Cluster\ndefaults: {cpus: -1}\n
+        dev.yaml:2:18: `-1` is not a number of CPUs such as 2, 0.5 or 500m
+    kind: Cluster\ndefaults: {cpus: true}\n
+        dev.yaml:2:12: expected a number of CPUs such as 2, 0.5 or 500m, found boolean `true`
+    kind: Cluster\ndefaults: {memory: 1.5g}\n
+        dev.yaml:2:20: `1.5g` is not a size such as 512m, 64MiB or 2g
+    kind: Cluster\ndefaults: {memory: 99999999t}\n
+        dev.yaml:2:20: `99999999t` is out of range: more than 0, at most 1024 TiB
+    kind: Cluster\ndefaults: {memory: 1k}\n
+        dev.yaml: 1 KiB is too little memory for a controller: at least 64 MiB
+    kind: Cluster\ndefaults: {memory: .inf}\n
+        dev.yaml:2:20: value `.inf` is not a finite number
+    kind: Cluster\ndefaults: {image: 'a b'}\n
+        dev.yaml: `a b` is not an image reference
+    kind: Cluster\ndefaults: [1]\n
+        dev.yaml:2:11: expected keys with values
+    kind: Cluster\nnodes: worker\n
+        dev.yaml:2:8: expected a list
+    kind: Cluster\nnodes: [controller, worker: 0]\n
+        dev.yaml:2:29: 0 is not a whole number from 1 to 4294967295
+    kind: Cluster\nnodes: [controller, worker: -3]\n
+        dev.yaml:2:29: -3 is not a whole number from 1 to 4294967295
+    kind: Cluster\nnodes: [controller, worker: 99999999999]\n
+        dev.yaml:2:29: 99999999999 is not a whole number from 1 to 4294967295
+    kind: Cluster\nnodes: [controller, worker: 2.5]\n
+        dev.yaml:2:21: expected a whole number from 1, found floating point `2.5`
+    kind: Cluster\nnodes: [controller, worker: many]\n
+        dev.yaml:2:21: expected a whole number from 1, found string "many"
+    kind: Cluster\nnodes: [controller, worker: ]\n
+        dev.yaml:2:21: expected a whole number from 1, found nothing
+    kind: Cluster\nnodes: [controller, worker: 20000]\n
+        dev.yaml: 20001 nodes are too many for one cluster: at most 10000
+    kind: Cluster\nnodes: [controller, {worker: 2, memory: 1g}]\n
+        dev.yaml:2:21: `memory` cannot stand beside `worker: 2`: write role and count by name
+    kind: Cluster\nnodes: [controller: 2, worker]\n
+        dev.yaml:2:9: only workers have a count, a cluster has one controller
+    kind: Cluster\nnodes: [{role: controller, count: 1}, worker]\n
+        dev.yaml:2:9: only workers have a count, a cluster has one controller
+    kind: Cluster\nnodes: [{count: 3}]\n
+        dev.yaml:2:10: `role` is missing
+    kind: Cluster\nnodes: [boss]\n
+        dev.yaml:2:9: `boss` is not a role: controller, submitter or worker
+    kind: Cluster\nnodes: [{role: boss}]\n
+        dev.yaml:2:16: `boss` is not controller or submitter or worker
+    kind: Cluster\nnodes: [3]\n
+        dev.yaml:2:9: expected `controller`, `worker: 3` or `{ role: worker, count: 3 }`, found integer `3`
+    kind: Cluster\nnodes: [worker]\n
+        dev.yaml: a cluster has exactly one controller, not 0
+    kind: Cluster\nnodes: [controller]\n
+        dev.yaml: a cluster needs at least one worker
+    kind: Cluster\nnodes: [controller, controller, worker]\n
+        dev.yaml: a cluster has exactly one controller, not 2
+    kind: Cluster\nnodes: [controller, submitter, submitter, worker]\n
+        dev.yaml: a cluster has at most one submitter, not 2
+    kind: Cluster\nslurm: {main: ''}\n
+        dev.yaml:2:15: the text is empty
+    kind: Cluster\nslurm: {main: {a: ' '}}\n
+        dev.yaml:2:15: the text is empty
+    kind: Cluster\nslurm: {main: {'../x': y}}\n
+        dev.yaml: slurm.main fragment `../x` is not usable: a plain name and at most 1 MiB of text without NUL
+    kind: Cluster\nslurm: {main: [x]}\n
+        dev.yaml:2:9: expected text, or a map of names to text, found sequence
+    kind: Cluster\nslurm: {cpus: 0}\n
+        dev.yaml:2:15: 0 is not a whole number from 1 to 4294967295
+    "#);
+}
+
+#[test]
+fn refusals_of_yaml() {
+    let bomb = "kind: Cluster\na: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nname: *b\n";
+    let laughs = format!("kind: Cluster\nconstraints: [&a gpu, {}]\n", "*a, ".repeat(20_000));
+    let shown = refusals(&[
+        "kind: Cluster\n\tname: x\n",
+        "kind: [Cluster\n",
+        "kind: Cluster\nname: *nowhere\n",
+        "kind: Cluster\n---\nkind: Cluster\n",
+        "kind: Cluster\nnodes: [controller, {role: worker, count: &c 0, cpus: *c}]\n",
+        &format!("kind: Cluster\nslurm: {{main: {}{}}}\n", "[".repeat(5000), "]".repeat(5000)),
+        &format!("kind: Cluster\nslurm:\n  main: {}1\n", "{a: ".repeat(40)),
+        bomb,
+        &laughs,
+    ]);
+    insta::assert_snapshot!(shown, @r#"
+    kind: Cluster\n\tname: x\n
+        dev.yaml:1:7: while scanning a plain scalar, found a tab
+    kind: [Cluster\n
+        dev.yaml:1:7: expected a word
+    kind: Cluster\nname: *nowhere\n
+        dev.yaml:2:7: reference to unknown value
+    kind: Cluster\n---\nkind: Cluster\n
+        dev.yaml:3:1: only one document is expected
+    kind: Cluster\nnodes: [controller, {role: worker, count: &c 0, cpus: *c}]\n
+        dev.yaml:2:46: 0 is not a whole number from 1 to 4294967295
+    kind: Cluster\nslurm: {main: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[
+        dev.yaml:2:9: expected text, or a map of names to text, found sequence
+    kind: Cluster\nslurm:\n  main: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a:
+        dev.yaml:3:13: expected text
+    kind: Cluster\na: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nname: *b\n
+        dev.yaml:2:1: unknown key `a`
+        hint: known here: kind, name, realm, defaults, nodes, slurm, scheduler, constraints
+    kind: Cluster\nconstraints: [&a gpu, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, 
+        dev.yaml:2:18: aliases stand for too much
+    "#);
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text in "(kind: Cluster\n)?[a-z:{}\\[\\]&*!|>'\"#,0-9 \n\t-]{0,200}") {
+        if let Err(error) = spec_with(&text, Overrides::default()) {
+            prop_assert!(!chain(&error).contains('\n'));
+        }
+    }
+
+    #[test]
+    fn any_bytes_as_a_value(value in "\\PC{0,80}") {
+        let _ = spec_with(&format!("kind: Cluster\nname: {value}\n"), Overrides::default());
+    }
+}

@@ -1,0 +1,239 @@
+//! Everything that can end a command, with its exit status and what to do next.
+
+use std::{io, path::PathBuf};
+
+use shoal_agent::AgentError;
+use shoal_coordinator::CoordinatorError;
+use shoal_images::BuildError;
+use tonic::{Code, Status};
+
+use crate::{
+    config::ConfigError, exit::Exit, pem::PemError, ssh_files::SshFilesError, state_dir::StateDirError,
+    target::Target,
+};
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// Arguments that make no sense together.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to do instead.
+        hint: Option<String>,
+    },
+    /// The cluster's configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// TLS files cannot be used.
+    #[error(transparent)]
+    Pem(#[from] PemError),
+    /// There is no state directory.
+    #[error(transparent)]
+    StateDir(#[from] StateDirError),
+    /// The coordinator cannot start.
+    #[error(transparent)]
+    Coordinator(#[from] CoordinatorError),
+    /// The coordinator answered with an error.
+    #[error("{}", .0.message())]
+    Status(Status),
+    /// The coordinator's answer is not what the protocol promises.
+    #[error("the coordinator's answer lacks {missing}")]
+    Answer {
+        /// What is not there.
+        missing: &'static str,
+    },
+    /// What is needed does not fit on the hosts.
+    #[error("{reason}")]
+    DoesNotFit {
+        /// The coordinator's one line.
+        reason: String,
+    },
+    /// Some hosts failed; what failed on each was printed before.
+    #[error("{failed} of {total} hosts failed")]
+    SomeHosts {
+        /// How many failed.
+        failed: usize,
+        /// How many were tried.
+        total: usize,
+    },
+    /// A file named on the command line cannot be used.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A cluster has no such node.
+    #[error("cluster `{}` has no node `{}`", target.cluster, target.node)]
+    NoNode {
+        /// What was named.
+        target: Target,
+    },
+    /// The runtime or its signal handlers cannot be set up.
+    #[error("cannot start")]
+    Runtime(#[source] io::Error),
+    /// The image cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The agent cannot run, or a session with it.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// Files for the SSH client cannot be written.
+    #[error(transparent)]
+    SshFiles(#[from] SshFilesError),
+    /// The SSH client cannot be started.
+    #[error("cannot run `ssh`")]
+    SshClient(#[source] io::Error),
+    /// Standard input cannot be read.
+    #[error("cannot read standard input")]
+    Stdin(#[source] io::Error),
+    /// Standard output cannot be written.
+    #[error("cannot write standard output")]
+    Stdout(#[source] io::Error),
+    /// A value cannot be shown as JSON.
+    #[error("cannot write JSON")]
+    Json(#[from] serde_json::Error),
+    /// A signal ended the command.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<Status> for CliError {
+    /// Not as its cause: the message is the whole text for a person.
+    fn from(status: Status) -> Self {
+        Self::Status(status)
+    }
+}
+
+impl CliError {
+    /// A usage error.
+    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<Option<String>>) -> Self {
+        Self::Usage { message: message.into(), hint: hint.into() }
+    }
+
+    /// The exit status it means.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage { .. }
+            | Self::Config(_)
+            | Self::Pem(_)
+            | Self::StateDir(_)
+            | Self::Coordinator(CoordinatorError::StoreUrl(_)) => Exit::Usage,
+            Self::Status(status) => Exit::from(status.code()),
+            Self::DoesNotFit { .. } => Exit::DoesNotFit,
+            Self::NoNode { .. } => Exit::NotFound,
+            // `shoal ... | head` is no failure: the reader has what it wanted.
+            Self::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+            Self::Coordinator(_)
+            | Self::Answer { .. }
+            | Self::SomeHosts { .. }
+            | Self::File { .. }
+            | Self::Runtime(_)
+            | Self::Build(_)
+            | Self::Agent(_)
+            | Self::SshFiles(_)
+            | Self::SshClient(_)
+            | Self::Stdin(_)
+            | Self::Stdout(_)
+            | Self::Json(_) => Exit::Failure,
+            Self::Interrupted => Exit::Interrupted,
+        }
+    }
+
+    /// What to do next, where there is something to do.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage { hint, .. } => hint.clone(),
+            Self::Config(error) => error.hint(),
+            Self::DoesNotFit { .. } => Some(FREE.into()),
+            Self::StateDir(_) => Some("name one with --state-dir or SHOAL_STATE_DIR".into()),
+            Self::SshClient(error) if error.kind() == io::ErrorKind::NotFound => {
+                Some("install the OpenSSH client".into())
+            }
+            Self::NoNode { target } => Some(format!("`shoal get nodes {}` lists them", target.cluster)),
+            Self::Status(status) => status_hint(status.code()).map(Into::into),
+            Self::Pem(_)
+            | Self::Coordinator(_)
+            | Self::Answer { .. }
+            | Self::SomeHosts { .. }
+            | Self::File { .. }
+            | Self::Runtime(_)
+            | Self::Build(_)
+            | Self::Agent(_)
+            | Self::SshFiles(_)
+            | Self::SshClient(_)
+            | Self::Stdin(_)
+            | Self::Stdout(_)
+            | Self::Json(_)
+            | Self::Interrupted => None,
+        }
+    }
+}
+
+/// Where to look when something does not fit.
+const FREE: &str = "`shoal get hosts` shows what is free; `--dry-run` shows every refusal";
+
+/// What to do after a refusal of the coordinator, beyond what its message says.
+fn status_hint(code: Code) -> Option<&'static str> {
+    match Exit::from(code) {
+        Exit::DoesNotFit => Some(FREE),
+        Exit::Unreachable => Some("`shoal get hosts` shows which hosts answer"),
+        Exit::Ok
+        | Exit::Failure
+        | Exit::Usage
+        | Exit::NotFound
+        | Exit::Interrupted
+        | Exit::Inner(_)
+        | Exit::ExecFailed
+        | Exit::SshFailed => None,
+    }
+}
+
+/// The error and its causes on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |e| e.source())
+        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_follow_on_the_same_line() {
+        let error = CliError::File {
+            action: "read",
+            path: "a.tar".into(),
+            source: io::Error::new(io::ErrorKind::NotFound, "no such file"),
+        };
+        assert_eq!(chain(&error), "cannot read a.tar: no such file");
+    }
+
+    #[test]
+    fn statuses_become_exit_codes() {
+        for (status, code) in [
+            (Status::invalid_argument(""), 2),
+            (Status::not_found(""), 3),
+            (Status::resource_exhausted(""), 4),
+            (Status::unavailable(""), 5),
+            (Status::cancelled(""), 130),
+            (Status::already_exists(""), 1),
+            (Status::failed_precondition(""), 1),
+            (Status::internal(""), 1),
+        ] {
+            assert_eq!(CliError::Status(status).exit().code(), code);
+        }
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        assert_eq!(CliError::Stdout(io::ErrorKind::BrokenPipe.into()).exit(), Exit::Ok);
+        assert_eq!(CliError::Stdout(io::ErrorKind::StorageFull.into()).exit(), Exit::Failure);
+    }
+}

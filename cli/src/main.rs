@@ -1,0 +1,74 @@
+//! The `shoal` command: a client of a coordinator that runs inside it, and the agent it brings to hosts.
+//!
+//! This file is wiring: cryptography, arguments, logs, runtime, exit status. The verbs are in [`command`].
+
+mod agent_binary;
+mod args;
+mod command;
+mod config;
+mod connect;
+mod error;
+mod escape;
+mod exit;
+mod interrupt;
+mod natural;
+mod nodeset;
+mod output;
+mod parse;
+mod pem;
+mod quote;
+mod report;
+mod ssh_files;
+mod state_dir;
+mod target;
+mod wait;
+
+use std::{io, process::ExitCode};
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::{args::Cli, error::CliError, exit::Exit, interrupt::Interrupt};
+
+fn main() -> ExitCode {
+    // Fails only if a provider is there already, and then TLS works too.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(report::arguments(&error).code()),
+    };
+    log(cli.command.verbosity().saturating_add(cli.global.verbose));
+    let own_failure = cli.command.own_failure();
+    let exit = run(cli).unwrap_or_else(|error| report::error(&error, own_failure));
+    ExitCode::from(exit.code())
+}
+
+fn run(cli: Cli) -> Result<Exit, CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cli.command.threads())
+        .enable_all()
+        .build()
+        .map_err(CliError::Runtime)?;
+    let result = runtime.block_on(async {
+        let interrupt = Interrupt::listen().map_err(CliError::Runtime)?;
+        cli.command.run(&cli.global, &interrupt).await
+    });
+    // A read of standard input cannot be cancelled; do not wait for it.
+    runtime.shutdown_background();
+    result
+}
+
+/// Logs to standard error: errors, and with each `-v` more of what Shoal does; what others do from the third on.
+fn log(verbose: u8) {
+    let filter = match verbose {
+        0 => "error",
+        1 => "error,shoal=info",
+        2 => "warn,shoal=debug",
+        _ => "debug,shoal=trace",
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+        .with_writer(io::stderr)
+        .init();
+}

@@ -1,0 +1,94 @@
+//! Clusters, their nodes and networks for people; lists come sorted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shoal_proto::v1::{Cluster, Network, Node};
+
+use super::{Width, table};
+use crate::{escape, natural, nodeset};
+
+/// All clusters, one a row.
+pub(crate) fn clusters_table(width: Width, clusters: &[Cluster]) -> String {
+    let rows = clusters.iter().map(|cluster| {
+        let of_role = |role: &str| cluster.nodes.iter().filter(|n| n.role == role).count();
+        [
+            cluster.name.clone(),
+            cluster.phase.clone(),
+            cluster.nodes.len().to_string(),
+            of_role("worker").to_string(),
+            cluster.nodes.iter().map(|n| n.host.as_str()).collect::<BTreeSet<_>>().len().to_string(),
+            cluster.slurm_version.clone(),
+            cluster.network.as_ref().map(|n| n.subnet.clone()).unwrap_or_default(),
+        ]
+    });
+    let header = ["NAME", "PHASE", "NODES", "WORKERS", "HOSTS", "SLURM", "SUBNET"];
+    table(width, header, 5, rows, "no clusters; create one: shoal create cluster")
+}
+
+/// How many and which nodes each host has: `host1  3  controller,worker-[2,5]`.
+pub(crate) fn per_host<'a>(width: Width, placed: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut hosts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (host, node) in placed {
+        hosts.entry(host).or_default().push(node);
+    }
+    let mut hosts: Vec<_> = hosts.into_iter().collect();
+    hosts.sort_by(|a, b| natural::cmp(a.0, b.0));
+    let rows = hosts
+        .into_iter()
+        .map(|(host, nodes)| [host.to_owned(), nodes.len().to_string(), nodeset::fold(&nodes)]);
+    table(width, ["HOST", "NODES", "WHICH"], 3, rows, "no nodes")
+}
+
+/// All nodes, one a row.
+pub(crate) fn nodes_table(width: Width, nodes: &[Node]) -> String {
+    let rows = nodes.iter().map(|n| {
+        [
+            n.name.clone(),
+            n.cluster.clone(),
+            n.role.clone(),
+            n.state.clone(),
+            n.host.clone(),
+            n.address.clone(),
+            n.fqdn.clone(),
+        ]
+    });
+    let header = ["NAME", "CLUSTER", "ROLE", "STATE", "HOST", "ADDRESS", "FQDN"];
+    table(width, header, 6, rows, "no nodes")
+}
+
+/// One cluster with everything known of it.
+pub(crate) fn cluster_text(width: Width, cluster: &Cluster) -> String {
+    let mut lines = vec![format!("{}: {}", cluster.name, cluster.phase)];
+    if !cluster.failure.is_empty() {
+        lines.push(format!("failure: {}", cluster.failure));
+    }
+    if !cluster.slurm_version.is_empty() {
+        lines.push(format!("slurm:   {}", cluster.slurm_version));
+    }
+    lines.push(format!("image:   {}", cluster.image));
+    lines.push(format!("realm:   {}", cluster.realm));
+    if let Some(n) = &cluster.network {
+        let Network { subnet, gateway, vni, mtu, udp_port, .. } = n;
+        lines.push(format!("network: {subnet}, gateway {gateway}, VNI {vni} on UDP {udp_port}, MTU {mtu}"));
+    }
+    let text: Vec<_> = lines.iter().map(|line| escape::line(line)).collect();
+    format!("{}\n\n{}", text.join("\n"), nodes_table(width, &cluster.nodes))
+}
+
+/// All networks, one a row.
+pub(crate) fn networks_table(width: Width, networks: &[Network]) -> String {
+    let rows = networks.iter().map(|n| {
+        let mut hosts = n.hosts.clone();
+        hosts.sort_by(|a, b| natural::cmp(a, b));
+        [
+            n.cluster.clone(),
+            n.subnet.clone(),
+            n.gateway.clone(),
+            n.vni.to_string(),
+            n.mtu.to_string(),
+            n.udp_port.to_string(),
+            hosts.join(" "),
+        ]
+    });
+    table(width, ["CLUSTER", "SUBNET", "GATEWAY", "VNI", "MTU", "UDP", "HOSTS"], 7, rows, "no networks")
+}

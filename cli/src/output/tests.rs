@@ -1,0 +1,164 @@
+//! What people see, in an 80-column terminal and in a pipe.
+
+use jiff::tz::TimeZone;
+use shoal_proto::v1;
+
+use super::{
+    Width, cluster_text, clusters_table, events_table, host_line, hosts_table, networks_table, plan_text,
+};
+
+const TERMINAL: Width = Width(Some(80));
+const PIPE: Width = Width(None);
+
+fn host(name: &str) -> v1::Host {
+    v1::Host {
+        name: name.into(),
+        endpoint: "tcp://192.0.2.1:2376".into(),
+        state: "ready".into(),
+        labels: [("rack".into(), "b".into()), ("gpu".into(), "yes".into())].into(),
+        capacity: Some(v1::Amounts { cpu_milli: 32_000, memory_bytes: 33 << 29, node_slots: 120 }),
+        reserved: Some(v1::Amounts { cpu_milli: 1050, memory_bytes: 192 << 20, node_slots: 3 }),
+        nodes: 3,
+        engine_version: "20.10.24".into(),
+        engine_api_version: "1.41".into(),
+        engine_cgroup: "v1".into(),
+        cgroup_way: "sys-admin".into(),
+        agent_state: "ready".into(),
+        ..v1::Host::default()
+    }
+}
+
+fn cluster() -> v1::Cluster {
+    let node = |name: &str, role: &str, host: &str| v1::Node {
+        name: name.into(),
+        cluster: "dev".into(),
+        role: role.into(),
+        host: host.into(),
+        address: "10.96.0.2".into(),
+        fqdn: format!("{name}.dev.default.shoal.internal"),
+        state: "ready".into(),
+        ..v1::Node::default()
+    };
+    v1::Cluster {
+        realm: "default".into(),
+        name: "dev".into(),
+        phase: "ready".into(),
+        slurm_version: "22.05.8".into(),
+        nodes: vec![node("controller", "controller", "host1"), node("worker-0", "worker", "host2")],
+        network: Some(v1::Network {
+            cluster: "dev".into(),
+            subnet: "10.96.0.0/24".into(),
+            gateway: "10.96.0.1".into(),
+            vni: 77,
+            mtu: 1450,
+            udp_port: 4799,
+            hosts: vec!["host10".into(), "host2".into()],
+            ..v1::Network::default()
+        }),
+        image: "shoal-node:bookworm".into(),
+        ..v1::Cluster::default()
+    }
+}
+
+#[test]
+fn hosts() {
+    let down = v1::Host {
+        state: "unreachable".into(),
+        error: "host host2: connection refused".into(),
+        ..host("host2")
+    };
+    let hosts = [host("host1"), down];
+    insta::assert_snapshot!(hosts_table(PIPE, &hosts), @"
+    NAME   STATE        ENGINE    AGENT  NODES  CPUS     MEMORY            CGROUP        LABELS          ENDPOINT
+    host1  ready        20.10.24  ready  3/120  1.05/32  192 MiB/16.5 GiB  v1 sys-admin  gpu=yes rack=b  tcp://192.0.2.1:2376
+    host2  unreachable  20.10.24  ready  3/120  1.05/32  192 MiB/16.5 GiB  v1 sys-admin  gpu=yes rack=b  tcp://192.0.2.1:2376
+    host2: connection refused
+    ");
+    insta::assert_snapshot!(hosts_table(TERMINAL, &hosts), @"
+    NAME   STATE        ENGINE    AGENT  NODES  CPUS     MEMORY
+    host1  ready        20.10.24  ready  3/120  1.05/32  192 MiB/16.5 GiB
+    host2  unreachable  20.10.24  ready  3/120  1.05/32  192 MiB/16.5 GiB
+    host2: connection refused
+    ");
+    insta::assert_snapshot!(host_line("registered", &hosts[0]), @"
+    registered host1: Docker 20.10.24 (API 1.41), cgroup v1 (sys-admin), room for 32 CPUs, 16.5 GiB, 120 nodes
+    ");
+    assert!(hosts_table(PIPE, &[]).starts_with("no hosts; register one"));
+}
+
+#[test]
+fn clusters() {
+    insta::assert_snapshot!(clusters_table(TERMINAL, &[cluster()]), @"
+    NAME  PHASE  NODES  WORKERS  HOSTS  SLURM    SUBNET
+    dev   ready  2      1        2      22.05.8  10.96.0.0/24
+    ");
+    insta::assert_snapshot!(cluster_text(TERMINAL, &cluster()), @"
+    dev: ready
+    slurm:   22.05.8
+    image:   shoal-node:bookworm
+    realm:   default
+    network: 10.96.0.0/24, gateway 10.96.0.1, VNI 77 on UDP 4799, MTU 1450
+
+    NAME        CLUSTER  ROLE        STATE  HOST   ADDRESS
+    controller  dev      controller  ready  host1  10.96.0.2
+    worker-0    dev      worker      ready  host2  10.96.0.2
+    ");
+    insta::assert_snapshot!(networks_table(TERMINAL, &[cluster().network.unwrap()]), @"
+    CLUSTER  SUBNET        GATEWAY    VNI  MTU   UDP   HOSTS
+    dev      10.96.0.0/24  10.96.0.1  77   1450  4799  host2 host10
+    ");
+}
+
+#[test]
+fn plans() {
+    let placement = |node: &str, host: &str| v1::Placement { node: node.into(), host: host.into() };
+    let refusal = v1::Refusal {
+        host: "host3".into(),
+        filter: "memory".into(),
+        reason: "needs 512 MiB, 300 MiB free".into(),
+    };
+    let fits = v1::PlanClusterResponse {
+        placements: vec![
+            placement("controller", "host2"),
+            placement("worker-0", "host10"),
+            placement("worker-1", "host2"),
+        ],
+        refusals: vec![refusal],
+        fits: true,
+        reason: String::new(),
+    };
+    insta::assert_snapshot!(plan_text(PIPE, &fits), @"
+    it fits; nothing was created
+
+    HOST    NODES  WHICH
+    host2   2      controller,worker-1
+    host10  1      worker-0
+
+    HOST   FILTER  REASON
+    host3  memory  needs 512 MiB, 300 MiB free
+    ");
+    let not =
+        v1::PlanClusterResponse { placements: vec![], fits: false, reason: "0/1 hosts fit".into(), ..fits };
+    insta::assert_snapshot!(plan_text(PIPE, &not), @"
+    it does not fit
+
+    HOST   FILTER  REASON
+    host3  memory  needs 512 MiB, 300 MiB free
+    ");
+}
+
+#[test]
+fn events() {
+    let event = v1::Event {
+        at_ms: 43_262_000,
+        level: "warn".into(),
+        cluster: "dev".into(),
+        host: "host1".into(),
+        message: "slow \u{1b}[31m".into(),
+        ..v1::Event::default()
+    };
+    insta::assert_snapshot!(events_table(PIPE, &[event], &TimeZone::UTC), @r#"
+    TIME                 CLUSTER  HOST   NODE  EVENT
+    1970-01-01 12:01:02  dev      host1        warning: slow \u{1b}[31m
+    "#);
+}

@@ -1,0 +1,110 @@
+//! Arguments as types: a refusal says the whole reason, on one line, with control characters spelt out.
+
+use std::str::FromStr;
+
+use shoal_types::{LabelKey, LabelValue};
+
+use crate::error::chain;
+
+/// Reads a `T`; for clap, which shows an error without its causes.
+pub(crate) fn word<T: FromStr<Err: std::error::Error>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error| chain(&error))
+}
+
+/// `KEY=VALUE`; `KEY=` takes a label away where that makes sense.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LabelChange {
+    /// The label.
+    pub(crate) key: LabelKey,
+    /// Its value from now on, if it stays.
+    pub(crate) value: Option<LabelValue>,
+}
+
+/// Reads a label.
+pub(crate) fn label(text: &str) -> Result<LabelChange, String> {
+    let (key, value) = text.split_once('=').ok_or("a label is KEY=VALUE")?;
+    let value = (!value.is_empty()).then(|| word(value)).transpose()?;
+    Ok(LabelChange { key: word(key)?, value })
+}
+
+/// How much more than it has a host may promise, in thousandths; what is not named stays as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct OvercommitArg {
+    /// Factor on CPU.
+    pub(crate) cpu_milli: Option<u32>,
+    /// Factor on memory.
+    pub(crate) memory_milli: Option<u32>,
+}
+
+/// Reads `cpu=4,memory=1.5`, either part alone too.
+pub(crate) fn overcommit(text: &str) -> Result<OvercommitArg, String> {
+    let mut arg = OvercommitArg::default();
+    for part in text.split(',') {
+        let (key, value) = part.split_once('=').ok_or("an overcommit is cpu=FACTOR,memory=FACTOR")?;
+        let place = match key {
+            "cpu" => &mut arg.cpu_milli,
+            "memory" => &mut arg.memory_milli,
+            _ => return Err("only cpu and memory can be overcommitted".into()),
+        };
+        if place.replace(factor(value)?).is_some() {
+            return Err(format!("{key} is there twice"));
+        }
+    }
+    Ok(arg)
+}
+
+/// A factor with at most three decimals, in thousandths.
+fn factor(text: &str) -> Result<u32, String> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str, most: usize| {
+        (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
+    };
+    let milli = match digits(whole, 3) && digits(fraction, 3) {
+        true => format!("{whole}{fraction:0<3}").parse().unwrap_or(0),
+        false => 0,
+    };
+    match milli {
+        100..=100_000 => Ok(milli),
+        _ => Err("a factor is a number from 0.1 to 100 with at most three decimals".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overcommit_forms() {
+        let arg = |cpu_milli, memory_milli| Ok(OvercommitArg { cpu_milli, memory_milli });
+        assert_eq!(overcommit("cpu=4,memory=1.5"), arg(Some(4000), Some(1500)));
+        assert_eq!(overcommit("memory=0.125"), arg(None, Some(125)));
+        for bad in [
+            "",
+            "4",
+            "cpu",
+            "cpu=",
+            "cpu=0",
+            "cpu=-1",
+            "cpu=x",
+            "disk=2",
+            "cpu=1,cpu=2",
+            "cpu=1.2345",
+            "cpu=101",
+            "cpu=1,",
+            "cpu=1e3",
+            "cpu=.5",
+            "cpu=99999999999",
+        ] {
+            assert!(overcommit(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn label_forms() {
+        assert_eq!(label("rack=b").unwrap().value.unwrap().as_str(), "b");
+        assert_eq!(label("rack=").unwrap().value, None);
+        for bad in ["", "rack", "=b", "a b=c", "rack=b=c", "rack=\u{1b}"] {
+            assert!(label(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Client credentials of a TLS engine, read from PEM files on this machine.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use shoal_proto::v1::TlsCredentials;
+
+/// Largest file taken for a certificate or key.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// A file that is no credential.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PemError {
+    /// It cannot be read.
+    #[error("cannot read the {what} {}", path.display())]
+    Read {
+        /// What the file should hold.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// It holds no such PEM block.
+    #[error("{} is not a {what} in PEM form: no `-----BEGIN {marker}-----` in it", path.display())]
+    NotPem {
+        /// What the file should hold.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What its first line should name.
+        marker: &'static str,
+    },
+    /// It is larger than any credential.
+    #[error("{} is too large for a {what}: more than 1 MiB", path.display())]
+    TooLarge {
+        /// What the file should hold.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Reads the three files of a client.
+///
+/// # Errors
+/// [`PemError`]: the first file that cannot be used.
+pub(crate) fn read(ca: &Path, cert: &Path, key: &Path) -> Result<TlsCredentials, PemError> {
+    Ok(TlsCredentials {
+        ca: read_one("CA certificate", "CERTIFICATE", ca)?,
+        cert: read_one("client certificate", "CERTIFICATE", cert)?,
+        key: read_one("client key", "PRIVATE KEY", key)?,
+    })
+}
+
+fn read_one(what: &'static str, marker: &'static str, path: &Path) -> Result<String, PemError> {
+    let failed = |source| PemError::Read { what, path: path.into(), source };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(PemError::TooLarge { what, path: path.into() });
+    }
+    // Keys come as `PRIVATE KEY`, `RSA PRIVATE KEY` and `EC PRIVATE KEY`.
+    String::from_utf8(bytes)
+        .ok()
+        .filter(|text| {
+            text.lines().any(|l| l.starts_with("-----BEGIN ") && l.contains(&format!("{marker}-----")))
+        })
+        .ok_or_else(|| PemError::NotPem { what, path: path.into(), marker })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::error::chain;
+
+    const CERT: &str = "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n";
+    const KEY: &str = "-----BEGIN EC PRIVATE KEY-----\nMII=\n-----END EC PRIVATE KEY-----\n";
+
+    #[test]
+    fn each_file_is_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for (name, text) in [("ca.pem", CERT), ("cert.pem", CERT), ("key.pem", KEY)] {
+            fs::write(at(name), text).unwrap();
+        }
+        fs::write(at("der"), [0x30, 0x82, 0xff]).unwrap();
+        fs::write(at("huge"), "x".repeat(2 << 20)).unwrap();
+        let (ca, cert, key) = (at("ca.pem"), at("cert.pem"), at("key.pem"));
+        let message = |ca: &Path, cert: &Path, key: &Path| {
+            let text = chain(&read(ca, cert, key).unwrap_err());
+            text.replace(&dir.path().display().to_string(), "DIR")
+        };
+        assert_eq!(read(&ca, &cert, &key).unwrap().key, KEY);
+        assert_eq!(
+            message(&at("none"), &cert, &key),
+            "cannot read the CA certificate DIR/none: No such file or directory (os error 2)"
+        );
+        assert_eq!(
+            message(&ca, &at("der"), &key),
+            "DIR/der is not a client certificate in PEM form: no `-----BEGIN CERTIFICATE-----` in it"
+        );
+        assert_eq!(
+            message(&ca, &cert, &cert),
+            "DIR/cert.pem is not a client key in PEM form: no `-----BEGIN PRIVATE KEY-----` in it"
+        );
+        assert_eq!(
+            message(&at("huge"), &cert, &key),
+            "DIR/huge is too large for a CA certificate: more than 1 MiB"
+        );
+        assert_eq!(
+            message(dir.path(), &cert, &key),
+            "cannot read the CA certificate DIR: Is a directory (os error 21)"
+        );
+    }
+}

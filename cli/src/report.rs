@@ -1,0 +1,71 @@
+//! Errors as a person reads them: `error: ...`, and `hint: ...` where there is something to do.
+
+use std::io::{self, Write};
+
+use crate::{
+    error::{CliError, chain},
+    escape,
+    exit::Exit,
+};
+
+/// Says what went wrong on standard error; the exit status it means, for a command whose own failures have one of their own.
+pub(crate) fn error(error: &CliError, own_failure: Option<Exit>) -> Exit {
+    let exit = error.exit();
+    let exit = match own_failure {
+        Some(own) if !matches!(exit, Exit::Ok | Exit::Interrupted) => own,
+        Some(_) | None => exit,
+    };
+    if exit != Exit::Ok {
+        // Without standard error there is nobody to tell.
+        let _ = io::stderr().lock().write_all(text(error).as_bytes());
+    }
+    exit
+}
+
+fn text(error: &CliError) -> String {
+    let hint = error.hint().map(|hint| format!("hint: {}\n", escape::line(&hint))).unwrap_or_default();
+    let message = chain(error);
+    // A failed build and a cluster that did not become ready quote the last lines of what failed; the rest is one line.
+    let message = match matches!(error, CliError::Build(_) | CliError::Status(_)) {
+        true => escape::block(message.trim_end()),
+        false => escape::line(&message),
+    };
+    format!("error: {message}\n{hint}")
+}
+
+/// Says what is wrong with the arguments, or what was asked: `--help`, `--version`.
+pub(crate) fn arguments(error: &clap::Error) -> Exit {
+    if error.use_stderr() {
+        // Arguments are quoted in it: no control character of theirs reaches the terminal.
+        let _ = io::stderr().lock().write_all(escape::block(&error.to_string()).as_bytes());
+        return Exit::Usage;
+    }
+    match error.print() {
+        Ok(()) => Exit::Ok,
+        Err(source) => CliError::Stdout(source).exit(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Status;
+
+    use super::*;
+
+    #[test]
+    fn one_line_and_a_hint() {
+        let error = CliError::usage("bad \u{1b}[31m\nerror: forged", Some("do this".to_owned()));
+        assert_eq!(text(&error), "error: bad \\u{1b}[31m\\nerror: forged\nhint: do this\n");
+        assert_eq!(text(&Status::not_found("no cluster `x`").into()), "error: no cluster `x`\n");
+        let stuck = Status::deadline_exceeded("dev did not become ready\n  worker-0 is stuck\u{7}\n");
+        assert_eq!(text(&stuck.into()), "error: dev did not become ready\n  worker-0 is stuck\\u{7}\n");
+    }
+
+    #[test]
+    fn exec_and_ssh_keep_their_own_status() {
+        let missing = CliError::Status(Status::not_found("no cluster `x`"));
+        assert_eq!(super::error(&missing, None).code(), 3);
+        assert_eq!(super::error(&missing, Some(Exit::ExecFailed)).code(), 125);
+        assert_eq!(super::error(&CliError::Interrupted, Some(Exit::SshFailed)).code(), 130);
+    }
+}

@@ -1,0 +1,90 @@
+//! The files the user's SSH client needs: exact known_hosts and the cluster's key, below the state directory.
+//!
+//! ```text
+//! <state-dir>/ssh/<realm>/<cluster>/    0700
+//!     known_hosts                       0600
+//!     id_ed25519                        0600
+//! ```
+//! Each is written beside its place and renamed into it, so an SSH client never reads half a file.
+
+use std::{
+    fs::{self, DirBuilder, Permissions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use shoal_types::{ClusterName, RealmName};
+use tempfile::NamedTempFile;
+
+/// A file that cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}", path.display())]
+pub(crate) struct SshFilesError {
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+/// Where an SSH client finds what it needs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SshFiles {
+    /// Host keys of every node.
+    pub(crate) known_hosts: PathBuf,
+    /// The cluster's private key.
+    pub(crate) identity: PathBuf,
+}
+
+impl SshFiles {
+    /// Writes them.
+    ///
+    /// # Errors
+    /// [`SshFilesError`]: a directory or file cannot be written.
+    pub(crate) fn write(
+        state_dir: &Path,
+        (realm, cluster): (&RealmName, &ClusterName),
+        known_hosts: &str,
+        private_key: &str,
+    ) -> Result<Self, SshFilesError> {
+        let dir = state_dir.join("ssh").join(realm.as_str()).join(cluster.as_str());
+        let failed = |source| SshFilesError { path: dir.clone(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(failed)?;
+        fs::set_permissions(&dir, Permissions::from_mode(0o700)).map_err(failed)?;
+        Ok(Self {
+            known_hosts: replace(dir.join("known_hosts"), known_hosts)?,
+            identity: replace(dir.join("id_ed25519"), private_key)?,
+        })
+    }
+}
+
+fn replace(path: PathBuf, text: &str) -> Result<PathBuf, SshFilesError> {
+    let write = || {
+        // A temporary file is 0600 from the start.
+        let mut file = NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+        file.write_all(text.as_bytes())?;
+        file.persist(&path).map_err(|e| e.error)
+    };
+    match write() {
+        Ok(_) => Ok(path),
+        Err(source) => Err(SshFilesError { path, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_and_replaced_whole() {
+        let state = tempfile::tempdir().unwrap();
+        let name = (&RealmName::default(), &"dev".parse().unwrap());
+        SshFiles::write(state.path(), name, "old old old", "key").unwrap();
+        let files = SshFiles::write(state.path(), name, "new", "key").unwrap();
+        assert_eq!(files.identity, state.path().join("ssh/default/dev/id_ed25519"));
+        assert_eq!(fs::read_to_string(&files.known_hosts).unwrap(), "new");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&files.identity), 0o600);
+        assert_eq!(mode(files.identity.parent().unwrap()), 0o700);
+        assert_eq!(fs::read_dir(files.identity.parent().unwrap()).unwrap().count(), 2);
+    }
+}
