@@ -1,0 +1,112 @@
+//! `shoal` with a state of its own, called as a user calls it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::Context;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    call::{Call, Ended},
+    cluster::Cluster,
+    machine::Machine,
+    stage::Means,
+};
+
+/// Variables of whoever runs the tests that would lead to another store.
+const ELSEWHERE: [&str; 3] = ["SHOAL_STORE", "SHOAL_REALM", "SHOAL_KEY_FILE"];
+
+/// A `shoal` and where it keeps its state.
+#[derive(Debug)]
+pub struct Installation {
+    shoal: PathBuf,
+    state: TempDir,
+    store: Option<String>,
+}
+
+impl Installation {
+    /// A new one: on an SQLite file in its state directory, or on the store of this URL.
+    ///
+    /// # Errors
+    /// There is no room for its state directory.
+    pub fn new(means: &Means, store: Option<String>) -> anyhow::Result<Self> {
+        Ok(Self { shoal: means.shoal.clone(), state: tempfile::tempdir()?, store })
+    }
+
+    /// A call, not yet made.
+    #[must_use]
+    pub fn call(&self, words: &[&str]) -> Call {
+        let call = Call::new(&self.shoal).words(words).without(ELSEWHERE);
+        let call = call.env("SHOAL_STATE_DIR", self.state.path());
+        match &self.store {
+            Some(store) => call.env("SHOAL_STORE", store),
+            None => call,
+        }
+    }
+
+    /// Makes a call.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn run(&self, words: &[&str]) -> anyhow::Result<Ended> {
+        self.call(words).end()
+    }
+
+    /// Begins a call and leaves it running, its standard output to be read.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn begin(&self, words: &[&str]) -> anyhow::Result<Child> {
+        let mut command = Command::new(&self.shoal);
+        command.args(words).env("SHOAL_STATE_DIR", self.state.path());
+        for variable in ELSEWHERE {
+            command.env_remove(variable);
+        }
+        command.envs(self.store.iter().map(|store| ("SHOAL_STORE", store)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.spawn().with_context(|| format!("shoal {}", words.join(" ")))
+    }
+
+    /// Makes a call that must succeed; its answer as JSON.
+    ///
+    /// # Errors
+    /// It fails, or does not answer with JSON.
+    pub fn json(&self, words: &[&str]) -> anyhow::Result<Value> {
+        let answer = self.run(&[words, &["-o", "json"]].concat())?.ok()?;
+        serde_json::from_str(&answer).with_context(|| format!("shoal {}: {answer}", words.join(" ")))
+    }
+
+    /// Registers hosts over TLS, labelled with the kind of their engine: `engine=system`, `engine=28`.
+    ///
+    /// # Errors
+    /// One is refused.
+    pub fn register(&self, machines: &[Machine]) -> anyhow::Result<()> {
+        for machine in machines {
+            let (name, label) = (machine.name(), format!("engine={}", machine.engine()));
+            let tls = machine.host().tls_dir.display().to_string();
+            let endpoint = &machine.host().endpoint;
+            self.run(&["register", &name, "--docker", endpoint, "--tls-dir", &tls, "--label", &label])?
+                .ok()?;
+        }
+        Ok(())
+    }
+
+    /// Loads an image into every host.
+    ///
+    /// # Errors
+    /// One does not take it.
+    pub fn load(&self, archive: &Path) -> anyhow::Result<()> {
+        self.run(&["load", "image", &archive.display().to_string()])?.ok().map(drop)
+    }
+
+    /// A cluster that is there.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn cluster(&self, name: &str, machines: &[Machine]) -> anyhow::Result<Cluster> {
+        Cluster::read(&self.json(&["get", "cluster", name])?, machines)
+    }
+}

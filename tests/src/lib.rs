@@ -1,0 +1,29 @@
+//! What end-to-end tests stand on: a lab, `shoal` with a state of its own, and ways to look at hosts that do not go
+//! through Shoal.
+//!
+//! ```text
+//! Stage --- lab: three hosts, both kinds of engine          Machine: one of them, asked through docker(1), ip(8), bridge(8)
+//!   |
+//!   +------ Installation: SHOAL_BIN + state directory + store  --call--> Ended: status, output, errors
+//!               |
+//!               +-- Cluster: its nodes as Shoal tells, commands in them as Docker runs them
+//! ```
+//! What the tests assert about hosts is read from engines and kernels, never from Shoal's own answers alone.
+
+mod call;
+mod cluster;
+mod installation;
+mod json;
+mod machine;
+mod postgres;
+mod stage;
+mod traces;
+
+pub use call::{Call, Ended};
+pub use cluster::{Cluster, Node};
+pub use installation::Installation;
+pub use json::{list, text};
+pub use machine::Machine;
+pub use postgres::Postgres;
+pub use stage::{Means, Stage};
+pub use traces::Traces;

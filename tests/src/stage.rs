@@ -1,0 +1,157 @@
+//! The stage of a run: one lab, one installation that knows its hosts, one cluster for the tests that only look.
+//!
+//! Each is made when the first test needs it, so that a run of one test costs what that test needs. What is kept here
+//! lives until the run ends; then the lab is taken down with all that is on it.
+
+use std::{env, fs::File, path::PathBuf, sync::OnceLock};
+
+use anyhow::{Context, anyhow};
+use nix::fcntl::{Flock, FlockArg};
+use shoal_lab::{Engines, Lab, LabGuard, LabName, Options};
+
+use crate::{cluster::Cluster, installation::Installation, machine::Machine};
+
+/// The lab's name: the same for every run, so that what a killed one left is found and removed.
+const LAB: &str = "e2e";
+/// Held by the run that has the lab.
+const LOCK: &str = "/run/shoal-e2e.lock";
+
+/// The cluster for tests that only look: nodes of all roles, more than one of them on every host.
+const CONFIG: &str = "\
+kind: Cluster
+name: dev
+nodes:
+  - controller
+  - submitter
+  - worker: 7
+";
+
+/// What `cargo xtask test --tier e2e` hands to the tests.
+#[derive(Debug, Clone)]
+pub struct Means {
+    /// The program under test (`SHOAL_BIN`).
+    pub shoal: PathBuf,
+    /// The program of the lab (`SHOAL_LAB`).
+    pub lab: PathBuf,
+    /// Archive of the node image (`SHOAL_NODE_IMAGE`).
+    pub image: PathBuf,
+}
+
+/// What the tests of a run share.
+#[derive(Debug)]
+pub struct Stage {
+    means: Means,
+    ground: OnceLock<Result<Ground, String>>,
+    home: OnceLock<Result<Installation, String>>,
+    dev: OnceLock<Result<Cluster, String>>,
+}
+
+#[derive(Debug)]
+struct Ground {
+    lab: LabGuard,
+    machines: Vec<Machine>,
+    _lock: Flock<File>,
+}
+
+impl Means {
+    /// From the environment.
+    ///
+    /// # Errors
+    /// Why the tests cannot run here.
+    pub fn find() -> Result<Self, String> {
+        if !nix::unistd::geteuid().is_root() {
+            return Err("not root: a lab makes namespaces and mounts".into());
+        }
+        let file = |key: &str| {
+            let path = env::var_os(key).map(PathBuf::from);
+            path.ok_or_else(|| {
+                format!("{key} is not set: `cargo xtask test --tier e2e` builds what is needed")
+            })
+        };
+        Ok(Self { shoal: file("SHOAL_BIN")?, lab: file("SHOAL_LAB")?, image: file("SHOAL_NODE_IMAGE")? })
+    }
+}
+
+impl Stage {
+    /// An empty stage.
+    #[must_use]
+    pub fn new(means: Means) -> Self {
+        Self { means, ground: OnceLock::new(), home: OnceLock::new(), dev: OnceLock::new() }
+    }
+
+    /// What the tests were handed.
+    #[must_use]
+    pub fn means(&self) -> &Means {
+        &self.means
+    }
+
+    /// The hosts of the lab.
+    ///
+    /// # Errors
+    /// The lab does not come up.
+    pub fn machines(&self) -> anyhow::Result<&[Machine]> {
+        once(&self.ground, || Ground::make(&self.means)).map(|ground| ground.machines.as_slice())
+    }
+
+    /// An installation that knows the hosts; the node image is on all of them.
+    ///
+    /// # Errors
+    /// A host is refused.
+    pub fn home(&self) -> anyhow::Result<&Installation> {
+        once(&self.home, || {
+            let home = Installation::new(&self.means, None)?;
+            home.register(self.machines()?)?;
+            home.load(&self.means.image)?;
+            Ok(home)
+        })
+    }
+
+    /// The cluster `dev` of that installation: a controller, a submitter and seven workers. Only to be looked at.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub fn dev(&self) -> anyhow::Result<&Cluster> {
+        once(&self.dev, || {
+            let home = self.home()?;
+            home.call(&["create", "cluster", "--config", "-"]).input(CONFIG).end()?.ok()?;
+            home.cluster("dev", self.machines()?)
+        })
+    }
+
+    /// Takes everything down and tells how that went, which a drop can only log.
+    ///
+    /// # Errors
+    /// Something of the lab remains.
+    pub fn clear(self) -> anyhow::Result<()> {
+        match self.ground.into_inner() {
+            Some(Ok(ground)) => Ok(ground.lab.down()?),
+            Some(Err(_)) | None => Ok(()),
+        }
+    }
+}
+
+impl Ground {
+    fn make(means: &Means) -> anyhow::Result<Self> {
+        let file = File::create(LOCK).context(LOCK)?;
+        let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).context(LOCK)?;
+        let name: LabName = LAB.parse()?;
+        shoal_lab::down(&name, None)?;
+        let mut options = Options::named(name);
+        options.hosts = Some(3);
+        options.engines = Some(Engines::Mixed);
+        options.program = Some(means.lab.clone());
+        let lab = Lab::up(&options)?.guard();
+        let machines = lab.hosts().iter().map(Machine::new).collect();
+        Ok(Self { lab, machines, _lock: lock })
+    }
+}
+
+/// Makes something the first time; a failure is every later caller's, too.
+fn once<T>(
+    cell: &OnceLock<Result<T, String>>,
+    make: impl FnOnce() -> anyhow::Result<T>,
+) -> anyhow::Result<&T> {
+    cell.get_or_init(|| make().map_err(|failed| format!("{failed:#}")))
+        .as_ref()
+        .map_err(|failed| anyhow!("{failed}"))
+}

@@ -1,0 +1,65 @@
+//! Slurm runs jobs, and Shoal tells what is where.
+
+use std::collections::BTreeSet;
+
+use anyhow::ensure;
+use shoal_tests::{Stage, list, text};
+
+/// `srun` reaches every worker, and workers are on engines of both kinds.
+pub(crate) fn a_job_runs_on_every_worker_of_both_kinds_of_engine(stage: &Stage) -> anyhow::Result<()> {
+    let dev = stage.dev()?;
+    let said = stage.home()?.run(&["exec", "dev", "--", "srun", "-N", "7", "hostname"])?.ok()?;
+    let ran: BTreeSet<&str> = said.lines().collect();
+    let workers: BTreeSet<&str> = dev.workers().map(|node| node.name.as_str()).collect();
+    ensure!(ran == workers && said.lines().count() == 7, "{said}");
+
+    let engines: BTreeSet<String> = dev.workers().map(|node| node.machine.engine().to_string()).collect();
+    ensure!(engines.len() == 2, "workers on {engines:?} only");
+    // Placed where Shoal says: the container is on that engine, running.
+    for node in &dev.nodes {
+        let container = node.container()?;
+        let state = node.machine.docker(&["inspect", "--format", "{{.State.Running}}", &container])?.ok()?;
+        ensure!(state.trim() == "true", "{}: {state}", node.name);
+    }
+    Ok(())
+}
+
+/// The fields that programs read are there, and agree with the lab.
+pub(crate) fn what_json_tells_of_hosts_and_nodes(stage: &Stage) -> anyhow::Result<()> {
+    let (home, dev) = (stage.home()?, stage.dev()?);
+    let hosts = home.json(&["get", "hosts"])?;
+    ensure!(list(&hosts)?.len() == 3, "{hosts}");
+    for (host, machine) in list(&hosts)?.iter().zip(stage.machines()?) {
+        ensure!(text(host, "name")? == machine.name(), "{host}");
+        ensure!(text(host, "endpoint")? == machine.host().endpoint, "{host}");
+        ensure!(text(host, "state")? == "ready" && text(&host["agent"], "state")? == "ready", "{host}");
+        let version = machine.host().engine_version.clone().unwrap_or_default();
+        ensure!(text(&host["engine"], "version")? == version, "{host} should run {version}");
+        let here = dev.nodes.iter().filter(|node| node.machine.name() == machine.name()).count();
+        ensure!(host["nodes"].as_u64() == Some(here as u64), "{host} should have {here} nodes");
+        for amounts in [&host["capacity"], &host["reserved"]] {
+            let (cpus, memory) = (amounts["cpus"].as_f64(), amounts["memory_bytes"].as_u64());
+            ensure!(cpus > Some(0.0) && memory > Some(0) && amounts["node_slots"].is_u64(), "{amounts}");
+        }
+    }
+    let clusters = home.json(&["get", "clusters"])?;
+    let Some(cluster) = list(&clusters)?.iter().find(|cluster| cluster["name"] == "dev") else {
+        anyhow::bail!("no dev in {clusters}");
+    };
+    ensure!(
+        text(cluster, "phase")? == "ready" && text(cluster, "slurm_version")?.starts_with("22.05"),
+        "{cluster}"
+    );
+    let network = &cluster["network"];
+    ensure!(
+        network["vni"].is_u64() && network["mtu"] == 1450 && network["subnet"] == dev.subnet,
+        "{network}"
+    );
+    for node in &dev.nodes {
+        ensure!(node.state == "ready", "{node:?}");
+        ensure!(node.fqdn == format!("{}.dev.default.shoal.internal", node.name), "{node:?}");
+    }
+    let addresses: BTreeSet<_> = dev.nodes.iter().map(|node| node.address).collect();
+    ensure!(addresses.len() == dev.nodes.len(), "{addresses:?}");
+    Ok(())
+}

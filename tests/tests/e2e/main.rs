@@ -1,0 +1,83 @@
+//! `shoal` end to end: the program, a lab of three hosts with both kinds of engine, real Slurm.
+//!
+//! `cargo xtask test --tier e2e` builds what these tests need and runs them; arguments filter by name, as with libtest.
+//! They run one after the other: they share a lab, and two cores are what a CI machine has.
+
+mod access;
+mod big;
+mod failures;
+mod installations;
+mod interrupted;
+mod jobs;
+mod names;
+mod refusals;
+mod strangers;
+
+use std::{process::ExitCode, sync::Arc};
+
+use libtest_mimic::{Arguments, Trial};
+use shoal_tests::{Means, Stage};
+
+/// A test: an error or a panic fails it.
+type Test = (&'static str, fn(&Stage) -> anyhow::Result<()>);
+
+macro_rules! tests {
+    ($($module:ident::$name:ident,)*) => {
+        &[$((concat!(stringify!($module), "::", stringify!($name)), $module::$name)),*]
+    };
+}
+
+/// In the order they run: first those that only look at `dev`.
+const TESTS: &[Test] = tests![
+    jobs::a_job_runs_on_every_worker_of_both_kinds_of_engine,
+    jobs::what_json_tells_of_hosts_and_nodes,
+    names::every_host_gives_the_same_answers,
+    names::what_is_not_there_has_no_answer,
+    access::any_node_reaches_any_other_by_ssh,
+    access::a_host_key_that_is_not_the_nodes_is_refused,
+    access::ssh_passes_input_output_and_status,
+    access::exec_passes_input_outputs_and_status,
+    access::what_is_not_there_cannot_be_entered,
+    strangers::a_container_without_address_never_gets_a_nodes,
+    refusals::what_does_not_fit_says_why,
+    refusals::a_dry_run_shows_where_and_makes_nothing,
+    refusals::constraints_choose_the_hosts,
+    refusals::what_is_not_there_is_not_found,
+    refusals::wrong_use_says_what_is_wrong,
+    refusals::a_host_that_cannot_be_reached_is_not_registered,
+    refusals::a_host_with_nodes_stays,
+    refusals::a_name_is_given_once,
+    failures::a_deadline_names_node_host_and_stage_and_leaves_nothing,
+    failures::what_slurm_refuses_is_shown,
+    failures::a_failure_can_be_kept,
+    interrupted::an_interrupt_rolls_back,
+    interrupted::a_killed_create_is_finished_by_the_next_command,
+    installations::two_on_the_same_hosts_do_not_touch_each_other,
+    big::sixty_four_workers_come_and_go_without_a_trace,
+];
+
+fn main() -> ExitCode {
+    let mut args = Arguments::from_args();
+    args.test_threads = Some(1);
+    let (stage, missing) = match Means::find() {
+        Ok(means) => (Some(Arc::new(Stage::new(means))), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    if let Some(reason) = &missing {
+        println!("skipped: {reason}");
+    }
+    let trials = TESTS.iter().map(|(name, test)| {
+        let stage = stage.clone();
+        let run = move || match &stage {
+            Some(stage) => test(stage).map_err(|failed| format!("{failed:#}").into()),
+            None => Err("there is no lab".into()),
+        };
+        Trial::test(*name, run).with_ignored_flag(missing.is_some())
+    });
+    let conclusion = libtest_mimic::run(&args, trials.collect());
+    let cleared = stage.and_then(Arc::into_inner).map_or(Ok(()), Stage::clear);
+    if let Err(failed) = &cleared {
+        println!("the lab was not taken down: {failed:#}");
+    }
+    if conclusion.has_failed() || cleared.is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
