@@ -1,0 +1,59 @@
+//! `cargo xtask`: what the README and CI call.
+//!
+//! ```text
+//! demo    a fresh machine -> a Slurm job on nodes of three Docker engines, left running
+//! test    tiers: gate, unit, storage, netns, e2e, full
+//! bench   what Shoal costs next to the bare calls it must make
+//! lint    the gate alone
+//! ```
+
+mod bench;
+mod cargo;
+mod demo;
+mod image;
+mod machine;
+mod shell;
+mod shoal;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Tasks of this workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show it all on this machine: three Docker engines, a cluster, a job; leaves it running
+    Demo(demo::Demo),
+    /// Run the tests, tier by tier
+    Test(test::Test),
+    /// Measure
+    Bench(bench::Bench),
+    /// Run the gate alone: formatting, lints, docs, dependencies, file headers
+    Lint,
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().with_target(false).init();
+    let result = match Cli::parse().command {
+        Command::Demo(demo) => demo.run(),
+        Command::Test(test) => test.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::Lint => test::Test::gate().run(),
+    };
+    match result {
+        Ok(code) => code,
+        Err(failed) => {
+            eprintln!("error: {failed:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The gate: what every change passes before anyone runs it.
+
+use std::{fs, process::Command};
+
+use anyhow::Context;
+
+use super::report::Results;
+use crate::{shell, workspace::Workspace};
+
+/// The cargo-deny whose configuration `deny.toml` is.
+const CARGO_DENY: &str = "0.20.2";
+
+/// Runs the gate.
+pub(super) fn run(workspace: &Workspace, results: &mut Results) -> anyhow::Result<()> {
+    headers(workspace, results)?;
+    results.check(workspace.cargo().args(["fmt", "--all", "--check"]))?;
+    deny(workspace, results)?;
+    let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    results.check(workspace.cargo().args(clippy))?;
+    let doc = ["doc", "--locked", "--workspace", "--no-deps"];
+    results.check(workspace.cargo().args(doc).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Every file says first what it is for.
+fn headers(workspace: &Workspace, results: &mut Results) -> anyhow::Result<()> {
+    let mut bare = Vec::new();
+    for path in workspace.sources()? {
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        if !text.starts_with("//! ") {
+            bare.push(path.strip_prefix(&workspace.root).unwrap_or(&path).display().to_string());
+        }
+    }
+    results.record(bare.is_empty(), || format!("files without a `//!` header: {}", bare.join(", ")));
+    Ok(())
+}
+
+/// Licences, who may use what, one TLS, and where crates come from. Not the advisories: their database is on another site
+/// than the crates, and this tier needs nothing but those.
+fn deny(workspace: &Workspace, results: &mut Results) -> anyhow::Result<()> {
+    if !shell::succeeds(workspace.cargo().args(["deny", "--version"])) {
+        let mut cargo = Command::new(workspace.cargo().get_program());
+        cargo.args(["install", "--locked", "--version", CARGO_DENY, "cargo-deny"]);
+        // Elsewhere, so that this workspace's flags do not apply to it.
+        if shell::run(cargo.current_dir("/")).is_err() {
+            results.record(false, || "cargo-deny cannot be installed".into());
+            return Ok(());
+        }
+    }
+    results.check(workspace.cargo().args(["deny", "--locked", "check", "bans", "licenses", "sources"]))
+}

@@ -1,0 +1,43 @@
+//! Tests that need nothing but a compiler, and OpenSSH to read what is written for it.
+
+use shoal_lab::install;
+
+use super::report::Results;
+use crate::{machine, workspace::Workspace};
+
+/// Test programs that belong to another tier, because they need more.
+const ELSEWHERE: [&str; 5] = [
+    super::storage::PROGRAM,
+    super::netns::PROGRAM,
+    super::e2e::LABS,
+    super::e2e::ENGINES,
+    super::e2e::CLUSTERS,
+];
+
+/// Runs them: beside the code, in `tests/` unless another tier has it, in the documentation.
+pub(super) fn run(workspace: &Workspace, results: &mut Results) -> anyhow::Result<()> {
+    let mut cargo = tests(workspace);
+    cargo.args(["--lib", "--bins"]);
+    for program in workspace.tests.iter().filter(|name| !ELSEWHERE.contains(&name.as_str())) {
+        cargo.args(["--test", program]);
+    }
+    if machine::for_labs().is_ok() {
+        install::ensure_packages(&["openssh-client"])?;
+    }
+    if !machine::has_openssh() {
+        results
+            .skip("what OpenSSH makes of our files", "no ssh and ssh-keygen: install openssh-client".into());
+        cargo.args(["--", "--skip", "openssh"]);
+    }
+    results.tests(&mut cargo)?;
+    // Whether it passes counts: not every crate has an example.
+    results.check(tests(workspace).arg("--doc"))
+}
+
+/// `cargo test` on the whole workspace: always all of it, so that every tier builds dependencies with the same features
+/// and the next one finds them built.
+pub(super) fn tests(workspace: &Workspace) -> std::process::Command {
+    let mut cargo = workspace.cargo();
+    cargo.args(["test", "--locked", "--no-fail-fast", "--workspace"]);
+    cargo
+}
