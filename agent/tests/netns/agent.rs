@@ -89,6 +89,14 @@ impl Agent {
         self.directory.join("agent.sock")
     }
 
+    /// Memory that is its own and no file's (`RssAnon` of proc_pid_status(5)).
+    pub(crate) fn anonymous_bytes(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("no RssAnon")?;
+        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kib * 1024)
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(mut self) -> anyhow::Result<()> {
         self.process.kill()?;

@@ -42,7 +42,7 @@ const TESTS: &[(&str, Test)] = &[
     ("lifecycle::revisions_only_grow", lifecycle::revisions_only_grow),
     ("lifecycle::two_networks_share_a_host_and_no_more", lifecycle::two_networks_share_a_host_and_no_more),
     ("lifecycle::what_others_hold_is_named", lifecycle::what_others_hold_is_named),
-    ("lifecycle::a_thousand_members_fit_in_30_mb", lifecycle::a_thousand_members_fit_in_30_mb),
+    ("lifecycle::a_thousand_members_fit_in_20_mb", lifecycle::a_thousand_members_fit_in_20_mb),
     ("names::every_host_gives_the_same_answers", names::every_host_gives_the_same_answers),
     ("names::a_nodes_own_resolver_finds_them", names::a_nodes_own_resolver_finds_them),
     ("names::names_change_below_an_open_socket", names::names_change_below_an_open_socket),
