@@ -29,7 +29,7 @@ use crate::{
     coordinator::Coordinator,
     entropy::draw,
     image::ImageOfCluster,
-    lease::{Held, TTL},
+    lease::{Claim, Held, TTL},
     survey::{Seen, underlay},
 };
 
@@ -144,15 +144,15 @@ impl Coordinator {
             network.vni
         );
         tx.events().append(&admitted_event(spec, now, message)).await?;
+        let busy = |holder: String| Fault::Busy { cluster: spec.name.clone(), holder };
         let lease =
             match tx.leases().acquire(&Resource::cluster(id), &self.holder, now, TTL, |_| true).await? {
                 Acquired::Granted(lease) => lease,
-                Acquired::Held(lease) => {
-                    return Err(Fault::Busy { cluster: spec.name.clone(), holder: lease.holder.id });
-                }
+                Acquired::Held(lease) => return Err(busy(lease.holder.id)),
             };
+        let claim = Claim::on(self, id).ok_or_else(|| busy("this process".into()))?;
         tx.commit().await?;
-        Ok(Admitted { id, lease: Held::keep(lease, self.store.clone(), self.clock()) })
+        Ok(Admitted { id, lease: Held::keep(self, lease, claim, false) })
     }
 
     /// VNI, subnet and MTU against everything the member hosts report as present; ids are the caller's to set.

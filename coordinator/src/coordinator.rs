@@ -1,9 +1,14 @@
 //! One coordinator: the store, the hosts it reaches, and the work it has under way.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use shoal_storage::{Holder, Rng, Store};
-use shoal_types::{Clock, Timestamp};
+use shoal_types::{Clock, ClusterId, Timestamp};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -17,12 +22,18 @@ const SOFT_STOP: Duration = Duration::from_secs(300);
 
 /// What a coordinator works with besides its store.
 #[derive(Debug)]
-pub(crate) struct Surroundings {
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) connect: Arc<dyn Connect>,
-    pub(crate) binaries: Binaries,
-    pub(crate) holder: Holder,
+pub struct Surroundings {
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids, seeds and nonces come from.
+    pub entropy: Arc<dyn Entropy>,
+    /// How engines are reached.
+    pub connect: Arc<dyn Connect>,
+    /// Executables of the agent, architecture in Docker's words (`aarch64`) -> path; for this machine's own architecture
+    /// instead of this process's executable.
+    pub agent_binaries: BTreeMap<String, PathBuf>,
+    /// Whose leases are taken.
+    pub holder: Holder,
 }
 
 /// A coordinator; shared by its services and its tasks.
@@ -36,6 +47,8 @@ pub(crate) struct Coordinator {
     pub(crate) tasks: TaskTracker,
     /// Interrupts what is under way: creates roll back.
     pub(crate) stop: CancellationToken,
+    /// Clusters somebody in this process works on: a lease tells processes apart, not the tasks of one.
+    pub(crate) owned: Arc<Mutex<BTreeSet<ClusterId>>>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -44,12 +57,13 @@ impl Coordinator {
     pub(crate) fn new(store: Store, with: Surroundings) -> Arc<Self> {
         let naming = Naming::new(store.installation().clone());
         Arc::new(Self {
-            fleet: Fleet::new(naming.clone(), with.connect, with.binaries),
+            fleet: Fleet::new(naming.clone(), with.connect, Binaries::new(&with.agent_binaries)),
             naming,
             store,
             holder: with.holder,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            owned: Arc::default(),
             clock: with.clock,
             entropy: with.entropy,
         })

@@ -17,7 +17,7 @@ use crate::{
     CoordinatorError,
     coordinator::{Coordinator, Surroundings},
     entropy::{Entropy, SystemEntropy},
-    fleet::{Binaries, RealEngines},
+    fleet::RealEngines,
     server::router,
 };
 
@@ -75,21 +75,22 @@ pub async fn embedded(options: Options) -> Result<Embedded, CoordinatorError> {
     let key = SealingKey::load_or_create(&key_file, &mut *rng)?;
     let store = Store::open(&url, key, SystemClock.now(), &mut *rng).await?;
     let holder = Holder::this_process(hex::encode(crate::entropy::draw::<6>(&mut *rng)))?;
-    let coordinator = Coordinator::new(
-        store,
-        Surroundings {
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
-            connect: Arc::new(RealEngines),
-            binaries: Binaries::new(&options.agent_binaries),
-            holder,
-        },
-    );
-    serve(coordinator).await
+    let surroundings = Surroundings {
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        connect: Arc::new(RealEngines),
+        agent_binaries: options.agent_binaries,
+        holder,
+    };
+    embedded_in(store, surroundings).await
 }
 
-/// Starts the services on a pipe within the process.
-async fn serve(coordinator: Arc<Coordinator>) -> Result<Embedded, CoordinatorError> {
+/// Starts a coordinator on a store that is open, in surroundings of the caller's: its services, on a pipe within the process.
+///
+/// # Errors
+/// [`CoordinatorError::Channel`].
+pub async fn embedded_in(store: Store, surroundings: Surroundings) -> Result<Embedded, CoordinatorError> {
+    let coordinator = Coordinator::new(store, surroundings);
     let (client, server) = tokio::io::duplex(PIPE);
     let end = CancellationToken::new();
     let incoming = futures_util::stream::StreamExt::chain(

@@ -3,21 +3,46 @@
 //! No call begins unless the lease outlasts it, so that a call in flight never meets a second owner's.
 
 use std::{
+    collections::BTreeSet,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use shoal_storage::{Lease, OwnerTransaction, Store, StoreError};
-use shoal_types::{Clock, Timestamp};
+use shoal_types::{Clock, ClusterId, Timestamp};
 use tokio_util::sync::CancellationToken;
+
+use crate::coordinator::Coordinator;
 
 /// How long a lease lasts: longer than any call but a transfer, which changes nothing a second owner could trip over.
 pub(crate) const TTL: Duration = Duration::from_secs(90);
 /// How often it is renewed: two renewals may fail before the longest call has to wait.
 const RENEW: Duration = Duration::from_secs(10);
+
+/// The right of one task of this process to work on a cluster.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    cluster: ClusterId,
+    owned: Arc<Mutex<BTreeSet<ClusterId>>>,
+}
+
+impl Claim {
+    /// `None`: another task of this process works on it.
+    pub(crate) fn on(coordinator: &Coordinator, cluster: ClusterId) -> Option<Self> {
+        let owned = coordinator.owned.clone();
+        let first = owned.lock().unwrap_or_else(PoisonError::into_inner).insert(cluster);
+        first.then_some(Self { cluster, owned })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.owned.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.cluster);
+    }
+}
 
 /// A lease of this process.
 #[derive(Debug)]
@@ -26,16 +51,29 @@ pub(crate) struct Held {
     store: Store,
     clock: Arc<dyn Clock>,
     until: AtomicU64,
+    /// Taken over from a holder that did not give it back: calls of its may still be on their way to hosts.
+    pub(crate) inherited: bool,
+    /// Renewing and giving back do not overtake one another.
+    turn: tokio::sync::Mutex<()>,
     /// Cancelled when the lease is lost or given back.
     over: CancellationToken,
+    claim: Mutex<Option<Claim>>,
 }
 
 impl Held {
     /// Keeps a lease just granted; its renewal runs until it is dropped or lost.
-    pub(crate) fn keep(lease: Lease, store: Store, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let until = AtomicU64::new(lease.until.0);
-        let held = Arc::new(Self { lease, store, clock, until, over: CancellationToken::new() });
-        tokio::spawn(renew(Arc::downgrade(&held), held.over.clone()));
+    pub(crate) fn keep(coordinator: &Coordinator, lease: Lease, claim: Claim, inherited: bool) -> Arc<Self> {
+        let held = Arc::new(Self {
+            until: AtomicU64::new(lease.until.0),
+            lease,
+            store: coordinator.store.clone(),
+            clock: coordinator.clock(),
+            inherited,
+            turn: tokio::sync::Mutex::new(()),
+            over: CancellationToken::new(),
+            claim: Mutex::new(Some(claim)),
+        });
+        coordinator.tasks.spawn(renew(Arc::downgrade(&held), held.over.clone()));
         held
     }
 
@@ -81,12 +119,23 @@ impl Held {
     /// Gives the lease back, so that the next command need not wait for it to run out.
     pub(crate) async fn release(&self) -> Result<(), StoreError> {
         self.over.cancel();
-        let mut tx = self.store.begin().await?;
-        tx.leases().release(&self.lease).await?;
-        tx.commit().await
+        let _turn = self.turn.lock().await;
+        let released = async {
+            let mut tx = self.store.begin().await?;
+            tx.leases().release(&self.lease).await?;
+            tx.commit().await
+        };
+        let released = released.await;
+        drop(self.claim.lock().unwrap_or_else(PoisonError::into_inner).take());
+        released
     }
 
     async fn renew_once(&self) -> Result<(), StoreError> {
+        let _turn = self.turn.lock().await;
+        if self.over.is_cancelled() {
+            let (resource, epoch) = (self.lease.resource.clone(), self.lease.epoch);
+            return Err(StoreError::LeaseLost { resource, epoch });
+        }
         let renewed = async {
             let mut tx = self.store.begin().await?;
             let renewed = tx.leases().renew(&self.lease, self.clock.now(), TTL).await?;
@@ -119,7 +168,7 @@ async fn renew(held: std::sync::Weak<Held>, over: CancellationToken) {
             () = over.cancelled() => return,
             () = tokio::time::sleep(RENEW) => {}
         }
-        let Some(held) = held.upgrade() else { return };
+        let Some(held) = held.upgrade().filter(|held| !held.over.is_cancelled()) else { return };
         if let Err(error) = held.renew_once().await {
             tracing::warn!(lease.resource = %held.lease.resource, %error, "lease could not be renewed");
         }

@@ -29,7 +29,8 @@ mod server;
 mod survey;
 
 pub use addressing::NoAddress;
-pub use embedded::{Embedded, Options, embedded};
+pub use coordinator::Surroundings;
+pub use embedded::{Embedded, Options, embedded, embedded_in};
 pub use entropy::{Entropy, SystemEntropy};
 pub use error::{CoordinatorError, Fault};
 pub use fleet::{AgentError, BinaryError, Connect, RealEngines};

@@ -11,7 +11,7 @@
 use std::{sync::Arc, time::Duration};
 
 use shoal_scheduler::{Plan, Unplaceable};
-use shoal_storage::{Acquired, Cluster, Resource};
+use shoal_storage::{Acquired, Cluster, Holder, Resource};
 use shoal_types::{ClusterId, ClusterName, ClusterPhase, ClusterSpec, PhaseChange, RealmName};
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +19,7 @@ use crate::{
     Fault,
     admission::CreateTerms,
     coordinator::Coordinator,
-    lease::{Held, TTL},
+    lease::{Claim, Held, TTL},
     reconcile::{NotReady, Outcome, Work},
     survey::{Depth, Seen},
 };
@@ -163,21 +163,21 @@ impl Coordinator {
 
     /// Takes the cluster's lease, at once if its holder no longer lives, and reads the cluster under it.
     pub(crate) async fn acquire(&self, cluster: &Cluster) -> Result<(Arc<Held>, Cluster), Fault> {
-        let mut tx = self.store.begin().await?;
         let spec = &cluster.spec;
+        let busy = |holder: String| Fault::Busy { cluster: spec.name.clone(), holder };
+        let claim = Claim::on(self, cluster.id).ok_or_else(|| busy("this process".into()))?;
+        let mut tx = self.store.begin().await?;
         let gone = || Fault::NoCluster { realm: spec.realm.clone(), name: spec.name.clone() };
         let now = tx.clusters().get(cluster.id).await?.ok_or_else(gone)?;
         let resource = Resource::cluster(cluster.id);
-        let lives = shoal_storage::Holder::lives;
-        match tx.leases().acquire(&resource, &self.holder, self.now(), TTL, lives).await? {
+        let before = tx.leases().get(&resource).await?;
+        let inherited = before.is_some_and(|lease| !lease.is_released());
+        match tx.leases().acquire(&resource, &self.holder, self.now(), TTL, Holder::lives).await? {
             Acquired::Granted(lease) => {
                 tx.commit().await?;
-                Ok((Held::keep(lease, self.store.clone(), self.clock()), now))
+                Ok((Held::keep(self, lease, claim, inherited), now))
             }
-            Acquired::Held(lease) => {
-                let holder = format!("process {} ({})", lease.holder.pid, lease.holder.id);
-                Err(Fault::Busy { cluster: spec.name.clone(), holder })
-            }
+            Acquired::Held(lease) => Err(busy(format!("process {} ({})", lease.holder.pid, lease.holder.id))),
         }
     }
 }

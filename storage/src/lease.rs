@@ -67,6 +67,12 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// Whether its holder gave it back; one that ran out was not.
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        self.until == Timestamp(0)
+    }
+
     /// Whether it has not run out.
     #[must_use]
     pub fn runs_at(&self, now: Timestamp) -> bool {
