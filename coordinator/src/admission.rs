@@ -16,7 +16,7 @@ use std::{
 };
 
 use shoal_scheduler::{HostView, NodeRequest, Plan, Request, Scheduler, Snapshot, Unplaceable};
-use shoal_storage::{Acquired, Cluster, Conflict, Network, Node, Resource, SecretKind, StoreError};
+use shoal_storage::{Acquired, Cluster, Conflict, Host, Network, Node, Resource, SecretKind, StoreError};
 use shoal_types::{
     Capacity, ClusterId, ClusterPhase, ClusterSpec, EventKind, EventLevel, Generation, HostId, MacAddr,
     NetworkId, NewEvent, NodeId, NodeState, Profile, Revision, SubnetPlan, Timestamp,
@@ -34,11 +34,11 @@ use crate::{
 };
 
 /// Bytes VXLAN takes of each packet: outer Ethernet, IPv4, UDP and VXLAN headers (RFC 7348 section 5).
-const VXLAN_OVERHEAD: u32 = 50;
+pub(crate) const VXLAN_OVERHEAD: u32 = 50;
 /// The kernel's own port for VXLAN is 4789 (IANA) and 8472 (Linux); ours meets neither.
 const UDP_PORT: u16 = 4799;
 /// How often a placement is decided again because someone else's was committed first.
-const TRIES: usize = 16;
+pub(crate) const TRIES: usize = 16;
 
 /// How long it may take, and what to do if it does not become ready.
 #[derive(Debug, Clone, Copy)]
@@ -166,14 +166,20 @@ impl Coordinator {
         in_use.vnis.extend(taken.iter().map(|(vni, _)| *vni));
         in_use.subnets.extend(taken.iter().map(|(_, subnet)| *subnet));
         let mut path = u32::MAX;
+        let mut underlays: BTreeMap<Ipv4Addr, &Host> = BTreeMap::new();
         for Seen { host, .. } in members {
             in_use.subnets.extend(&host.engine.subnets);
             let facts = host.facts.as_ref();
             in_use.subnets.extend(facts.iter().flat_map(|f| &f.routes));
             in_use.vnis.extend(facts.iter().flat_map(|f| &f.vnis));
             let mtu = facts.map_or(0, |f| f.underlay_mtu);
-            if underlay(host, facts.and_then(|f| f.default_address)).is_none() || mtu <= VXLAN_OVERHEAD {
+            let address = underlay(host, facts.and_then(|f| f.default_address));
+            let Some(address) = address.filter(|_| mtu > VXLAN_OVERHEAD) else {
                 return Err(Fault::NoUnderlay { host: host.name.clone() });
+            };
+            if let Some(other) = underlays.insert(address, host) {
+                let hosts = format!("{} and {}", other.name, host.name);
+                return Err(Fault::SameUnderlay { hosts, address });
             }
             path = path.min(mtu);
         }
@@ -193,7 +199,8 @@ impl Coordinator {
     }
 }
 
-fn snapshot(
+/// The hosts as the scheduler sees them.
+pub(crate) fn snapshot(
     seen: &[Seen],
     usage: &BTreeMap<HostId, shoal_storage::Usage>,
     image: &ImageOfCluster,

@@ -134,6 +134,24 @@ pub enum Fault {
         /// The limit.
         seconds: u64,
     },
+    /// A host stopped answering while work was under way there.
+    #[error("host {host} has not answered for {seconds} s")]
+    Lost {
+        /// The host.
+        host: HostName,
+        /// For how long at least.
+        seconds: u64,
+    },
+    /// Two members of a cluster would send tunnel packets to the same address.
+    #[error(
+        "hosts {hosts} have the same underlay address {address}: set them apart with `shoal set host NAME --underlay ADDRESS`"
+    )]
+    SameUnderlay {
+        /// Their names.
+        hosts: String,
+        /// The address.
+        address: std::net::Ipv4Addr,
+    },
     /// Every host failed.
     #[error("none of the {count} hosts can be reached: {reason}")]
     NoneReachable {
@@ -271,12 +289,34 @@ impl Fault {
         move |source| Self::Engine { host: host.clone(), source: Box::new(source) }
     }
 
+    /// What an engine said, if that is what it is about.
+    pub(crate) fn of_engine(&self) -> Option<&EngineError> {
+        if let Self::Engine { source, .. } | Self::Agent(AgentError::Engine { source, .. }) = self {
+            return Some(source);
+        }
+        None
+    }
+
+    /// Whether it speaks against the host it was met on; what a user asked for in vain never does.
+    pub(crate) fn blames_host(&self) -> bool {
+        match self.of_engine() {
+            Some(error) => error.blames_host(),
+            None if matches!(self, Self::Agent(AgentError::Binary { .. })) => false,
+            None => matches!(
+                self,
+                Self::Agent(_) | Self::Silent { .. } | Self::Lost { .. } | Self::OtherEngine { .. }
+            ),
+        }
+    }
+
     /// Whether the same work may succeed a little later.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Engine { source, .. } => matches!(source.class(), RetryClass::Retry | RetryClass::Observe),
             Self::Agent(error) => error.is_transient(),
-            Self::Silent { .. } | Self::NoneReachable { .. } | Self::NameHeld { .. } => true,
+            Self::Silent { .. } | Self::Lost { .. } | Self::NoneReachable { .. } | Self::NameHeld { .. } => {
+                true
+            }
             Self::Store(
                 StoreError::Locked { .. } | StoreError::Unreachable { .. } | StoreError::Stale { .. },
             ) => true,
@@ -296,6 +336,7 @@ impl Fault {
             | Self::NoImage { .. }
             | Self::BadImage { .. }
             | Self::NoUnderlay { .. }
+            | Self::SameUnderlay { .. }
             | Self::Busy { .. }
             | Self::Phase { .. }
             | Self::NotReady { .. }

@@ -1,12 +1,10 @@
 //! Hosts come, change and go: each edit is checked against the real engine before it is written.
 
-use std::collections::BTreeSet;
-
 use shoal_docker::{Endpoint, EngineError, TlsMaterial, refusal};
-use shoal_storage::{Host, HostSettings, Node, SecretKind, StoreError};
+use shoal_storage::{Host, HostSettings, SecretKind, StoreError};
 use shoal_types::{
-    Bytes, ClusterPhase, EngineFacts, EventKind, EventLevel, HostId, HostName, LabelKey, LabelValue, Labels,
-    MilliCpu, NewEvent, Overcommit,
+    Bytes, EngineFacts, EventKind, EventLevel, HostId, HostName, LabelKey, LabelValue, Labels, MilliCpu,
+    NewEvent, Overcommit,
 };
 
 use crate::{
@@ -14,7 +12,6 @@ use crate::{
     capacity::{KEEP_BACK, capacity},
     coordinator::Coordinator,
     entropy::draw,
-    reconcile::forget_host,
     survey::{Depth, Seen},
 };
 
@@ -30,13 +27,6 @@ pub(crate) struct HostEdit {
     pub(crate) overcommit_cpu_milli: Option<u32>,
     pub(crate) overcommit_memory_milli: Option<u32>,
     pub(crate) underlay: Option<std::net::Ipv4Addr>,
-}
-
-/// What forgetting a host left.
-#[derive(Debug, Default)]
-pub(crate) struct Unregistered {
-    pub(crate) forgotten_nodes: u32,
-    pub(crate) left_behind: Vec<String>,
 }
 
 impl Coordinator {
@@ -65,6 +55,7 @@ impl Coordinator {
         };
         apply(&mut settings, &edit);
         tx.hosts().insert(&Host::registered(id, name.clone(), settings, engine, now)).await?;
+        tx.placements_changed().await?;
         tx.events()
             .append(&self.host_event(&name, EventLevel::Info, format!("registered at {endpoint}")))
             .await?;
@@ -74,7 +65,7 @@ impl Coordinator {
             Err(fault) => {
                 // Half a registration is none, on the host too.
                 if let Some(host) = self.store.read().await?.hosts().get(id).await? {
-                    forget_host(self, &host).await?;
+                    drop(self.clean(&host).await?);
                 }
                 self.forget(id, tls).await?;
                 Err(fault)
@@ -115,47 +106,13 @@ impl Coordinator {
         settings.underlay = edit.underlay.or(settings.underlay);
         apply(&mut settings, &edit);
         tx.hosts().change(&host, &settings).await?;
+        tx.placements_changed().await?;
         if let Some(old) = replaced {
             tx.secrets().delete(old).await?;
         }
         tx.events().append(&self.host_event(name, EventLevel::Info, "settings changed".into())).await?;
         tx.commit().await?;
         self.settle_host(host.id).await
-    }
-
-    /// Unregisters a host. With nodes on it only if `force`: then what can be removed there is removed, the rest is said.
-    pub(crate) async fn unregister(&self, name: &HostName, force: bool) -> Result<Unregistered, Fault> {
-        let host = self.host(name).await?;
-        let nodes = self.store.read().await?.nodes().on_host(host.id).await?;
-        let count = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
-        if count > 0 && !force {
-            return Err(Fault::HostInUse { host: name.clone(), nodes: count });
-        }
-        let left_behind = forget_host(self, &host).await?;
-        self.forget_nodes(&nodes).await?;
-        self.forget(host.id, host.settings.tls).await?;
-        Ok(Unregistered { forgotten_nodes: count, left_behind })
-    }
-
-    /// Takes these nodes out of the store, as the owner of their clusters; a cluster being deleted goes with its last one.
-    async fn forget_nodes(&self, nodes: &[Node]) -> Result<(), Fault> {
-        let clusters: BTreeSet<_> = nodes.iter().map(|n| n.cluster).collect();
-        for id in clusters {
-            let Some(cluster) = self.store.read().await?.clusters().get(id).await? else { continue };
-            let (lease, cluster) = self.acquire(&cluster).await?;
-            let gone: Vec<_> = nodes.iter().filter(|n| n.cluster == id).map(|n| n.id).collect();
-            let mut tx = lease.begin().await?;
-            tx.nodes().delete(&gone).await?;
-            let last = tx.nodes().of_cluster(id).await?.is_empty();
-            if last && cluster.phase == ClusterPhase::Deleting {
-                tx.clusters().delete(id).await?;
-                tx.commit().await?;
-            } else {
-                tx.commit().await?;
-                lease.release().await?;
-            }
-        }
-        Ok(())
     }
 
     /// The host of this name.
@@ -208,17 +165,7 @@ impl Coordinator {
         self.fleet.material(&self.store, host, id).await.map(Some)
     }
 
-    async fn forget(&self, id: HostId, tls: Option<shoal_types::SecretId>) -> Result<(), Fault> {
-        let mut tx = self.store.begin().await?;
-        tx.hosts().delete(id).await?;
-        if let Some(secret) = tls {
-            tx.secrets().delete(secret).await?;
-        }
-        tx.commit().await?;
-        Ok(())
-    }
-
-    fn host_event(&self, host: &HostName, level: EventLevel, message: String) -> NewEvent {
+    pub(crate) fn host_event(&self, host: &HostName, level: EventLevel, message: String) -> NewEvent {
         let (at, host) = (self.now(), Some(host.clone()));
         NewEvent { at, level, kind: EventKind::Host, cluster: None, node: None, host, message }
     }

@@ -73,12 +73,28 @@ impl Coordinator {
             tx.images().add(&row).await?;
         }
         tx.commit().await?;
-        let architecture = match architecture.as_str() {
-            "amd64" => "x86_64".into(),
-            "arm64" => "aarch64".into(),
-            other => other.into(),
-        };
-        Ok(ImageOfCluster { id: id.clone(), architecture, holders })
+        Ok(ImageOfCluster { id: id.clone(), architecture: in_engines_words(architecture), holders })
+    }
+
+    /// Which of these hosts have the content of a cluster's image.
+    pub(crate) async fn image_by_id(&self, reference: &str, id: &str, seen: &[Seen]) -> ImageOfCluster {
+        let reached: Vec<_> = seen.iter().filter_map(|s| s.link.as_ref().ok()).collect();
+        let asks = join_all(reached.iter().map(|link| link.engine.inspect_image(id))).await;
+        let mut image =
+            ImageOfCluster { id: id.into(), architecture: String::new(), holders: BTreeMap::new() };
+        for (link, info) in reached.into_iter().zip(asks) {
+            match info {
+                Ok(Some(info)) => {
+                    image.architecture = in_engines_words(&info.architecture);
+                    image.holders.insert(link.id, info.id);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(host.name = %link.name, image = reference, %error, "image could not be looked up");
+                }
+            }
+        }
+        image
     }
 
     /// The accounts of an image: read from its own /etc/passwd on a host that has it, once.
@@ -137,6 +153,15 @@ impl Coordinator {
         let archive = archive.map_err(fault)?.ok_or_else(|| bad("it has no /etc/passwd".into()))?;
         let passwd = only_file(&archive).ok_or_else(|| bad("its /etc/passwd cannot be read".into()))?;
         Accounts::parse(&passwd).map_err(|error| bad(error.to_string()))
+    }
+}
+
+/// An architecture of an image (`amd64`) as engines say it of themselves (`x86_64`).
+fn in_engines_words(architecture: &str) -> String {
+    match architecture {
+        "amd64" => "x86_64".into(),
+        "arm64" => "aarch64".into(),
+        other => other.into(),
     }
 }
 

@@ -27,6 +27,7 @@ mod reconcile;
 mod render;
 mod server;
 mod survey;
+mod unregister;
 
 pub use addressing::NoAddress;
 pub use coordinator::Surroundings;

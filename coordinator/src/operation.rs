@@ -20,7 +20,7 @@ use crate::{
     admission::CreateTerms,
     coordinator::Coordinator,
     lease::{Claim, Held, TTL},
-    reconcile::{NotReady, Outcome, Work},
+    reconcile::{NotReady, Outcome, TAKE_DOWN_TRIES, Work},
     survey::{Depth, Seen},
 };
 
@@ -92,7 +92,7 @@ impl Coordinator {
         let work = Work::new(self.clone(), cluster.id, lease, &CancellationToken::new());
         let outcome = async {
             work.change_phase(PhaseChange::Delete, "deleting").await?;
-            work.backward().await
+            work.backward(TAKE_DOWN_TRIES).await
         }
         .await;
         if outcome.is_err() {
@@ -137,7 +137,8 @@ impl Coordinator {
             let name = &cluster.spec.name;
             let outcome = match cluster.phase {
                 ClusterPhase::Ready | ClusterPhase::Failed => Ok(()),
-                ClusterPhase::Deleting => work.backward().await,
+                // Its hosts are asked once: what keeps it may last, and the command is about something else.
+                ClusterPhase::Deleting => work.backward(1).await,
                 ClusterPhase::Creating => finish(&work, name, cluster.keep_on_failure).await,
             };
             drop(work.lease.release().await);
@@ -189,7 +190,7 @@ async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault
         Outcome::Lost(fault) => Err(fault),
         Outcome::Stopped => {
             work.change_phase(PhaseChange::Delete, "interrupted: rolling back").await?;
-            work.backward().await?;
+            work.backward(TAKE_DOWN_TRIES).await?;
             Err(Fault::Interrupted { cluster: name.clone() })
         }
         Outcome::Failed(source) if keep => {
@@ -200,7 +201,7 @@ async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault
         Outcome::Failed(source) => {
             note_failure(work, &source).await?;
             work.change_phase(PhaseChange::Delete, "failed: rolling back").await?;
-            work.backward().await?;
+            work.backward(TAKE_DOWN_TRIES).await?;
             Err(Fault::NotReady { cluster: name.clone(), source, kept: false })
         }
     }

@@ -98,12 +98,16 @@ impl Coordinator {
         Ok(())
     }
 
-    async fn note_failure(&self, host: &mut Host, fault: &Fault) -> Result<(), StoreError> {
+    /// Records a failure of a host, unless it is somebody else's: then it is out of use for this command only.
+    pub(crate) async fn note_failure(&self, host: &mut Host, fault: &Fault) -> Result<(), StoreError> {
+        host.health.state = HostState::Unreachable;
+        if !fault.blames_host() {
+            return Ok(());
+        }
         let mut tx = self.store.begin().await?;
         let error = LastError { message: text(fault), at: self.now() };
         tx.hosts().failed(host.id, HostState::Unreachable, &error).await?;
         tx.commit().await?;
-        host.health.state = HostState::Unreachable;
         host.health.failures += 1;
         host.health.last_error = Some(error);
         Ok(())

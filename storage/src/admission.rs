@@ -41,4 +41,15 @@ impl<M: Writes> Session<M> {
             _ => Ok(()),
         }
     }
+
+    /// Counts the placement version up after what hosts have or are was changed: decisions on an older snapshot are made
+    /// again.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn placements_changed(&mut self) -> Result<(), StoreError> {
+        let query =
+            Query::new(INSTALLATION, "UPDATE installation SET placement_version = placement_version + 1");
+        self.execute(query).await.map(drop)
+    }
 }

@@ -20,7 +20,7 @@ use shoal_types::{EngineFacts, EventKind, EventLevel, HostId, NodeState, SubnetP
 use super::{
     container::container_spec,
     plan::{self, NodeStep, Wanted},
-    work::{Halt, Work, all, on},
+    work::{Halt, Work, all, on, underlays},
 };
 use crate::{
     Fault,
@@ -70,7 +70,7 @@ impl Work {
             self.recorder.event(warning).await;
         }
         let network = self.network(link, r.intent).await?;
-        self.apply_mesh(link, r).await?;
+        self.apply_mesh(link, r.intent, r.underlays).await?;
         let by_id: BTreeMap<_, _> = r.intent.on(link.id).map(|n| (n.id, n)).collect();
         let steps = plan.nodes.iter().filter_map(|(id, step)| Some((*by_id.get(id)?, step)));
         let each: Vec<_> =
@@ -104,8 +104,23 @@ impl Work {
         Ok(id)
     }
 
-    async fn apply_mesh(&self, link: &HostLink, r: &Rendered<'_>) -> Result<(), Halt> {
-        let state = r.intent.network_state(&self.coordinator.naming, link.id, r.underlays);
+    /// Tells the agents of all member hosts what the network is now: after nodes of it were forgotten.
+    pub(crate) async fn tell_members(&self) -> Result<(), Fault> {
+        let intent = self.intent().await?;
+        let underlays = underlays(&self.members(&intent).await?);
+        let (links, unreached) = self.links(&intent).await?;
+        let each = links.values().map(|link| self.apply_mesh(link, &intent, &underlays).boxed()).collect();
+        all(each, FAN_OUT).await.map_err(Halt::into_fault)?;
+        unreached.into_values().next().map_or(Ok(()), Err)
+    }
+
+    async fn apply_mesh(
+        &self,
+        link: &HostLink,
+        intent: &Intent,
+        underlays: &BTreeMap<HostId, Ipv4Addr>,
+    ) -> Result<(), Halt> {
+        let state = intent.network_state(&self.coordinator.naming, link.id, underlays);
         self.may(link, CallClass::Write).await?;
         let request = ApplyNetworkRequest { state: Some(state) };
         link.ask("ApplyNetwork", |mut agent| async move { agent.apply_network(request).await }).await?;
@@ -155,6 +170,7 @@ impl Work {
         // Starting is the last call and cannot be taken back: the lease must still be ours in the store itself.
         self.may(link, CallClass::Start).await?;
         self.lease.confirm().await?;
+        self.effects.starting(link.id);
         link.engine.start(&container).await.map_err(on(link))?;
         let started = (NodeState::Starting, EventKind::NodeStarted);
         self.note_node(r.intent, node, &link.name, started, Some(container), "started").await;

@@ -1,38 +1,39 @@
 //! Takes away one host's part of a cluster: containers, then tunnel port and entries, then the Docker network (which would
 //! leave the port behind), then volumes. Already gone is success; repeating it changes nothing.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use shoal_docker::{CallClass, ContainerSummary};
 use shoal_proto::v1::RemoveNetworkRequest;
-use shoal_storage::Host;
-use shoal_types::{ClusterId, EventKind, HostName, NodeState, Vni};
+use shoal_types::{ClusterId, EventKind, NodeState, Vni};
 
 use super::{
     bring_up::remove_container,
     work::{Halt, Work, all, on},
 };
 use crate::{
-    Fault,
     coordinator::Coordinator,
     fleet::HostLink,
-    naming::{CLUSTER, NODE, ROLE},
+    naming::{NODE, ROLE},
     render::Intent,
-    server::text,
 };
 
 /// Containers removed at once on one host.
 const FAN_OUT: usize = 4;
+/// When a host is looked at again to which calls may still be on their way: an engine that has a request carries it out
+/// within a second, unless it is stuck; what comes later is a remnant's matter.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
 
 impl Work {
     /// One pass over one host; afterwards nothing of the cluster is there.
     pub(crate) async fn take_down(&self, link: &HostLink, intent: &Intent) -> Result<(), Halt> {
         let filter = self.coordinator.naming.of_cluster(self.cluster);
-        self.covered(link.engine.limit(CallClass::Write)).await?;
-        let there = link.engine.list_containers(&filter).await.map_err(on(link))?;
-        let each: Vec<_> = there.into_iter().map(|c| self.remove_node(link, intent, c).boxed()).collect();
-        all(each, FAN_OUT).await?;
+        self.remove_nodes(link, intent).await?;
+        if self.in_doubt(link.id) {
+            tokio::time::sleep(SECOND_LOOK).await;
+            self.remove_nodes(link, intent).await?;
+        }
         self.covered(link.engine.limit(CallClass::Write)).await?;
         remove_network(
             &self.coordinator,
@@ -45,6 +46,14 @@ impl Work {
             link.engine.remove_volume(&volume.name).await.map_err(on(link))?;
         }
         Ok(())
+    }
+
+    async fn remove_nodes(&self, link: &HostLink, intent: &Intent) -> Result<(), Halt> {
+        let filter = self.coordinator.naming.of_cluster(self.cluster);
+        self.covered(link.engine.limit(CallClass::Write)).await?;
+        let there = link.engine.list_containers(&filter).await.map_err(on(link))?;
+        let each: Vec<_> = there.into_iter().map(|c| self.remove_node(link, intent, c).boxed()).collect();
+        all(each, FAN_OUT).await
     }
 
     async fn remove_node(
@@ -66,7 +75,7 @@ impl Work {
 
 /// Removes a cluster's networks on a host: the agent's part first, since Docker would leave the tunnel port behind. A host
 /// with neither network nor agent never had any of it, and is spared an agent.
-async fn remove_network(
+pub(crate) async fn remove_network(
     coordinator: &Coordinator,
     link: &HostLink,
     cluster: ClusterId,
@@ -86,52 +95,6 @@ async fn remove_network(
     }
     for network in networks {
         link.engine.remove_network(&network.id).await.map_err(on(link))?;
-    }
-    Ok(())
-}
-
-/// Forgets a host: what can be removed there is removed, its nodes are taken out of the store, and what stays is said.
-pub(crate) async fn forget_host(coordinator: &Coordinator, host: &Host) -> Result<Vec<String>, Fault> {
-    let mut left = Vec::new();
-    match coordinator.fleet.link(&coordinator.store, host).await {
-        Err(fault) => left
-            .push(format!("everything of this installation, since it cannot be reached: {}", text(&fault))),
-        Ok(link) => {
-            if let Err(fault) = clean(coordinator, &link, &host.name).await {
-                left.push(text(&fault));
-            }
-        }
-    }
-    Ok(left)
-}
-
-/// Removes everything of the installation from a host, the agent last.
-async fn clean(coordinator: &Coordinator, link: &HostLink, host: &HostName) -> Result<(), Fault> {
-    let fault = Fault::engine(host);
-    let ours = coordinator.naming.all();
-    let containers = link.engine.list_containers(&ours).await.map_err(fault)?;
-    let agent = coordinator.naming.agent();
-    for container in containers.iter().filter(|c| c.name != agent) {
-        remove_container(link, &container.id).await.map_err(fault)?;
-    }
-    let networks = link.engine.list_networks(&ours).await.map_err(fault)?;
-    let clusters: BTreeSet<ClusterId> =
-        networks.iter().filter_map(|n| n.labels.get(CLUSTER)?.parse().ok()).collect();
-    for cluster in clusters {
-        let known = coordinator.store.read().await?.networks().of_cluster(cluster).await?;
-        let known = known.map(|network| (network.id.to_string(), network.vni));
-        remove_network(coordinator, link, cluster, known).await.map_err(Halt::into_fault)?;
-    }
-    for container in containers.iter().filter(|c| c.name == agent) {
-        remove_container(link, &container.id).await.map_err(fault)?;
-    }
-    for volume in link.engine.list_volumes(&ours).await.map_err(fault)? {
-        link.engine.remove_volume(&volume.name).await.map_err(fault)?;
-    }
-    for image in link.engine.list_images(&ours).await.map_err(fault)? {
-        for tag in &image.repo_tags {
-            link.engine.remove_image(tag).await.map_err(fault)?;
-        }
     }
     Ok(())
 }

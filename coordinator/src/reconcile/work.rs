@@ -8,7 +8,7 @@ use shoal_storage::{Host, Node, NodeReport, StoreError};
 use shoal_types::{ClusterId, EventKind, EventLevel, HostId, HostName, NewEvent, NodeState};
 use tokio_util::sync::CancellationToken;
 
-use super::recorder::Recorder;
+use super::{recorder::Recorder, watch::Effects};
 use crate::{
     Fault, coordinator::Coordinator, fleet::HostLink, lease::Held, render::Intent, survey::underlay,
 };
@@ -20,6 +20,7 @@ pub(crate) struct Work {
     pub(crate) cluster: ClusterId,
     pub(crate) lease: Arc<Held>,
     pub(crate) recorder: Recorder,
+    pub(crate) effects: Arc<Effects>,
     /// Somebody asked to stop: what was begun is rolled back.
     pub(crate) interrupt: CancellationToken,
     /// No further step is begun once this is cancelled; calls in flight end by themselves. A child of `interrupt`.
@@ -60,7 +61,15 @@ impl Work {
     ) -> Self {
         let stop = interrupt.child_token();
         let recorder = Recorder::start(lease.clone(), coordinator.clock(), &coordinator.tasks, stop.clone());
-        Self { coordinator, cluster, lease, recorder, interrupt: interrupt.clone(), stop }
+        Self {
+            coordinator,
+            cluster,
+            lease,
+            recorder,
+            effects: Arc::default(),
+            interrupt: interrupt.clone(),
+            stop,
+        }
     }
 
     /// What the store says of the cluster now.

@@ -27,11 +27,14 @@ fn code(fault: &Fault) -> Code {
         | Fault::NoContainer { .. }
         | Fault::NameHeld { .. }
         | Fault::NoUnderlay { .. }
+        | Fault::SameUnderlay { .. }
         | Fault::Phase { .. } => Code::FailedPrecondition,
         Fault::Engine { source, .. } => engine(source),
-        Fault::Agent(_) | Fault::Silent { .. } | Fault::NoneReachable { .. } | Fault::LeftBehind { .. } => {
-            Code::Unavailable
-        }
+        Fault::Agent(_)
+        | Fault::Silent { .. }
+        | Fault::Lost { .. }
+        | Fault::NoneReachable { .. }
+        | Fault::LeftBehind { .. } => Code::Unavailable,
         Fault::Unplaceable { .. } | Fault::NoAddress(_) => Code::ResourceExhausted,
         Fault::Busy { .. } => Code::Aborted,
         Fault::NotReady { .. } => Code::DeadlineExceeded,
