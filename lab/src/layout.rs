@@ -117,6 +117,11 @@ impl HostDir {
         self.0.join("data")
     }
 
+    /// What the engine sees as `/etc/docker`.
+    pub(crate) fn etc(&self) -> PathBuf {
+        self.0.join("etc")
+    }
+
     pub(crate) fn root(&self) -> PathBuf {
         self.0.join("root")
     }

@@ -47,7 +47,7 @@ fn boot(lab: &Lab, host: HostName) -> Result<(), Error> {
     lab.lan().ensure_host(host)?;
     let described = lab.host(host)?;
     let dir = lab.dir.host(host);
-    for made in [dir.data(), dir.root()] {
+    for made in [dir.data(), dir.etc(), dir.root()] {
         crate::file::make_dir(&made)?;
     }
     let socket = dir.socket();

@@ -57,6 +57,11 @@ pub(crate) fn enter(spec: &HostSpec) -> Result<(), Error> {
     fresh("tmpfs", "run", Some("mode=0755")).map_err(step("mount /run"))?;
     fresh("tmpfs", "tmp", Some("mode=1777")).map_err(step("mount /tmp"))?;
 
+    // 20.10 keeps its identity there, which outlives a power cut as a real host's does.
+    let etc = root.join("etc/docker");
+    fs::create_dir_all(&etc).map_err(file("make directory", &etc))?;
+    mount(Some(&spec.dir.etc()), &etc, NONE, MsFlags::MS_BIND, NONE).map_err(step("mount /etc/docker"))?;
+
     // The host's directory keeps its path, so that what the engine says of files holds on the machine too.
     let own = root.join(spec.dir.path().strip_prefix("/").unwrap_or(spec.dir.path()));
     fs::create_dir_all(&own).map_err(file("make directory", &own))?;

@@ -15,7 +15,7 @@ use crate::Fault;
 
 /// How long a host may fail or say nothing before its nodes go elsewhere, as long as none of them was started. A dockerd
 /// that is restarted answers again within 3 to 8 s (measured 2026-11-21).
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// The same once nodes were started there: they cannot go elsewhere, so the host gets more time.
 pub(crate) const PATIENCE_STARTED: Duration = Duration::from_secs(30);
 
@@ -165,8 +165,9 @@ mod tests {
         assert_eq!(troubles.note(&met(&[a, b]), at(0)).len(), 2);
         assert!(troubles.note(&met(&[a]), at(10)).is_empty());
         troubles.note(&met(&[a, b]), at(14));
-        assert!(!troubles.beyond(a, PATIENCE, at(14)));
-        assert!(troubles.beyond(a, PATIENCE, at(15)));
-        assert!(!troubles.beyond(b, PATIENCE, at(15)));
+        let patience = Duration::from_secs(15);
+        assert!(!troubles.beyond(a, patience, at(14)));
+        assert!(troubles.beyond(a, patience, at(15)));
+        assert!(!troubles.beyond(b, patience, at(15)));
     }
 }

@@ -52,6 +52,12 @@ impl Engine {
         self.ask("POST", &format!("/containers/{id}/start"), "application/json", b"");
     }
 
+    /// What the engine is known by.
+    pub(crate) fn id(&self) -> String {
+        let shown = self.ask("GET", "/info", "application/json", b"");
+        serde_json::from_str::<Value>(&shown).unwrap()["ID"].as_str().unwrap().to_owned()
+    }
+
     /// The exit code of a container; `None` while it runs.
     pub(crate) fn exit_code(&self, id: &str) -> Option<i64> {
         let shown = self.ask("GET", &format!("/containers/{id}/json"), "application/json", b"");

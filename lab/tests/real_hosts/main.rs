@@ -190,13 +190,15 @@ fn hosts_lose_engine_cable_and_power_and_come_back() {
         assert_eq!(state(&lab, host), HostState::Up);
         assert!(reaches(None, host));
 
-        // Power: nothing lives, the disk stays.
+        // Power: nothing lives, the disk stays, and with it who the engine is.
+        let id = engine.id();
         lab.cut_power(host.name).unwrap();
         assert_eq!(state(&lab, host), HostState::Off);
         assert!(!alive() && !Path::new("/run/netns").join(&host.netns).exists());
         assert!(matches!(lab.partition(host.name), Err(Error::Off(off)) if off == host.name));
         lab.restart(host.name).unwrap();
         assert_eq!(state(&lab, host), HostState::Up);
+        assert_eq!(engine.id(), id);
         assert!(engine.exit_code(&node).is_some(), "known, and dead of what the engine cannot know");
         engine.start(&node);
         assert!(alive());
