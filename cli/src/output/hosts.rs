@@ -28,10 +28,21 @@ pub(crate) fn hosts_table(width: Width, hosts: &[Host]) -> String {
     let none = "no hosts; register one: shoal register NAME --docker ENDPOINT";
     let errors = hosts.iter().filter(|host| !host.error.is_empty());
     let errors = errors.map(|host| {
-        let Host { name, error, .. } = host;
-        format!("\n{name}: {}", escape::line(without_host(name, error)))
+        let Host { name, error, age_ms, .. } = host;
+        let heard = if *age_ms == 0 { String::new() } else { format!(" (last heard {} ago)", age(*age_ms)) };
+        format!("\n{name}: {}{heard}", escape::line(without_host(name, error)))
     });
     table(width, header, 7, rows, none) + &errors.collect::<String>()
+}
+
+/// A time span in the largest unit that it has at least two of, or in seconds.
+pub(crate) fn age(ms: u64) -> String {
+    match ms / 1000 {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} d", seconds / 86_400),
+    }
 }
 
 /// An error without the name of the host it is of, where the name stands before it anyway.

@@ -109,6 +109,9 @@ pub(crate) struct NodeJson {
     mac: String,
     fqdn: String,
     state: String,
+    /// How long ago the state was seen.
+    age_ms: u64,
+    host_error: Option<String>,
     id: String,
 }
 
@@ -124,6 +127,8 @@ impl From<v1::Node> for NodeJson {
             mac: node.mac,
             fqdn: node.fqdn,
             state: node.state,
+            age_ms: node.age_ms,
+            host_error: known(node.host_error),
             id: node.id,
         }
     }

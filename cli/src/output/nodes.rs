@@ -4,7 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_proto::v1::{Cluster, Network, Node};
 
-use super::{Width, table};
+use super::{
+    Width,
+    hosts::{age, without_host},
+    table,
+};
 use crate::{escape, natural, nodeset};
 
 /// All clusters, one a row.
@@ -22,7 +26,21 @@ pub(crate) fn clusters_table(width: Width, clusters: &[Cluster]) -> String {
         ]
     });
     let header = ["NAME", "PHASE", "NODES", "WORKERS", "HOSTS", "SLURM", "SUBNET"];
-    table(width, header, 5, rows, "no clusters; create one: shoal create cluster")
+    let table = table(width, header, 5, rows, "no clusters; create one: shoal create cluster");
+    table + &unheard(clusters.iter().flat_map(|cluster| &cluster.nodes))
+}
+
+/// The hosts that could not be asked, and since when their nodes are not known: a line each.
+fn unheard<'a>(nodes: impl Iterator<Item = &'a Node>) -> String {
+    let mut hosts: BTreeMap<&str, (&Node, usize)> = BTreeMap::new();
+    for node in nodes.filter(|node| !node.host_error.is_empty()) {
+        hosts.entry(&node.host).or_insert((node, 0)).1 += 1;
+    }
+    let line = |(host, (node, count)): (&str, (&Node, usize))| {
+        let error = escape::line(without_host(host, &node.host_error));
+        format!("\n{host}: {error}; {count} nodes as last heard {} ago", age(node.age_ms))
+    };
+    hosts.into_iter().map(line).collect()
 }
 
 /// How many and which nodes each host has: `host1  3  controller,worker-[2,5]`.
@@ -53,7 +71,7 @@ pub(crate) fn nodes_table(width: Width, nodes: &[Node]) -> String {
         ]
     });
     let header = ["NAME", "CLUSTER", "ROLE", "STATE", "HOST", "ADDRESS", "FQDN"];
-    table(width, header, 6, rows, "no nodes")
+    table(width, header, 6, rows, "no nodes") + &unheard(nodes.iter())
 }
 
 /// One cluster with everything known of it.

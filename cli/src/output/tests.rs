@@ -4,7 +4,8 @@ use jiff::tz::TimeZone;
 use shoal_proto::v1;
 
 use super::{
-    Width, cluster_text, clusters_table, events_table, host_line, hosts_table, networks_table, plan_text,
+    Width, cluster_text, clusters_table, events_table, host_line, hosts_table, networks_table, nodes_table,
+    plan_text,
 };
 
 const TERMINAL: Width = Width(Some(80));
@@ -161,4 +162,16 @@ fn events() {
     TIME                 CLUSTER  HOST   NODE  EVENT
     1970-01-01 12:01:02  dev      host1        warning: slow \u{1b}[31m
     "#);
+}
+
+#[test]
+fn a_host_that_cannot_be_asked_is_named_with_the_age_of_what_is_shown() {
+    let mut silent = cluster();
+    for node in &mut silent.nodes[1..] {
+        node.host_error = "host host2: tcp://192.0.2.2:2376 refused the connection".into();
+        node.age_ms = 300_000;
+    }
+    let line = "\nhost2: tcp://192.0.2.2:2376 refused the connection; 1 nodes as last heard 5 min ago";
+    assert!(nodes_table(PIPE, &silent.nodes).ends_with(line));
+    assert!(clusters_table(PIPE, &[silent]).ends_with(line));
 }

@@ -8,7 +8,7 @@ use shoal_storage::{Host, Usage};
 use shoal_types::{Bytes, HostId, HostState, LabelExpr, MilliCpu, Timestamp};
 use tonic::{Request, Response, Status};
 
-use super::{field, text};
+use super::{field, listing::millis, text};
 use crate::{
     Fault,
     capacity::total,
@@ -45,7 +45,7 @@ impl v1::hosts_server::Hosts for HostsService {
         )?;
         let coordinator = self.0.clone();
         let host = self.whole(async move { coordinator.register(name, edit).await }).await?;
-        Ok(Response::new(v1::RegisterHostResponse { host: Some(shown(&host, None)) }))
+        Ok(Response::new(v1::RegisterHostResponse { host: Some(shown(&host, None, self.0.now())) }))
     }
 
     async fn update_host(
@@ -57,7 +57,9 @@ impl v1::hosts_server::Hosts for HostsService {
         let (coordinator, edit) = (self.0.clone(), edit(r, self.0.now())?);
         let host = self.whole(async move { coordinator.update_host(&name, edit).await }).await?;
         let usage = self.usage().await?;
-        Ok(Response::new(v1::UpdateHostResponse { host: Some(shown(&host, usage.get(&host.id))) }))
+        Ok(Response::new(v1::UpdateHostResponse {
+            host: Some(shown(&host, usage.get(&host.id), self.0.now())),
+        }))
     }
 
     async fn unregister_host(
@@ -80,11 +82,11 @@ impl v1::hosts_server::Hosts for HostsService {
         let exprs: Result<Vec<LabelExpr>, FieldError> = exprs.iter().map(|e| field("label", e)).collect();
         let exprs = exprs.map_err(Fault::from)?;
         let seen = self.0.survey(Depth::Engine).await?;
-        let usage = self.usage().await?;
+        let (usage, now) = (self.usage().await?, self.0.now());
         let wanted = seen.iter().filter(|s| exprs.iter().all(|e| e.matches(&s.host.settings.labels)));
         let hosts = wanted.map(|s| {
             let error = s.link.as_ref().err().map(|fault| text(fault)).unwrap_or_default();
-            v1::Host { error, ..shown(&s.host, usage.get(&s.host.id)) }
+            v1::Host { error, ..shown(&s.host, usage.get(&s.host.id), now) }
         });
         Ok(Response::new(v1::ListHostsResponse { hosts: hosts.collect() }))
     }
@@ -131,7 +133,7 @@ fn edit(r: v1::UpdateHostRequest, now: Timestamp) -> Result<HostEdit, Fault> {
 }
 
 /// A host as shown.
-fn shown(host: &Host, usage: Option<&Usage>) -> v1::Host {
+fn shown(host: &Host, usage: Option<&Usage>, now: Timestamp) -> v1::Host {
     let settings = &host.settings;
     let allocatable = shoal_scheduler::HostView {
         id: host.id,
@@ -175,5 +177,6 @@ fn shown(host: &Host, usage: Option<&Usage>) -> v1::Host {
             .map_or_else(String::new, |a| a.to_string()),
         error: error.unwrap_or_default(),
         last_seen_ms: host.health.last_seen.map_or(0, |t| t.0),
+        age_ms: host.health.last_seen.map_or(0, |t| millis(now.since(t))),
     }
 }

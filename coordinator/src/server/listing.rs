@@ -6,8 +6,9 @@ use futures_util::{FutureExt, future::join_all};
 use shoal_docker::ContainerState;
 use shoal_proto::v1;
 use shoal_storage::{Cluster, Host, Lease, Network, Node, Resource};
-use shoal_types::{ClusterName, ClusterPhase, HostId, NodeId, NodeState, RealmName, node_fqdn};
+use shoal_types::{ClusterName, ClusterPhase, HostId, NodeId, NodeState, RealmName, Timestamp, node_fqdn};
 
+use super::text;
 use crate::{Fault, coordinator::Coordinator, naming::NODE};
 
 /// How long a host may take to list its containers before the store's word is shown.
@@ -48,44 +49,52 @@ impl Coordinator {
         let looks =
             join_all(members.iter().filter_map(|id| hosts.get(id)).map(|host| self.running(host).boxed()))
                 .await;
-        let running: BTreeMap<HostId, BTreeMap<NodeId, ContainerState>> =
-            looks.into_iter().flatten().collect();
+        let running: BTreeMap<HostId, Running> = looks.into_iter().collect();
         let now = self.now();
         let show =
             |(cluster, network, nodes, lease): (Cluster, Option<Network>, Vec<Node>, Option<Lease>)| {
                 let here = |lease: &Lease| lease.holder.boot_id == self.holder.boot_id;
                 let owned = lease.is_some_and(|l| l.runs_at(now) && (!here(&l) || l.holder.lives()));
-                shown(&cluster, network.as_ref(), &nodes, owned, &hosts, &running)
+                shown(&cluster, network.as_ref(), &nodes, (owned, now), &hosts, &running)
             };
         Ok(rows.into_iter().map(show).collect())
     }
 
-    /// The node containers of a host and their states; `None` if it cannot be asked.
-    async fn running(&self, host: &Host) -> Option<(HostId, BTreeMap<NodeId, ContainerState>)> {
+    /// The node containers of a host and their states, or why it cannot be asked.
+    async fn running(&self, host: &Host) -> (HostId, Running) {
         let ask = async {
-            let link = self.fleet.link(&self.store, host).await.ok()?;
-            link.engine.list_containers(&self.naming.all().with_key(NODE)).await.ok()
+            let link = self.fleet.link(&self.store, host).await?;
+            let there = link.engine.list_containers(&self.naming.all().with_key(NODE)).await;
+            there.map_err(Fault::engine(&host.name))
         };
-        let there = tokio::time::timeout(LOOK, ask).await.ok()??;
+        let silent = |_| Err(Fault::Silent { host: host.name.clone(), seconds: LOOK.as_secs() });
+        let there = tokio::time::timeout(LOOK, ask).await.unwrap_or_else(silent);
         let state = |c: shoal_docker::ContainerSummary| Some((c.labels.get(NODE)?.parse().ok()?, c.state));
-        Some((host.id, there.into_iter().filter_map(state).collect()))
+        let running = there.map(|there| there.into_iter().filter_map(state).collect());
+        (host.id, running.map_err(|fault| text(&fault)))
     }
 }
+
+/// What a host says of its node containers, or why it says nothing.
+type Running = Result<BTreeMap<NodeId, ContainerState>, String>;
 
 fn shown(
     cluster: &Cluster,
     network: Option<&Network>,
     nodes: &[Node],
-    owned: bool,
+    (owned, at): (bool, Timestamp),
     hosts: &BTreeMap<HostId, Host>,
-    running: &BTreeMap<HostId, BTreeMap<NodeId, ContainerState>>,
+    running: &BTreeMap<HostId, Running>,
 ) -> v1::Cluster {
     let spec = &cluster.spec;
     let host = |id: HostId| hosts.get(&id).map_or_else(String::new, |h| h.name.to_string());
     let state = |node: &Node| {
-        let container = running.get(&node.host).map(|there| there.get(&node.id));
-        now(node.state, container)
+        let there = running.get(&node.host).and_then(|said| said.as_ref().ok());
+        now(node.state, there.map(|there| there.get(&node.id)))
     };
+    let error = |node: &Node| running.get(&node.host).and_then(|said| said.as_ref().err()).cloned();
+    let heard =
+        |node: &Node| hosts.get(&node.host).and_then(|host| host.health.last_seen).unwrap_or(node.since);
     let node = |node: &Node| v1::Node {
         id: node.id.to_string(),
         name: node.name.to_string(),
@@ -97,6 +106,8 @@ fn shown(
         mac: node.mac.to_string(),
         fqdn: node_fqdn(&node.name, &spec.name, &spec.realm),
         state: state(node).to_string(),
+        age_ms: error(node).map_or(0, |_| millis(at.since(heard(node)))),
+        host_error: error(node).unwrap_or_default(),
     };
     let mut members: Vec<_> = nodes.iter().map(|n| host(n.host)).collect();
     members.sort();
@@ -131,6 +142,11 @@ fn shown(
         created_ms: cluster.created.0,
         failure: cluster.failure.clone().unwrap_or_default(),
     }
+}
+
+/// A time span in whole milliseconds.
+pub(super) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A node's state now: the store's word, unless its host was asked and says that the container does not run.

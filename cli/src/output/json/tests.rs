@@ -21,6 +21,7 @@ fn node(name: &str, host: &str) -> v1::Node {
         mac: "02:42:0a:60:00:02".into(),
         fqdn: format!("{name}.dev.default.shoal.internal"),
         state: "ready".into(),
+        ..v1::Node::default()
     }
 }
 
@@ -122,6 +123,8 @@ fn a_cluster_with_its_nodes_and_network() {
           "mac": "02:42:0a:60:00:02",
           "fqdn": "worker-0.dev.default.shoal.internal",
           "state": "ready",
+          "age_ms": 0,
+          "host_error": null,
           "id": "nod_1"
         },
         {
@@ -134,6 +137,8 @@ fn a_cluster_with_its_nodes_and_network() {
           "mac": "02:42:0a:60:00:02",
           "fqdn": "worker-1.dev.default.shoal.internal",
           "state": "ready",
+          "age_ms": 0,
+          "host_error": null,
           "id": "nod_1"
         }
       ],
