@@ -15,7 +15,10 @@ use shoal_docker::{
     ContainerNetwork, ContainerSpec, Created, Endpoint, Engine, ExecSpec, FileContent, ImageArchive,
     ImageFile, LabelFilter, Layer, PackedImage, Timeouts, TlsMaterial, connect,
 };
+use shoal_docker_fake::Release;
 use shoal_types::{Clock as _, SystemClock};
+
+use crate::fake;
 
 /// Label of everything a run makes; its value is the run.
 pub(crate) const LABEL: &str = "shoal.docker-test";
@@ -28,14 +31,18 @@ struct Entry {
 }
 
 /// A way to an engine.
-pub(crate) struct Target {
-    pub(crate) endpoint: Endpoint,
-    tls_dir: Option<PathBuf>,
+pub(crate) enum Target {
+    Real { endpoint: Endpoint, tls_dir: Option<PathBuf> },
+    Fake(Release),
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.endpoint.fmt(f)
+        match self {
+            Self::Real { endpoint, .. } => endpoint.fmt(f),
+            Self::Fake(Release::V20_10) => f.write_str("fake-20.10"),
+            Self::Fake(Release::V28_5) => f.write_str("fake-28.5"),
+        }
     }
 }
 
@@ -43,8 +50,8 @@ impl fmt::Display for Target {
 pub(crate) fn targets(list: &str) -> Vec<Target> {
     let entries: Vec<Entry> = serde_json::from_str(list).unwrap();
     let both = |entry: Entry| {
-        let unix = entry.socket.map(|path| Target { endpoint: Endpoint::Unix(path), tls_dir: None });
-        let tcp = entry.endpoint.map(|endpoint| Target { endpoint, tls_dir: entry.tls_dir });
+        let unix = entry.socket.map(|path| Target::Real { endpoint: Endpoint::Unix(path), tls_dir: None });
+        let tcp = entry.endpoint.map(|endpoint| Target::Real { endpoint, tls_dir: entry.tls_dir });
         unix.into_iter().chain(tcp)
     };
     let targets: Vec<Target> = entries.into_iter().flat_map(both).collect();
@@ -58,19 +65,30 @@ pub(crate) struct Bench {
     pub(crate) tls_dir: Option<PathBuf>,
     pub(crate) image: String,
     pub(crate) packed: PackedImage,
+    /// What `/probe` holds: this executable, or nothing of interest where nothing is executed.
+    pub(crate) program: FileContent,
     run: String,
     numbers: AtomicU32,
 }
 
 impl Bench {
     pub(crate) async fn open(target: &Target) -> Self {
-        let tls = target.tls_dir.as_deref().map(|dir| TlsMaterial::from_dir(dir, SystemClock.now()).unwrap());
-        let engine = connect(&target.endpoint, tls.as_ref(), Timeouts::default()).await.unwrap();
+        let (engine, tls_dir, program): (Arc<dyn Engine>, _, _) = match target {
+            Target::Real { endpoint, tls_dir } => {
+                let tls =
+                    tls_dir.as_deref().map(|dir| TlsMaterial::from_dir(dir, SystemClock.now()).unwrap());
+                let engine = connect(endpoint, tls.as_ref(), Timeouts::default()).await.unwrap();
+                (engine, tls_dir.clone(), FileContent::File("/proc/self/exe".into()))
+            }
+            Target::Fake(release) => {
+                (fake::engine(*release).await, None, FileContent::Bytes(vec![0; 2000].into()))
+            }
+        };
         let run = format!("dt{}", std::process::id());
-        let packed = image(&run, &run);
+        let packed = image(&run, &run, program.clone());
         engine.load_image(packed.clone().stream()).await.unwrap();
         let image = packed.reference().to_owned();
-        Self { engine, tls_dir: target.tls_dir.clone(), image, packed, run, numbers: AtomicU32::new(0) }
+        Self { engine, tls_dir, image, packed, program, run, numbers: AtomicU32::new(0) }
     }
 
     /// A name nobody else uses.
@@ -137,8 +155,8 @@ impl Bench {
     }
 }
 
-/// An image of this executable, which plays the probe.
-pub(crate) fn image(tag: &str, run: &str) -> PackedImage {
+/// An image with a probe.
+pub(crate) fn image(tag: &str, run: &str, program: FileContent) -> PackedImage {
     let file = |path: &str, content| ImageFile { path: path.into(), mode: 0o755, content };
     let archive = ImageArchive {
         reference: format!("shoal-docker-test:{tag}"),
@@ -151,7 +169,7 @@ pub(crate) fn image(tag: &str, run: &str) -> PackedImage {
         layer: Layer::Files(vec![
             file("etc", FileContent::Directory),
             file("tmp", FileContent::Directory),
-            file("probe", FileContent::File("/proc/self/exe".into())),
+            file("probe", program),
         ]),
     };
     archive.pack().unwrap()

@@ -25,7 +25,7 @@ pub(crate) async fn an_image_has_the_id_it_was_packed_with(bench: &Bench) {
 pub(crate) async fn what_is_saved_can_be_loaded(bench: &Bench) {
     let engine = &bench.engine;
     // Labels of its own, so that it is another image than the one the other behaviours run.
-    let packed = image(&bench.name("copy"), &bench.labels()[LABEL]);
+    let packed = image(&bench.name("copy"), &bench.labels()[LABEL], bench.program.clone());
     engine.load_image(packed.clone().stream()).await.unwrap();
     let tag = bench.name("tag");
     engine.tag_image(packed.reference(), "shoal-docker-test", &tag).await.unwrap();
