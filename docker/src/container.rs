@@ -202,6 +202,8 @@ pub struct ContainerSummary {
     pub state: ContainerState,
     /// Id of its image.
     pub image_id: String,
+    /// When it was created, by the engine's clock, in whole seconds.
+    pub created: Option<Timestamp>,
 }
 
 /// A container as an engine describes it.

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use ipnet::Ipv4Net;
+use shoal_types::Timestamp;
 
 /// A bridge network to create; every value is ours, nothing is left to the engine's choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,4 +43,6 @@ pub struct NetworkInfo {
     pub mtu: Option<u32>,
     /// Name of its bridge device, if it is a bridge network.
     pub bridge: Option<String>,
+    /// When it was created, by the engine's clock.
+    pub created: Option<Timestamp>,
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use shoal_types::Timestamp;
+
 /// A named volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VolumeInfo {
@@ -9,4 +11,6 @@ pub struct VolumeInfo {
     pub name: String,
     /// Its labels, fixed when it was created.
     pub labels: BTreeMap<String, String>,
+    /// When it was created, by the engine's clock, in whole seconds. 20.10 tells when its content last changed.
+    pub created: Option<Timestamp>,
 }

@@ -100,6 +100,7 @@ mod tests {
                 .into(),
             state,
             image_id: String::new(),
+            created: None,
         }
     }
 

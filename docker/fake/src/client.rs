@@ -133,7 +133,7 @@ impl Engine for Client {
     async fn create_container(&self, spec: &ContainerSpec) -> Result<Created, EngineError> {
         let (call, spec) = (self.of_container(Method::CreateContainer, &spec.name), Arc::new(spec.clone()));
         let name = spec.name.clone();
-        let created = self.call(&call, move |state, _| state.create_container(&spec)).await;
+        let created = self.call(&call, move |state, now| state.create_container(&spec, now)).await;
         let in_use = match created {
             Ok(id) => return Ok(Created::New { id }),
             Err(error @ EngineError::NameInUse { .. }) => error,
@@ -215,7 +215,7 @@ impl Engine for Client {
     async fn create_network(&self, spec: &NetworkSpec) -> Result<String, EngineError> {
         let call = self.request(Method::CreateNetwork, Subject::Network(spec.name.clone()));
         let spec = spec.clone();
-        self.call(&call, move |state, _| state.create_network(&spec)).await
+        self.call(&call, move |state, now| state.create_network(&spec, now)).await
     }
 
     async fn remove_network(&self, id: &str) -> Result<Removal, EngineError> {
@@ -236,7 +236,7 @@ impl Engine for Client {
     ) -> Result<VolumeInfo, EngineError> {
         let call = self.request(Method::CreateVolume, Subject::Volume(name.to_owned()));
         let (name, labels) = (name.to_owned(), labels.clone());
-        self.call(&call, move |state, _| Ok(state.create_volume(&name, labels))).await
+        self.call(&call, move |state, now| Ok(state.create_volume(&name, labels, now))).await
     }
 
     async fn remove_volume(&self, name: &str) -> Result<Removal, EngineError> {

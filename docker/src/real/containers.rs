@@ -52,6 +52,7 @@ impl Docker {
             labels: summary.labels.unwrap_or_default().into_iter().collect(),
             state: self.state(call, &state)?,
             image_id: self.need(call, "ImageID", summary.image_id)?,
+            created: summary.created.and_then(seconds),
         })
     }
 
@@ -228,6 +229,11 @@ fn attachment(network: String, settings: EndpointSettings) -> Attachment {
         address: address(settings.ip_address).or_else(|| address(fixed)),
         mac: settings.mac_address.and_then(|mac| mac.parse().ok()),
     }
+}
+
+/// An engine's time in seconds since 1970.
+fn seconds(seconds: i64) -> Option<Timestamp> {
+    u64::try_from(seconds).ok()?.checked_mul(1000).map(Timestamp)
 }
 
 /// An engine's RFC 3339 time; its zero time, in year 1, is none.

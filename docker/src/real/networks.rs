@@ -8,7 +8,11 @@ use bollard::{
 };
 use ipnet::Ipv4Net;
 
-use super::{Docker, call::Call, containers::removal};
+use super::{
+    Docker,
+    call::Call,
+    containers::{removal, timestamp},
+};
 use crate::{CallClass, EngineError, LabelFilter, NetworkInfo, NetworkSpec, Removal, Subject};
 
 /// Options of the bridge driver (docs.docker.com, engine/network/drivers/bridge).
@@ -39,6 +43,7 @@ impl Docker {
             gateway: configs.iter().find_map(|c| c.gateway.as_ref()?.parse().ok()),
             mtu: options.get(OPTION_MTU).and_then(|mtu| mtu.parse().ok()),
             bridge: options.get(OPTION_BRIDGE).cloned().or_else(by_id),
+            created: network.created.as_deref().and_then(timestamp),
             id,
             driver,
         })

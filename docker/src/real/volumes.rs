@@ -7,7 +7,11 @@ use bollard::{
     query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions},
 };
 
-use super::{Docker, call::Call, containers::removal};
+use super::{
+    Docker,
+    call::Call,
+    containers::{removal, timestamp},
+};
 use crate::{CallClass, EngineError, LabelFilter, Removal, Subject, VolumeInfo};
 
 impl Docker {
@@ -40,5 +44,9 @@ impl Docker {
 }
 
 fn info(volume: Volume) -> VolumeInfo {
-    VolumeInfo { name: volume.name, labels: volume.labels.into_iter().collect() }
+    VolumeInfo {
+        name: volume.name,
+        labels: volume.labels.into_iter().collect(),
+        created: volume.created_at.as_deref().and_then(timestamp),
+    }
 }

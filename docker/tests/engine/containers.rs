@@ -177,6 +177,7 @@ pub(crate) async fn a_container_is_found_by_its_labels_alone(bench: &Bench) {
     assert_eq!(found.len(), 1);
     assert_eq!((&found[0].id, &found[0].name, &found[0].labels), (&id, &spec.name, &spec.labels));
     assert_eq!((found[0].state, &found[0].image_id), (ContainerState::Created, &bench.packed.id()));
+    assert!(found[0].created.is_some(), "its age is known");
     let by_key = LabelFilter::all().with_key("shoal.node").with_key(LABEL);
     assert!(bench.engine.list_containers(&by_key).await.unwrap().iter().any(|c| c.id == id));
     let none = bench.ours().with("shoal.node", "other");

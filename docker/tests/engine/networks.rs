@@ -40,6 +40,7 @@ pub(crate) async fn a_network_is_made_as_asked(bench: &Bench) {
     assert_eq!((found.driver.as_str(), &found.subnets[..]), ("bridge", &[spec.subnet][..]));
     assert_eq!((found.gateway, found.mtu), (Some(spec.gateway), Some(spec.mtu)));
     assert_eq!(found.bridge.as_ref(), Some(&spec.bridge));
+    assert!(found.created.is_some(), "its age is known");
     assert!(bench.engine.facts().await.unwrap().subnets.contains(&spec.subnet));
     assert_eq!(bench.engine.remove_network(&id).await.unwrap(), Removal::Removed);
     assert_eq!(bench.engine.remove_network(&id).await.unwrap(), Removal::AlreadyGone);

@@ -14,7 +14,9 @@ pub(crate) async fn a_volume_keeps_labels_and_content(bench: &Bench) {
     let again = engine.create_volume(&name, &BTreeMap::new()).await.unwrap();
     assert_eq!(again.labels, bench.labels(), "the first one's labels stay");
     let listed = engine.list_volumes(&bench.ours()).await.unwrap();
-    assert!(listed.iter().any(|volume| volume.name == name && volume.labels[LABEL] == made.labels[LABEL]));
+    let found = listed.iter().find(|volume| volume.name == name).unwrap();
+    assert_eq!(found.labels[LABEL], made.labels[LABEL]);
+    assert!(found.created.is_some(), "its age is known");
 
     let spec = ContainerSpec {
         mounts: vec![Mount::Volume { name: name.clone(), target: "/state".into() }],

@@ -10,7 +10,7 @@ use shoal_docker::{
 use shoal_types::{MacAddr, Timestamp};
 use tokio::sync::watch;
 
-use super::State;
+use super::{State, whole_seconds};
 use crate::{ContainerTruth, ContainerView, Image, Main, Refusal, Release, files::Files};
 
 /// Most text of a log tail, in bytes: the real adapter's.
@@ -31,6 +31,8 @@ pub(crate) struct Container {
     pub(crate) state: ContainerState,
     pub(crate) pid: Option<u32>,
     pub(crate) exit_code: i64,
+    /// In whole seconds.
+    pub(crate) created: Timestamp,
     pub(crate) started: Option<Timestamp>,
     pub(crate) error: String,
     /// How often it was started.
@@ -71,6 +73,7 @@ impl Container {
             labels: self.spec.labels.clone(),
             state: self.state,
             image_id: self.image.id.clone(),
+            created: Some(self.created),
         }
     }
 
@@ -165,7 +168,11 @@ impl State {
         all.filter(|container| filter.matches(&container.spec.labels)).map(Container::summary).collect()
     }
 
-    pub(crate) fn create_container(&mut self, spec: &Arc<ContainerSpec>) -> Result<String, Refusal> {
+    pub(crate) fn create_container(
+        &mut self,
+        spec: &Arc<ContainerSpec>,
+        now: Timestamp,
+    ) -> Result<String, Refusal> {
         let image = self.image_of(&spec.image);
         let image = image.ok_or_else(|| Refusal::missing(Subject::Image(spec.image.clone())))?;
         if self.by_name.contains_key(&spec.name) {
@@ -181,7 +188,7 @@ impl State {
         }
         for mount in &spec.mounts {
             if let Mount::Volume { name, .. } = mount {
-                self.volumes.entry(name.clone()).or_default();
+                self.create_volume(name, BTreeMap::new(), now);
             }
         }
         let network = found.and_then(|number| self.networks.get(&number));
@@ -196,6 +203,7 @@ impl State {
             state: ContainerState::Created,
             pid: None,
             exit_code: 0,
+            created: whole_seconds(now),
             started: None,
             error: String::new(),
             run: 0,

@@ -236,3 +236,8 @@ impl State {
         }
     }
 }
+
+/// As engines tell when containers and volumes were created.
+fn whole_seconds(at: Timestamp) -> Timestamp {
+    Timestamp(at.0 - at.0 % 1000)
+}

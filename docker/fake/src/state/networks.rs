@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 use ipnet::Ipv4Net;
 use rand::RngCore as _;
 use shoal_docker::{LabelFilter, NetworkInfo, NetworkSpec, Subject};
-use shoal_types::MacAddr;
+use shoal_types::{MacAddr, Timestamp};
 
 use super::State;
 use crate::{Refusal, Release};
@@ -35,6 +35,7 @@ impl State {
                 gateway: is_bridge.then_some(Ipv4Addr::new(172, 17, 0, 1)),
                 mtu: is_bridge.then_some(1500),
                 bridge: is_bridge.then(|| "docker0".to_owned()),
+                created: None,
             };
             let range = is_bridge.then_some(subnet);
             let number = self.number();
@@ -72,7 +73,7 @@ impl State {
         found.ok_or_else(|| Refusal::missing(Subject::Network(reference.to_owned())))
     }
 
-    pub(crate) fn create_network(&mut self, spec: &NetworkSpec) -> Result<String, Refusal> {
+    pub(crate) fn create_network(&mut self, spec: &NetworkSpec, now: Timestamp) -> Result<String, Refusal> {
         let mut all = self.networks.values().map(|network| &network.info);
         // 20.10 makes a second network of one name without complaint.
         if self.release == Release::V28_5 && all.clone().any(|info| info.name == spec.name) {
@@ -95,6 +96,7 @@ impl State {
             gateway: Some(spec.gateway),
             mtu: Some(spec.mtu),
             bridge: Some(spec.bridge.clone()),
+            created: Some(now),
         };
         let range = Some(spec.ip_range);
         self.networks.insert(number, Network { info, range, taken: BTreeMap::new(), predefined: false });

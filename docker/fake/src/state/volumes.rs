@@ -3,21 +3,24 @@
 use std::collections::BTreeMap;
 
 use shoal_docker::{LabelFilter, VolumeInfo};
+use shoal_types::Timestamp;
 
-use super::{Container, State};
+use super::{Container, State, whole_seconds};
 use crate::{Refusal, files::Files};
 
 /// A volume.
 #[derive(Default)]
 pub(crate) struct Volume {
     labels: BTreeMap<String, String>,
+    /// In whole seconds.
+    created: Timestamp,
     /// By path from its top.
     pub(crate) files: Files,
 }
 
 impl Volume {
     pub(crate) fn info(&self, name: &str) -> VolumeInfo {
-        VolumeInfo { name: name.to_owned(), labels: self.labels.clone() }
+        VolumeInfo { name: name.to_owned(), labels: self.labels.clone(), created: Some(self.created) }
     }
 }
 
@@ -28,9 +31,15 @@ impl State {
     }
 
     /// The one that has the name stays as it is.
-    pub(crate) fn create_volume(&mut self, name: &str, labels: BTreeMap<String, String>) -> VolumeInfo {
+    pub(crate) fn create_volume(
+        &mut self,
+        name: &str,
+        labels: BTreeMap<String, String>,
+        now: Timestamp,
+    ) -> VolumeInfo {
+        let created = whole_seconds(now);
         let volume = self.volumes.entry(name.to_owned());
-        volume.or_insert_with(|| Volume { labels, files: Files::default() }).info(name)
+        volume.or_insert_with(|| Volume { labels, created, files: Files::default() }).info(name)
     }
 
     pub(crate) fn remove_volume(&mut self, name: &str) -> Result<(), Refusal> {
