@@ -1,5 +1,7 @@
 //! Clusters as intended: the specification as admitted, the phase it is in, and what became of it.
 
+use std::collections::BTreeSet;
+
 use shoal_types::{
     ClusterId, ClusterName, ClusterPhase, ClusterSpec, Generation, RealmName, SecretId, Timestamp,
 };
@@ -11,6 +13,7 @@ use crate::{
 };
 
 const CLUSTERS: Table = Table { name: "clusters", key: "id" };
+const DELETED: Table = Table { name: "deleted_clusters", key: "id" };
 
 /// A cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +108,15 @@ impl<M: Mode> Clusters<'_, M> {
     pub async fn in_realm(&mut self, realm: &RealmName) -> Result<Vec<Cluster>, StoreError> {
         let query = Query::new(CLUSTERS, "SELECT * FROM clusters WHERE realm = $1 ORDER BY name").bind(realm);
         self.0.all(query).await?.into_iter().map(Cluster::try_from).collect()
+    }
+
+    /// The clusters that were deleted, ever: what may still be found of them is nobody's.
+    ///
+    /// # Errors
+    /// As [`Clusters::get`].
+    pub async fn deleted(&mut self) -> Result<BTreeSet<ClusterId>, StoreError> {
+        let rows = self.0.all(Query::new(DELETED, "SELECT id FROM deleted_clusters")).await?;
+        rows.into_iter().map(|row| row.get("id")).collect()
     }
 }
 
@@ -242,8 +254,8 @@ impl Clusters<'_, Owner> {
         self.0.execute_one(query, "cluster", id).await
     }
 
-    /// Forgets a cluster of which nothing is left: its network, its row, its seed and its lease go together. The lease of
-    /// this transaction is no more after the commit.
+    /// Forgets a cluster of which nothing is left: its network, its row, its seed and its lease go together, and that it
+    /// was deleted is remembered. The lease of this transaction is no more after the commit.
     ///
     /// # Errors
     /// [`StoreError::Missing`]: no such cluster. [`StoreError::Referenced`]: it still has nodes.
@@ -253,6 +265,8 @@ impl Clusters<'_, Owner> {
         let network = Table { name: "networks", key: "id" };
         self.0.execute(Query::new(network, "DELETE FROM networks WHERE cluster_id = $1").bind(&id)).await?;
         self.0.execute(Query::new(CLUSTERS, "DELETE FROM clusters WHERE id = $1").bind(&id)).await?;
+        let deleted = Query::new(DELETED, "INSERT INTO deleted_clusters (id) VALUES ($1)").bind(&id);
+        self.0.execute(deleted).await?;
         self.0.secrets().delete(cluster.seed).await?;
         self.0.leases().forget(&Resource::cluster(id)).await
     }

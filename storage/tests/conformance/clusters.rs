@@ -110,6 +110,9 @@ on_both! {
         let error = tx.clusters().delete(id).await.unwrap_err();
         assert!(matches!(error, StoreError::Referenced { .. }), "it has nodes: {error}");
         drop(tx);
+        let mut view = bed.store.read().await.unwrap();
+        assert!(view.clusters().deleted().await.unwrap().is_empty(), "half a deletion is none");
+        drop(view);
 
         let tx = bed.store.begin().await.unwrap();
         let mut tx = tx.guard(&admitted.lease).await.unwrap();
@@ -124,6 +127,7 @@ on_both! {
         assert_eq!(view.nodes().list().await.unwrap(), []);
         assert_eq!(view.secrets().open(seed, SecretKind::ClusterSeed).await.unwrap(), None);
         assert_eq!(view.leases().get(&Resource::cluster(id)).await.unwrap(), None);
+        assert_eq!(view.clusters().deleted().await.unwrap(), [id].into(), "but that it was deleted");
         drop(view);
         let tx = bed.store.begin().await.unwrap();
         let error = tx.guard(&admitted.lease).await.unwrap_err();
