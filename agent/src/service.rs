@@ -61,7 +61,10 @@ impl Agent for Service {
         let request = request.into_inner();
         let removal = Removal {
             installation: parse("installation", &request.installation).map_err(invalid)?,
-            network: parse("network", &request.network).map_err(invalid)?,
+            network: match request.network.as_str() {
+                "" => None,
+                id => Some(parse("network", id).map_err(invalid)?),
+            },
             device: parse("device", &request.device).map_err(invalid)?,
             bridge: parse("bridge", &request.bridge).map_err(invalid)?,
         };
@@ -76,10 +79,12 @@ impl Agent for Service {
     ) -> Answer<v1::ListNetworksResponse> {
         let installation = parse("installation", &request.into_inner().installation).map_err(invalid)?;
         let listing = self.keeper.list(installation).await?;
-        let kept = listing.networks.into_iter().map(|(network, revision, trouble)| v1::KeptNetwork {
-            network: network.to_string(),
-            revision: revision.0,
+        let kept = listing.networks.into_iter().map(|(network, trouble)| v1::KeptNetwork {
+            network: network.id.to_string(),
+            revision: network.revision.0,
             trouble: trouble.unwrap_or_default(),
+            device: network.device.to_string(),
+            bridge: network.bridge.to_string(),
         });
         Ok(Response::new(v1::ListNetworksResponse {
             networks: kept.collect(),
@@ -140,7 +145,9 @@ impl From<KeepError> for Status {
     fn from(error: KeepError) -> Self {
         let text = chain(&error);
         match error {
-            KeepError::Stale { .. } | KeepError::Conflict { .. } => Self::failed_precondition(text),
+            KeepError::Stale { .. } | KeepError::Conflict { .. } | KeepError::InUse { .. } => {
+                Self::failed_precondition(text)
+            }
             KeepError::Clash { .. } | KeepError::Dns(_) => Self::already_exists(text),
             KeepError::Foreign { .. } => Self::invalid_argument(text),
             KeepError::State(_) => Self::internal(text),

@@ -2,7 +2,7 @@
 
 use shoal_types::{InstallationId, NetworkId, Revision};
 
-use crate::{dns::DnsError, mesh::MeshError, state::StateError};
+use crate::{dns::DnsError, mesh::MeshError, network::LinkName, state::StateError};
 
 /// A command that was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,9 @@ pub(crate) enum KeepError {
     /// The network belongs to another installation.
     #[error("network {network} does not belong to installation {installation}")]
     Foreign { network: NetworkId, installation: InstallationId },
+    /// A device that was taken for left behind belongs to a network that is kept.
+    #[error("device {device} belongs to network {network}")]
+    InUse { network: NetworkId, device: LinkName },
     /// The kernel's part failed.
     #[error(transparent)]
     Mesh(#[from] MeshError),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use shoal_types::{InstallationId, NetworkId, Revision};
+use shoal_types::{InstallationId, NetworkId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::KeepError;
@@ -12,7 +12,8 @@ use crate::network::{LinkName, Network};
 #[derive(Debug, Clone)]
 pub(crate) struct Removal {
     pub(crate) installation: InstallationId,
-    pub(crate) network: NetworkId,
+    /// `None`: none that is kept; a device was left without its state.
+    pub(crate) network: Option<NetworkId>,
     pub(crate) device: LinkName,
     pub(crate) bridge: LinkName,
 }
@@ -20,8 +21,8 @@ pub(crate) struct Removal {
 /// What is kept, for a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listing {
-    /// Id, revision and what is wrong, if something is.
-    pub(crate) networks: Vec<(NetworkId, Revision, Option<String>)>,
+    /// Each with what is wrong, if something is.
+    pub(crate) networks: Vec<(Arc<Network>, Option<String>)>,
     /// VXLAN devices with the installation's name that no kept network explains.
     pub(crate) strays: Vec<String>,
 }
@@ -51,7 +52,7 @@ impl KeeperHandle {
     /// refused, also if kernel or names fail: the keeper tries again by itself.
     ///
     /// # Errors
-    /// Every one of [`KeepError`] but [`KeepError::Foreign`].
+    /// Every one of [`KeepError`] but [`KeepError::Foreign`] and [`KeepError::InUse`].
     pub(crate) async fn apply(&self, network: Network) -> Result<bool, KeepError> {
         self.ask(|reply| Command::Apply(Box::new(network), reply)).await
     }
@@ -59,7 +60,7 @@ impl KeeperHandle {
     /// Removes this host's part of a network; true if something was there.
     ///
     /// # Errors
-    /// [`KeepError::Foreign`], [`KeepError::Mesh`], [`KeepError::State`], [`KeepError::Stopping`].
+    /// [`KeepError::Foreign`], [`KeepError::InUse`], [`KeepError::Mesh`], [`KeepError::State`], [`KeepError::Stopping`].
     pub(crate) async fn remove(&self, removal: Removal) -> Result<bool, KeepError> {
         self.ask(|reply| Command::Remove(removal, reply)).await
     }

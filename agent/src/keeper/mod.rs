@@ -30,7 +30,7 @@ use crate::{
     dns,
     error::chain,
     mesh::{self, Events, Interest, Kind, Snapshot},
-    network::Network,
+    network::{Network, carries},
     state::{StateDir, StateError},
 };
 
@@ -167,9 +167,15 @@ impl Keeper {
         Ok(true)
     }
 
-    #[tracing::instrument(skip_all, fields(network = %removal.network))]
+    #[tracing::instrument(skip_all, fields(network = ?removal.network, device = %removal.device))]
     async fn remove(&mut self, removal: Removal) -> Result<bool, KeepError> {
-        let Removal { installation, network: id, device, bridge } = removal;
+        let Removal { installation, network, device, bridge } = removal;
+        let Some(id) = network else {
+            if let Some(kept) = self.kept.values().find(|k| k.network.device == device) {
+                return Err(KeepError::InUse { network: kept.network.id, device });
+            }
+            return Ok(mesh::remove(&self.handle, &installation, &device, &bridge, None).await?);
+        };
         let kept = self.kept.get(&id).map(|k| k.network.clone());
         if kept.as_ref().is_some_and(|k| k.installation != installation) {
             return Err(KeepError::Foreign { network: id, installation });
@@ -189,7 +195,7 @@ impl Keeper {
         let ours = |k: &&Kept| k.network.installation == *installation;
         let explained = |name: &str| self.kept.values().any(|k| k.network.device.as_str() == name);
         let strays = seen.links.iter().filter(|l| {
-            matches!(l.kind, Kind::Vxlan(_)) && l.name.contains(installation.as_str()) && !explained(&l.name)
+            matches!(l.kind, Kind::Vxlan(_)) && carries(&l.name, installation) && !explained(&l.name)
         });
         Ok(Listing {
             strays: strays.map(|l| l.name.clone()).collect(),
@@ -197,7 +203,7 @@ impl Keeper {
                 .kept
                 .values()
                 .filter(ours)
-                .map(|k| (k.network.id, k.network.revision, k.trouble.clone()))
+                .map(|k| (k.network.clone(), k.trouble.clone()))
                 .collect(),
         })
     }

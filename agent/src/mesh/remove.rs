@@ -31,7 +31,7 @@ pub(crate) async fn remove(
     bridge: &LinkName,
     kept: Option<&Network>,
 ) -> Result<bool, MeshError> {
-    if !device.as_str().contains(installation.as_str()) {
+    if !device.carries(installation) {
         return Err(MeshError::Foreign { device: device.clone(), installation: installation.to_string() });
     }
     let seen = Snapshot::take(handle).await?;
@@ -43,7 +43,7 @@ pub(crate) async fn remove(
             Kind::Other(kind) => return Err(taken(device, kind)),
         },
     };
-    let bridge_ours = kept.is_some() || bridge.as_str().contains(installation.as_str());
+    let bridge_ours = kept.is_some() || bridge.carries(installation);
     let bridge = seen.link(bridge.as_str()).filter(|_| bridge_ours).map(|l| l.index);
     let entries = entries(&seen, index, bridge, kept);
     let mut something = !entries.is_empty();

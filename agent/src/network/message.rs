@@ -46,7 +46,7 @@ impl TryFrom<v1::NetworkState> for Network {
 impl Network {
     fn check(&self) -> Result<(), FieldError> {
         let refuse = |field, reason: String| Err(FieldError::new(field, reason));
-        if !self.device.as_str().contains(self.installation.as_str()) {
+        if !self.device.carries(&self.installation) {
             return refuse(
                 "state.device",
                 format!("`{}` does not carry installation {}", self.device, self.installation),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use shoal_types::{InstallationId, MacAddr, NetworkId, NodeName, Revision, Vni};
 
 pub(crate) use message::{parse, port};
-pub(crate) use text::{Domain, LinkName, ServiceName};
+pub(crate) use text::{Domain, LinkName, ServiceName, carries};
 
 /// A host's part of a network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
-use shoal_types::{ClusterName, DNS_ZONE, RealmName};
+use shoal_types::{ClusterName, DNS_ZONE, InstallationId, RealmName};
 
 /// Name of a network device: at most 15 characters (`IFNAMSIZ`, netdevice(7)), and none that would need quoting.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -14,6 +14,17 @@ impl LinkName {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it is a name of this installation's.
+    pub(crate) fn carries(&self, installation: &InstallationId) -> bool {
+        carries(&self.0, installation)
+    }
+}
+
+/// Whether a device's name is of this installation: two letters for what it is, the installation, a VNI (`sv3fa9c100000a`).
+/// At that place only: the digits of another installation and VNI may happen to spell this one.
+pub(crate) fn carries(device: &str, installation: &InstallationId) -> bool {
+    device.get(2..).is_some_and(|rest| rest.starts_with(installation.as_str()))
 }
 
 impl fmt::Display for LinkName {
@@ -128,5 +139,20 @@ pub(crate) struct TextError {
 impl TextError {
     fn new(kind: &'static str, text: &str) -> Self {
         Self { kind, text: text.chars().take(80).flat_map(char::escape_default).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_carries_the_installation_in_its_place_alone() {
+        let ours = InstallationId::new([0x3f, 0xa9, 0xc1]);
+        assert!(carries("sv3fa9c100000a", &ours) && carries("sb3fa9c1ffffff", &ours));
+        // Installation 0003fa with VNI 9c1abc, and others' devices.
+        for other in ["sv0003fa9c1abc", "sv0000003fa9c1", "3fa9c1", "sv", "", "flannel.3fa9c1"] {
+            assert!(!carries(other, &ours), "{other}");
+        }
     }
 }

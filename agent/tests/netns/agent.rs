@@ -112,10 +112,15 @@ impl Agent {
 
     /// True if something was there.
     pub(crate) async fn remove(&self) -> Result<bool, Status> {
+        self.remove_of(&network_id(), DEVICE).await
+    }
+
+    /// Removes a device of the network of this id, or with none, of no network that is kept.
+    pub(crate) async fn remove_of(&self, network: &str, device: &str) -> Result<bool, Status> {
         let request = RemoveNetworkRequest {
             installation: INSTALLATION.into(),
-            network: network_id(),
-            device: DEVICE.into(),
+            network: network.into(),
+            device: device.into(),
             bridge: BRIDGE.into(),
         };
         Ok(self.client.clone().remove_network(request).await?.into_inner().removed)

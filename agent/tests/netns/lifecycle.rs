@@ -203,6 +203,33 @@ pub(crate) fn removal_leaves_nothing() -> anyhow::Result<()> {
     })
 }
 
+pub(crate) fn what_is_left_behind_is_told_from_what_is_kept() -> anyhow::Result<()> {
+    // Installation 0003fa with VNI 9c1000: another's, although our six digits are in it.
+    const THEIRS: &str = "sv0003fa9c1000";
+    const LEFT: &str = "sv3fa9c100000b";
+    block_on(async {
+        let fleet = Fleet::new(1).await?;
+        let (host, agent) = (&fleet.lab.hosts[0], &fleet.agents[0]);
+        fleet.apply(&NODES[..1], 1).await?;
+        for (device, vni) in [(THEIRS, 0x9c_1000), (LEFT, 11)] {
+            host.namespace
+                .ip(&format!("link add {device} type vxlan id {vni} dstport 4799 local 10.77.0.1"))?;
+        }
+        let (kept, strays) = agent.list().await?;
+        ensure!(strays == [LEFT], "{strays:?}");
+        let names: Vec<_> = kept.iter().map(|k| (k.device.as_str(), k.bridge.as_str())).collect();
+        ensure!(names == [(DEVICE, BRIDGE)], "{names:?}");
+        let refused = agent.remove_of("", DEVICE).await.err().context("a kept device was removed")?;
+        ensure!(refused.code() == Code::FailedPrecondition, "{refused}");
+        let refused = agent.remove_of("", THEIRS).await.err().context("another's device was removed")?;
+        ensure!(refused.code() == Code::InvalidArgument, "{refused}");
+        ensure!(agent.remove_of("", LEFT).await? && !agent.remove_of("", LEFT).await?);
+        ensure!(host.has_link(THEIRS) && host.has_link(DEVICE) && !host.has_link(LEFT));
+        ensure!(agent.list().await?.0.len() == 1);
+        Ok(())
+    })
+}
+
 pub(crate) fn revisions_only_grow() -> anyhow::Result<()> {
     block_on(async {
         let mut fleet = Fleet::new(1).await?;

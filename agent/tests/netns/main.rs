@@ -39,6 +39,10 @@ const TESTS: &[(&str, Test)] = &[
     ("lifecycle::a_restart_applies_what_was_kept", lifecycle::a_restart_applies_what_was_kept),
     ("lifecycle::after_boot_it_waits_for_the_bridge", lifecycle::after_boot_it_waits_for_the_bridge),
     ("lifecycle::removal_leaves_nothing", lifecycle::removal_leaves_nothing),
+    (
+        "lifecycle::what_is_left_behind_is_told_from_what_is_kept",
+        lifecycle::what_is_left_behind_is_told_from_what_is_kept,
+    ),
     ("lifecycle::revisions_only_grow", lifecycle::revisions_only_grow),
     ("lifecycle::two_networks_share_a_host_and_no_more", lifecycle::two_networks_share_a_host_and_no_more),
     ("lifecycle::what_others_hold_is_named", lifecycle::what_others_hold_is_named),
