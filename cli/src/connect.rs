@@ -3,7 +3,7 @@
 use shoal_coordinator::{Embedded, Options, embedded};
 use shoal_proto::v1::{
     access_client::AccessClient, clusters_client::ClustersClient, hosts_client::HostsClient,
-    images_client::ImagesClient,
+    images_client::ImagesClient, upkeep_client::UpkeepClient,
 };
 use tonic::transport::Channel;
 
@@ -69,6 +69,11 @@ impl Session {
     /// Client of the service for streams into nodes.
     pub(crate) fn access(&self) -> AccessClient<Channel> {
         AccessClient::new(self.coordinator.channel()).max_decoding_message_size(MAX_ANSWER_BYTES)
+    }
+
+    /// Client of the service for upkeep.
+    pub(crate) fn upkeep(&self) -> UpkeepClient<Channel> {
+        UpkeepClient::new(self.coordinator.channel()).max_decoding_message_size(MAX_ANSWER_BYTES)
     }
 
     /// Client of the service for images.

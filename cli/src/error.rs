@@ -58,6 +58,24 @@ pub(crate) enum CliError {
         /// How many were tried.
         total: usize,
     },
+    /// A sweep would take away so much that it must be asked for expressly.
+    #[error(
+        "{going} of {total} things would go, more than 30 %: a lost or wrong store looks like that; nothing was removed"
+    )]
+    TooMuch {
+        /// How many would go.
+        going: u32,
+        /// How many are there.
+        total: u32,
+    },
+    /// Some hosts could not be looked at; why not was printed before.
+    #[error("{failed} of {total} hosts could not be looked at")]
+    Unseen {
+        /// How many.
+        failed: usize,
+        /// How many there are.
+        total: usize,
+    },
     /// A file named on the command line cannot be used.
     #[error("cannot {action} {}", path.display())]
     File {
@@ -128,11 +146,13 @@ impl CliError {
             Self::Status(status) => Exit::from(status.code()),
             Self::DoesNotFit { .. } => Exit::DoesNotFit,
             Self::NoNode { .. } => Exit::NotFound,
+            Self::Unseen { .. } => Exit::Unreachable,
             // `shoal ... | head` is no failure: the reader has what it wanted.
             Self::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Coordinator(_)
             | Self::Answer { .. }
             | Self::SomeHosts { .. }
+            | Self::TooMuch { .. }
             | Self::File { .. }
             | Self::Runtime(_)
             | Self::Build(_)
@@ -158,6 +178,10 @@ impl CliError {
             }
             Self::NoNode { target } => Some(format!("`shoal get nodes {}` lists them", target.cluster)),
             Self::Status(status) => status_hint(status.code()).map(Into::into),
+            Self::Unseen { .. } => status_hint(Code::Unavailable).map(Into::into),
+            Self::TooMuch { .. } => {
+                Some("if every line of it is right, `shoal sweep --yes-really` removes them".into())
+            }
             Self::Pem(_)
             | Self::Coordinator(_)
             | Self::Answer { .. }

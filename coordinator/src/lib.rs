@@ -27,12 +27,13 @@ mod reconcile;
 mod render;
 mod server;
 mod survey;
+mod sweep;
 mod unregister;
 
 pub use addressing::NoAddress;
 pub use coordinator::Surroundings;
 pub use embedded::{Embedded, Options, embedded, embedded_in};
 pub use entropy::{Entropy, SystemEntropy};
-pub use error::{After, CoordinatorError, Fault};
+pub use error::{CoordinatorError, Fault};
 pub use fleet::{AgentError, BinaryError, Connect, RealEngines};
 pub use reconcile::{NotReady, StuckNode};

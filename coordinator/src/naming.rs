@@ -67,6 +67,13 @@ impl Naming {
         format!("sv{}{:06x}", self.installation, vni.get())
     }
 
+    /// The VNI in a device's name, if it is one of ours.
+    pub(crate) fn vni_of_device(&self, device: &str) -> Option<Vni> {
+        let digits = device.strip_prefix("sv")?.strip_prefix(self.installation.as_str())?;
+        let vni = u32::from_str_radix(digits, 16).ok().and_then(|vni| Vni::try_from(u64::from(vni)).ok())?;
+        (self.device(vni) == device).then_some(vni)
+    }
+
     /// Name of the agent's container and of its volume.
     pub(crate) fn agent(&self) -> String {
         format!("shoal-agent-{}", self.installation)
@@ -127,6 +134,11 @@ mod tests {
         let vni = Vni::try_from(0xff_ffff).unwrap();
         assert_eq!(naming.bridge(vni), "sb3fa9c1ffffff");
         assert!(naming.device(vni).len() <= 15);
+        assert_eq!(naming.vni_of_device(&naming.device(vni)), Some(vni));
+        // Another installation's, a bridge, and what is not of this form.
+        for other in ["sv0003fa9c1abc", "sb3fa9c1ffffff", "sv3fa9c1", "sv3fa9c1+0000a", "sv3fa9c10000000a"] {
+            assert_eq!(naming.vni_of_device(other), None, "{other}");
+        }
     }
 
     #[test]

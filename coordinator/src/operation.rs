@@ -19,10 +19,8 @@ use crate::{
     Fault,
     admission::CreateTerms,
     coordinator::Coordinator,
-    error::After,
     lease::{Claim, Held, TTL},
     reconcile::{NotReady, Outcome, TAKE_DOWN_TRIES, Work},
-    server::text,
     survey::{Depth, Seen},
 };
 
@@ -198,17 +196,13 @@ async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault
         Outcome::Failed(source) if keep => {
             note_failure(work, &source).await?;
             work.change_phase(PhaseChange::Kept, "failed: kept for inspection").await?;
-            Err(Fault::NotReady { cluster: name.clone(), source, after: After::Kept })
+            Err(Fault::NotReady { cluster: name.clone(), source, kept: true })
         }
         Outcome::Failed(source) => {
             note_failure(work, &source).await?;
             work.change_phase(PhaseChange::Delete, "failed: rolling back").await?;
-            let after = match work.backward(TAKE_DOWN_TRIES).await {
-                Ok(()) => After::Removed,
-                Err(left @ Fault::LeftBehind { .. }) => After::LeftBehind(text(&left)),
-                Err(fault) => return Err(fault),
-            };
-            Err(Fault::NotReady { cluster: name.clone(), source, after })
+            work.backward(TAKE_DOWN_TRIES).await?;
+            Err(Fault::NotReady { cluster: name.clone(), source, kept: false })
         }
     }
 }

@@ -14,8 +14,10 @@ mod host_options;
 mod load;
 mod proxy;
 mod register;
+mod resume;
 mod set;
 mod ssh;
+mod sweep;
 mod unregister;
 mod version;
 
@@ -49,6 +51,10 @@ pub(crate) enum Command {
     Build(build::Build),
     /// Load an image into hosts
     Load(load::Load),
+    /// Finish creates and deletes of the realm that were interrupted
+    Resume(resume::Resume),
+    /// Remove what is on the hosts and nothing explains
+    Sweep(sweep::Sweep),
     /// Show the version
     Version(version::Version),
     /// Print a shell's completion script
@@ -76,6 +82,8 @@ impl Command {
             Self::Proxy(command) => command.run(global, interrupt).await,
             Self::Build(command) => command.run(global, interrupt).await,
             Self::Load(command) => command.run(global, interrupt).await,
+            Self::Resume(command) => command.run(global, interrupt).await,
+            Self::Sweep(command) => command.run(global, interrupt).await,
             Self::Version(command) => command.run(global),
             Self::Completion(command) => command.run(),
             Self::Agent(command) => command.run(global, interrupt).await,
@@ -96,6 +104,8 @@ impl Command {
             | Self::Proxy(_)
             | Self::Build(_)
             | Self::Load(_)
+            | Self::Resume(_)
+            | Self::Sweep(_)
             | Self::Version(_)
             | Self::Completion(_)
             | Self::Agent(_) => None,
@@ -119,6 +129,8 @@ impl Command {
             | Self::Get(_)
             | Self::Build(_)
             | Self::Load(_)
+            | Self::Resume(_)
+            | Self::Sweep(_)
             | Self::Version(_)
             | Self::Completion(_)
             | Self::Agent(_) => 2,

@@ -8,6 +8,7 @@ mod hosts;
 mod json;
 mod nodes;
 mod plan;
+mod sweep;
 mod table;
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub(crate) use json::{
 };
 pub(crate) use nodes::{cluster_text, clusters_table, networks_table, nodes_table, per_host};
 pub(crate) use plan::plan_text;
+pub(crate) use sweep::{ResumedJson, SweepJson, sweep_text};
 pub(crate) use table::{Width, table};
 
 use crate::error::CliError;

@@ -7,6 +7,7 @@ mod hosts;
 mod images;
 mod listing;
 mod status;
+mod sweep;
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use shoal_proto::{
     FieldError,
     v1::{
         access_server::AccessServer, clusters_server::ClustersServer, hosts_server::HostsServer,
-        images_server::ImagesServer,
+        images_server::ImagesServer, upkeep_server::UpkeepServer,
     },
 };
 use tonic::transport::server::Router;
@@ -43,6 +44,9 @@ pub(crate) fn router(coordinator: &Arc<Coordinator>) -> Router {
         )
         .add_service(
             ImagesServer::new(images::ImagesService(coordinator.clone())).max_decoding_message_size(limit),
+        )
+        .add_service(
+            UpkeepServer::new(sweep::UpkeepService(coordinator.clone())).max_decoding_message_size(limit),
         )
 }
 

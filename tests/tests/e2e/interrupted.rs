@@ -13,7 +13,11 @@ use nix::{
 use shoal_tests::{Stage, Traces, list, text};
 
 /// Sends a signal once the process has said a line with this word; all it said, and how it ended.
-fn signal_after(mut child: Child, word: &str, signal: Signal) -> anyhow::Result<(String, Option<i32>)> {
+pub(crate) fn signal_after(
+    mut child: Child,
+    word: &str,
+    signal: Signal,
+) -> anyhow::Result<(String, Option<i32>)> {
     let mut output = BufReader::new(child.stdout.take().context("no pipe")?);
     let mut said = String::new();
     loop {

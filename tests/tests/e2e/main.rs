@@ -12,6 +12,7 @@ mod jobs;
 mod names;
 mod refusals;
 mod strangers;
+mod sweep;
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -52,6 +53,8 @@ const TESTS: &[Test] = tests![
     failures::a_failure_can_be_kept,
     interrupted::an_interrupt_rolls_back,
     interrupted::a_killed_create_is_finished_by_the_next_command,
+    sweep::what_nothing_explains_goes_and_nothing_else,
+    sweep::resume_finishes_what_a_killed_process_left,
     installations::two_on_the_same_hosts_do_not_touch_each_other,
     big::sixty_four_workers_come_and_go_without_a_trace,
 ];

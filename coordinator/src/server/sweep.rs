@@ -1,0 +1,126 @@
+//! The service for upkeep: sweeping hosts, and finishing what was interrupted.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use futures_util::Stream;
+use shoal_proto::v1::{self, resume_response};
+use shoal_types::RealmName;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::{field, follow::Follow};
+use crate::{
+    Fault,
+    coordinator::Coordinator,
+    sweep::{End, Sweep, SweepTerms, Swept, SweptHost, TooMuch},
+};
+
+/// How old a thing must be to be swept: longer than any call to a host, and than clocks differ.
+const GRACE: Duration = Duration::from_secs(300);
+/// Messages that wait for a slow reader.
+const QUEUE: usize = 256;
+
+/// Upkeep.
+#[derive(Debug)]
+pub(crate) struct UpkeepService(pub(crate) Arc<Coordinator>);
+
+#[tonic::async_trait]
+impl v1::upkeep_server::Upkeep for UpkeepService {
+    async fn sweep(&self, request: Request<v1::SweepRequest>) -> Result<Response<v1::SweepResponse>, Status> {
+        let r = request.into_inner();
+        let terms = SweepTerms {
+            dry_run: r.dry_run,
+            grace: r.grace_ms.map_or(GRACE, Duration::from_millis),
+            however_much: r.yes_really,
+        };
+        let coordinator = self.0.clone();
+        // To its end, although the client may go away: the store is told of what was removed.
+        match self.0.tasks.spawn(async move { coordinator.sweep(terms).await }).await {
+            Ok(outcome) => Ok(Response::new(outcome?.into())),
+            Err(join) => Err(Status::internal(format!("the sweep ended unexpectedly: {join}"))),
+        }
+    }
+
+    type ResumeStream = Pin<Box<dyn Stream<Item = Result<v1::ResumeResponse, Status>> + Send>>;
+
+    async fn resume(
+        &self,
+        request: Request<v1::ResumeRequest>,
+    ) -> Result<Response<Self::ResumeStream>, Status> {
+        let realm: RealmName = field("realm", &request.into_inner().realm).map_err(Fault::from)?;
+        let follow = Follow::from_now(self.0.clone(), realm.clone(), None).await.map_err(Fault::from)?;
+        let before = self.0.unfinished(&realm).await?;
+        let interrupt = self.0.stop.child_token();
+        let (coordinator, of, stop) = (self.0.clone(), realm.clone(), interrupt.clone());
+        let work = self.0.tasks.spawn(async move { coordinator.finish_interrupted(&of, &[], &stop).await });
+        let (out, steps) = mpsc::channel(QUEUE);
+        let coordinator = self.0.clone();
+        self.0.tasks.spawn(async move {
+            let wrap = |event| v1::ResumeResponse { step: Some(resume_response::Step::Event(event)) };
+            let ended = follow.until(work, interrupt, out.clone(), wrap).await;
+            for cluster in before {
+                let resumed = coordinator.resumed(cluster).await;
+                let resumed = resumed.map(|cluster| v1::ResumeResponse {
+                    step: Some(resume_response::Step::Cluster(cluster)),
+                });
+                drop(out.send(resumed.map_err(|error| Fault::from(error).into())).await);
+            }
+            if let Err(status) = ended {
+                drop(out.send(Err(status)).await);
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(steps))))
+    }
+}
+
+impl From<Sweep> for v1::SweepResponse {
+    fn from(sweep: Sweep) -> Self {
+        Self {
+            hosts: sweep.hosts.into_iter().map(Into::into).collect(),
+            things: sweep.things.into_iter().map(Into::into).collect(),
+            too_much: sweep.too_much.map(Into::into),
+        }
+    }
+}
+
+impl From<SweptHost> for v1::SweptHost {
+    fn from(host: SweptHost) -> Self {
+        Self {
+            name: host.name.to_string(),
+            things: count(host.things),
+            agent_asked: host.agent_asked,
+            error: host.error.unwrap_or_default(),
+        }
+    }
+}
+
+impl From<Swept> for v1::SweptThing {
+    fn from(thing: Swept) -> Self {
+        let end = match thing.end {
+            End::WouldGo => "would-go",
+            End::Gone => "gone",
+            End::Stays => "stays",
+            End::Failed => "failed",
+        };
+        Self {
+            host: thing.host.to_string(),
+            kind: thing.kind.into(),
+            name: thing.name,
+            id: thing.id,
+            age_ms: thing.age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            reason: thing.why,
+            end: end.into(),
+        }
+    }
+}
+
+impl From<TooMuch> for v1::TooMuch {
+    fn from(TooMuch { going, total }: TooMuch) -> Self {
+        Self { going: count(going), total: count(total) }
+    }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
