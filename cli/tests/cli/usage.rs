@@ -70,6 +70,8 @@ fn arguments_that_cannot_be() {
         &["ssh"],
         &["ssh", "a.b.c"],
         &["ssh", "-oProxyCommand=x"],
+        &["sweep", "--grace", "5"],
+        &["resume", "dev"],
         &["proxy", "worker-0", "--port", "0"],
         &["get", "hosts", "--label", "a b"],
         &["get", "hosts", "-o", "yaml"],
