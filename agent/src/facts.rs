@@ -16,6 +16,7 @@ use netlink_packet_route::{
     route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage},
 };
 use rtnetlink::{Handle, RouteMessageBuilder};
+use tokio::task::JoinSet;
 
 use crate::mesh::{Kind, MeshError, Snapshot, io_error};
 
@@ -30,6 +31,9 @@ pub(crate) enum FactsError {
     /// A file of `/proc`.
     #[error("cannot read {path}")]
     File { path: &'static str, source: io::Error },
+    /// No netlink socket.
+    #[error("cannot open a netlink socket")]
+    Socket(#[source] io::Error),
     /// A dump of the kernel's.
     #[error("cannot list {what}")]
     Dump { what: &'static str, source: io::Error },
@@ -61,11 +65,20 @@ pub(crate) struct Interface {
     pub(crate) mtu: u32,
 }
 
-/// Reads all.
+/// Reads all, on a socket of its own: the kernel carries out one dump at a time on each, and answers a second with EBUSY
+/// (netlink_dump_start).
 ///
 /// # Errors
 /// [`FactsError`]: one of them cannot be read.
-pub(crate) async fn facts(handle: &Handle) -> Result<Facts, FactsError> {
+pub(crate) async fn facts() -> Result<Facts, FactsError> {
+    let (connection, handle, _) = rtnetlink::new_connection().map_err(FactsError::Socket)?;
+    // Ends with this.
+    let mut reader = JoinSet::new();
+    reader.spawn(connection);
+    facts_over(&handle).await
+}
+
+async fn facts_over(handle: &Handle) -> Result<Facts, FactsError> {
     let links = Snapshot::take(handle).await?.links;
     let mut addresses = addresses(handle).await?;
     let (default, routes) = routes(handle).await?;
@@ -227,10 +240,16 @@ mod tests {
 
     #[tokio::test]
     async fn the_kernel_tells_its_limits() {
-        let (connection, handle, _) = rtnetlink::new_connection().unwrap();
-        tokio::spawn(connection);
-        let facts = facts(&handle).await.unwrap();
+        let facts = facts().await.unwrap();
         assert!(facts.inotify_instances > 0 && facts.neighbour_limit > 0);
         assert!(facts.interfaces.iter().all(|i| i.name != "lo" && i.mtu > 0));
+    }
+
+    /// With one socket for all, the kernel answered EBUSY.
+    #[tokio::test]
+    async fn many_may_ask_at_once() {
+        for facts in futures_util::future::join_all((0..50).map(|_| facts())).await {
+            facts.unwrap();
+        }
     }
 }

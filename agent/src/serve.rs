@@ -62,11 +62,11 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Ag
     let (connection, handle, _) = rtnetlink::new_connection().map_err(AgentError::Netlink)?;
     let events = Events::subscribe().map_err(AgentError::Netlink)?;
     let mut netlink = tokio::spawn(connection);
-    let (keeper, keeper_handle) = Keeper::load(handle.clone(), state, Servers::new())?;
+    let (keeper, keeper_handle) = Keeper::load(handle, state, Servers::new())?;
     let stop_keeper = CancellationToken::new();
     let mut keeper = tokio::spawn(keeper.run(events, stop_keeper.clone()));
     let tunnels = TaskTracker::new();
-    let service = Service { version, handle, keeper: keeper_handle, tunnels: tunnels.clone() };
+    let service = Service { version, keeper: keeper_handle, tunnels: tunnels.clone() };
     tracing::info!(socket = %socket.display(), state_dir = %state_dir.display(), "agent serves");
     let mut server = Box::pin(
         Server::builder()

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use rtnetlink::Handle;
 use shoal_proto::v1::{self, agent_server::Agent};
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
@@ -24,7 +23,6 @@ const MAX_PIDS: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) version: String,
-    pub(crate) handle: Handle,
     pub(crate) keeper: KeeperHandle,
     /// Tunnels that stand; they end with their callers.
     pub(crate) tunnels: TaskTracker,
@@ -38,7 +36,7 @@ impl Agent for Service {
 
     #[tracing::instrument(skip_all)]
     async fn get_host_facts(&self, _: Request<v1::GetHostFactsRequest>) -> Answer<v1::GetHostFactsResponse> {
-        let facts = facts(&self.handle).await?;
+        let facts = facts().await?;
         Ok(Response::new(facts_message(self.version.clone(), facts)))
     }
 
