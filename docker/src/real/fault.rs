@@ -16,6 +16,10 @@ use crate::{Endpoint, EngineError, Subject, TlsProblem};
 /// Longest piece of a foreign answer shown.
 const SHOWN: usize = 300;
 
+/// Words about an archive that the caller sent.
+const NOT_AN_ARCHIVE: [&str; 4] =
+    ["invalid tar header", "unexpected eof", "unrecognized image", "with non-directory"];
+
 /// Maps an error of a call.
 pub(super) fn fault(endpoint: &Endpoint, call: &Call, error: Error) -> EngineError {
     match error {
@@ -57,8 +61,13 @@ fn answered(endpoint: &Endpoint, call: &Call, status: u16, message: &str) -> Eng
     if has("is already in progress") || has("marked for removal") {
         return EngineError::RemovalInProgress { endpoint, subject };
     }
+    let about_an_archive = status == 200 || matches!(subject, Subject::Path { .. });
     match status {
         409 => EngineError::Conflict { endpoint, call: name, subject, message },
+        // Engines give 500 for an archive that is none, and for one that does not fit what is there.
+        200 | 500..=599 if about_an_archive && NOT_AN_ARCHIVE.iter().any(|words| has(words)) => {
+            EngineError::BadRequest { endpoint, call: name, subject, message }
+        }
         403 if has("active endpoints") || has("same bridge name") => {
             EngineError::Conflict { endpoint, call: name, subject, message }
         }
@@ -66,9 +75,6 @@ fn answered(endpoint: &Endpoint, call: &Call, status: u16, message: &str) -> Eng
         400..=499 => EngineError::BadRequest { endpoint, call: name, subject, message },
         500..=599 if has("same bridge name") => {
             EngineError::Conflict { endpoint, call: name, subject, message }
-        }
-        200 if has("invalid tar header") || has("unexpected eof") || has("unrecognized image") => {
-            EngineError::BadRequest { endpoint, call: name, subject, message }
         }
         200 | 500..=599 => EngineError::ServerError { endpoint, call: name, subject, status, message },
         _ => EngineError::NotDocker { endpoint, answer: format!("status {status}: {message}") },

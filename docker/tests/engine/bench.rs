@@ -65,8 +65,6 @@ pub(crate) struct Bench {
     pub(crate) tls_dir: Option<PathBuf>,
     pub(crate) image: String,
     pub(crate) packed: PackedImage,
-    /// What `/probe` holds: this executable, or nothing of interest where nothing is executed.
-    pub(crate) program: FileContent,
     run: String,
     numbers: AtomicU32,
 }
@@ -85,10 +83,10 @@ impl Bench {
             }
         };
         let run = format!("dt{}", std::process::id());
-        let packed = image(&run, &run, program.clone());
+        let packed = image(&run, &run, program);
         engine.load_image(packed.clone().stream()).await.unwrap();
         let image = packed.reference().to_owned();
-        Self { engine, tls_dir, image, packed, program, run, numbers: AtomicU32::new(0) }
+        Self { engine, tls_dir, image, packed, run, numbers: AtomicU32::new(0) }
     }
 
     /// A name nobody else uses.
@@ -119,6 +117,12 @@ impl Bench {
             network: ContainerNetwork::None,
             ..ContainerSpec::default()
         }
+    }
+
+    /// An image that nobody else has and nobody can run.
+    pub(crate) fn small(&self, word: &str) -> PackedImage {
+        let name = self.name(word);
+        image(&name, &self.run, FileContent::Bytes(name.clone().into()))
     }
 
     /// Makes a container that must not have been there.

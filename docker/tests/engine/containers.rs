@@ -97,39 +97,6 @@ pub(crate) async fn what_is_missing_is_named(bench: &Bench) {
     }
 }
 
-fn tar_of(path: &str, text: &str) -> Bytes {
-    let mut tar = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_gnu();
-    header.set_size(text.len() as u64);
-    header.set_mode(0o600);
-    header.set_uid(123);
-    header.set_gid(45);
-    header.set_cksum();
-    tar.append_data(&mut header, path, text.as_bytes()).unwrap();
-    tar.into_inner().unwrap().into()
-}
-
-pub(crate) async fn an_archive_goes_in_before_the_start_and_comes_out(bench: &Bench) {
-    let engine = &bench.engine;
-    let id = bench.create(&bench.sleeper("archive")).await;
-    engine.put_archive(&id, "/", tar_of("etc/greeting", "hello")).await.unwrap();
-    engine.start(&id).await.unwrap();
-    let shown = engine.exec(&id, &probe(&["show", "/etc/greeting"]), 100).await.unwrap();
-    assert_eq!(shown.stdout, "hello");
-
-    let tar = engine.get_archive(&id, "/etc/greeting", 1 << 20).await.unwrap().unwrap();
-    let mut archive = tar::Archive::new(&tar[..]);
-    let entry = archive.entries().unwrap().next().unwrap().unwrap();
-    assert_eq!((entry.header().uid().unwrap(), entry.header().gid().unwrap()), (123, 45));
-    assert_eq!(entry.header().mode().unwrap() & 0o777, 0o600);
-
-    assert_eq!(engine.get_archive(&id, "/etc/nothing", 1 << 20).await.unwrap(), None);
-    let large = engine.get_archive(&id, "/etc/greeting", 100).await.unwrap_err();
-    assert!(matches!(large, EngineError::TooLarge { limit: 100, .. }), "{large:?}");
-    let nowhere = engine.put_archive(&id, "/nowhere", tar_of("x", "x")).await.unwrap_err();
-    assert!(matches!(nowhere, EngineError::NotFound { subject: Subject::Path { .. }, .. }), "{nowhere:?}");
-}
-
 pub(crate) async fn start_stop_kill_and_remove_may_be_repeated(bench: &Bench) {
     let engine = &bench.engine;
     let id = bench.running("repeat").await;
@@ -158,16 +125,6 @@ pub(crate) async fn start_stop_kill_and_remove_may_be_repeated(bench: &Bench) {
     assert_eq!(engine.inspect_container(&id).await.unwrap(), None);
 }
 
-pub(crate) async fn many_removals_at_once_end_with_nothing(bench: &Bench) {
-    let id = bench.running("removals").await;
-    let outcomes = join_all((0..4).map(|_| bench.engine.remove_container(&id))).await;
-    assert!(outcomes.iter().any(|outcome| matches!(outcome, Ok(Removal::Removed))), "{outcomes:?}");
-    for outcome in outcomes {
-        assert!(matches!(outcome, Ok(_) | Err(EngineError::RemovalInProgress { .. })), "{outcome:?}");
-    }
-    assert_eq!(bench.engine.inspect_container(&id).await.unwrap(), None);
-}
-
 pub(crate) async fn a_container_is_found_by_its_labels_alone(bench: &Bench) {
     let mut spec = bench.sleeper("labels");
     spec.labels.insert("shoal.node".into(), spec.name.clone());
@@ -193,7 +150,7 @@ pub(crate) async fn the_last_lines_of_its_output(bench: &Bench) {
     assert_eq!(bench.engine.logs_tail(&id, 2).await.unwrap(), "line 49\nline 50\n");
 }
 
-async fn death_of(id: &str, events: &mut shoal_docker::EventStream) -> Option<i64> {
+pub(crate) async fn death_of(id: &str, events: &mut shoal_docker::EventStream) -> Option<i64> {
     let death = async {
         loop {
             let event = events.next().await.unwrap().unwrap();

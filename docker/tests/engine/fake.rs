@@ -1,6 +1,6 @@
 //! The fake engine under the suite: the probe is played here, and what only a kernel can answer is named.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use shoal_docker::{Engine, ExecSpec};
@@ -43,8 +43,13 @@ impl Programs for Probe {
             ["/probe", "probe", "sleep"] => {
                 Main { output: "waiting\n".into(), end: End::Told(7, "told to end\n".into()) }
             }
+            ["/probe", "probe", "stubborn"] => Main { end: End::Never, ..Main::default() },
+            ["/probe", "probe", "say", out, err, status] => {
+                let output = format!("{out}\n{err}\n").into();
+                Main { output, end: End::After(Duration::ZERO, status.parse().unwrap()) }
+            }
             ["/probe", "probe", "lines", count] => {
-                Main { output: lines(count).into(), end: End::After(std::time::Duration::ZERO, 0) }
+                Main { output: lines(count).into(), end: End::After(Duration::ZERO, 0) }
             }
             ["/probe", ..] => panic!("no container runs {words:?}"),
             [program, ..] => {

@@ -4,9 +4,9 @@ use std::io;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use shoal_docker::{EngineError, Removal};
+use shoal_docker::{ContainerSpec, EngineError, Removal, Subject};
 
-use crate::bench::{Bench, LABEL, image};
+use crate::bench::{Bench, LABEL};
 
 pub(crate) async fn an_image_has_the_id_it_was_packed_with(bench: &Bench) {
     let engine = &bench.engine;
@@ -24,8 +24,7 @@ pub(crate) async fn an_image_has_the_id_it_was_packed_with(bench: &Bench) {
 
 pub(crate) async fn what_is_saved_can_be_loaded(bench: &Bench) {
     let engine = &bench.engine;
-    // Labels of its own, so that it is another image than the one the other behaviours run.
-    let packed = image(&bench.name("copy"), &bench.labels()[LABEL], bench.program.clone());
+    let packed = bench.small("copy");
     engine.load_image(packed.clone().stream()).await.unwrap();
     let tag = bench.name("tag");
     engine.tag_image(packed.reference(), "shoal-docker-test", &tag).await.unwrap();
@@ -59,4 +58,43 @@ pub(crate) async fn a_registry_that_is_not_there_is_not_the_hosts_fault(bench: &
     let error = bench.engine.pull_image("127.0.0.1:1/nothing:1").await.unwrap_err();
     assert!(matches!(error, EngineError::Registry { .. }), "{error:?}");
     assert!(!error.blames_host());
+}
+
+pub(crate) async fn an_image_in_use_stays(bench: &Bench) {
+    let engine = &bench.engine;
+    let packed = bench.small("used");
+    engine.load_image(packed.clone().stream()).await.unwrap();
+    let tag = bench.name("tag");
+    engine.tag_image(&packed.id(), "shoal-docker-test", &tag).await.unwrap();
+    let by_id = engine.remove_image(&packed.id()).await.unwrap_err();
+    assert!(matches!(by_id, EngineError::Conflict { .. }), "it has two references: {by_id:?}");
+
+    let spec = ContainerSpec { image: packed.id(), ..bench.sleeper("user") };
+    let id = bench.create(&spec).await;
+    assert_eq!(engine.remove_image(packed.reference()).await.unwrap(), Removal::Removed);
+    let last = format!("shoal-docker-test:{tag}");
+    let used = engine.remove_image(&last).await.unwrap_err();
+    assert!(matches!(used, EngineError::Conflict { .. }), "{used:?}");
+    assert_eq!(engine.inspect_image(&last).await.unwrap().unwrap().repo_tags, [last.as_str()]);
+    engine.remove_container(&id).await.unwrap();
+    assert_eq!(engine.remove_image(&last).await.unwrap(), Removal::Removed);
+    assert_eq!(engine.inspect_image(&packed.id()).await.unwrap(), None);
+}
+
+pub(crate) async fn a_tag_moves_to_the_image_it_was_last_given_to(bench: &Bench) {
+    let engine = &bench.engine;
+    let (one, two) = (bench.small("one"), bench.small("two"));
+    for packed in [&one, &two] {
+        engine.load_image(packed.clone().stream()).await.unwrap();
+    }
+    let (repository, tag) = one.reference().split_once(':').unwrap();
+    engine.tag_image(two.reference(), repository, tag).await.unwrap();
+    assert_eq!(engine.inspect_image(one.reference()).await.unwrap().unwrap().id, two.id());
+    let untagged = engine.inspect_image(&one.id()).await.unwrap().unwrap();
+    assert_eq!(untagged.repo_tags, Vec::<String>::new());
+    for reference in [&one.id(), one.reference(), two.reference()] {
+        assert_eq!(engine.remove_image(reference).await.unwrap(), Removal::Removed, "{reference}");
+    }
+    let nothing = engine.tag_image("shoal-no-such:1", repository, tag).await.unwrap_err();
+    assert!(matches!(nothing, EngineError::NotFound { subject: Subject::Image(_), .. }), "{nothing:?}");
 }

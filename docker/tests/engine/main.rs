@@ -11,6 +11,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test: a panic is its failure")]
 
+mod archives;
 mod bench;
 mod commands;
 mod containers;
@@ -18,7 +19,10 @@ mod fake;
 mod images;
 mod networks;
 mod probe;
+mod removals;
+mod restarts;
 mod tls;
+mod vanished;
 mod volumes;
 
 use std::{process::ExitCode, sync::Arc, time::Instant};
@@ -41,9 +45,26 @@ const BEHAVIOURS: &[Behaviour] = behaviours![
     containers::a_second_create_finds_the_first,
     containers::of_many_creates_at_once_one_wins,
     containers::what_is_missing_is_named,
-    containers::an_archive_goes_in_before_the_start_and_comes_out,
+    archives::an_archive_goes_in_before_the_start_and_comes_out,
+    archives::an_archive_goes_into_a_running_and_a_stopped_container,
+    archives::a_directory_comes_out_with_what_is_in_it,
+    archives::what_an_archive_puts_below_a_tmpfs_lies_hidden,
+    archives::what_an_archive_puts_into_a_volume_stays_there,
+    archives::what_is_no_tar_goes_nowhere,
     containers::start_stop_kill_and_remove_may_be_repeated,
-    containers::many_removals_at_once_end_with_nothing,
+    removals::many_removals_at_once_end_with_nothing,
+    removals::a_name_is_free_once_its_container_is_gone,
+    removals::a_create_during_a_removal_comes_after_it,
+    removals::a_start_during_a_removal_changes_nothing,
+    restarts::a_container_begins_again_with_what_it_wrote,
+    restarts::of_many_starts_at_once_one_starts,
+    restarts::policy_always_begins_again_until_somebody_ends_it,
+    restarts::what_cannot_run_is_never_started,
+    restarts::what_does_not_end_when_told_is_killed_after_its_grace,
+    restarts::a_command_ends_with_its_container,
+    restarts::a_tmpfs_is_empty_at_every_start,
+    vanished::a_create_given_up_is_whole_or_nothing,
+    vanished::a_start_given_up_is_whole_or_nothing,
     containers::a_container_is_found_by_its_labels_alone,
     containers::the_last_lines_of_its_output,
     containers::events_tell_of_starts_and_deaths,
@@ -59,13 +80,22 @@ const BEHAVIOURS: &[Behaviour] = behaviours![
     images::an_image_has_the_id_it_was_packed_with,
     images::what_is_saved_can_be_loaded,
     images::what_is_no_archive_is_refused,
+    images::an_image_in_use_stays,
+    images::a_tag_moves_to_the_image_it_was_last_given_to,
     images::a_registry_that_is_not_there_is_not_the_hosts_fault,
     networks::a_network_is_made_as_asked,
     networks::address_and_mac_are_ours,
     networks::an_address_is_given_once,
     networks::subnets_do_not_overlap,
     networks::a_network_in_use_stays,
+    networks::a_network_is_found_by_its_labels,
+    networks::twins_are_made_by_old_engines_alone,
+    networks::a_network_without_running_containers_goes,
+    networks::an_address_is_free_while_its_container_does_not_run,
+    networks::a_gateways_address_is_taken,
+    networks::a_fixed_address_is_told_before_the_first_start,
     volumes::a_volume_keeps_labels_and_content,
+    volumes::a_volume_is_in_use_as_long_as_its_container_exists,
 ];
 
 /// Only where there is TLS.

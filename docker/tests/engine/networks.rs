@@ -3,7 +3,9 @@
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
-use shoal_docker::{ContainerNetwork, ContainerSpec, EngineError, NetworkSpec, Removal};
+use shoal_docker::{
+    ContainerNetwork, ContainerSpec, ContainerState, EngineError, LabelFilter, NetworkSpec, Removal, Subject,
+};
 use shoal_types::{MacAddr, SubnetPlan};
 
 use crate::bench::{Bench, probe};
@@ -113,4 +115,106 @@ pub(crate) async fn a_network_in_use_stays(bench: &Bench) {
     assert!(matches!(busy, EngineError::Conflict { .. }), "{busy:?}");
     bench.engine.remove_container(&id).await.unwrap();
     assert_eq!(bench.engine.remove_network(&network).await.unwrap(), Removal::Removed);
+}
+
+pub(crate) async fn a_network_is_found_by_its_labels(bench: &Bench) {
+    let mut wanted = spec(bench, "labels");
+    wanted.labels.insert("shoal.cluster".into(), wanted.name.clone());
+    let id = bench.engine.create_network(&wanted).await.unwrap();
+    let other = bench.engine.create_network(&spec(bench, "other")).await.unwrap();
+    let listed = bench.engine.list_networks(&bench.ours().with("shoal.cluster", &wanted.name)).await.unwrap();
+    assert_eq!(listed.iter().map(|network| &network.id).collect::<Vec<_>>(), [&id]);
+    let all = bench.engine.list_networks(&LabelFilter::all()).await.unwrap();
+    for name in ["bridge", "host", "none"] {
+        assert!(all.iter().any(|network| network.name == name), "every engine has {name}");
+    }
+    assert!(all.iter().any(|network| network.id == other));
+}
+
+pub(crate) async fn twins_are_made_by_old_engines_alone(bench: &Bench) {
+    let engine = &bench.engine;
+    let first = spec(bench, "twin");
+    let one = engine.create_network(&first).await.unwrap();
+    let second = NetworkSpec { name: first.name.clone(), ..spec(bench, "twin") };
+    let twins = engine.facts().await.unwrap().version.starts_with("20.10");
+    let two = engine.create_network(&second).await;
+    let listed = engine.list_networks(&bench.ours()).await.unwrap();
+    let named = listed.iter().filter(|network| network.name == first.name).count();
+    if !twins {
+        let refused = two.unwrap_err();
+        assert!(matches!(refused, EngineError::NameInUse { .. }), "{refused:?}");
+        assert_eq!(named, 1);
+        return;
+    }
+    assert_ne!(two.unwrap(), one);
+    assert_eq!(named, 2);
+    let ambiguous = engine.remove_network(&first.name).await.unwrap_err();
+    assert!(matches!(ambiguous, EngineError::BadRequest { .. }), "{ambiguous:?}");
+}
+
+pub(crate) async fn a_network_without_running_containers_goes(bench: &Bench) {
+    let engine = &bench.engine;
+    let made = spec(bench, "left");
+    let network = engine.create_network(&made).await.unwrap();
+    let never = bench.create(&on(bench, "never", &network, None)).await;
+    let ended = bench.create(&on(bench, "ended", &network, None)).await;
+    engine.start(&ended).await.unwrap();
+    engine.kill(&ended).await.unwrap();
+    assert_eq!(engine.remove_network(&network).await.unwrap(), Removal::Removed);
+    for id in [never, ended] {
+        let missing = engine.start(&id).await.unwrap_err();
+        let EngineError::NotFound { subject: Subject::Network(named), .. } = &missing else {
+            panic!("{missing:?}")
+        };
+        assert_eq!(*named, made.name);
+    }
+}
+
+pub(crate) async fn an_address_is_free_while_its_container_does_not_run(bench: &Bench) {
+    let engine = &bench.engine;
+    let made = spec(bench, "free");
+    let network = engine.create_network(&made).await.unwrap();
+    let address = SubnetPlan { subnet: made.subnet }.node(3);
+    let first = bench.create(&on(bench, "first", &network, address)).await;
+    engine.start(&first).await.unwrap();
+    engine.kill(&first).await.unwrap();
+    let second = bench.create(&on(bench, "second", &network, address)).await;
+    engine.start(&second).await.unwrap();
+    let taken = engine.start(&first).await.unwrap_err();
+    assert!(matches!(taken, EngineError::AddressInUse { .. }), "{taken:?}");
+    let left = engine.inspect_container(&first).await.unwrap().unwrap();
+    assert_eq!((left.state, left.pid), (ContainerState::Exited, None));
+    assert!(!left.error.is_empty(), "{left:?}");
+    engine.remove_container(&second).await.unwrap();
+    engine.start(&first).await.unwrap();
+}
+
+pub(crate) async fn a_gateways_address_is_taken(bench: &Bench) {
+    let made = spec(bench, "gateway");
+    let network = bench.engine.create_network(&made).await.unwrap();
+    let id = bench.create(&on(bench, "gateway", &network, Some(made.gateway))).await;
+    let taken = bench.engine.start(&id).await.unwrap_err();
+    assert!(matches!(taken, EngineError::AddressInUse { .. }), "{taken:?}");
+}
+
+pub(crate) async fn a_fixed_address_is_told_before_the_first_start(bench: &Bench) {
+    let made = spec(bench, "told");
+    let network = bench.engine.create_network(&made).await.unwrap();
+    let address = SubnetPlan { subnet: made.subnet }.node(1);
+    let id = bench.create(&on(bench, "told", &network, address)).await;
+    let told = async || {
+        let detail = bench.engine.inspect_container(&id).await.unwrap().unwrap();
+        assert_eq!(detail.attachments.len(), 1, "{detail:?}");
+        let attachment = detail.attachments[0].clone();
+        assert_eq!((&attachment.network, attachment.address), (&made.name, address), "{attachment:?}");
+        attachment
+    };
+    let before = told().await;
+    assert_eq!((before.mac, before.network_id.as_str()), (address.map(MacAddr::of), ""));
+    bench.engine.start(&id).await.unwrap();
+    let running = told().await;
+    assert_eq!((running.mac, &running.network_id), (address.map(MacAddr::of), &network));
+    bench.engine.kill(&id).await.unwrap();
+    let ended = told().await;
+    assert_eq!((ended.mac, &ended.network_id), (None, &network));
 }

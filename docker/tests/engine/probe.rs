@@ -20,6 +20,8 @@ pub(crate) async fn run(words: Vec<String>) -> ExitCode {
             println!("told to end");
             ExitCode::from(7)
         }
+        // Whatever it is told: the first process of a container gets only the signals it asks for.
+        ["stubborn"] => std::future::pending().await,
         ["say", out, err, status] => {
             println!("{out}");
             eprintln!("{err}");

@@ -37,3 +37,24 @@ pub(crate) async fn a_volume_keeps_labels_and_content(bench: &Bench) {
     assert_eq!(engine.remove_volume(&name).await.unwrap(), Removal::Removed);
     assert_eq!(engine.remove_volume(&name).await.unwrap(), Removal::AlreadyGone);
 }
+
+pub(crate) async fn a_volume_is_in_use_as_long_as_its_container_exists(bench: &Bench) {
+    let engine = &bench.engine;
+    let name = bench.name("used");
+    engine.create_volume(&name, &bench.labels()).await.unwrap();
+    let spec = ContainerSpec {
+        mounts: vec![Mount::Volume { name: name.clone(), target: "/state".into() }],
+        ..bench.sleeper("used")
+    };
+    let id = bench.create(&spec).await;
+    let never_started = engine.remove_volume(&name).await.unwrap_err();
+    engine.start(&id).await.unwrap();
+    engine.kill(&id).await.unwrap();
+    let ended = engine.remove_volume(&name).await.unwrap_err();
+    for error in [never_started, ended] {
+        assert!(matches!(error, EngineError::Conflict { .. }), "{error:?}");
+    }
+    engine.remove_container(&id).await.unwrap();
+    assert!(engine.list_volumes(&bench.ours()).await.unwrap().iter().any(|volume| volume.name == name));
+    assert_eq!(engine.remove_volume(&name).await.unwrap(), Removal::Removed);
+}

@@ -102,16 +102,18 @@ impl Container {
             (ContainerNetwork::None, None) => ("none".to_owned(), String::new()),
             (ContainerNetwork::Host, None) => ("host".to_owned(), String::new()),
         };
-        let fixed = match &self.spec.network {
-            ContainerNetwork::Bridge { address, .. } => *address,
-            ContainerNetwork::None | ContainerNetwork::Host => None,
+        let (fixed, asked) = match &self.spec.network {
+            ContainerNetwork::Bridge { address, mac, .. } => (*address, *mac),
+            ContainerNetwork::None | ContainerNetwork::Host => (None, None),
         };
+        // Told as it was asked for until the first start, and only while it runs from then on.
+        let asked = asked.filter(|_| self.started.is_none());
         let port = self.port.as_ref();
         Some(Attachment {
             network,
             network_id,
             address: port.map(|port| port.address).or(fixed),
-            mac: port.map(|port| port.mac),
+            mac: port.map(|port| port.mac).or(asked),
         })
     }
 

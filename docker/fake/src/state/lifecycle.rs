@@ -10,7 +10,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rand::Rng as _;
-use shoal_docker::{ContainerAction, ContainerNetwork, ContainerState, RestartPolicy};
+use shoal_docker::{ContainerAction, ContainerNetwork, ContainerState, RestartPolicy, Subject};
 use shoal_types::Timestamp;
 use tokio::sync::watch;
 
@@ -52,7 +52,10 @@ impl State {
         let Some(container) = self.containers.get(&number) else { return Err(Refusal::NotFound(None)) };
         let spec = Arc::clone(&container.spec);
         let ContainerNetwork::Bridge { network, address, mac } = &spec.network else { return Ok(None) };
-        let network = self.seek_network(network)?;
+        // Once the engine has seen a network, it calls it by its name.
+        let known =
+            container.network.as_ref().map(|(name, _)| Refusal::missing(Subject::Network(name.clone())));
+        let network = self.seek_network(network).map_err(|missing| known.unwrap_or(missing))?;
         let address = self.take_address(network, *address, number)?;
         // 20.10 ignores the MAC it is given.
         let own = mac.filter(|_| self.release == crate::Release::V28_5);

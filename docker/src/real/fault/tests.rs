@@ -106,6 +106,24 @@ fn whose_fault_it_is() {
 }
 
 #[test]
+fn an_archive_that_is_none_is_the_callers() {
+    let put = |text| {
+        let path = Subject::Path { container: "n1".into(), path: "/".into() };
+        outcome("put archive", path, 500, text)
+    };
+    for text in [
+        "Error processing tar file(exit status 1): archive/tar: invalid tar header",
+        "archive/tar: invalid tar header",
+        "Error processing tar file(exit status 1): cannot overwrite directory \"/etc\" with non-directory \"/\"",
+        "cannot overwrite directory \"etc\" with non-directory \"/\"",
+    ] {
+        let error = put(text);
+        assert!(matches!(error, EngineError::BadRequest { .. }) && !error.blames_host(), "{error:?}");
+    }
+    assert!(matches!(put("something went wrong"), EngineError::ServerError { .. }));
+}
+
+#[test]
 fn errors_inside_a_stream() {
     let load = |text| outcome("load image", Subject::Engine, 200, text);
     assert!(matches!(load("archive/tar: invalid tar header"), EngineError::BadRequest { .. }));

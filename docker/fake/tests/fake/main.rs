@@ -1,0 +1,11 @@
+//! The fake engine's own tests: what a simulation counts on beyond what engines do by themselves.
+
+mod bed;
+mod conditions;
+mod crash;
+mod faults;
+mod replay;
+mod rules;
+mod scale;
+mod sessions;
+mod violations;
