@@ -68,9 +68,15 @@ pub(crate) fn entries(base: &str, tar: &Bytes) -> Result<Vec<(String, Entry)>, U
             }
             Some(tar.slice(start..end))
         };
-        let number = |value: std::io::Result<u64>| value.map_err(Unpackable::NotTar);
-        let mode = header.mode().map_err(Unpackable::NotTar)?;
-        let (uid, gid) = (number(header.uid())?, number(header.gid())?);
+        // Engines take an empty field for zero.
+        let fields = header.as_old();
+        let empty = |field: &[u8]| field.iter().all(|byte| matches!(byte, 0 | b' '));
+        let number = |field: &[u8], value: std::io::Result<u64>| {
+            if empty(field) { Ok(0) } else { value.map_err(Unpackable::NotTar) }
+        };
+        let mode = if empty(&fields.mode) { 0 } else { header.mode().map_err(Unpackable::NotTar)? };
+        let uid = number(&fields.uid, header.uid())?;
+        let gid = number(&fields.gid, header.gid())?;
         found.push((place, Entry { mode, uid, gid, content }));
     }
     Ok(found)

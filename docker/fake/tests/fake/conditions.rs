@@ -91,7 +91,8 @@ async fn a_hung_engine_costs_one_limit_and_does_later_what_it_was_asked() {
     assert_eq!(began.elapsed(), docker.limit(shoal_docker::CallClass::Read));
     docker.create_container(&node("n1")).await.unwrap_err();
     assert!(host.truth().containers.is_empty());
-    let (created, ()) = tokio::join!(docker.create_container(&node("n2")), async {
+    let n2 = node("n2");
+    let (created, ()) = tokio::join!(docker.create_container(&n2), async {
         sleep(3 * SECOND).await;
         host.up();
     });

@@ -45,7 +45,7 @@ fn started(seed: u64, release: Release, vanished: Vanished) -> bool {
     in_a_runtime(&bed, async { create(&*host.client("first"), &node("n1")).await });
     bed.fleet.set_vanished(vanished);
     given_up(&bed, &host, async |docker| drop(docker.start("n1").await));
-    in_a_runtime(&bed, sleep(10 * SECOND));
+    in_a_runtime(&bed, async { sleep(10 * SECOND).await });
     let truth = host.truth();
     let n1 = truth.container("n1").unwrap();
     assert_eq!(n1.state == ContainerState::Running, n1.runs == 1, "whole or nothing");
@@ -84,7 +84,7 @@ fn time_goes_on_from_runtime_to_runtime() {
     let bed = Bed::new(1);
     let times: Vec<_> = (0..3)
         .map(|_| {
-            in_a_runtime(&bed, sleep(7 * SECOND));
+            in_a_runtime(&bed, async { sleep(7 * SECOND).await });
             bed.clock.now()
         })
         .collect();
