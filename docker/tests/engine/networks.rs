@@ -161,8 +161,8 @@ pub(crate) async fn a_network_without_running_containers_goes(bench: &Bench) {
     engine.start(&ended).await.unwrap();
     engine.kill(&ended).await.unwrap();
     assert_eq!(engine.remove_network(&network).await.unwrap(), Removal::Removed);
-    // What a container was on is called by its name, what it was only made for as it was asked for.
-    for (id, called) in [(never, &network), (ended, &made.name)] {
+    // What a container was made for is called by its name, what it was on by its id.
+    for (id, called) in [(never, &made.name), (ended, &network)] {
         let missing = engine.start(&id).await.unwrap_err();
         let EngineError::NotFound { subject: Subject::Network(named), .. } = &missing else {
             panic!("{missing:?}")

@@ -7,7 +7,7 @@ use crate::{cargo::Programs, image, machine, workspace::Workspace};
 
 /// The test program of the lab itself.
 pub(super) const LABS: &str = "real_hosts";
-/// The test program that asks engines how they behave.
+/// The test program that asks engines how they behave: fake ones in every tier that runs it, real ones here.
 pub(super) const ENGINES: &str = "engine";
 /// The test program that runs `shoal`.
 pub(super) const CLUSTERS: &str = "e2e";

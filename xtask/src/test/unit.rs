@@ -6,13 +6,8 @@ use super::report::Results;
 use crate::{machine, workspace::Workspace};
 
 /// Test programs that belong to another tier, because they need more.
-const ELSEWHERE: [&str; 5] = [
-    super::storage::PROGRAM,
-    super::netns::PROGRAM,
-    super::e2e::LABS,
-    super::e2e::ENGINES,
-    super::e2e::CLUSTERS,
-];
+const ELSEWHERE: [&str; 4] =
+    [super::storage::PROGRAM, super::netns::PROGRAM, super::e2e::LABS, super::e2e::CLUSTERS];
 
 /// Runs them: beside the code, in `tests/` unless another tier has it, in the documentation.
 pub(super) fn run(workspace: &Workspace, results: &mut Results) -> anyhow::Result<()> {

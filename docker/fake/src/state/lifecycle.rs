@@ -52,9 +52,9 @@ impl State {
         let Some(container) = self.containers.get(&number) else { return Err(Refusal::NotFound(None)) };
         let spec = Arc::clone(&container.spec);
         let ContainerNetwork::Bridge { network, address, mac } = &spec.network else { return Ok(None) };
-        // A network it was on is called by its name.
-        let was_on = container.network.as_ref().filter(|_| container.run > 0);
-        let known = was_on.map(|(name, _)| Refusal::missing(Subject::Network(name.clone())));
+        // Before its first start a network that was there is called by its name, later by its id.
+        let seen = container.network.as_ref().filter(|_| container.run == 0);
+        let known = seen.map(|(name, _)| Refusal::missing(Subject::Network(name.clone())));
         let network = self.seek_network(network).map_err(|missing| known.unwrap_or(missing))?;
         let address = self.take_address(network, *address, number)?;
         // 20.10 ignores the MAC it is given.

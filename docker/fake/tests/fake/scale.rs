@@ -2,7 +2,6 @@
 
 use std::{
     net::Ipv4Addr,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -30,7 +29,7 @@ fn archive() -> Bytes {
 
 async fn bring_up(host: FakeEngine, tar: Bytes) {
     let docker = host.client("test");
-    let net = docker.create_network(&network("net", 4)).await.unwrap();
+    let net = docker.create_network(&network(host.name(), 4)).await.unwrap();
     for number in 0..NODES {
         let address = Ipv4Addr::from_bits(Ipv4Addr::new(10, 96, 4, 2).to_bits() + number);
         let id = create(&*docker, &on(node(&format!("{}-n{number}", host.name())), &net, address)).await;
@@ -71,6 +70,7 @@ async fn a_thousand_hosts_of_a_hundred_nodes() {
     let up = began.elapsed();
     let running: usize = hosts.iter().map(|host| host.truth().containers.len()).sum();
     assert_eq!(running, HOSTS * NODES as usize);
+    assert_eq!(bed.fleet.violations(), []);
     let resident = resident_mib();
     all().for_each_concurrent(None, take_down).await;
     assert!(hosts.iter().all(|host| host.truth().is_free_of("shoal.node")));
@@ -82,7 +82,6 @@ async fn a_thousand_hosts_of_a_hundred_nodes() {
         took.as_secs_f64()
     );
     assert!(took < LIMIT, "{took:?}");
-    drop(Arc::clone(&image));
 }
 
 /// Memory of this process (proc_pid_status(5), VmRSS).
