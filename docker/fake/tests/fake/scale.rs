@@ -1,9 +1,6 @@
 //! A large installation in one process: what a simulation of a thousand hosts costs before anything else does.
 
-use std::{
-    net::Ipv4Addr,
-    time::{Duration, Instant},
-};
+use std::{net::Ipv4Addr, time::Instant};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -14,8 +11,8 @@ use crate::bed::{Bed, create, image, network, node, on};
 
 const HOSTS: usize = 1000;
 const NODES: u32 = 100;
-/// Ten times what it takes on two cores, unoptimised (measured 2026-11-21).
-const LIMIT: Duration = Duration::from_secs(300);
+/// Three times what all of it takes (measured 2026-11-21). Time is printed and not bounded: it is the machine's.
+const RESIDENT_MIB_MAX: u64 = 1000;
 
 /// A tar of one file.
 fn archive() -> Bytes {
@@ -81,7 +78,7 @@ async fn a_thousand_hosts_of_a_hundred_nodes() {
         up.as_secs_f64(),
         took.as_secs_f64()
     );
-    assert!(took < LIMIT, "{took:?}");
+    assert!(resident < RESIDENT_MIB_MAX, "{resident} MiB");
 }
 
 /// Memory of this process (proc_pid_status(5), VmRSS).
