@@ -8,7 +8,7 @@
 //! ```
 //! A command's work runs in a task of its own: a client that goes away interrupts it, and it rolls back.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use shoal_scheduler::{Plan, Unplaceable};
 use shoal_storage::{Acquired, Cluster, Holder, Resource};
@@ -153,7 +153,29 @@ impl Coordinator {
                 }
             }
         }
+        self.clear_what_was_left().await;
         Ok(())
+    }
+
+    /// Removes what is remembered of hosts that could not be reached, as far as they answer now. It is not what was asked
+    /// for: what goes wrong is logged, and the next command tries again.
+    async fn clear_what_was_left(&self) {
+        let cleared = async {
+            let mut read = self.store.read().await?;
+            let left: BTreeSet<_> = read.remnants().list().await?.iter().map(|r| r.what.host).collect();
+            let mut hosts = read.hosts().list().await?;
+            drop(read);
+            hosts.retain(|host| left.contains(&host.id));
+            if hosts.is_empty() {
+                return Ok(());
+            }
+            let seen = self.survey_of(hosts, Depth::Engine).await?;
+            self.clear_remnants(&seen).await.map(drop)
+        };
+        if let Err(fault) = cleared.await {
+            let fault: Fault = fault;
+            tracing::warn!(error = text(&fault), "what was left on hosts stays for now");
+        }
     }
 
     /// The cluster of this name.

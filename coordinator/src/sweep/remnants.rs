@@ -1,9 +1,9 @@
 //! Clears what was left behind on hosts that could not be reached, once they are back.
 //!
 //! ```text
-//! since            + LONGEST_CALL                     + SETTLED
-//!   |-- wait --------|-- a list that shows nothing: ----|-- a list that shows something: remove, list again
-//!                       forget the remnant
+//! since              + LONGEST_CALL
+//!   |------------------|--- a list that shows nothing: forget the remnant
+//!    a list that shows something: remove it at once, list again
 //! ```
 //! A call begun before the host was given up may take effect until the longest call's limit has passed: only a list made
 //! later shows that nothing is left. No lease is taken: what a remnant remembers is nobody's intent, and what a row places
@@ -32,8 +32,6 @@ use crate::{
 
 /// The longest a call to an engine that changes something takes: starting a container.
 const LONGEST_CALL: Duration = Duration::from_secs(60);
-/// How long after a host was given up things are removed there: twice that, so that clocks may differ.
-const SETTLED: Duration = Duration::from_secs(120);
 
 /// What came of clearing remnants.
 #[derive(Debug, Default)]
@@ -191,12 +189,12 @@ fn due(naming: &Naming, remnant: &Remnant, listing: &Listing, known: &Known, now
         .cloned()
         .collect();
     things.sort();
-    let (empty, listed) = (things.is_empty(), listing.at.since(what.since));
-    match (empty, if empty { listed > LONGEST_CALL } else { now.since(what.since) > SETTLED }) {
-        (true, true) => Due::Forget,
-        (false, true) => Due::Remove(things),
-        (true, false) => Due::Wait("a call made before it was given up may still take effect".into()),
-        (false, false) => Due::Wait(format!("things go {} s after it was given up", SETTLED.as_secs())),
+    if !things.is_empty() {
+        return Due::Remove(things);
+    }
+    match listing.at.since(what.since) > LONGEST_CALL {
+        true => Due::Forget,
+        false => Due::Wait("a call made before it was given up may still take effect".into()),
     }
 }
 
