@@ -1,6 +1,6 @@
 //! Why the coordinator did not do what was asked. One wildcard-free map to gRPC status is in `server/status.rs`.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use shoal_docker::{EndpointError, EngineError, RetryClass, TlsMaterialError, Unusable};
 use shoal_proto::FieldError;
@@ -38,6 +38,27 @@ pub enum CoordinatorError {
     /// Its own channel failed.
     #[error("the coordinator's own channel failed")]
     Channel(#[from] tonic::transport::Error),
+}
+
+/// What became of a cluster that did not become ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum After {
+    /// Nothing of it is left.
+    Removed,
+    /// All of it is still there.
+    Kept,
+    /// It was removed, but for what is on hosts that could not be reached: why.
+    LeftBehind(String),
+}
+
+impl fmt::Display for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Removed => f.write_str("it was removed"),
+            Self::Kept => f.write_str("it was kept for inspection"),
+            Self::LeftBehind(why) => write!(f, "it was removed where that was possible: {why}"),
+        }
+    }
 }
 
 /// Why a request was not carried out.
@@ -215,14 +236,14 @@ pub enum Fault {
         source: InvalidTransition,
     },
     /// The cluster did not become ready.
-    #[error("cluster {cluster} did not become ready: {source}{}", if *kept { "\nit was kept for inspection" } else { "\nit was removed" })]
+    #[error("cluster {cluster} did not become ready: {source}\n{after}")]
     NotReady {
         /// The cluster.
         cluster: ClusterName,
         /// Which nodes, and at which stage.
         source: NotReady,
-        /// Whether it is still there.
-        kept: bool,
+        /// What became of it.
+        after: After,
     },
     /// The create was interrupted.
     #[error("interrupted: cluster {cluster} was rolled back")]

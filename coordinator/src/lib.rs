@@ -34,6 +34,6 @@ pub use addressing::NoAddress;
 pub use coordinator::Surroundings;
 pub use embedded::{Embedded, Options, embedded, embedded_in};
 pub use entropy::{Entropy, SystemEntropy};
-pub use error::{CoordinatorError, Fault};
+pub use error::{After, CoordinatorError, Fault};
 pub use fleet::{AgentError, BinaryError, Connect, RealEngines};
 pub use reconcile::{NotReady, StuckNode};

@@ -19,8 +19,10 @@ use crate::{
     Fault,
     admission::CreateTerms,
     coordinator::Coordinator,
+    error::After,
     lease::{Claim, Held, TTL},
     reconcile::{NotReady, Outcome, TAKE_DOWN_TRIES, Work},
+    server::text,
     survey::{Depth, Seen},
 };
 
@@ -218,13 +220,17 @@ async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault
         Outcome::Failed(source) if keep => {
             note_failure(work, &source).await?;
             work.change_phase(PhaseChange::Kept, "failed: kept for inspection").await?;
-            Err(Fault::NotReady { cluster: name.clone(), source, kept: true })
+            Err(Fault::NotReady { cluster: name.clone(), source, after: After::Kept })
         }
         Outcome::Failed(source) => {
             note_failure(work, &source).await?;
             work.change_phase(PhaseChange::Delete, "failed: rolling back").await?;
-            work.backward(TAKE_DOWN_TRIES).await?;
-            Err(Fault::NotReady { cluster: name.clone(), source, kept: false })
+            let after = match work.backward(TAKE_DOWN_TRIES).await {
+                Ok(()) => After::Removed,
+                Err(left @ Fault::LeftBehind { .. }) => After::LeftBehind(text(&left)),
+                Err(fault) => return Err(fault),
+            };
+            Err(Fault::NotReady { cluster: name.clone(), source, after })
         }
     }
 }

@@ -38,7 +38,7 @@ use self::{
     bring_up::Rendered,
     elsewhere::Stuck,
     settle::Settled,
-    trouble::{PATIENCE, PATIENCE_STARTED, Troubles, Verdict, leaves_doubt, verdict},
+    trouble::{PATIENCE, PATIENCE_STARTED, Troubles, Verdict, is_silence, leaves_doubt, verdict},
     watch::{silent, while_alive},
     work::underlays,
 };
@@ -55,6 +55,8 @@ const BACK_OFF: Duration = Duration::from_millis(250);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
 /// How often taking down is tried before what is left is left to the next command.
 pub(crate) const TAKE_DOWN_TRIES: u32 = 4;
+/// The same if the hosts that are left say nothing at all.
+const SILENT_TRIES: u32 = 2;
 /// No further try of taking down begins after this long.
 const TAKE_DOWN_LIMIT: Duration = Duration::from_secs(10);
 
@@ -341,7 +343,10 @@ impl Work {
                 tx.events().append(&gone).await?;
                 return Ok(tx.commit().await?);
             }
-            if attempt >= tries || began.elapsed() >= TAKE_DOWN_LIMIT {
+            let silent = failures.values().all(is_silence);
+            if attempt >= tries.min(if silent { SILENT_TRIES } else { tries })
+                || began.elapsed() >= TAKE_DOWN_LIMIT
+            {
                 return Err(self.left_behind(&intent, &failures).await?);
             }
             tokio::time::sleep(pause).await;
