@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use shoal_proto::v1::{self, agent_server::Agent};
+use shoal_types::Revision;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -65,6 +66,7 @@ impl Agent for Service {
             },
             device: parse("device", &request.device).map_err(invalid)?,
             bridge: parse("bridge", &request.bridge).map_err(invalid)?,
+            revision: Revision(request.revision),
         };
         let removed = self.keeper.remove(removal).await?;
         Ok(Response::new(v1::RemoveNetworkResponse { removed }))
@@ -143,9 +145,10 @@ impl From<KeepError> for Status {
     fn from(error: KeepError) -> Self {
         let text = chain(&error);
         match error {
-            KeepError::Stale { .. } | KeepError::Conflict { .. } | KeepError::InUse { .. } => {
-                Self::failed_precondition(text)
-            }
+            KeepError::Stale { .. }
+            | KeepError::Gone { .. }
+            | KeepError::Conflict { .. }
+            | KeepError::InUse { .. } => Self::failed_precondition(text),
             KeepError::Clash { .. } | KeepError::Dns(_) => Self::already_exists(text),
             KeepError::Foreign { .. } => Self::invalid_argument(text),
             KeepError::State(_) => Self::internal(text),

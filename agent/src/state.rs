@@ -5,15 +5,22 @@
 //! state or the new one, never a part. The directory is locked for as long as an agent runs on it.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use shoal_types::NetworkId;
+use shoal_types::{NetworkId, Revision};
 
 use crate::network::Network;
+
+/// Networks that were removed -> the last revision known of each: what is not newer comes too late.
+pub(crate) type Graves = BTreeMap<NetworkId, Revision>;
+
+/// Their file.
+const GRAVES: &str = "removed";
 
 /// A state directory that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -86,10 +93,37 @@ impl StateDir {
     /// # Errors
     /// [`StateError::Io`].
     pub(crate) fn save(&self, network: &Network) -> Result<(), StateError> {
-        let (path, draft) = (self.file(network.id), self.path.join(format!("{}.new", network.id)));
+        self.write(self.file(network.id), network)
+    }
+
+    /// Which networks were removed, and at which revision.
+    ///
+    /// # Errors
+    /// [`StateError::Io`], [`StateError::Corrupt`]: not without knowing which states are from the past.
+    pub(crate) fn graves(&self) -> Result<Graves, StateError> {
+        let path = self.path.join(GRAVES);
+        match fs::read(&path) {
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes).map_err(|source| StateError::Corrupt { path, source })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Graves::new()),
+            Err(source) => Err(StateError::Io { path, source }),
+        }
+    }
+
+    /// Writes down which networks were removed.
+    ///
+    /// # Errors
+    /// [`StateError::Io`].
+    pub(crate) fn bury(&self, gone: &Graves) -> Result<(), StateError> {
+        self.write(self.path.join(GRAVES), gone)
+    }
+
+    fn write(&self, path: PathBuf, content: &impl serde::Serialize) -> Result<(), StateError> {
+        let draft = path.with_extension("new");
         let write = || {
             let mut file = File::create(&draft)?;
-            file.write_all(&serde_json::to_vec(network)?)?;
+            file.write_all(&serde_json::to_vec(content)?)?;
             file.sync_all()?;
             fs::rename(&draft, &path)?;
             self.sync()
@@ -146,6 +180,17 @@ mod tests {
         assert_eq!(loaded, std::slice::from_ref(&newer));
         state.forget(newer.id).unwrap();
         state.forget(newer.id).unwrap();
+        assert!(state.load().unwrap().is_empty());
+    }
+
+    #[test]
+    fn removals_are_remembered() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(dir.path()).unwrap();
+        assert!(state.graves().unwrap().is_empty());
+        let gone = Graves::from([(network().id, network().revision)]);
+        state.bury(&gone).unwrap();
+        assert_eq!(state.graves().unwrap(), gone);
         assert!(state.load().unwrap().is_empty());
     }
 

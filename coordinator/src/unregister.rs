@@ -148,8 +148,7 @@ impl Coordinator {
             networks.iter().filter_map(|n| n.labels.get(CLUSTER)?.parse().ok()).collect();
         for cluster in clusters {
             let known = self.store.read().await?.networks().of_cluster(cluster).await?;
-            let known = known.map(|network| (network.id.to_string(), network.vni));
-            remove_network(self, link, cluster, known).await.map_err(Halt::into_fault)?;
+            remove_network(self, link, cluster, known.as_ref()).await.map_err(Halt::into_fault)?;
         }
         for container in containers.iter().filter(|c| c.name == agent) {
             note(remove_container(link, &container.id).await.map(drop));

@@ -10,6 +10,9 @@ pub(crate) enum KeepError {
     /// A newer state is kept: the sender's time is over.
     #[error("revision {offered} of network {network} is older than {kept}, which is kept")]
     Stale { network: NetworkId, offered: Revision, kept: Revision },
+    /// The network was removed after this state was made: it comes from somebody whose time is over.
+    #[error("network {network} was removed at revision {gone}; {offered} is not newer")]
+    Gone { network: NetworkId, offered: Revision, gone: Revision },
     /// Two different states claim one revision.
     #[error("revision {revision} of network {network} is kept with another content")]
     Conflict { network: NetworkId, revision: Revision },

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use shoal_types::{InstallationId, NetworkId};
+use shoal_types::{InstallationId, NetworkId, Revision};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::KeepError;
@@ -16,6 +16,8 @@ pub(crate) struct Removal {
     pub(crate) network: Option<NetworkId>,
     pub(crate) device: LinkName,
     pub(crate) bridge: LinkName,
+    /// The last one the remover knows of; zero if none.
+    pub(crate) revision: Revision,
 }
 
 /// What is kept, for a report.

@@ -19,7 +19,7 @@ pub(crate) use handle::{KeeperHandle, Listing, Networks, Removal};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use rtnetlink::Handle;
-use shoal_types::{InstallationId, NetworkId};
+use shoal_types::{InstallationId, NetworkId, Revision};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep_until},
@@ -31,7 +31,7 @@ use crate::{
     error::chain,
     mesh::{self, Events, Interest, Kind, Snapshot},
     network::{Network, carries},
-    state::{StateDir, StateError},
+    state::{Graves, StateDir, StateError},
 };
 
 /// Between two looks at everything: what no event tells is repaired after this at the latest.
@@ -40,6 +40,9 @@ const PERIOD: Duration = Duration::from_secs(30);
 const SETTLE: Duration = Duration::from_millis(100);
 /// Commands that may wait; a coordinator's calls are bounded per host.
 const QUEUE: usize = 64;
+/// Networks remembered as removed; ids begin with their time, so that the oldest are forgotten first. A call that comes
+/// later than that many removals is none of this world.
+const GRAVES: usize = 1000;
 
 /// The owner of all networks of this host.
 pub(crate) struct Keeper {
@@ -47,6 +50,7 @@ pub(crate) struct Keeper {
     state: StateDir,
     names: dns::Servers,
     kept: BTreeMap<NetworkId, Kept>,
+    gone: Graves,
     commands: mpsc::Receiver<Command>,
     published: watch::Sender<Networks>,
 }
@@ -76,9 +80,10 @@ impl Keeper {
                 Err(error) => tracing::error!(error = chain(&error), "cannot restore a network"),
             }
         }
+        let gone = state.graves()?;
         let (sender, commands) = mpsc::channel(QUEUE);
         let (published, networks) = watch::channel(Networks::default());
-        let keeper = Self { handle, state, names, kept, commands, published };
+        let keeper = Self { handle, state, names, kept, gone, commands, published };
         keeper.publish();
         Ok((keeper, KeeperHandle { commands: sender, networks }))
     }
@@ -154,6 +159,9 @@ impl Keeper {
                 };
             }
         }
+        if let Some(&gone) = self.gone.get(&network).filter(|gone| revision <= **gone) {
+            return Err(KeepError::Gone { network, offered: revision, gone });
+        }
         for other in self.kept.values().map(|k| &k.network).filter(|o| o.id != network) {
             let claims = [
                 ("device", other.device == offered.device),
@@ -169,7 +177,7 @@ impl Keeper {
 
     #[tracing::instrument(skip_all, fields(network = ?removal.network, device = %removal.device))]
     async fn remove(&mut self, removal: Removal) -> Result<bool, KeepError> {
-        let Removal { installation, network, device, bridge } = removal;
+        let Removal { installation, network, device, bridge, revision } = removal;
         let Some(id) = network else {
             if let Some(kept) = self.kept.values().find(|k| k.network.device == device) {
                 return Err(KeepError::InUse { network: kept.network.id, device });
@@ -183,8 +191,15 @@ impl Keeper {
         self.names.stop(id).await;
         let (device, bridge) = kept.as_ref().map_or((&device, &bridge), |k| (&k.device, &k.bridge));
         let removed = mesh::remove(&self.handle, &installation, device, bridge, kept.as_deref()).await?;
-        let state = self.state.clone();
-        on_disk(move || state.forget(id)).await?;
+        let last = kept.as_ref().map_or(revision, |k| k.revision.max(revision));
+        if last > Revision(0) {
+            self.gone.insert(id, last);
+            while self.gone.len() > GRAVES {
+                self.gone.pop_first();
+            }
+        }
+        let (state, gone) = (self.state.clone(), self.gone.clone());
+        on_disk(move || state.bury(&gone).and_then(|()| state.forget(id))).await?;
         self.kept.remove(&id);
         self.publish();
         Ok(removed || kept.is_some())

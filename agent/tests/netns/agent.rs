@@ -122,6 +122,7 @@ impl Agent {
             network: network.into(),
             device: device.into(),
             bridge: BRIDGE.into(),
+            revision: 0,
         };
         Ok(self.client.clone().remove_network(request).await?.into_inner().removed)
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use shoal_docker::{CallClass, ContainerSummary};
 use shoal_proto::v1::RemoveNetworkRequest;
-use shoal_types::{ClusterId, EventKind, NodeState, Vni};
+use shoal_storage::Network;
+use shoal_types::{ClusterId, EventKind, NodeState};
 
 use super::{
     bring_up::remove_container,
@@ -35,13 +36,7 @@ impl Work {
             self.remove_nodes(link, intent).await?;
         }
         self.covered(link.engine.limit(CallClass::Write)).await?;
-        remove_network(
-            &self.coordinator,
-            link,
-            self.cluster,
-            Some((intent.network.id.to_string(), intent.network.vni)),
-        )
-        .await?;
+        remove_network(&self.coordinator, link, self.cluster, Some(&intent.network)).await?;
         for volume in link.engine.list_volumes(&filter).await.map_err(on(link))? {
             link.engine.remove_volume(&volume.name).await.map_err(on(link))?;
         }
@@ -79,17 +74,18 @@ pub(crate) async fn remove_network(
     coordinator: &Coordinator,
     link: &HostLink,
     cluster: ClusterId,
-    known: Option<(String, Vni)>,
+    known: Option<&Network>,
 ) -> Result<(), Halt> {
     let naming = &coordinator.naming;
     let networks = link.engine.list_networks(&naming.of_cluster(cluster)).await.map_err(on(link))?;
     let agents = link.engine.list_containers(&naming.all().with(ROLE, "agent")).await.map_err(on(link))?;
-    if let Some((network, vni)) = known.filter(|_| !networks.is_empty() || !agents.is_empty()) {
+    if let Some(network) = known.filter(|_| !networks.is_empty() || !agents.is_empty()) {
         let request = RemoveNetworkRequest {
             installation: naming.installation().to_string(),
-            network,
-            device: naming.device(vni),
-            bridge: naming.bridge(vni),
+            network: network.id.to_string(),
+            device: naming.device(network.vni),
+            bridge: naming.bridge(network.vni),
+            revision: network.revision.0,
         };
         link.ask("RemoveNetwork", |mut agent| async move { agent.remove_network(request).await }).await?;
     }

@@ -105,7 +105,7 @@ impl Coordinator {
             }
         };
         let installation = self.naming.installation().to_string();
-        let request = RemoveNetworkRequest { installation, network, device, bridge };
+        let request = RemoveNetworkRequest { installation, network, device, bridge, revision: 0 };
         let answer =
             link.ask("RemoveNetwork", |mut agent| async move { agent.remove_network(request).await }).await;
         match answer {
