@@ -109,7 +109,7 @@ impl Machine {
     pub(crate) fn devices(&self) -> anyhow::Result<Vec<String>> {
         let mut names = Vec::new();
         for kind in ["vxlan", "bridge"] {
-            let links = self.network("ip", &["link", "show", "type", kind])?;
+            let links = self.kernel("ip", &["link", "show", "type", kind])?;
             for link in list(&links)? {
                 names.push(text(link, "ifname")?);
             }
@@ -119,7 +119,7 @@ impl Machine {
 
     /// Forwarding entries that somebody made: those that lead to another host, and those that hold a place.
     pub(crate) fn forwarding(&self) -> anyhow::Result<Vec<String>> {
-        let entries = self.network("bridge", &["fdb", "show"])?;
+        let entries = self.kernel("bridge", &["fdb", "show"])?;
         let made = |entry: &&Value| {
             entry["dst"].is_string()
                 || list(&entry["flags"]).is_ok_and(|flags| flags.contains(&"sticky".into()))
@@ -130,7 +130,7 @@ impl Machine {
 
     /// Neighbours that somebody made: permanent ones.
     pub(crate) fn neighbours(&self) -> anyhow::Result<Vec<String>> {
-        let entries = self.network("ip", &["-4", "neigh", "show", "nud", "permanent"])?;
+        let entries = self.kernel("ip", &["-4", "neigh", "show", "nud", "permanent"])?;
         list(&entries)?
             .iter()
             .map(|entry| Ok(format!("{} on {}", text(entry, "dst")?, text(entry, "dev")?)))
@@ -138,7 +138,10 @@ impl Machine {
     }
 
     /// What ip(8) or bridge(8) say in its network namespace.
-    fn network(&self, program: &str, words: &[&str]) -> anyhow::Result<Value> {
+    ///
+    /// # Errors
+    /// The host is off, or what is said is no JSON.
+    pub fn kernel(&self, program: &str, words: &[&str]) -> anyhow::Result<Value> {
         let said =
             Call::new(program).words(["-netns", &self.host.netns, "-json"]).words(words).end()?.ok()?;
         match said.trim() {

@@ -35,7 +35,15 @@ impl Programs {
     /// # Errors
     /// They do not build.
     pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<Self> {
-        let mut built = build(workspace, "quick", &["shoal", "shoal-lab"])?;
+        Self::build_with(workspace, "quick")
+    }
+
+    /// Builds them with a profile.
+    ///
+    /// # Errors
+    /// They do not build.
+    pub(crate) fn build_with(workspace: &Workspace, profile: &str) -> anyhow::Result<Self> {
+        let mut built = build(workspace, profile, &["shoal", "shoal-lab"])?;
         let mut take = |name: &str| built.remove(name).with_context(|| format!("cargo built no {name}"));
         Ok(Self { shoal: take("shoal")?, lab: take("shoal-lab")? })
     }

@@ -4,6 +4,7 @@
 //! demo    a fresh machine -> a Slurm job on nodes of three Docker engines, left running
 //! test    tiers: gate, unit, storage, netns, e2e, full
 //! bench   what Shoal costs next to the bare calls it must make
+//! soak    random work and random failures on real engines, and what must hold after each
 //! lint    the gate alone
 //! ```
 
@@ -14,6 +15,7 @@ mod image;
 mod machine;
 mod shell;
 mod shoal;
+mod soak;
 mod test;
 mod workspace;
 
@@ -37,6 +39,8 @@ enum Command {
     Test(test::Test),
     /// Measure
     Bench(bench::Bench),
+    /// Create, delete, kill, cut and mend at random, and look whether everything holds
+    Soak(soak::Soak),
     /// Run the gate alone: formatting, lints, docs, dependencies, file headers
     Lint,
 }
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Test(test) => test.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Soak(soak) => soak.run(),
         Command::Lint => test::Test::gate().run(),
     };
     match result {

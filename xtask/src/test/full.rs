@@ -1,14 +1,19 @@
-//! What takes longer than a change can wait for: the binary as it is released, and the benches.
+//! What takes longer than a change can wait for: the binary as it is released, the benches, the soak.
 
 use std::{fs, path::Path, process::Command};
 
 use anyhow::Context;
 
 use super::report::Results;
-use crate::{cargo, machine, shell, workspace::Workspace};
+use crate::{cargo, machine, shell, soak::Soak, workspace::Workspace};
 
 /// The largest a released `shoal` may be: it is copied to every host.
 const RELEASE_BYTES_MAX: u64 = 30 * 1000 * 1000;
+
+/// How long the soak takes.
+const SOAK_MINUTES: u32 = 15;
+/// Hosts of its lab.
+const SOAK_HOSTS: u8 = 3;
 
 /// Runs them.
 pub(super) fn run(workspace: &Workspace, results: &mut Results) -> anyhow::Result<()> {
@@ -16,12 +21,14 @@ pub(super) fn run(workspace: &Workspace, results: &mut Results) -> anyhow::Resul
     results.check(workspace.cargo().args(["bench", "--locked", "--package", "shoal-scheduler"]))?;
     results.check(workspace.cargo().args(["bench", "--locked", "--package", "shoal-storage"]))?;
     match machine::for_labs() {
-        Ok(()) => results.check(workspace.cargo().args(["xtask", "bench", "create"])),
-        Err(reason) => {
-            results.skip("bench create", reason);
-            Ok(())
+        Ok(()) => {
+            results.check(workspace.cargo().args(["xtask", "bench", "create"]))?;
+            let violations = Soak::of(SOAK_MINUTES, SOAK_HOSTS, None).violations()?;
+            results.record(violations == 0, || format!("{violations} violations in the soak"));
         }
+        Err(reason) => results.skip("bench create and the soak", reason),
     }
+    Ok(())
 }
 
 /// The released binary is small and needs nothing of the machine it runs on.

@@ -1,0 +1,1 @@
+//! What is told of each thing that does not hold.
