@@ -142,8 +142,19 @@ impl Lab {
         crate::power::kill_engine(self, host)
     }
 
-    /// Brings a host back: switches it on after a power cut, as a boot would, or starts its killed engine again;
-    /// returns when the engine answers. Nothing to do when it is up. A host that boots has its cable plugged in;
+    /// Hangs a host's engine (SIGSTOP): it accepts connections and never answers; containers live on. Nothing to do
+    /// when it is gone.
+    ///
+    /// # Errors
+    /// [`Error::NoHost`], [`Error::Off`], [`Error::Signal`].
+    pub fn hang_engine(&self, host: HostName) -> Result<(), Error> {
+        self.host(host)?;
+        let _lock = Lock::lab(self.name())?;
+        crate::power::hang_engine(self, host)
+    }
+
+    /// Brings a host back: switches it on after a power cut, as a boot would, starts its killed engine again, or lets
+    /// a hung one go on; returns when the engine answers. Nothing to do when it is up. A host that boots has its cable plugged in;
     /// an engine that is started leaves it as it is.
     ///
     /// # Errors

@@ -51,7 +51,12 @@ enum Command {
         #[arg(long)]
         engine: bool,
     },
-    /// Bring a host, or its engine, back after `kill`.
+    /// Hang a host's engine: it accepts connections and never answers.
+    Hang {
+        /// The host.
+        host: HostName,
+    },
+    /// Bring a host, or its engine, back after `kill` or `hang`.
     Restart {
         /// The host.
         host: HostName,
@@ -116,6 +121,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Kill { host, engine: false } => change(&open()?, host, Lab::cut_power)?,
         Command::Kill { host, engine: true } => change(&open()?, host, Lab::kill_engine)?,
+        Command::Hang { host } => change(&open()?, host, Lab::hang_engine)?,
         Command::Restart { host } => change(&open()?, host, Lab::restart)?,
         Command::Partition { host } => change(&open()?, host, Lab::partition)?,
         Command::Mend { host } => change(&open()?, host, Lab::mend)?,

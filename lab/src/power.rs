@@ -29,15 +29,29 @@ const KILL_LIMIT: Duration = Duration::from_secs(20);
 /// Lines of a log that an error shows.
 const TAIL: usize = 15;
 
-/// Gives a host power: plugs it in and boots it, engine and all, unless it is on; does not wait for the engine.
+/// Gives a host power: plugs it in and boots it, engine and all, unless it is on; lets an engine that was stopped go on;
+/// does not wait for the engine.
 ///
 /// # Errors
 /// [`Error::Boot`], [`Error::Command`], [`Error::File`], [`Error::Signal`].
 pub(crate) fn on(lab: &Lab, host: HostName) -> Result<(), Error> {
-    match process::init(&lab.members(host)) {
-        None => boot(lab, host),
-        Some(_) => Ok(()),
+    let members = lab.members(host);
+    match (process::init(&members), process::dockerd(&members)) {
+        (None, _) => boot(lab, host),
+        // It does nothing to one that runs.
+        (Some(_), Some(engine)) => signal(host, engine.pid, Signal::SIGCONT),
+        (Some(_), None) => Ok(()),
     }
+}
+
+/// Stops a host's engine where it is: connections to it are accepted, and nothing is ever answered.
+///
+/// # Errors
+/// [`Error::Off`], [`Error::Signal`].
+pub(crate) fn hang_engine(lab: &Lab, host: HostName) -> Result<(), Error> {
+    let members = lab.members(host);
+    process::init(&members).ok_or(Error::Off(host))?;
+    process::dockerd(&members).map_or(Ok(()), |engine| signal(host, engine.pid, Signal::SIGSTOP))
 }
 
 fn boot(lab: &Lab, host: HostName) -> Result<(), Error> {

@@ -190,6 +190,14 @@ fn hosts_lose_engine_cable_and_power_and_come_back() {
         assert_eq!(state(&lab, host), HostState::Up);
         assert!(reaches(None, host));
 
+        // The engine hangs: the kernel still takes connections for it, its containers live on, and on when it goes on.
+        lab.hang_engine(host.name).unwrap();
+        assert_eq!(state(&lab, host), HostState::EngineDown);
+        assert!(alive() && reaches(None, host));
+        lab.restart(host.name).unwrap();
+        assert_eq!(state(&lab, host), HostState::Up);
+        assert!(alive());
+
         // Power: nothing lives, the disk stays, and with it who the engine is.
         let id = engine.id();
         lab.cut_power(host.name).unwrap();

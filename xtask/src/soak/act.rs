@@ -67,7 +67,8 @@ impl Done {
             Some(code) if !STATUSES.contains(&code) && code != 130 => {
                 self.faults.push(format!("`{}` ended with status {code}, which no page names", ended.line));
             }
-            Some(code) if code != 0 && !ended.stderr().contains("error: ") => {
+            // A second Ctrl-C ends it at once: its first said what follows.
+            Some(code) if code != 0 && !all.contains("error: ") && !all.contains("interrupted: ") => {
                 self.faults.push(format!("`{}` ended with status {code} and no word why", ended.line));
             }
             Some(_) | None => {}
@@ -348,6 +349,7 @@ impl Actor<'_> {
         let name = self.host(host);
         match fault {
             Fault::Engine => self.lab.kill_engine(name),
+            Fault::Hang => self.lab.hang_engine(name),
             Fault::Power => self.lab.cut_power(name),
             Fault::Cable => self.lab.partition(name),
         }?;
@@ -359,7 +361,7 @@ impl Actor<'_> {
         let Some(away) = self.model.away.take() else { return Ok(()) };
         let name = self.host(away.host);
         match away.fault {
-            Fault::Engine | Fault::Power => self.lab.restart(name),
+            Fault::Engine | Fault::Hang | Fault::Power => self.lab.restart(name),
             Fault::Cable => self.lab.mend(name),
         }
         .with_context(|| format!("{name} does not come back"))?;

@@ -58,6 +58,8 @@ pub(super) struct Away {
 pub(super) enum Fault {
     /// Its engine is killed; its nodes live on.
     Engine,
+    /// Its engine accepts connections and answers nothing; its nodes live on.
+    Hang,
     /// Its power is cut.
     Power,
     /// Its cable is pulled.
@@ -70,7 +72,7 @@ impl Fault {
     pub(super) fn ends_nodes(self) -> bool {
         match self {
             Self::Engine | Self::Power => true,
-            Self::Cable => false,
+            Self::Hang | Self::Cable => false,
         }
     }
 }
@@ -79,6 +81,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Engine => "engine killed",
+            Self::Hang => "engine hung",
             Self::Power => "power cut",
             Self::Cable => "cable pulled",
         })

@@ -5,6 +5,7 @@ use std::{
     fmt,
     io::{BufRead, BufReader, Read},
     os::unix::process::ExitStatusExt,
+    path::Path,
     process::{Child, Command, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
     thread,
@@ -53,7 +54,7 @@ pub(super) struct Running {
 /// A command that ended.
 #[derive(Debug, Clone)]
 pub(super) struct Ended {
-    /// How it is called.
+    /// Program and arguments.
     pub(super) line: String,
     /// Its exit status; `None` if a signal ended it.
     pub(super) code: Option<i32>,
@@ -79,7 +80,8 @@ impl Running {
     /// # Errors
     /// It cannot be started.
     pub(super) fn begin(mut command: Command) -> anyhow::Result<Self> {
-        let line = shell::line(&command);
+        let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
+        let line = shell::line(Command::new(program).args(command.get_args()));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let began = Instant::now();
         let mut child = command.spawn().with_context(|| format!("cannot run {line}"))?;

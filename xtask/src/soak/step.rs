@@ -204,7 +204,7 @@ impl<'a> Draw<'a> {
     }
 
     fn fault(&mut self) -> (usize, Fault) {
-        let fault = [Fault::Engine, Fault::Power, Fault::Cable].choose(self.rng).copied();
+        let fault = [Fault::Engine, Fault::Hang, Fault::Power, Fault::Cable].choose(self.rng).copied();
         (self.rng.random_range(0..self.model.hosts), fault.unwrap_or(Fault::Cable))
     }
 
@@ -258,5 +258,73 @@ impl fmt::Display for Step {
             Self::Mend => f.write_str("mend"),
             Self::Sweep => f.write_str("sweep"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::soak::model::{Away, Cluster};
+
+    /// Steps from a seed, with commands that always succeed.
+    fn steps(seed: u64, count: usize) -> Vec<Step> {
+        let mut model = Model { hosts: 3, sweeps: true, clusters: BTreeMap::new(), away: None };
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut steps = Vec::new();
+        for _ in 0..count {
+            let step = Step::draw(&model, &mut rng);
+            if let Some(away) = &mut model.away {
+                away.steps += 1;
+            }
+            let orders: Vec<&Order> = match &step {
+                Step::Run(order) | Step::Cut { order, .. } => vec![order],
+                Step::Two { one, other, .. } => vec![one, other],
+                Step::HostFails { order, host, fault, mended_ms, .. } => {
+                    let away = Away { host: *host, fault: *fault, steps: 0 };
+                    model.away = mended_ms.is_none().then_some(away);
+                    vec![order]
+                }
+                Step::Break { host, fault } => {
+                    model.away = Some(Away { host: *host, fault: *fault, steps: 0 });
+                    vec![]
+                }
+                Step::Mend => {
+                    assert!(model.away.take().is_some(), "nothing was to be mended");
+                    vec![]
+                }
+                Step::Late { .. } | Step::Sweep => vec![],
+            };
+            for order in orders {
+                match order {
+                    Order::Create { name, workers } => {
+                        let cluster = Cluster { workers: *workers, should: Should::Ready, wounded: false };
+                        model.clusters.insert(name.clone(), cluster);
+                    }
+                    Order::Delete { name } => drop(model.clusters.remove(name)),
+                }
+            }
+            assert!(model.clusters.len() <= ALIVE_MAX, "{:?} after {step}", model.clusters);
+            steps.push(step);
+        }
+        steps
+    }
+
+    #[test]
+    fn a_seed_draws_the_same_again_and_another_something_else() {
+        assert_eq!(steps(7, 200), steps(7, 200));
+        assert_ne!(steps(7, 200), steps(8, 200));
+    }
+
+    #[test]
+    fn everything_is_drawn_sooner_or_later() {
+        let drawn = steps(1, 2000);
+        let kinds: BTreeSet<&str> = drawn.iter().map(Step::kind).collect();
+        assert_eq!(kinds.len(), 13, "{kinds:?}");
+        assert!(drawn.iter().any(|step| matches!(step, Step::Cut { how: Cut::Twice { .. }, .. })));
+        assert!(drawn.iter().any(|step| matches!(step, Step::Late { keep: true, .. })));
     }
 }
