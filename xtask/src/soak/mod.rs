@@ -22,6 +22,7 @@ mod works;
 use std::{
     collections::BTreeMap,
     fs,
+    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
@@ -34,15 +35,7 @@ use rand_chacha::ChaCha8Rng;
 use shoal_lab::{Engines, Lab, Options, install};
 use shoal_tests::Machine;
 
-use self::{
-    act::{Actor, Done},
-    check::Seen,
-    model::Model,
-    process::Running,
-    report::Report,
-    rows::Rows,
-    step::Step,
-};
+use self::{act::Actor, check::Seen, process::Running, report::Report, rows::Rows, step::Step};
 use crate::{
     cargo::Programs,
     image, machine,
@@ -123,8 +116,15 @@ impl Soak {
         shoal.run(&["load", "image", &archive.display().to_string()])?;
 
         let seed = self.seed.unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
+        let path = workspace.target.join(format!("soak-{seed}.log"));
+        let transcript = fs::File::create(&path).with_context(|| path.display().to_string())?;
         println!("\nsoak: {} minutes on {} hosts, --seed {seed}", self.minutes, self.hosts);
-        let result = Watch::new(&shoal, &programs.shoal, state.path(), &lab, seed).run(self.minutes);
+        println!("what every command said: {}", path.display());
+        let actor = Actor::new(&shoal, state.path(), &lab, seed);
+        let machines = lab.hosts().iter().map(Machine::new).collect();
+        let (program, chance) = (programs.shoal.as_path(), ChaCha8Rng::seed_from_u64(seed));
+        let watch = Watch { actor, machines, program, seed, chance, report: Report::default(), transcript };
+        let result = watch.run(self.minutes);
         if self.keep {
             println!("left as it is: the lab {LAB}, {STATE_DIR}={}", state.keep().display());
             std::mem::forget(lab);
@@ -144,25 +144,11 @@ struct Watch<'a> {
     /// Draws what to look at; not what to do, which is replayed by seed.
     chance: ChaCha8Rng,
     report: Report,
+    /// Every step with all that its commands said.
+    transcript: fs::File,
 }
 
-impl<'a> Watch<'a> {
-    fn new(shoal: &'a Shoal, program: &'a Path, state: &Path, lab: &'a Lab, seed: u64) -> Self {
-        let sweeps = shoal.succeeds(&["sweep", "--help"]);
-        let model = Model { hosts: lab.hosts().len(), sweeps, ..Model::default() };
-        let rng = ChaCha8Rng::seed_from_u64(seed);
-        let actor = Actor { shoal, state: state.to_owned(), lab, model, rng };
-        let machines = lab.hosts().iter().map(Machine::new).collect();
-        Self {
-            actor,
-            machines,
-            program,
-            seed,
-            chance: ChaCha8Rng::seed_from_u64(seed),
-            report: Report::default(),
-        }
-    }
-
+impl Watch<'_> {
     fn run(mut self, minutes: u32) -> anyhow::Result<usize> {
         let began = Instant::now();
         let limit = Duration::from_secs(60 * u64::from(minutes));
@@ -198,7 +184,7 @@ impl<'a> Watch<'a> {
 
         let since = began.elapsed().as_secs();
         let verdict = if fresh.is_empty() { "holds" } else { "VIOLATED" };
-        println!(
+        let line = format!(
             "{number:>3}  {:02}:{:02}  {step}: {}  [{:.1} s, looked {:.1} s] {verdict}",
             since / 60,
             since % 60,
@@ -206,20 +192,24 @@ impl<'a> Watch<'a> {
             acted.as_secs_f64(),
             at.elapsed().saturating_sub(acted).as_secs_f64(),
         );
+        println!("{line}");
+        let mut all = format!("{line}\n");
         if !fresh.is_empty() {
-            self.tell(number, step, &done, &fresh);
+            println!("  step {number} of --seed {}", self.seed);
         }
-        Ok(())
-    }
-
-    fn tell(&self, number: u32, step: &Step, done: &Done, fresh: &[String]) {
-        println!("  step {number} of --seed {}: {step}", self.seed);
-        for violation in fresh {
-            println!("  VIOLATION {}", violation.replace('\n', "\n      "));
+        for violation in &fresh {
+            let violation = format!("  VIOLATION {}\n", violation.replace('\n', "\n      "));
+            print!("{violation}");
+            all += &violation;
         }
         for command in &done.commands {
-            println!("    {}", command.to_string().replace('\n', "\n    "));
+            let command = format!("    {}\n", command.to_string().replace('\n', "\n    "));
+            if !fresh.is_empty() {
+                print!("{command}");
+            }
+            all += &command;
         }
+        self.transcript.write_all(all.as_bytes()).context("the transcript")
     }
 
     /// Looks until everything holds, or has had its time.
@@ -236,7 +226,7 @@ impl<'a> Watch<'a> {
             pause();
         };
         let rows = Rows::read(&self.actor.state)?;
-        for name in self.to_try(&rows, step) {
+        for name in self.trials(&rows, step) {
             let began = Instant::now();
             let broken = loop {
                 let broken = works::broken(self.actor.shoal, &rows, &name)?;
@@ -251,7 +241,7 @@ impl<'a> Watch<'a> {
     }
 
     /// The clusters to try: all of them after a mend, else one.
-    fn to_try(&mut self, rows: &Rows, step: &Step) -> Vec<String> {
+    fn trials(&mut self, rows: &Rows, step: &Step) -> Vec<String> {
         let away = self.actor.away();
         let whole = |name: &str| away.as_ref().is_none_or(|away| !rows.is_member(away, name));
         let ready = self.actor.model.ready().filter(|(name, cluster)| !cluster.wounded && whole(name));

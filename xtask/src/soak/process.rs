@@ -26,8 +26,6 @@ use crate::shell;
 
 /// How long its last words may take to arrive after it ended: a child of it may still hold the pipe.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// Lines of each stream that are shown of a command that misbehaved.
-const SHOWN: usize = 25;
 
 /// A line that a command wrote.
 #[derive(Debug, Clone)]
@@ -199,10 +197,10 @@ impl Ended {
 }
 
 impl fmt::Display for Ended {
-    /// What it was, how it ended, and the last it said.
+    /// What it was, all it said and when, and how it ended.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "$ {}", self.line)?;
-        for said in self.said.iter().skip(self.said.len().saturating_sub(SHOWN)) {
+        for said in &self.said {
             writeln!(
                 f,
                 "{:>7.2} {} {}",

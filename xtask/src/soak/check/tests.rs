@@ -162,7 +162,7 @@ fn leases_processes_and_sessions_end() {
 
 #[test]
 fn reservations_are_the_sum_of_the_rows() {
-    let found = told(|seen, _| drop(seen.told.as_mut().unwrap().insert("host1".into(), (2, 128))));
+    let found = told(|seen, _| seen.told.as_mut().unwrap().extend([("host1".into(), (2, 128))]));
     assert_eq!(found, ["host1: get hosts says 2 nodes with 128 bytes, the rows are 1 with 64"]);
 }
 
@@ -225,7 +225,7 @@ fn entries_are_those_of_the_nodes_elsewhere() {
         (|h| h.sticky.clear(), "host1: bridge entries of ada: missing [(\"svabc000010\""),
         (|h| h.neighbours.clear(), "host1: neighbours of ada: missing [(\"sbabc000010\", 10.96.0.3"),
         (
-            |h| drop(h.neighbours.insert(("sbabc000010".into(), address(7), mac(7)))),
+            |h| h.neighbours.extend([("sbabc000010".into(), address(7), mac(7))]),
             "host1: neighbours of ada: missing [], too many [(\"sbabc000010\", 10.96.0.7",
         ),
     ] {
