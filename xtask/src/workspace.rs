@@ -64,10 +64,16 @@ impl Workspace {
         Ok(Self { root: metadata.workspace_root, target: metadata.target_directory, tests })
     }
 
-    /// `cargo`, in this workspace.
+    /// `cargo`, in this workspace, as a shell would call it. What `cargo run` told this program of its own package is not
+    /// passed on: build scripts that watch such variables (ring's) would run again, and all that needs them be built again.
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = Command::new(program());
         cargo.current_dir(&self.root);
+        for (key, _) in env::vars_os() {
+            if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|of| key.to_string_lossy().starts_with(of)) {
+                cargo.env_remove(key);
+            }
+        }
         cargo
     }
 
