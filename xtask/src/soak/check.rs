@@ -10,7 +10,7 @@ use std::{
     net::Ipv4Addr,
 };
 
-use shoal_types::ClusterPhase;
+use shoal_types::{ClusterPhase, Timestamp};
 
 use super::{
     look::{Container, HostSeen, Thing},
@@ -29,6 +29,9 @@ pub(super) struct Seen {
     pub(super) addresses: BTreeMap<String, Ipv4Addr>,
     /// `shoal` processes of this state directory.
     pub(super) processes: Vec<String>,
+    /// What was left on a host that is back, and is remembered since before this, should have been removed by now; `None`
+    /// if nobody could.
+    pub(super) cleared: Option<Timestamp>,
     /// What `shoal get hosts` says: nodes and memory reserved; `None` if it was not asked.
     pub(super) told: Option<BTreeMap<String, (u64, u64)>>,
 }
@@ -86,8 +89,9 @@ impl<'a> Check<'a> {
                 self.add(format!("store: {name} is gone, and should be {:?}", cluster.should));
             }
         }
-        if self.away.is_none() {
-            for (host, reason) in &rows.remnants {
+        for left in &rows.remnants {
+            if self.seen.cleared.is_some_and(|before| left.since < before) && self.away != Some(&left.host) {
+                let (host, reason) = (&left.host, &left.reason);
                 self.add(format!("store: something is still remembered as left on {host}: {reason}"));
             }
         }
@@ -158,7 +162,7 @@ impl<'a> Check<'a> {
                     && node.generation == container.label("shoal.generation")
                     && node.cluster == container.label("shoal.cluster")
             });
-            if row.is_none() {
+            if row.is_none() && !rows.remembers(host, container.label("shoal.cluster")) {
                 let (name, state) = (&container.name, &container.state);
                 self.add(format!("{host}: container {name} ({state}) is explained by no row"));
             }
@@ -191,7 +195,7 @@ impl<'a> Check<'a> {
         let mut count: BTreeMap<&str, usize> = BTreeMap::new();
         for thing in things.iter().filter(|thing| !of_agent(thing)) {
             let cluster = thing.labels.get("shoal.cluster").map_or("", String::as_str);
-            match self.seen.rows.nodes_of(cluster).any(|node| node.host == host) {
+            match self.seen.rows.explains(host, cluster) {
                 true => *count.entry(cluster).or_default() += 1,
                 false => self.add(format!("{host}: {kind} {} is explained by no row", thing.name)),
             }
@@ -211,7 +215,9 @@ impl<'a> Check<'a> {
     fn mesh(&mut self, host: &str, seen: &HostSeen) {
         let rows: &'a Rows = &self.seen.rows;
         let name = |prefix: &str, vni: u32| format!("{prefix}{}{vni:06x}", rows.installation);
-        let mut explained = BTreeSet::new();
+        let left = rows.remnants.iter().filter(|left| left.host == host);
+        let mut explained: BTreeSet<String> =
+            left.flat_map(|left| [name("sb", left.vni), name("sv", left.vni)]).collect();
         for (id, cluster) in self.members(host) {
             let Some(vni) = cluster.vni else { continue };
             let (bridge, device) = (name("sb", vni), name("sv", vni));

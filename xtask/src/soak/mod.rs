@@ -34,6 +34,7 @@ use rand::{Rng, SeedableRng, seq::IteratorRandom};
 use rand_chacha::ChaCha8Rng;
 use shoal_lab::{Engines, Lab, Options, install};
 use shoal_tests::Machine;
+use shoal_types::{Clock, SystemClock, Timestamp};
 
 use self::{act::Actor, check::Seen, process::Running, report::Report, rows::Rows, step::Step};
 use crate::{
@@ -49,6 +50,8 @@ const LAB: &str = "soak";
 const SETTLE: Duration = Duration::from_secs(60);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long what was left on a lost host may be left there: calls that were under way may still take effect.
+const LEFT: Duration = Duration::from_secs(150);
 /// How long `shoal get hosts` may take.
 const ASK: Duration = Duration::from_secs(60);
 
@@ -167,19 +170,35 @@ impl Watch<'_> {
                 break;
             }
         }
+        self.wait_for_remnants(began)?;
         println!("\n{}", self.report);
         Ok(self.report.violations())
+    }
+
+    /// What was left on lost hosts goes once it is old enough; the last step sees that it does.
+    fn wait_for_remnants(&mut self, began: Instant) -> anyhow::Result<()> {
+        let oldest = |rows: &Rows| rows.remnants.iter().map(|left| left.since.0 + millis(LEFT)).max();
+        let Some(due) = oldest(&Rows::read(&self.actor.state)?) else { return Ok(()) };
+        println!("     something was left on a host: waiting until it may go");
+        while SystemClock.now().0 <= due {
+            pause();
+        }
+        self.step(if self.actor.model.sweeps { &Step::Sweep } else { &Step::Mend }, began)
     }
 
     /// One step, one look, one line; more where something does not hold.
     fn step(&mut self, step: &Step, began: Instant) -> anyhow::Result<()> {
         self.report.step(step.kind());
         let (number, at) = (self.report.steps(), Instant::now());
+        let calm = self.actor.away().is_none();
+        let old = Timestamp(SystemClock.now().0.saturating_sub(millis(LEFT)));
         let done = self.actor.act(step, &mut self.report);
         let done = done.with_context(|| format!("step {number} of --seed {}: {step}", self.seed))?;
         let acted = at.elapsed();
+        // Who changes something clears what was left on hosts that are there: this step's command did, if there was one.
+        let cleared = (calm && self.actor.away().is_none() && !done.commands.is_empty()).then_some(old);
         let mut found = done.faults.clone();
-        found.extend(self.look(step)?);
+        found.extend(self.look(step, cleared)?);
         let fresh = self.report.fresh(found);
 
         let since = began.elapsed().as_secs();
@@ -213,10 +232,10 @@ impl Watch<'_> {
     }
 
     /// Looks until everything holds, or has had its time.
-    fn look(&mut self, step: &Step) -> anyhow::Result<Vec<String>> {
+    fn look(&mut self, step: &Step, cleared: Option<Timestamp>) -> anyhow::Result<Vec<String>> {
         let began = Instant::now();
         let mut found = loop {
-            let found = match self.seen() {
+            let found = match self.seen(cleared) {
                 Ok(seen) => check::violations(&seen, &self.actor.model, self.actor.away().as_deref()),
                 Err(failed) => vec![format!("it cannot be looked at: {failed:#}")],
             };
@@ -258,7 +277,7 @@ impl Watch<'_> {
         }
     }
 
-    fn seen(&self) -> anyhow::Result<Seen> {
+    fn seen(&self, cleared: Option<Timestamp>) -> anyhow::Result<Seen> {
         let (rows, away) = (Rows::read(&self.actor.state)?, self.actor.away());
         let present = |machine: &&Machine| Some(machine.name()) != away;
         let machines: Vec<&Machine> = self.machines.iter().filter(present).collect();
@@ -266,7 +285,7 @@ impl Watch<'_> {
         let addresses = self.machines.iter().map(|m| (m.name(), m.host().address)).collect();
         // A host that is away costs a listing its time limit.
         let told = if away.is_none() { Some(self.told()?) } else { None };
-        Ok(Seen { rows, hosts, addresses, processes: self.processes()?, told })
+        Ok(Seen { rows, hosts, addresses, processes: self.processes()?, cleared, told })
     }
 
     /// Nodes and memory reserved, by host, as `shoal` tells.

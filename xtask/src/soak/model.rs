@@ -18,6 +18,8 @@ pub(super) struct Model {
     pub(super) hosts: usize,
     /// `shoal sweep` exists.
     pub(super) sweeps: bool,
+    /// `shoal resume` exists.
+    pub(super) resumes: bool,
 }
 
 /// A cluster that should be there.

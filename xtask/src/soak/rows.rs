@@ -6,7 +6,7 @@ use anyhow::Context;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use shoal_storage::{SealingKey, Store, StoreUrl};
-use shoal_types::{Clock, ClusterPhase, SystemClock};
+use shoal_types::{Clock, ClusterPhase, SystemClock, Timestamp};
 
 /// What the store says.
 #[derive(Debug, Clone, Default)]
@@ -17,8 +17,8 @@ pub(super) struct Rows {
     pub(super) clusters: BTreeMap<String, ClusterRow>,
     /// Nodes.
     pub(super) nodes: Vec<NodeRow>,
-    /// What is remembered as left behind: host, and why.
-    pub(super) remnants: Vec<(String, String)>,
+    /// What is remembered as left behind.
+    pub(super) remnants: Vec<RemnantRow>,
     /// Leases that run: what on, and who holds it.
     pub(super) leases: Vec<LeaseRow>,
 }
@@ -53,6 +53,21 @@ pub(super) struct NodeRow {
     pub(super) generation: String,
     /// What it reserves.
     pub(super) memory_bytes: u64,
+}
+
+/// Something left on a host that could not be reached.
+#[derive(Debug, Clone)]
+pub(super) struct RemnantRow {
+    /// The host's name.
+    pub(super) host: String,
+    /// The cluster's id.
+    pub(super) cluster: String,
+    /// Its network's VNI.
+    pub(super) vni: u32,
+    /// Since when.
+    pub(super) since: Timestamp,
+    /// Why.
+    pub(super) reason: String,
 }
 
 /// A lease that runs.
@@ -111,7 +126,14 @@ impl Rows {
         });
         let nodes = nodes.collect();
         let remnants = read.remnants().list().await?.into_iter();
-        let remnants = remnants.map(|left| (host(left.what.host), left.what.reason)).collect();
+        let remnants = remnants.map(|left| RemnantRow {
+            host: host(left.what.host),
+            cluster: left.what.cluster.to_string(),
+            vni: left.what.vni.get(),
+            since: left.what.since,
+            reason: left.what.reason,
+        });
+        let remnants = remnants.collect();
         let now = SystemClock.now();
         let leases = read.leases().list().await?.into_iter().filter(|lease| lease.runs_at(now));
         let leases = leases.map(|lease| LeaseRow {
@@ -137,6 +159,16 @@ impl Rows {
     /// The nodes of a cluster, by its id.
     pub(super) fn nodes_of<'a>(&'a self, cluster: &'a str) -> impl Iterator<Item = &'a NodeRow> {
         self.nodes.iter().filter(move |node| node.cluster == cluster)
+    }
+
+    /// Is there, or was there left, something of a cluster on a host?
+    pub(super) fn explains(&self, host: &str, cluster: &str) -> bool {
+        self.nodes_of(cluster).any(|node| node.host == host) || self.remembers(host, cluster)
+    }
+
+    /// Is something of a cluster remembered as left on a host?
+    pub(super) fn remembers(&self, host: &str, cluster: &str) -> bool {
+        self.remnants.iter().any(|left| left.host == host && left.cluster == cluster)
     }
 
     /// Does a host have nodes of a cluster of this name?

@@ -263,7 +263,7 @@ impl fmt::Display for Step {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
 
     use rand::SeedableRng;
 
@@ -272,7 +272,7 @@ mod tests {
 
     /// Steps from a seed, with commands that always succeed.
     fn steps(seed: u64, count: usize) -> Vec<Step> {
-        let mut model = Model { hosts: 3, sweeps: true, clusters: BTreeMap::new(), away: None };
+        let mut model = Model { hosts: 3, sweeps: true, ..Model::default() };
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut steps = Vec::new();
         for _ in 0..count {

@@ -45,8 +45,9 @@ pub(super) struct Actor<'a> {
 impl<'a> Actor<'a> {
     /// With no cluster yet.
     pub(super) fn new(shoal: &'a Shoal, state: &Path, lab: &'a Lab, seed: u64) -> Self {
-        let sweeps = shoal.succeeds(&["sweep", "--help"]);
-        let model = Model { hosts: lab.hosts().len(), sweeps, ..Model::default() };
+        let has = |verb| shoal.succeeds(&[verb, "--help"]);
+        let (sweeps, resumes) = (has("sweep"), has("resume"));
+        let model = Model { hosts: lab.hosts().len(), sweeps, resumes, ..Model::default() };
         Self { shoal, state: state.to_owned(), lab, model, rng: ChaCha8Rng::seed_from_u64(seed) }
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::soak::{
     model::{Away, Cluster, Fault},
-    rows::LeaseRow,
+    rows::{LeaseRow, RemnantRow},
 };
 
 /// The MAC of a node's address, as admission gives it.
@@ -87,6 +87,7 @@ fn whole() -> (Seen, Model) {
         hosts: hosts.into(),
         addresses: [("host1".to_owned(), one.into()), ("host2".to_owned(), two.into())].into(),
         processes: vec![],
+        cleared: None,
         told: Some([("host1".to_owned(), (1, 64)), ("host2".to_owned(), (1, 64))].into()),
     };
     let mut model = Model { hosts: 2, ..Model::default() };
@@ -119,8 +120,6 @@ fn the_store_is_held_against_the_model() {
     assert_eq!(found, ["store: ada (clu_1) is ready, and should be gone"]);
     let found = told(|seen, _| seen.rows = Rows { installation: "abc".into(), ..Rows::default() });
     assert!(found.contains(&"store: ada is gone, and should be Ready".to_owned()), "{found:?}");
-    let found = told(|seen, _| seen.rows.remnants.push(("host1".into(), "cut".into())));
-    assert_eq!(found, ["store: something is still remembered as left on host1: cut"]);
 }
 
 #[test]
@@ -143,6 +142,29 @@ fn what_is_half_removed_waits_for_a_host_that_is_away_and_for_nothing_else() {
             "{found:?}"
         );
     }
+}
+
+#[test]
+fn what_was_left_is_explained_while_it_is_remembered_and_no_longer_than_needed() {
+    let thing = || Thing { name: "x".into(), labels: labels(&[("shoal.cluster", "clu_9")]) };
+    let left = |cleared| {
+        told(|seen, _| {
+            let since = Timestamp(1000);
+            let (host, reason) = ("host1".to_owned(), "cut".to_owned());
+            seen.rows.remnants = vec![RemnantRow { host, cluster: "clu_9".into(), vni: 9, since, reason }];
+            seen.cleared = cleared;
+            let host = host1(seen);
+            let mut old = container("controller", 2);
+            old.labels.insert("shoal.cluster".into(), "clu_9".into());
+            host.containers.push(old);
+            host.networks.push(thing());
+            host.volumes.push(thing());
+            host.devices.extend(["sbabc000009", "svabc000009"].map(|device| (device.to_owned(), None)));
+        })
+    };
+    assert_eq!(left(None), [""; 0]);
+    assert_eq!(left(Some(Timestamp(1000))), [""; 0]);
+    assert_eq!(left(Some(Timestamp(1001))), ["store: something is still remembered as left on host1: cut"]);
 }
 
 #[test]
