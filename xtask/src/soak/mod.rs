@@ -195,8 +195,9 @@ impl Watch<'_> {
         let done = self.actor.act(step, &mut self.report);
         let done = done.with_context(|| format!("step {number} of --seed {}: {step}", self.seed))?;
         let acted = at.elapsed();
-        // Who changes something clears what was left on hosts that are there: this step's command did, if there was one.
-        let cleared = (calm && self.actor.away().is_none() && !done.commands.is_empty()).then_some(old);
+        // A command that changes something clears what was left on hosts that are there.
+        let changed = done.commands.last().is_some_and(|command| command.code == Some(0));
+        let cleared = (calm && self.actor.away().is_none() && changed).then_some(old);
         let mut found = done.faults.clone();
         found.extend(self.look(step, cleared)?);
         let fresh = self.report.fresh(found);
