@@ -322,6 +322,10 @@ impl Watch<'_> {
     }
 }
 
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "between two looks at hosts, which tell nobody what changes on them"

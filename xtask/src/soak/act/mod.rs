@@ -5,6 +5,7 @@ mod commands;
 mod done;
 mod finish;
 mod hosts;
+mod sweep;
 
 use std::{
     path::{Path, PathBuf},
@@ -71,11 +72,7 @@ impl<'a> Actor<'a> {
             }
             Step::Break { host, fault } => self.break_host(*host, *fault)?,
             Step::Mend => self.mend()?,
-            Step::Sweep => {
-                let swept = self.begin(&["sweep", "--yes-really"])?.end(LIMIT)?;
-                let swept = done.take(swept);
-                done.expect(&swept, &[0]);
-            }
+            Step::Sweep => self.sweep(&mut done)?,
         }
         self.finish(&mut done)?;
         Ok(done)
