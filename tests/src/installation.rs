@@ -12,7 +12,10 @@ use tempfile::TempDir;
 use crate::{
     call::{Call, Ended},
     cluster::Cluster,
+    json::{list, text},
+    log::Log,
     machine::Machine,
+    proxy::Proxy,
     stage::Means,
 };
 
@@ -92,6 +95,34 @@ impl Installation {
                 .ok()?;
         }
         Ok(())
+    }
+
+    /// Registers a host that is reached through a proxy.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn register_through(&self, proxy: &Proxy, machine: &Machine) -> anyhow::Result<()> {
+        let (name, underlay) = (machine.name(), machine.host().address.to_string());
+        let words = ["register", &name, "--docker", &proxy.endpoint(), "--underlay", &underlay];
+        self.run(&words)?.ok().map(drop)
+    }
+
+    /// Its log from here on, if its store is an SQLite file.
+    ///
+    /// # Errors
+    /// It is not, or no command has made it yet.
+    pub fn log(&self) -> anyhow::Result<Log> {
+        Log::open(self.state.path())
+    }
+
+    /// The phase of a cluster as shown; `None` if there is none of this name.
+    ///
+    /// # Errors
+    /// Clusters cannot be listed.
+    pub fn phase(&self, cluster: &str) -> anyhow::Result<Option<String>> {
+        let clusters = self.json(&["get", "clusters"])?;
+        let found = list(&clusters)?.iter().find(|shown| shown["name"] == cluster);
+        found.map(|shown| text(shown, "phase")).transpose()
     }
 
     /// Loads an image into every host.

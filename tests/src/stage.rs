@@ -93,6 +93,14 @@ impl Stage {
         once(&self.ground, || Ground::make(&self.means)).map(|ground| ground.machines.as_slice())
     }
 
+    /// The lab, to cut power and cables.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn lab(&self) -> anyhow::Result<&Lab> {
+        once(&self.ground, || Ground::make(&self.means)).map(|ground| &*ground.lab)
+    }
+
     /// An installation that knows the hosts; the node image is on all of them.
     ///
     /// # Errors
