@@ -4,15 +4,19 @@
 //! They run one after the other: they share a lab, and two cores are what a CI machine has.
 
 mod access;
+mod bed;
 mod big;
+mod crashes;
 mod failures;
 mod installations;
 mod interrupted;
 mod jobs;
+mod lost_hosts;
 mod names;
 mod refusals;
 mod strangers;
 mod sweep;
+mod together;
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -55,8 +59,24 @@ const TESTS: &[Test] = tests![
     interrupted::a_killed_create_is_finished_by_the_next_command,
     sweep::what_nothing_explains_goes_and_nothing_else,
     sweep::resume_finishes_what_a_killed_process_left,
+    crashes::killed_before_the_engine_sees_each_kind_of_effect,
+    crashes::killed_after_each_kind_of_effect_before_its_answer,
+    crashes::deleted_right_after_a_kill_nothing_is_left_of_what_came_late,
+    crashes::killed_after_each_kind_of_event,
+    crashes::a_second_interrupt_ends_at_once,
+    crashes::killed_while_bringing_an_agent,
+    together::different_clusters_do_not_meet,
+    together::a_name_wanted_twice_is_given_once,
+    together::a_cluster_can_be_deleted_while_it_is_created,
     installations::two_on_the_same_hosts_do_not_touch_each_other,
     big::sixty_four_workers_come_and_go_without_a_trace,
+    lost_hosts::a_create_goes_elsewhere_while_nothing_was_started,
+    lost_hosts::a_create_fails_once_a_node_was_started_there,
+    lost_hosts::a_slow_host_delays_only_itself,
+    lost_hosts::errors_of_users_do_not_count_against_a_host,
+    lost_hosts::an_engine_dies_while_its_nodes_live,
+    lost_hosts::a_power_cut_before_a_start,
+    lost_hosts::a_host_is_cut_off,
 ];
 
 fn main() -> ExitCode {

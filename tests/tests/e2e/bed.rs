@@ -1,0 +1,90 @@
+//! An installation whose hosts are reached through proxies, so that they fail as a test says.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use shoal_tests::{Ended, Installation, Machine, Proxy, Rule, Stage, Traces};
+
+/// Far below the 90 s of a lease: what is interrupted is taken over at once.
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(45);
+
+/// An installation of its own on some hosts of the lab.
+pub(crate) struct Bed<'a> {
+    pub(crate) home: Installation,
+    pub(crate) machines: &'a [Machine],
+    pub(crate) proxies: Vec<Proxy>,
+    bare: Traces,
+    before: Traces,
+}
+
+impl<'a> Bed<'a> {
+    /// On the first `hosts` hosts of the lab; both kinds of engine are among them from two on.
+    pub(crate) fn new(stage: &'a Stage, hosts: usize) -> anyhow::Result<Self> {
+        // It has the node image loaded.
+        stage.home()?;
+        let machines = stage.machines()?.get(..hosts).context("a lab of fewer hosts")?;
+        let home = Installation::new(stage.means(), None)?;
+        let bare = Traces::of(machines)?;
+        let mut proxies = Vec::new();
+        for machine in machines {
+            let proxy = Proxy::new(&machine.host().socket)?;
+            home.register_through(&proxy, machine)?;
+            proxies.push(proxy);
+        }
+        Ok(Self { home, machines, proxies, bare, before: Traces::of(machines)? })
+    }
+
+    /// The same rule on every host.
+    pub(crate) fn arm(&self, rule: &Rule) {
+        for proxy in &self.proxies {
+            drop(proxy.arm(rule.clone()));
+        }
+    }
+
+    /// Every host is as it should be.
+    pub(crate) fn mend(&self) {
+        self.proxies.iter().for_each(Proxy::mend);
+    }
+
+    /// The cheapest command that changes something: a create that fits nowhere. What was interrupted is finished first,
+    /// and at once; how long that took.
+    pub(crate) fn finish(&self) -> anyhow::Result<Duration> {
+        let started = Instant::now();
+        self.home.run(&["create", "cluster", "nowhere", "--constraint", "nowhere=true"])?.with(4)?;
+        ensure!(started.elapsed() < AT_ONCE, "finishing took {:?}", started.elapsed());
+        Ok(started.elapsed())
+    }
+
+    /// A job runs on that many nodes of the cluster.
+    pub(crate) fn job(&self, cluster: &str, nodes: usize) -> anyhow::Result<()> {
+        let count = nodes.to_string();
+        let said = self.home.run(&["exec", cluster, "--", "srun", "-N", &count, "hostname"])?.ok()?;
+        ensure!(said.lines().count() == nodes, "{said}");
+        Ok(())
+    }
+
+    /// Neither the store nor the hosts know the cluster.
+    pub(crate) fn gone(&self, cluster: &str) -> anyhow::Result<()> {
+        self.home.run(&["get", "cluster", cluster])?.with(3)?;
+        let now = Traces::of(self.machines)?;
+        let before = &self.before;
+        ensure!(now == *before, "left: {:?}, missing: {:?}", now.since(before), before.since(&now));
+        Ok(())
+    }
+
+    /// Forgets the hosts; nothing of the installation is left on them.
+    pub(crate) fn leave(self) -> anyhow::Result<()> {
+        self.mend();
+        for machine in self.machines {
+            self.home.run(&["unregister", &machine.name()])?.ok()?;
+        }
+        let now = Traces::of(self.machines)?;
+        ensure!(now == self.bare, "left: {:?}, missing: {:?}", now.since(&self.bare), self.bare.since(&now));
+        Ok(())
+    }
+}
+
+/// It was ended by SIGKILL: timeout(1) around it passes that on, as a signal or as its status.
+pub(crate) fn killed(ended: &Ended) -> bool {
+    matches!(ended.code, None | Some(137))
+}
