@@ -18,6 +18,7 @@ mod column;
 mod conflict;
 mod error;
 mod event;
+mod failpoint;
 mod fault;
 mod holder;
 mod host;
@@ -43,6 +44,8 @@ pub use cluster::{Cluster, Clusters};
 pub use conflict::Conflict;
 pub use error::StoreError;
 pub use event::{EventFilter, Events};
+#[cfg(feature = "failpoints")]
+pub use failpoint::{Fate, Moment, Probe};
 pub use holder::{Holder, HolderError};
 pub use host::{Host, HostAgent, HostHealing, HostHealth, HostSettings, LastError};
 pub use hosts::{Hosts, Usage};

@@ -47,6 +47,15 @@ impl fmt::Display for SecretKind {
 pub struct Secrets<'s, M: Mode>(pub(crate) &'s mut Session<M>);
 
 impl<M: Mode> Secrets<'_, M> {
+    /// How many there are: none may outlive what it belongs to.
+    ///
+    /// # Errors
+    /// The database failed.
+    #[cfg(feature = "failpoints")]
+    pub async fn count(&mut self) -> Result<usize, StoreError> {
+        Ok(self.0.all(Query::new(SECRETS, "SELECT id FROM secrets")).await?.len())
+    }
+
     /// The secret with this id, if it is there and of this kind.
     ///
     /// # Errors

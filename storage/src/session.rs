@@ -20,6 +20,7 @@ use sqlx::{Postgres, Sqlite, Transaction as Sql};
 
 use crate::{
     Clusters, Events, Hosts, Images, Lease, Leases, Networks, Nodes, Remnants, Secrets, StoreError,
+    failpoint::{Moment, Work},
     fault::Label,
     query::{Operation, Query},
     row::Row,
@@ -79,6 +80,8 @@ pub struct Session<M: Mode> {
     /// Sequence number of the last event appended.
     pub(crate) appended: Option<u64>,
     mode: PhantomData<M>,
+    /// Ends after the connection was given back.
+    work: Work,
 }
 
 impl<M: Mode> std::fmt::Debug for Session<M> {
@@ -149,6 +152,7 @@ impl Session<Write> {
             failed: self.failed,
             appended: self.appended,
             mode: PhantomData,
+            work: self.work,
         })
     }
 }
@@ -163,11 +167,14 @@ impl<M: Writes> Session<M> {
         if let Some(operation) = self.failed {
             return Err(StoreError::Aborted { operation: operation.to_string() });
         }
+        let failed = |source| self.shared.label.fault("COMMIT", source);
+        let work = self.shared.watch.commit(Moment::Before, self.work).await.map_err(failed)?;
         let outcome = match self.connection {
             Connection::Sqlite(tx) => tx.commit().await,
             Connection::Postgres(tx) => tx.commit().await,
         };
-        outcome.map_err(|source| self.shared.label.fault("COMMIT", source))?;
+        outcome.map_err(failed)?;
+        drop(self.shared.watch.commit(Moment::After, work).await.map_err(failed)?);
         if let Some(seq) = self.appended {
             self.shared.committed(seq);
         }
@@ -176,8 +183,8 @@ impl<M: Writes> Session<M> {
 }
 
 impl<M: Mode> Session<M> {
-    pub(crate) fn new(connection: Connection, shared: Arc<Shared>) -> Self {
-        Self { connection, shared, failed: None, appended: None, mode: PhantomData }
+    pub(crate) fn new(connection: Connection, shared: Arc<Shared>, work: Work) -> Self {
+        Self { connection, shared, failed: None, appended: None, mode: PhantomData, work }
     }
 
     pub(crate) fn label(&self) -> &Label {

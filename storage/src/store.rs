@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::{
     Rng, SealingKey, Session, Snapshot, StoreError, StoreUrl, Transaction,
+    failpoint::Watch,
     fault::Label,
     postgres,
     query::{Query, Table},
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) label: Label,
     pub(crate) key: SealingKey,
     committed: watch::Sender<u64>,
+    pub(crate) watch: Watch,
 }
 
 #[derive(Debug)]
@@ -79,7 +81,7 @@ impl Store {
             Place::Sqlite(path) => sqlite::open(path, &label).await?,
             Place::Postgres(options) => postgres::open(options, &label).await?,
         };
-        let shared = Arc::new(Shared { pools, label, key, committed: watch::Sender::new(0) });
+        let shared = Arc::new(Shared { pools, label, key, committed: watch::Sender::new(0), watch: Watch::default() });
         let installation = match Self::installed(&shared, now, rng).await {
             Ok(installation) => installation,
             Err(error) => {
@@ -109,6 +111,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unreachable`], ...: no connection.
     pub async fn read(&self) -> Result<Snapshot, StoreError> {
+        let work = self.shared.watch.work().map_err(|source| self.shared.label.fault("BEGIN", source))?;
         let connection = match &self.shared.pools {
             Pools::Sqlite { readers, .. } => readers.begin_with("BEGIN").await.map(Connection::Sqlite),
             Pools::Postgres(pool) => pool
@@ -117,7 +120,7 @@ impl Store {
                 .map(Connection::Postgres),
         };
         let connection = connection.map_err(|source| self.shared.label.fault("BEGIN", source))?;
-        Ok(Session::new(connection, Arc::clone(&self.shared)))
+        Ok(Session::new(connection, Arc::clone(&self.shared), work))
     }
 
     /// The sequence number of the last event committed through this object (0 at first): a wake-up, not a source of
@@ -128,12 +131,19 @@ impl Store {
         self.shared.committed.subscribe()
     }
 
+    /// Lets `probe` look at every unit of work from now on; the first one given stays.
+    #[cfg(feature = "failpoints")]
+    pub fn probe(&self, probe: Arc<dyn crate::Probe>) {
+        self.shared.watch.set(probe);
+    }
+
     /// Closes all connections once their units of work have ended; SQLite's log is folded into its file.
     pub async fn close(&self) {
         self.shared.pools.close().await;
     }
 
     async fn write(shared: &Arc<Shared>) -> Result<Transaction, StoreError> {
+        let work = shared.watch.work().map_err(|source| shared.label.fault("BEGIN", source))?;
         let connection = match &shared.pools {
             Pools::Sqlite { writer, .. } => {
                 writer.begin_with("BEGIN IMMEDIATE").await.map(Connection::Sqlite)
@@ -141,7 +151,7 @@ impl Store {
             Pools::Postgres(pool) => postgres::begin(pool).await.map(Connection::Postgres),
         };
         let connection = connection.map_err(|source| shared.label.fault("BEGIN", source))?;
-        Ok(Session::new(connection, Arc::clone(shared)))
+        Ok(Session::new(connection, Arc::clone(shared), work))
     }
 
     /// Reads the installation row or makes it, and proves the key.

@@ -18,6 +18,7 @@ mod log;
 mod machine;
 mod postgres;
 mod proxy;
+pub mod sim;
 mod stage;
 mod traces;
 

@@ -1,0 +1,179 @@
+//! The agent as the coordinator meets it: a greeting, then gRPC, on the streams of `shoal agent connect`.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use shoal_docker_fake::{Inside, Phase, Stdio};
+use shoal_proto::{
+    GREETING_PREFIX,
+    v1::{
+        self,
+        agent_server::{Agent, AgentServer},
+    },
+};
+use tokio::io::{AsyncWriteExt as _, copy, split};
+use tonic::{Request, Response, Status, Streaming, transport::Server};
+
+use super::{cast::Cast, mesh::HostMesh, points::Fault};
+
+/// Bytes on their way between a session and the agent.
+const PIPE: usize = 64 << 10;
+/// What the agent's volume is told apart by.
+const TOKEN: &str = "/var/lib/shoal/token";
+
+/// One session. Ends when the caller closes its end, or the agent.
+pub(crate) async fn connect(cast: Arc<Cast>, inside: Inside, mut stdio: Stdio) -> i64 {
+    let engine = inside.container.engine.to_string();
+    let token = inside.read(TOKEN).unwrap_or_else(|| {
+        let token = cast.token();
+        inside.write(TOKEN, token.clone());
+        token.into()
+    });
+    cast.mesh(&engine, |mesh| {
+        if mesh.token.as_bytes() != token {
+            mesh.kept.clear();
+            mesh.token = String::from_utf8_lossy(&token).into_owned();
+        }
+    });
+    if stdio.stdout.write_all(format!("{GREETING_PREFIX}simulated\n").as_bytes()).await.is_err() {
+        return 1;
+    }
+    let (session, socket) = tokio::io::duplex(PIPE);
+    let incoming = tokio_stream::once(Ok::<_, std::io::Error>(socket)).chain(tokio_stream::pending());
+    let service = AgentServer::new(Service { cast, engine });
+    // Ends with this session, however that ends.
+    let mut serving = tokio::task::JoinSet::new();
+    serving.spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+    let (mut from_agent, mut to_agent) = split(session);
+    let up = async {
+        drop(copy(&mut stdio.stdin, &mut to_agent).await);
+    };
+    let down = async {
+        drop(copy(&mut from_agent, &mut stdio.stdout).await);
+    };
+    tokio::select! {
+        () = up => {}
+        () = down => {}
+    }
+    0
+}
+
+#[derive(Debug)]
+struct Service {
+    cast: Arc<Cast>,
+    engine: String,
+}
+
+impl Service {
+    /// A call: what goes wrong before it, its effect, what goes wrong after it.
+    async fn call<T>(
+        &self,
+        name: &str,
+        effect: impl FnOnce(&mut HostMesh, &[String]) -> Result<T, Status>,
+    ) -> Result<Response<T>, Status> {
+        let what = format!("agent {name}");
+        self.meet(&what, Phase::Before).await?;
+        let bridges = self.cast.bridges(&self.engine);
+        let answer = self.cast.mesh(&self.engine, |mesh| {
+            mesh.pass(&bridges);
+            effect(mesh, &bridges)
+        });
+        self.meet(&what, Phase::After).await?;
+        answer.map(Response::new)
+    }
+
+    async fn meet(&self, what: &str, phase: Phase) -> Result<(), Status> {
+        match self.cast.points.at("", what, phase) {
+            None => Ok(()),
+            Some(Fault::Error) => Err(Status::internal("simulated")),
+            Some(Fault::Lost) => Err(Status::unavailable("simulated")),
+            // What was asked for before a crash is done all the same.
+            Some(Fault::Crash) if phase == Phase::Before => Ok(()),
+            Some(Fault::Crash | Fault::Hang) => std::future::pending().await,
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Agent for Service {
+    type TunnelStream = tokio_stream::Pending<Result<v1::TunnelResponse, Status>>;
+
+    async fn get_host_facts(
+        &self,
+        _: Request<v1::GetHostFactsRequest>,
+    ) -> Result<Response<v1::GetHostFactsResponse>, Status> {
+        self.call("GetHostFacts", |mesh, _| {
+            let address = mesh.underlay.map(|a| a.to_string()).unwrap_or_default();
+            Ok(v1::GetHostFactsResponse {
+                version: "simulated".into(),
+                interfaces: vec![v1::Interface { name: "eth0".into(), addresses: vec![address.clone()], mtu: 1500 }],
+                default_address: address,
+                inotify_instances: 1 << 20,
+                neighbour_limit: 1 << 20,
+                routes: vec!["0.0.0.0/0".into(), "10.77.0.0/16".into()],
+                vnis: mesh.devices.values().map(|d| d.vni).collect(),
+                resident_bytes: 1,
+            })
+        })
+        .await
+    }
+
+    async fn apply_network(
+        &self,
+        request: Request<v1::ApplyNetworkRequest>,
+    ) -> Result<Response<v1::ApplyNetworkResponse>, Status> {
+        let state = request.into_inner().state.ok_or_else(|| Status::invalid_argument("state: missing"))?;
+        self.call("ApplyNetwork", |mesh, bridges| {
+            Ok(v1::ApplyNetworkResponse { changed: mesh.apply(state, bridges)? })
+        })
+        .await
+    }
+
+    async fn remove_network(
+        &self,
+        request: Request<v1::RemoveNetworkRequest>,
+    ) -> Result<Response<v1::RemoveNetworkResponse>, Status> {
+        let r = request.into_inner();
+        self.call("RemoveNetwork", |mesh, _| {
+            Ok(v1::RemoveNetworkResponse { removed: mesh.remove(&r.network, &r.device) })
+        })
+        .await
+    }
+
+    async fn list_networks(
+        &self,
+        request: Request<v1::ListNetworksRequest>,
+    ) -> Result<Response<v1::ListNetworksResponse>, Status> {
+        let installation = request.into_inner().installation;
+        self.call("ListNetworks", |mesh, _| {
+            let kept = mesh.kept.values().filter(|k| k.installation == installation);
+            let kept = kept.map(|k| v1::KeptNetwork {
+                network: k.network.clone(),
+                revision: k.revision,
+                ..v1::KeptNetwork::default()
+            });
+            Ok(v1::ListNetworksResponse { networks: kept.collect(), stray_devices: mesh.strays(&installation) })
+        })
+        .await
+    }
+
+    async fn probe_ports(
+        &self,
+        request: Request<v1::ProbePortsRequest>,
+    ) -> Result<Response<v1::ProbePortsResponse>, Status> {
+        let pids = request.into_inner().pids;
+        let probe = |pid: u32| match self.cast.listens(&self.engine, pid) {
+            Some(port) => v1::PortProbe { pid, alive: true, ports: port.into_iter().map(u32::from).collect() },
+            None => v1::PortProbe { pid, ..v1::PortProbe::default() },
+        };
+        let probes = pids.into_iter().map(probe).collect();
+        self.call("ProbePorts", |_, _| Ok(v1::ProbePortsResponse { probes })).await
+    }
+
+    async fn tunnel(
+        &self,
+        _: Request<Streaming<v1::TunnelRequest>>,
+    ) -> Result<Response<Self::TunnelStream>, Status> {
+        Err(Status::unavailable("nothing listens in a simulated node"))
+    }
+}

@@ -1,0 +1,195 @@
+//! What runs inside the containers of simulated hosts: the agent, and Slurm as far as anyone asks it.
+//!
+//! A worker is IDLE in `sinfo` if it could be: its container runs with the keys of its controller, and the tunnels of both hosts
+//! lead to each other. So a cluster is ready only if the coordinator has done everything for it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, future::BoxFuture};
+use shoal_docker::{ContainerState, ExecSpec};
+use shoal_docker_fake::{
+    ContainerTruth, ContainerView, End, FakeEngine, Fleet, Inside, Main, Programs, Stdio, VirtualClock, not_found,
+};
+use shoal_slurm::{SINFO_COMMAND, SLURMCTLD_PORT};
+use shoal_types::{Clock as _, Timestamp};
+use tokio::io::AsyncWriteExt as _;
+
+use super::{agent, mesh::HostMesh, points::Points};
+
+/// From the start of a controller until slurmctld listens.
+const CONTROLLER_BOOT: Duration = Duration::from_millis(1500);
+/// From the start of a worker until slurmd has registered.
+const WORKER_BOOT: Duration = Duration::from_millis(2500);
+/// Key of the cluster, the same in all its nodes.
+const MUNGE_KEY: &str = "/etc/munge/munge.key";
+
+/// A container's last start.
+#[derive(Debug, Clone)]
+struct Began {
+    at: Timestamp,
+    controller: bool,
+    id: Arc<str>,
+}
+
+/// Everybody inside the containers, and the hosts' kernels.
+pub(crate) struct Cast {
+    pub(crate) points: Arc<Points>,
+    clock: VirtualClock,
+    fleet: Fleet,
+    meshes: Mutex<BTreeMap<String, HostMesh>>,
+    /// (engine, pid) -> whose.
+    began: Mutex<HashMap<(Arc<str>, u32), Began>>,
+    tokens: AtomicU64,
+}
+
+impl fmt::Debug for Cast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cast")
+    }
+}
+
+impl Cast {
+    pub(crate) fn new(points: Arc<Points>, clock: VirtualClock, fleet: Fleet) -> Arc<Self> {
+        let tokens = AtomicU64::new(1);
+        Arc::new(Self { points, clock, fleet, meshes: Mutex::default(), began: Mutex::default(), tokens })
+    }
+
+    fn meshes(&self) -> MutexGuard<'_, BTreeMap<String, HostMesh>> {
+        self.meshes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn began(&self) -> MutexGuard<'_, HashMap<(Arc<str>, u32), Began>> {
+        self.began.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The mesh of a host.
+    pub(crate) fn mesh<T>(&self, engine: &str, look: impl FnOnce(&mut HostMesh) -> T) -> T {
+        look(self.meshes().entry(engine.to_owned()).or_default())
+    }
+
+    pub(crate) fn token(&self) -> String {
+        self.tokens.fetch_add(1, Ordering::Relaxed).to_string()
+    }
+
+    /// Bridges that a host's engine has made.
+    pub(crate) fn bridges(&self, engine: &str) -> Vec<String> {
+        let truth = self.fleet.engine(engine).map(|engine| engine.truth());
+        truth.into_iter().flat_map(|t| t.networks).filter_map(|n| n.bridge).collect()
+    }
+
+    /// What a process listens on, if it lives.
+    pub(crate) fn listens(&self, engine: &str, pid: u32) -> Option<Option<u16>> {
+        let began = self.began().get(&(Arc::from(engine), pid)).cloned()?;
+        let truth = self.fleet.engine(engine)?.truth();
+        truth.containers.iter().find(|c| c.id == began.id && c.state == ContainerState::Running)?;
+        let up = began.controller && self.clock.now().since(began.at) >= CONTROLLER_BOOT;
+        Some(up.then_some(SLURMCTLD_PORT))
+    }
+
+    /// What `sinfo` in this controller says.
+    fn sinfo(&self, inside: &Inside) -> Option<String> {
+        let conf = inside.read("/etc/slurm/slurm.conf")?;
+        let key = inside.read(MUNGE_KEY)?;
+        let workers = workers(&String::from_utf8_lossy(&conf));
+        let here = inside.container.engine.to_string();
+        let cluster = inside.container.spec.labels.get("shoal.cluster")?;
+        let own = inside.container.address?.to_string();
+        let meshes = self.meshes();
+        let of_host = |engine: &str, address: &str| {
+            let mesh = meshes.get(engine)?;
+            mesh.devices.values().find_map(|d| d.members.get(address).cloned())
+        };
+        let underlay = |engine: &str| meshes.get(engine).and_then(|m| m.underlay).map(|a| a.to_string());
+        let mut hosts: HashMap<String, (FakeEngine, Vec<ContainerTruth>)> = HashMap::new();
+        let mut text = String::new();
+        for (name, address) in workers {
+            let idle = (|| {
+                // From here to its host, and back.
+                let to = of_host(&here, &address)?;
+                let host = match to.as_str() {
+                    "" => here.clone(),
+                    to => meshes.iter().find(|(_, m)| m.underlay.is_some_and(|u| u.to_string() == to))?.0.clone(),
+                };
+                let back = of_host(&host, &own)?;
+                let expected = if host == here { Some(String::new()) } else { underlay(&here) };
+                (Some(back) == expected).then_some(())?;
+                if !hosts.contains_key(&host) {
+                    let engine = self.fleet.engine(&host)?;
+                    let truth = engine.truth();
+                    hosts.insert(host.clone(), (engine, truth.containers));
+                }
+                let (engine, containers) = hosts.get(&host)?;
+                let there = containers.iter().find(|c| {
+                    c.state == ContainerState::Running
+                        && c.address.is_some_and(|a| a.to_string() == address)
+                        && c.spec.labels.get("shoal.cluster") == Some(cluster)
+                })?;
+                (engine.read_file(&there.id, MUNGE_KEY)? == key).then_some(())?;
+                let began = self.began();
+                let last = began.iter().filter(|(_, b)| b.id == there.id).map(|(_, b)| b.at).max()?;
+                (self.clock.now().since(last) >= WORKER_BOOT).then_some(())
+            })();
+            let state = if idle.is_some() { "idle" } else { "unknown*" };
+            text.push_str(&format!("{name}|{state}|none\n"));
+        }
+        Some(text)
+    }
+
+    async fn command(self: Arc<Self>, inside: Inside, command: ExecSpec, mut stdio: Stdio) -> i64 {
+        let words: Vec<&str> = command.cmd.iter().map(String::as_str).collect();
+        let text = match words.as_slice() {
+            ["/shoal", "agent", "connect"] => return agent::connect(self, inside, stdio).await,
+            words if words == SINFO_COMMAND => self.sinfo(&inside),
+            ["sinfo", "--version"] => Some("slurm-wlm 22.05.8\n".into()),
+            ["systemctl", "is-active", units @ ..] => Some("active\n".repeat(units.len())),
+            ["journalctl", ..] => Some(String::new()),
+            _ => return not_found(command, stdio).await,
+        };
+        let Some(text) = text else { return 1 };
+        // A caller that is gone does not read it.
+        drop(stdio.stdout.write_all(text.as_bytes()).await);
+        0
+    }
+}
+
+/// The programs of a fleet: `run` needs to share them.
+#[derive(Debug)]
+pub(crate) struct Stage(pub(crate) Arc<Cast>);
+
+impl Programs for Stage {
+    fn main(&self, container: &ContainerView) -> Main {
+        let role = container.spec.labels.get("shoal.role");
+        if let Some(pid) = container.pid {
+            let controller = role.is_some_and(|role| role == "controller");
+            let began = Began { at: self.0.clock.now(), controller, id: container.id.clone() };
+            self.0.began().insert((container.engine.clone(), pid), began);
+        }
+        Main { output: Bytes::new(), end: End::Told(0, Bytes::new()) }
+    }
+
+    fn run(&self, inside: Inside, command: ExecSpec, stdio: Stdio) -> BoxFuture<'static, i64> {
+        self.0.clone().command(inside, command, stdio).boxed()
+    }
+}
+
+/// The workers in a slurm.conf, with their addresses.
+fn workers(conf: &str) -> Vec<(String, String)> {
+    let mut workers = Vec::new();
+    for line in conf.lines().filter(|line| line.starts_with("NodeName=")) {
+        let of = |key: &str| {
+            let set = line.split_whitespace().find_map(|word| word.strip_prefix(key));
+            set.and_then(|set| shoal_slurm::expand(set).ok()).unwrap_or_default()
+        };
+        workers.extend(of("NodeName=").into_iter().zip(of("NodeAddr=")));
+    }
+    workers
+}

@@ -1,0 +1,283 @@
+//! A coordinator's process, simulated: the real coordinator with a store connection, a name and a life of its own.
+//!
+//! Leases tell processes apart by pid and start time, and take over at once from one that is gone. So every simulated process
+//! has a real one, which sleeps, and is killed when the simulated one crashes.
+
+use std::{
+    any::Any,
+    path::PathBuf,
+    process::{Child, Command},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context as _, ensure};
+use async_trait::async_trait;
+use rand::{RngCore as _, SeedableRng as _};
+use rand_chacha::ChaCha12Rng;
+use shoal_coordinator::{Connect, Embedded, Entropy, Surroundings, embedded_in};
+use shoal_docker::{Endpoint, Engine, EngineError, TlsMaterial};
+use shoal_docker_fake::{Fleet, Phase};
+use shoal_proto::v1::{
+    self, clusters_client::ClustersClient, create_cluster_response, hosts_client::HostsClient,
+};
+use shoal_storage::{Fate, Holder, Moment, Probe, Rng, SealingKey, Store, StoreUrl};
+use shoal_types::Clock as _;
+use tonic::{Status, transport::Channel};
+
+use super::{
+    points::{Fault, Points},
+    still::{Still, Stillness},
+    world::World,
+};
+
+/// How long a commit takes that hangs: longer than the longest back-off, shorter than a lease.
+const STALL: Duration = Duration::from_secs(30);
+
+/// Randomness of a world.
+#[derive(Debug)]
+pub(crate) struct Seeded(Mutex<ChaCha12Rng>);
+
+impl Seeded {
+    pub(crate) fn new(seed: u64) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(ChaCha12Rng::seed_from_u64(seed))))
+    }
+}
+
+impl Entropy for Seeded {
+    fn rng(&self) -> Box<Rng> {
+        let seed = self.0.lock().unwrap_or_else(PoisonError::into_inner).next_u64();
+        Box::new(ChaCha12Rng::seed_from_u64(seed))
+    }
+}
+
+/// The way to simulated engines.
+#[derive(Debug)]
+struct Engines {
+    fleet: Fleet,
+    client: String,
+}
+
+#[async_trait]
+impl Connect for Engines {
+    async fn connect(
+        &self,
+        endpoint: &Endpoint,
+        tls: Option<&TlsMaterial>,
+    ) -> Result<Arc<dyn Engine>, EngineError> {
+        self.fleet.connect(&self.client, endpoint, tls).await
+    }
+}
+
+/// A real process that stands for a simulated one.
+#[derive(Debug)]
+struct Double(Child);
+
+impl Double {
+    fn spawn() -> anyhow::Result<Self> {
+        Ok(Self(Command::new("sleep").arg("infinity").spawn().context("sleep")?))
+    }
+
+    fn holder(&self, name: &str) -> anyhow::Result<Holder> {
+        let pid = self.0.id();
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        let start = stat.rsplit_once(')').and_then(|(_, fields)| fields.split_ascii_whitespace().nth(19)?.parse().ok());
+        let pid_start = start.context("start time in /proc/PID/stat")?;
+        let holder = Holder { pid, pid_start, ..Holder::this_process(name)? };
+        ensure!(holder.lives(), "process {pid} was to live");
+        Ok(holder)
+    }
+}
+
+impl Drop for Double {
+    fn drop(&mut self) {
+        // It cannot have ended by itself.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Where the store's points come from.
+struct Watch {
+    client: String,
+    points: Arc<Points>,
+    still: Arc<Stillness>,
+}
+
+impl Probe for Watch {
+    fn work(&self) -> Option<Box<dyn Any + Send + Sync>> {
+        (!self.points.is_dead(&self.client)).then(|| Box::new(self.still.hold()) as Box<dyn Any + Send + Sync>)
+    }
+
+    fn commit(&self, moment: Moment) -> Option<Fate> {
+        let phase = match moment {
+            Moment::Before => Phase::Before,
+            Moment::After => Phase::After,
+        };
+        Some(match self.points.at(&self.client, "store commit", phase)? {
+            Fault::Crash => Fate::Never,
+            Fault::Error | Fault::Lost => Fate::Breaks,
+            Fault::Hang if self.points.is_dead(&self.client) => Fate::Breaks,
+            Fault::Hang => Fate::Stalls(STALL),
+        })
+    }
+}
+
+/// A running coordinator.
+#[derive(Debug)]
+pub struct Coordinator {
+    name: String,
+    embedded: Embedded,
+    /// Its store, for looking at.
+    pub store: Store,
+    world: World,
+    _double: Double,
+}
+
+/// How a coordinator is told to make a cluster.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// Its name.
+    pub name: String,
+    /// Workers beside the controller.
+    pub workers: u32,
+    /// Its image.
+    pub image: String,
+    /// How long it may take.
+    pub wait: Duration,
+    /// Whether it stays if it fails.
+    pub keep: bool,
+}
+
+impl Wish {
+    /// A controller and so many workers, within five minutes.
+    #[must_use]
+    pub fn new(name: &str, workers: u32) -> Self {
+        let image = super::world::IMAGE.to_owned();
+        Self { name: name.into(), workers, image, wait: Duration::from_secs(300), keep: false }
+    }
+
+    fn request(&self) -> v1::CreateClusterRequest {
+        let group = |role: v1::Role, count| v1::NodeGroup {
+            role: role.into(),
+            count,
+            reserve_cpu_milli: 50,
+            reserve_memory_bytes: 64 << 20,
+            cpu_limit_milli: None,
+            memory_limit_bytes: 512 << 20,
+            tmp_size_bytes: 64 << 20,
+            constraints: vec![],
+        };
+        let spec = v1::ClusterSpec {
+            realm: "default".into(),
+            name: self.name.clone(),
+            image: self.image.clone(),
+            scheduler: "spread".into(),
+            groups: vec![group(v1::Role::Controller, 1), group(v1::Role::Worker, self.workers)],
+            ..v1::ClusterSpec::default()
+        };
+        let wait_ms = u64::try_from(self.wait.as_millis()).unwrap_or(u64::MAX);
+        v1::CreateClusterRequest { spec: Some(spec), wait_ms, keep_on_failure: self.keep }
+    }
+}
+
+impl Coordinator {
+    /// Starts one in the present runtime.
+    pub(crate) async fn start(world: &World, still: &Arc<Stillness>, name: &str) -> anyhow::Result<Self> {
+        let held: Still = still.hold();
+        let double = Double::spawn()?;
+        let seeded = world.entropy();
+        let state: PathBuf = world.state_dir().into();
+        let key = SealingKey::load_or_create(&state.join("key"), &mut *seeded.rng())?;
+        let url = StoreUrl::file(state.join("shoal.db"));
+        let store = Store::open(&url, key, world.clock().now(), &mut *seeded.rng()).await?;
+        let points = world.points().clone();
+        store.probe(Arc::new(Watch { client: name.into(), points, still: still.clone() }));
+        let surroundings = Surroundings {
+            clock: Arc::new(world.clock().clone()),
+            entropy: seeded,
+            connect: Arc::new(Engines { fleet: world.fleet().clone(), client: name.into() }),
+            agent_binaries: [(std::env::consts::ARCH.to_owned(), state.join("agent"))].into(),
+            holder: double.holder(name)?,
+        };
+        let embedded = embedded_in(store.clone(), surroundings).await?;
+        drop(held);
+        Ok(Self { name: name.into(), embedded, store, world: world.clone(), _double: double })
+    }
+
+    /// A channel to it.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        self.embedded.channel()
+    }
+
+    /// Its clusters.
+    #[must_use]
+    pub fn clusters(&self) -> ClustersClient<Channel> {
+        ClustersClient::new(self.channel())
+    }
+
+    /// Its hosts.
+    #[must_use]
+    pub fn hosts(&self) -> HostsClient<Channel> {
+        HostsClient::new(self.channel())
+    }
+
+    /// Registers a simulated host.
+    ///
+    /// # Errors
+    /// What the coordinator says.
+    pub async fn register(&self, host: &str) -> Result<(), Status> {
+        let endpoint = self.world.engine(host).endpoint().to_string();
+        let request = v1::RegisterHostRequest { name: host.into(), endpoint, ..v1::RegisterHostRequest::default() };
+        self.hosts().register_host(request).await.map(drop)
+    }
+
+    /// Unregisters a host; what was left behind.
+    ///
+    /// # Errors
+    /// What the coordinator says.
+    pub async fn unregister(&self, host: &str, force: bool) -> Result<v1::UnregisterHostResponse, Status> {
+        let request = v1::UnregisterHostRequest { name: host.into(), force };
+        Ok(self.hosts().unregister_host(request).await?.into_inner())
+    }
+
+    /// Creates a cluster and waits for it.
+    ///
+    /// # Errors
+    /// What the coordinator says.
+    pub async fn create(&self, wish: &Wish) -> Result<v1::Cluster, Status> {
+        let mut steps = self.clusters().create_cluster(wish.request()).await?.into_inner();
+        while let Some(step) = steps.message().await? {
+            if let Some(create_cluster_response::Step::Ready(cluster)) = step.step {
+                return Ok(cluster);
+            }
+        }
+        Err(Status::internal("the stream ended without a word"))
+    }
+
+    /// Deletes clusters, all if none is named.
+    ///
+    /// # Errors
+    /// What the coordinator says.
+    pub async fn delete(&self, names: &[&str]) -> Result<(), Status> {
+        let request = v1::DeleteClusterRequest {
+            realm: "default".into(),
+            names: names.iter().map(ToString::to_string).collect(),
+            all: names.is_empty(),
+        };
+        let mut steps = self.clusters().delete_cluster(request).await?.into_inner();
+        while steps.message().await?.is_some() {}
+        Ok(())
+    }
+
+    /// Its process is killed, while others in the same runtime live on: nothing of it reaches anything any more.
+    pub fn kill(self) {
+        self.world.bury(&self.name);
+    }
+
+    /// Ends as a command does: what is under way is rolled back.
+    pub async fn shutdown(self) {
+        self.embedded.shutdown().await;
+    }
+}

@@ -1,0 +1,102 @@
+//! The agents' side of every host: the networks they keep and the devices the kernel has. It outlives coordinators; what is
+//! kept goes with the agent's volume, devices go with the machine's power.
+//!
+//! As the real keeper: a revision lower than the one kept is refused, an equal one must be equal; what is kept is durable
+//! before the kernel is touched; a device needs Docker's bridge.
+
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+use shoal_proto::v1::NetworkState;
+use tonic::Status;
+
+/// A VXLAN device with its entries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Device {
+    /// Its network identifier.
+    pub vni: u32,
+    /// The network whose state it was made from.
+    pub network: String,
+    /// Where each member is: address -> underlay address of its host, empty for this one.
+    pub members: BTreeMap<String, String>,
+}
+
+/// One host as its agent and its kernel have it.
+#[derive(Debug, Clone, Default)]
+pub struct HostMesh {
+    /// Its address on the underlay.
+    pub underlay: Option<Ipv4Addr>,
+    /// What the agent's volume holds, network id -> state.
+    pub kept: BTreeMap<String, NetworkState>,
+    /// What the kernel holds, by name.
+    pub devices: BTreeMap<String, Device>,
+    /// Of the volume `kept` lies in.
+    pub(crate) token: String,
+}
+
+impl HostMesh {
+    /// As the agent's pass: what is kept is made so where it can be.
+    pub fn pass(&mut self, bridges: &[String]) {
+        for state in self.kept.values().cloned().collect::<Vec<_>>() {
+            // The real one records it as the network's trouble.
+            drop(self.realise(&state, bridges));
+        }
+    }
+
+    pub(crate) fn apply(&mut self, offered: NetworkState, bridges: &[String]) -> Result<bool, Status> {
+        let id = offered.network.clone();
+        if offered.revision == 0 || offered.local.is_empty() {
+            return Err(Status::invalid_argument("state.revision and state.local must be there"));
+        }
+        let mut new = true;
+        if let Some(kept) = self.kept.get(&id) {
+            if offered.revision < kept.revision {
+                let text = format!("revision {} of {id} is older than {}", offered.revision, kept.revision);
+                return Err(Status::failed_precondition(text));
+            }
+            new = offered.revision > kept.revision;
+            if !new && *kept != offered {
+                return Err(Status::failed_precondition(format!("another revision {} of {id}", offered.revision)));
+            }
+        }
+        let clash = |o: &&NetworkState| {
+            o.network != id
+                && (o.device == offered.device || o.bridge == offered.bridge || o.gateway == offered.gateway)
+        };
+        if let Some(other) = self.kept.values().find(clash) {
+            return Err(Status::already_exists(format!("{id} claims what {} has", other.network)));
+        }
+        self.kept.insert(id, offered.clone());
+        Ok(self.realise(&offered, bridges)? | new)
+    }
+
+    fn realise(&mut self, state: &NetworkState, bridges: &[String]) -> Result<bool, Status> {
+        if !bridges.contains(&state.bridge) {
+            return Err(Status::failed_precondition(format!("there is no bridge {}", state.bridge)));
+        }
+        if self.underlay.map(|a| a.to_string()).as_ref() != Some(&state.local) {
+            return Err(Status::failed_precondition(format!("no interface has {}", state.local)));
+        }
+        if let Some((name, _)) = self.devices.iter().find(|(name, d)| d.vni == state.vni && **name != state.device) {
+            return Err(Status::already_exists(format!("VNI {} is that of {name}", state.vni)));
+        }
+        let device = Device {
+            vni: state.vni,
+            network: state.network.clone(),
+            members: state.members.iter().map(|m| (m.address.clone(), m.remote.clone())).collect(),
+        };
+        let before = self.devices.insert(state.device.clone(), device.clone());
+        Ok(before != Some(device))
+    }
+
+    pub(crate) fn remove(&mut self, network: &str, device: &str) -> bool {
+        let kept = self.kept.remove(network);
+        let device = kept.as_ref().map_or(device, |k| &k.device);
+        self.devices.remove(device).is_some() | kept.is_some()
+    }
+
+    /// Devices that no kept network explains.
+    pub(crate) fn strays(&self, installation: &str) -> Vec<String> {
+        let explained = |name: &String| self.kept.values().any(|k| k.device == *name);
+        self.devices.keys().filter(|name| name.contains(installation) && !explained(name)).cloned().collect()
+    }
+}

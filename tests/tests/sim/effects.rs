@@ -1,0 +1,205 @@
+//! Crashes and faults at every effect: of a create and of a delete, before and after each call to an engine or an agent and
+//! each commit. Whatever happens where, the cluster ends ready or leaves nothing, with the next command and not after a lease.
+//!
+//! The first, the middle and the last of each kind of effect by default; every one with `SHOAL_SIM_POINTS=all`. One run alone:
+//! `SHOAL_SIM_POINT='create, crash after engine start #3'`.
+
+use std::{env, time::Duration};
+
+use anyhow::{Context as _, bail, ensure};
+use shoal_docker_fake::Vanished;
+use shoal_tests::sim::{Coordinator, Fault, Life, Point, Rows, Wish, World, problems};
+use shoal_types::Timestamp;
+use tonic::Code;
+
+/// Hosts of every run.
+const HOSTS: usize = 3;
+/// Workers of the cluster that is made or deleted.
+const WORKERS: u32 = 4;
+/// What the next command after a crash may take: half a lease, and everything it does itself.
+const AT_ONCE: Duration = Duration::from_secs(45);
+/// After this long no call of anyone can be on its way to a host any more.
+const LATE: Duration = Duration::from_secs(120);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Create,
+    Delete,
+}
+
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// A world in which it can be done.
+    fn world(self) -> anyhow::Result<World> {
+        let world = World::registered(1, HOSTS)?;
+        if self == Self::Delete {
+            alone(&world, "first", async |_, c| Ok(drop(c.create(&dev()).await?)))?;
+        }
+        Ok(world)
+    }
+
+    async fn work(self, coordinator: &Coordinator) -> Result<(), tonic::Status> {
+        match self {
+            Self::Create => coordinator.create(&dev()).await.map(drop),
+            Self::Delete => coordinator.delete(&["dev"]).await,
+        }
+    }
+}
+
+fn dev() -> Wish {
+    Wish::new("dev", WORKERS)
+}
+
+/// One command by a coordinator of its own, and what the store holds afterwards.
+fn alone(
+    world: &World,
+    name: &str,
+    command: impl AsyncFnOnce(&Life, &Coordinator) -> anyhow::Result<()>,
+) -> anyhow::Result<Rows> {
+    let ended = world.live(async |life| {
+        let coordinator = life.coordinator(name).await?;
+        let done = command(&life, &coordinator).await;
+        let rows = Rows::read(&coordinator.store).await;
+        coordinator.shutdown().await;
+        done?;
+        anyhow::Ok(rows?)
+    })?;
+    ended.context("a crash nobody armed")?
+}
+
+fn none(problems: Vec<String>, when: &str) -> anyhow::Result<()> {
+    ensure!(problems.is_empty(), "{when}:\n    {}", problems.join("\n    "));
+    Ok(())
+}
+
+/// What is wrong but will go by itself: what was left on a host is remembered, with everything of it.
+fn but_remnants(world: &World, rows: &Rows) -> Vec<String> {
+    let found = problems(world, rows);
+    if rows.remnants.is_empty() { found } else { found.into_iter().filter(|p| !p.starts_with("remnant")).collect() }
+}
+
+/// One run with one fault.
+fn run(way: Way, point: &Point, fault: Fault) -> anyhow::Result<()> {
+    let world = way.world()?;
+    world.fleet().set_vanished(Vanished::Finishes);
+    world.points().arm(Some((point.clone(), fault)));
+    let ended = world.live(async |life| {
+        let coordinator = life.coordinator("a").await?;
+        let answer = way.work(&coordinator).await;
+        let rows = Rows::read(&coordinator.store).await?;
+        coordinator.shutdown().await;
+        anyhow::Ok((answer, rows))
+    })?;
+    if !world.points().met() {
+        bail!("it was not reached");
+    }
+    world.points().arm(None);
+    match ended {
+        Some(ended) => {
+            let (answer, rows) = ended?;
+            let there = rows.clusters.iter().any(|c| c.spec.name.as_str() == "dev");
+            match (way, &answer) {
+                (Way::Create, Ok(())) => ensure!(there, "created, and yet not there"),
+                (Way::Delete, Ok(())) => ensure!(!there, "deleted, and yet there"),
+                (_, Err(_)) => {}
+            }
+            // A command that failed may leave to the next one what it said it leaves.
+            let left = answer.as_ref().is_err_and(|status| status.code() == Code::Unavailable);
+            if !left {
+                none(but_remnants(&world, &rows), &format!("after {answer:?}"))?;
+            }
+        }
+        None => after_crash(way, &world)?,
+    }
+    last(&world)
+}
+
+/// The next command finishes what the crash left, at once.
+fn after_crash(way: Way, world: &World) -> anyhow::Result<()> {
+    let began = world.now();
+    let rows = alone(world, "b", async |_, coordinator| match way {
+        Way::Create => Ok(drop(coordinator.create(&Wish::new("other", 1)).await?)),
+        Way::Delete => match coordinator.delete(&["dev"]).await {
+            Err(status) if status.code() == Code::NotFound => Ok(()),
+            ended => Ok(ended?),
+        },
+    })?;
+    none(but_remnants(world, &rows), "after the next command")?;
+    in_time(world, began)
+}
+
+fn in_time(world: &World, began: Timestamp) -> anyhow::Result<()> {
+    let took = world.now().since(began);
+    ensure!(took < AT_ONCE, "the next command took {} simulated seconds", took.as_secs());
+    Ok(())
+}
+
+/// Whatever came late, and whatever was left: one more command, and it is gone; then all of it is deleted.
+fn last(world: &World) -> anyhow::Result<()> {
+    world.pass(LATE)?;
+    let rows = alone(world, "c", async |_, c| Ok(drop(c.create(&Wish::new("late", 1)).await?)))?;
+    none(problems(world, &rows), "after a later command")?;
+    let rows = alone(world, "d", async |_, c| Ok(c.delete(&[]).await?))?;
+    none(problems(world, &rows), "after everything was deleted")?;
+    ensure!(rows.clusters.is_empty(), "clusters remain");
+    Ok(())
+}
+
+fn points(way: Way) -> anyhow::Result<Vec<Point>> {
+    let world = way.world()?;
+    world.points().arm(None);
+    alone(&world, "a", async |_, coordinator| Ok(way.work(coordinator).await?))?;
+    Ok(world.points().chosen(env::var("SHOAL_SIM_POINTS").is_ok_and(|which| which == "all")))
+}
+
+fn each(way: Way, faults: &[Fault]) -> anyhow::Result<()> {
+    let only = env::var("SHOAL_SIM_POINT").ok();
+    let (mut count, mut failed) = (0, Vec::new());
+    for point in points(way)? {
+        for &fault in faults {
+            let name = format!("{}, {} {point}", way.name(), format!("{fault:?}").to_lowercase());
+            if only.as_ref().is_some_and(|only| *only != name) {
+                continue;
+            }
+            count += 1;
+            if let Err(error) = run(way, &point, fault) {
+                println!("SHOAL_SIM_POINT='{name}': {error:#}");
+                failed.push(name);
+            }
+        }
+    }
+    println!("{count} runs of {} with {faults:?}", way.name());
+    ensure!(failed.is_empty(), "{} of {count} runs failed:\n{}", failed.len(), failed.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn a_create_that_crashes_ends_ready_or_gone() -> anyhow::Result<()> {
+    each(Way::Create, &[Fault::Crash])
+}
+
+#[test]
+fn a_create_that_meets_an_error_ends_ready_or_gone() -> anyhow::Result<()> {
+    each(Way::Create, &[Fault::Error, Fault::Lost])
+}
+
+#[test]
+fn a_create_that_is_not_answered_ends_ready_or_gone() -> anyhow::Result<()> {
+    each(Way::Create, &[Fault::Hang])
+}
+
+#[test]
+fn a_delete_that_crashes_ends_with_nothing_left() -> anyhow::Result<()> {
+    each(Way::Delete, &[Fault::Crash])
+}
+
+#[test]
+fn a_delete_that_meets_a_fault_ends_with_nothing_left() -> anyhow::Result<()> {
+    each(Way::Delete, &[Fault::Error, Fault::Lost, Fault::Hang])
+}
