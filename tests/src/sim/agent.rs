@@ -135,7 +135,7 @@ impl Agent for Service {
     ) -> Result<Response<v1::RemoveNetworkResponse>, Status> {
         let r = request.into_inner();
         self.call("RemoveNetwork", |mesh, _| {
-            Ok(v1::RemoveNetworkResponse { removed: mesh.remove(&r.network, &r.device) })
+            Ok(v1::RemoveNetworkResponse { removed: mesh.remove(&r.network, &r.device)? })
         })
         .await
     }
@@ -150,6 +150,8 @@ impl Agent for Service {
             let kept = kept.map(|k| v1::KeptNetwork {
                 network: k.network.clone(),
                 revision: k.revision,
+                device: k.device.clone(),
+                bridge: k.bridge.clone(),
                 ..v1::KeptNetwork::default()
             });
             Ok(v1::ListNetworksResponse { networks: kept.collect(), stray_devices: mesh.strays(&installation) })

@@ -19,7 +19,7 @@ use shoal_coordinator::{Connect, Embedded, Entropy, Surroundings, embedded_in};
 use shoal_docker::{Endpoint, Engine, EngineError, TlsMaterial};
 use shoal_docker_fake::{Fleet, Phase};
 use shoal_proto::v1::{
-    self, clusters_client::ClustersClient, create_cluster_response, hosts_client::HostsClient,
+    self, clusters_client::ClustersClient, create_cluster_response, hosts_client::HostsClient, upkeep_client::UpkeepClient,
 };
 use shoal_storage::{Fate, Holder, Moment, Probe, Rng, SealingKey, Store, StoreUrl};
 use shoal_types::Clock as _;
@@ -131,7 +131,7 @@ pub struct Coordinator {
     /// Its store, for looking at.
     pub store: Store,
     world: World,
-    _double: Double,
+    double: Mutex<Option<Double>>,
 }
 
 /// How a coordinator is told to make a cluster.
@@ -202,7 +202,13 @@ impl Coordinator {
         };
         let embedded = embedded_in(store.clone(), surroundings).await?;
         drop(held);
-        Ok(Self { name: name.into(), embedded, store, world: world.clone(), _double: double })
+        Ok(Self { name: name.into(), embedded, store, world: world.clone(), double: Mutex::new(Some(double)) })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// A channel to it.
@@ -271,9 +277,30 @@ impl Coordinator {
         Ok(())
     }
 
+    /// Removes what no row explains, however young and however much.
+    ///
+    /// # Errors
+    /// What the coordinator says.
+    pub async fn sweep(&self) -> Result<v1::SweepResponse, Status> {
+        let request = v1::SweepRequest { dry_run: false, grace_ms: Some(0), yes_really: true };
+        Ok(UpkeepClient::new(self.channel()).sweep(request).await?.into_inner())
+    }
+
+    /// Finishes what was interrupted.
+    ///
+    /// # Errors
+    /// What the coordinator says.
+    pub async fn resume(&self) -> Result<(), Status> {
+        let request = v1::ResumeRequest { realm: "default".into() };
+        let mut steps = UpkeepClient::new(self.channel()).resume(request).await?.into_inner();
+        while steps.message().await?.is_some() {}
+        Ok(())
+    }
+
     /// Its process is killed, while others in the same runtime live on: nothing of it reaches anything any more.
-    pub fn kill(self) {
+    pub fn kill(&self) {
         self.world.bury(&self.name);
+        drop(self.double.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// Ends as a command does: what is under way is rolled back.

@@ -1,6 +1,9 @@
 //! What is left where: the store's rows beside what really is on the hosts, and everything in which the two disagree.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use shoal_docker::ContainerState;
 use shoal_storage::{Cluster, Network, Node, Remnant, Store, StoreError};
@@ -27,6 +30,8 @@ pub struct Rows {
     pub reserved: Vec<HostId>,
     /// Names of hosts.
     pub hosts: BTreeMap<HostId, String>,
+    /// Failures in a row of hosts that have any, by name.
+    pub failures: BTreeMap<String, u32>,
 }
 
 impl Rows {
@@ -36,114 +41,174 @@ impl Rows {
     /// The store fails.
     pub async fn read(store: &Store) -> Result<Self, StoreError> {
         let mut read = store.read().await?;
-        let clusters = read.clusters().list().await?;
-        let mut nodes = Vec::new();
-        let mut networks = Vec::new();
-        for cluster in &clusters {
-            nodes.extend(read.nodes().of_cluster(cluster.id).await?);
-            networks.extend(read.networks().of_cluster(cluster.id).await?);
-        }
+        let hosts = read.hosts().list().await?;
+        let failing = hosts.iter().filter(|h| h.health.failures > 0);
         Ok(Self {
-            nodes,
-            networks,
+            clusters: read.clusters().list().await?,
+            nodes: read.nodes().list().await?,
+            networks: read.networks().list().await?,
             remnants: read.remnants().list().await?,
             leases: read.leases().list().await?.into_iter().map(|l| l.resource.to_string()).collect(),
             secrets: read.secrets().count().await?,
             reserved: read.hosts().usage().await?.into_keys().collect(),
-            hosts: read.hosts().list().await?.into_iter().map(|h| (h.id, h.name.to_string())).collect(),
-            clusters,
+            failures: failing.map(|h| (h.name.to_string(), h.health.failures)).collect(),
+            hosts: hosts.into_iter().map(|h| (h.id, h.name.to_string())).collect(),
+        })
+    }
+
+    /// The cluster of this name.
+    #[must_use]
+    pub fn cluster(&self, name: &str) -> Option<&Cluster> {
+        self.clusters.iter().find(|c| c.spec.name.as_str() == name)
+    }
+
+    /// Names of the hosts that a cluster's nodes are placed on, each once.
+    #[must_use]
+    pub fn members(&self, name: &str) -> BTreeSet<&str> {
+        let id = self.cluster(name).map(|c| c.id);
+        let nodes = self.nodes.iter().filter(|n| Some(n.cluster) == id);
+        nodes.filter_map(|n| self.hosts.get(&n.host)).map(String::as_str).collect()
+    }
+
+    /// Whether a remnant remembers this.
+    fn remembers(&self, of: &Of) -> bool {
+        let host = |remnant: &Remnant| self.hosts.get(&remnant.what.host).cloned().unwrap_or_default();
+        self.remnants.iter().any(|r| match of {
+            Of::Cluster(at, cluster) => host(r) == *at && r.what.cluster.to_string() == *cluster,
+            Of::Vni(at, vni) => host(r) == *at && r.what.vni.get() == *vni,
+            Of::Nothing => false,
         })
     }
 }
 
-/// Everything that must not be, one line each: a cluster is ready and whole, or there is nothing of it at all.
+/// What a problem is part of, on which host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Of {
+    Cluster(String, String),
+    Vni(String, u32),
+    Nothing,
+}
+
+/// Something that must not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    text: String,
+    of: Of,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Everything that must not be: a cluster is ready and whole, or there is nothing of it at all, not even a remnant.
 #[must_use]
-pub fn problems(world: &World, rows: &Rows) -> Vec<String> {
-    let mut wrong: Vec<String> = world.fleet().violations().iter().map(ToString::to_string).collect();
-    for cluster in &rows.clusters {
-        if cluster.phase != ClusterPhase::Ready {
-            wrong.push(format!("cluster {} is {:?}", cluster.spec.name, cluster.phase));
-        }
+pub fn problems(world: &World, rows: &Rows) -> Vec<Problem> {
+    let mut wrong = forgotten(world, rows);
+    for remnant in &rows.remnants {
+        let what = &remnant.what;
+        note(&mut wrong, Of::Nothing, format!("remnant of {} on {}: {}", what.name, rows.hosts[&what.host], what.reason));
+    }
+    wrong
+}
+
+/// The same, but for what remnants remember, which may be there until it is cleared.
+#[must_use]
+pub fn forgotten(world: &World, rows: &Rows) -> Vec<Problem> {
+    let mut wrong = Vec::new();
+    for violation in world.fleet().violations() {
+        note(&mut wrong, Of::Nothing, violation.to_string());
+    }
+    for cluster in rows.clusters.iter().filter(|c| c.phase != ClusterPhase::Ready) {
+        let why = cluster.failure.as_deref().unwrap_or("for no reason told");
+        note(&mut wrong, Of::Nothing, format!("cluster {} is {}: {why}", cluster.spec.name, cluster.phase));
     }
     if rows.secrets != rows.clusters.len() {
-        wrong.push(format!("{} secrets of {} clusters", rows.secrets, rows.clusters.len()));
+        note(&mut wrong, Of::Nothing, format!("{} secrets of {} clusters", rows.secrets, rows.clusters.len()));
     }
     let ids: BTreeSet<String> = rows.clusters.iter().map(|c| c.id.to_string()).collect();
     for lease in &rows.leases {
         if lease.strip_prefix("cluster/").is_some_and(|id| !ids.contains(id)) {
-            wrong.push(format!("a lease on {lease}, which is gone"));
+            note(&mut wrong, Of::Nothing, format!("a lease on {lease}, which is gone"));
         }
+    }
+    let known = |cluster: &shoal_types::ClusterId| ids.contains(&cluster.to_string());
+    for node in rows.nodes.iter().filter(|n| !known(&n.cluster)) {
+        note(&mut wrong, Of::Nothing, format!("node {} of no cluster", node.name));
+    }
+    for network in rows.networks.iter().filter(|n| !known(&n.cluster)) {
+        note(&mut wrong, Of::Nothing, format!("network {} of no cluster", network.subnet));
     }
     let used: BTreeSet<HostId> = rows.nodes.iter().map(|n| n.host).collect();
     for host in rows.reserved.iter().filter(|host| !used.contains(host)) {
-        wrong.push(format!("reservations on {}", rows.hosts[host]));
+        note(&mut wrong, Of::Nothing, format!("reservations on {}", rows.hosts[host]));
     }
-    for remnant in &rows.remnants {
-        let what = &remnant.what;
-        wrong.push(format!("remnant of {} on {}: {}", what.name, rows.hosts[&what.host], what.reason));
-    }
-    hosts(world, rows, &ids, &mut wrong);
+    on_hosts(world, rows, &mut wrong);
+    wrong.retain(|problem| !rows.remembers(&problem.of));
     wrong
 }
 
+fn note(wrong: &mut Vec<Problem>, of: Of, text: String) {
+    wrong.push(Problem { text, of });
+}
+
 /// Compares what is on the hosts with the rows.
-fn hosts(world: &World, rows: &Rows, ids: &BTreeSet<String>, wrong: &mut Vec<String>) {
-    let host_of: BTreeMap<String, (&str, &Node)> =
+fn on_hosts(world: &World, rows: &Rows, wrong: &mut Vec<Problem>) {
+    let placed: BTreeMap<String, (&str, &Node)> =
         rows.nodes.iter().map(|n| (n.id.to_string(), (rows.hosts[&n.host].as_str(), n))).collect();
-    let mut running: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut members: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (host, node) in placed.values() {
+        members.entry(host).or_default().insert(node.cluster.to_string());
+    }
+    let mut running: BTreeMap<String, usize> = BTreeMap::new();
     for engine in world.fleet().all() {
         let (name, truth) = (engine.name().to_owned(), engine.truth());
-        let member = |cluster: &str| {
-            rows.nodes.iter().any(|n| n.cluster.to_string() == cluster && rows.hosts[&n.host] == name)
-        };
+        let member = |cluster: &str| members.get(name.as_str()).is_some_and(|m| m.contains(cluster));
+        let of = |cluster: &str| Of::Cluster(name.clone(), cluster.to_owned());
         for container in &truth.containers {
-            let labels = &container.spec.labels;
+            let (labels, what, state) = (&container.spec.labels, &container.spec.name, container.state);
             if labels.get("shoal.role").is_some_and(|role| role == "probe") {
-                wrong.push(format!("{name}: probe container {}", container.spec.name));
+                note(wrong, Of::Nothing, format!("{name}: probe container {what}"));
             }
-            let Some(node) = labels.get("shoal.node") else { continue };
-            let state = container.state;
-            match host_of.get(node) {
+            let (Some(node), Some(cluster)) = (labels.get("shoal.node"), labels.get("shoal.cluster")) else { continue };
+            match placed.get(node) {
                 Some((host, row)) if *host == name && state == ContainerState::Running => {
-                    running.entry(node.clone()).or_default().push(container.spec.name.clone());
+                    *running.entry(node.clone()).or_default() += 1;
                     if labels.get("shoal.generation") != Some(&row.generation.to_string()) {
-                        wrong.push(format!("{name}: {} is of another generation", container.spec.name));
+                        note(wrong, of(cluster), format!("{name}: {what} is of another generation"));
                     }
                 }
-                Some((host, _)) => wrong.push(format!(
-                    "{name}: {} is {state:?}, its node is placed on {host}",
-                    container.spec.name
-                )),
-                None => wrong.push(format!("{name}: container {} ({state:?}) of no node", container.spec.name)),
+                Some((host, _)) => {
+                    note(wrong, of(cluster), format!("{name}: {what} is {state:?}, its node is placed on {host}"));
+                }
+                None => note(wrong, of(cluster), format!("{name}: container {what} ({state:?}) of no node")),
             }
         }
-        let labelled = |labels: &BTreeMap<String, String>| labels.get("shoal.cluster").cloned();
-        for network in &truth.networks {
-            if let Some(cluster) = labelled(&network.labels).filter(|c| !ids.contains(c) || !member(c)) {
-                wrong.push(format!("{name}: network {} of {cluster}", network.name));
-            }
-        }
-        for volume in &truth.volumes {
-            if let Some(cluster) = labelled(&volume.labels).filter(|c| !ids.contains(c) || !member(c)) {
-                wrong.push(format!("{name}: volume {} of {cluster}", volume.name));
+        let networks = truth.networks.iter().map(|n| ("network", &n.name, &n.labels));
+        let volumes = truth.volumes.iter().map(|v| ("volume", &v.name, &v.labels));
+        for (kind, what, labels) in networks.chain(volumes) {
+            if let Some(cluster) = labels.get("shoal.cluster").filter(|c| !member(c)) {
+                note(wrong, of(cluster), format!("{name}: {kind} {what} of {cluster}"));
             }
         }
         world.mesh(&name, |mesh| {
             let explained = |network: &String| {
                 rows.networks.iter().any(|n| n.id.to_string() == *network && member(&n.cluster.to_string()))
             };
-            for network in mesh.kept.keys().filter(|network| !explained(network)) {
-                wrong.push(format!("{name}: agent keeps {network}"));
+            for (network, kept) in mesh.kept.iter().filter(|(network, _)| !explained(network)) {
+                note(wrong, Of::Vni(name.clone(), kept.vni), format!("{name}: agent keeps {network}"));
             }
             for (device, made) in mesh.devices.iter().filter(|(_, d)| !explained(&d.network)) {
-                wrong.push(format!("{name}: device {device} of {}", made.network));
+                note(wrong, Of::Vni(name.clone(), made.vni), format!("{name}: device {device} of {}", made.network));
             }
         });
     }
-    for (node, (host, row)) in &host_of {
-        let count = running.get(node).map_or(0, Vec::len);
+    for (node, (host, row)) in &placed {
+        let count = running.get(node).copied().unwrap_or_default();
         if count != 1 {
-            wrong.push(format!("{} on {host} has {count} running containers", row.name));
+            let of = Of::Cluster((*host).to_owned(), row.cluster.to_string());
+            note(wrong, of, format!("{} on {host} has {count} running containers", row.name));
         }
     }
 }

@@ -88,10 +88,16 @@ impl HostMesh {
         Ok(before != Some(device))
     }
 
-    pub(crate) fn remove(&mut self, network: &str, device: &str) -> bool {
+    /// An empty `network`: a device that no state remembers.
+    pub(crate) fn remove(&mut self, network: &str, device: &str) -> Result<bool, Status> {
+        if network.is_empty()
+            && let Some(kept) = self.kept.values().find(|k| k.device == device)
+        {
+            return Err(Status::failed_precondition(format!("{device} belongs to {}", kept.network)));
+        }
         let kept = self.kept.remove(network);
         let device = kept.as_ref().map_or(device, |k| &k.device);
-        self.devices.remove(device).is_some() | kept.is_some()
+        Ok(self.devices.remove(device).is_some() | kept.is_some())
     }
 
     /// Devices that no kept network explains.

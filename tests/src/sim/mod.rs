@@ -17,7 +17,7 @@ mod still;
 mod world;
 
 pub use coordinator::{Coordinator, Wish};
-pub use left::{Rows, problems};
+pub use left::{Problem, Rows, forgotten, problems};
 pub use mesh::{Device, HostMesh};
 pub use points::{Fault, Point, Points};
 pub use world::{IMAGE, Life, World};

@@ -4,3 +4,4 @@
 
 mod effects;
 mod once;
+mod schedules;

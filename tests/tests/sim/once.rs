@@ -15,7 +15,7 @@ fn a_cluster_comes_and_goes() -> anyhow::Result<()> {
         anyhow::Ok(rows)
     })?;
     let rows = rows.expect("no crash was armed")?;
-    assert_eq!(problems(&world, &rows), Vec::<String>::new());
+    assert_eq!(problems(&world, &rows), vec![]);
     let took = world.now().since(began).as_secs();
     assert!(took < 20, "{took} simulated seconds");
     let rows = world.live(async |life| {
@@ -27,6 +27,6 @@ fn a_cluster_comes_and_goes() -> anyhow::Result<()> {
     })?;
     let rows = rows.expect("no crash was armed")?;
     assert_eq!(rows.clusters.len(), 0);
-    assert_eq!(problems(&world, &rows), Vec::<String>::new());
+    assert_eq!(problems(&world, &rows), vec![]);
     Ok(())
 }
