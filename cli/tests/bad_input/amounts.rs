@@ -1,0 +1,36 @@
+//! Counts and sizes: zero, negative, absurd.
+
+use crate::bed::{Bed, row};
+
+#[test]
+fn that_cannot_be() {
+    let mut bed = Bed::new();
+    for (flag, values) in [
+        ("workers", &["0", "-1", "10001", "99999999999", "1.5", "", "x", "0x10"][..]),
+        ("cpus", &["0", "-1", "1e30", "0.0001", "1000001", "NaN", "inf", ""]),
+        ("memory", &["0", "-1", "1", "1PiB", "2048t", "18446744073709551616", "1.5g", "g", ""]),
+        ("wait", &["5", "-1s", "8d", "99999999999999999999s", ""]),
+    ] {
+        for value in values {
+            bed.run(row(flag, 2, ["create", "cluster", &format!("--{flag}={value}")]));
+        }
+    }
+    for (flag, values) in [
+        ("cpus", &["0", "-1", "1e30"][..]),
+        ("memory", &["0", "-1", "1PiB2"]),
+        ("overcommit", &["cpu=0", "cpu=1000", "cpu=-1", "disk=2", "cpu=1,cpu=1"]),
+        (
+            "underlay",
+            &["fe80::1", "0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "10.0.0", "10.0.0.256"],
+        ),
+    ] {
+        for value in values {
+            let args = ["register", "new", "--docker=unix:///nonexistent", &format!("--{flag}={value}")];
+            bed.run(row(format!("host's {flag}"), 2, args));
+        }
+    }
+    for port in ["0", "65536", "-1", "x"] {
+        bed.run(row("port", 2, ["proxy", "worker-0.dev", &format!("--port={port}")]));
+    }
+    insta::assert_snapshot!(bed.said());
+}
