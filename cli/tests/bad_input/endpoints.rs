@@ -19,7 +19,7 @@ fn answers_that_are_no_engines() {
         ("not found", 1, Manner::Answer(404, "404 page not found")),
         ("a redirect", 1, Manner::Answer(301, "moved")),
         ("a proxy that wants a password", 1, Manner::Answer(401, "who are you?")),
-        ("a broken gateway", 1, Manner::Answer(502, "bad gateway \u{1b}[31m")),
+        ("a broken gateway", 5, Manner::Answer(502, "bad gateway \u{1b}[31m")),
         ("an empty answer", 1, Manner::Answer(200, "")),
         (
             "Podman",

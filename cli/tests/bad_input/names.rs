@@ -39,10 +39,10 @@ fn that_cannot_be() {
         every("host", 2, |name| words(&["register", "--docker=unix:///x", "--", name])),
         every("cluster", 2, |name| words(&["create", "cluster", "--", name])),
         every("realm", 2, |name| words(&["create", "cluster", &format!("--realm={name}")])),
-        every("node", 255, |name| words(&["ssh", "--", &format!("{name}.dev")])),
+        every("node", 2, |name| words(&["ssh", &format!("{name}.dev")])),
         every("cluster to delete", 2, |name| words(&["delete", "cluster", "--", name])),
         every("cluster to run in", 2, |name| words(&["exec", name, "--", "true"])),
-        every("label", 2, |name| words(&["set", "host", "host1", &format!("--label={name}=x")])),
+        every("label", 2, |name| words(&["set", "host", "host1", &format!("--label=/{name}=x")])),
         every("constraint", 2, |name| words(&["create", "cluster", &format!("--constraint={name}=x=")])),
     ];
     for row in rows.into_iter().flatten() {

@@ -91,7 +91,7 @@ fn locked_beyond_the_wait() {
     let mut bed = Bed::new();
     let held = bed.runtime().block_on(bed.store().begin()).unwrap();
     bed.run(row("store: locked", 1, ["get", "hosts"]));
-    drop(held);
+    bed.runtime().block_on(async { drop(held) });
     bed.run(row("store: not locked any more", 0, ["get", "hosts", "-o", "json", "--label", "nope"]));
     insta::assert_snapshot!(bed.said());
 }
