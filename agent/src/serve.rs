@@ -57,6 +57,7 @@ impl Config {
 pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), AgentError> {
     let Config { state_dir, socket, version } = config;
     let state = StateDir::open(&state_dir)?;
+    let agent_id = state.host_id()?;
     // The lock is held: whoever made a socket of this name is gone.
     let listener = bind(&socket).map_err(|source| AgentError::Socket { path: socket.clone(), source })?;
     let (connection, handle, _) = rtnetlink::new_connection().map_err(AgentError::Netlink)?;
@@ -66,7 +67,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Ag
     let stop_keeper = CancellationToken::new();
     let mut keeper = tokio::spawn(keeper.run(events, stop_keeper.clone()));
     let tunnels = TaskTracker::new();
-    let service = Service { version, keeper: keeper_handle, tunnels: tunnels.clone() };
+    let service = Service { version, agent_id, keeper: keeper_handle, tunnels: tunnels.clone() };
     tracing::info!(socket = %socket.display(), state_dir = %state_dir.display(), "agent serves");
     let mut server = Box::pin(
         Server::builder()

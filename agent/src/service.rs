@@ -24,6 +24,8 @@ const MAX_PIDS: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) version: String,
+    /// The host's own id, from the state directory.
+    pub(crate) agent_id: String,
     pub(crate) keeper: KeeperHandle,
     /// Tunnels that stand; they end with their callers.
     pub(crate) tunnels: TaskTracker,
@@ -38,7 +40,7 @@ impl Agent for Service {
     #[tracing::instrument(skip_all)]
     async fn get_host_facts(&self, _: Request<v1::GetHostFactsRequest>) -> Answer<v1::GetHostFactsResponse> {
         let facts = facts().await?;
-        Ok(Response::new(facts_message(self.version.clone(), facts)))
+        Ok(Response::new(facts_message(self.version.clone(), self.agent_id.clone(), facts)))
     }
 
     #[tracing::instrument(skip_all)]
@@ -117,7 +119,7 @@ fn probe_message(pid: u32) -> Result<v1::PortProbe, Status> {
     Ok(v1::PortProbe { pid, alive: probe.alive, ports })
 }
 
-fn facts_message(version: String, facts: Facts) -> v1::GetHostFactsResponse {
+fn facts_message(version: String, agent_id: String, facts: Facts) -> v1::GetHostFactsResponse {
     let interfaces = facts.interfaces.into_iter().map(|interface| v1::Interface {
         name: interface.name,
         addresses: interface.addresses.iter().map(ToString::to_string).collect(),
@@ -125,6 +127,7 @@ fn facts_message(version: String, facts: Facts) -> v1::GetHostFactsResponse {
     });
     v1::GetHostFactsResponse {
         version,
+        agent_id,
         default_address: facts.default_address.map(|a| a.to_string()).unwrap_or_default(),
         interfaces: interfaces.collect(),
         inotify_instances: facts.inotify_instances,

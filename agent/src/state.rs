@@ -6,8 +6,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -21,6 +22,11 @@ pub(crate) type Graves = BTreeMap<NetworkId, Revision>;
 
 /// Their file.
 const GRAVES: &str = "removed";
+
+/// File of the host's own id.
+const HOST_ID: &str = "host-id";
+/// A new random id at every read, random(4).
+const RANDOM_ID: &str = "/proc/sys/kernel/random/uuid";
 
 /// A state directory that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +43,12 @@ pub enum StateError {
     #[error("another agent uses {}", path.display())]
     InUse {
         /// The directory.
+        path: PathBuf,
+    },
+    /// The file of the host's id holds none.
+    #[error("{} holds no id of this host: remove it, and the agent draws another", path.display())]
+    NoId {
+        /// The file.
         path: PathBuf,
     },
     /// A file does not hold a network.
@@ -70,6 +82,26 @@ impl StateDir {
             Err(TryLockError::WouldBlock) => Err(StateError::InUse { path: path.into() }),
             Err(TryLockError::Error(source)) => Err(StateError::Io { path: name, source }),
         }
+    }
+
+    /// The id of this host: drawn by the kernel the first time, and the same ever after.
+    ///
+    /// # Errors
+    /// [`StateError::Io`]: it cannot be read or written. [`StateError::NoId`]: the file holds something else.
+    pub(crate) fn host_id(&self) -> Result<String, StateError> {
+        let path = self.path.join(HOST_ID);
+        let io = |source| StateError::Io { path: path.clone(), source };
+        let id = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let id = fs::read_to_string(RANDOM_ID).map_err(io)?;
+                self.write_whole(&path, &self.path.join("host-id.new"), id.as_bytes()).map_err(io)?;
+                id
+            }
+            answer => answer.map_err(io)?,
+        };
+        let id = id.trim();
+        let plain = id.len() == 36 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+        if plain { Ok(id.to_owned()) } else { Err(StateError::NoId { path }) }
     }
 
     /// Every network on disk, or why a file is none: one bad file does not cost the others.
@@ -120,15 +152,18 @@ impl StateDir {
     }
 
     fn write(&self, path: PathBuf, content: &impl serde::Serialize) -> Result<(), StateError> {
-        let draft = path.with_extension("new");
-        let write = || {
-            let mut file = File::create(&draft)?;
-            file.write_all(&serde_json::to_vec(content)?)?;
-            file.sync_all()?;
-            fs::rename(&draft, &path)?;
-            self.sync()
-        };
-        write().map_err(|source| StateError::Io { path: path.clone(), source })
+        let bytes = serde_json::to_vec(content).map_err(io::Error::from);
+        let written = bytes.and_then(|bytes| self.write_whole(&path, &path.with_extension("new"), &bytes));
+        written.map_err(|source| StateError::Io { path, source })
+    }
+
+    /// Writes a file whole, closed to others.
+    fn write_whole(&self, path: &Path, draft: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(draft)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(draft, path)?;
+        self.sync()
     }
 
     /// Deletes a network's file; that there is none is success.
@@ -192,6 +227,24 @@ mod tests {
         state.bury(&gone).unwrap();
         assert_eq!(state.graves().unwrap(), gone);
         assert!(state.load().unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_id_is_drawn_once_and_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let other = tempfile::tempdir().unwrap();
+        let first = StateDir::open(dir.path()).unwrap().host_id().unwrap();
+        let state = StateDir::open(dir.path()).unwrap();
+        assert_eq!(state.host_id().unwrap(), first);
+        assert_ne!(StateDir::open(other.path()).unwrap().host_id().unwrap(), first);
+        let file = dir.path().join(HOST_ID);
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        for bad in ["", "x", "../../../../../../../../../../../etc/"] {
+            fs::write(&file, bad).unwrap();
+            assert!(matches!(state.host_id(), Err(StateError::NoId { .. })), "{bad}");
+        }
+        assert!(state.load().unwrap().is_empty(), "it is no network");
     }
 
     #[test]

@@ -172,3 +172,36 @@ async fn send(
     let response = v1::TunnelResponse { frame: Some(frame) };
     responses.send(Ok(response)).await.map_err(|_| TunnelError::CallerGone)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use shoal_proto::v1::TunnelRequest;
+    use tonic::codegen::tokio_stream::iter;
+
+    use super::*;
+
+    fn frame() -> impl Strategy<Value = Option<tunnel_request::Frame>> {
+        let open = ("\\PC{0,40}|[0-9.]{0,20}|10\\.96\\.4\\.[0-9]{1,3}", any::<u32>())
+            .prop_map(|(address, port)| tunnel_request::Frame::Open(v1::TunnelOpen { address, port }));
+        let data = prop::collection::vec(any::<u8>(), 0..64)
+            .prop_map(|data| tunnel_request::Frame::Data(data.into()));
+        prop::option::of(prop_oneof![open, data])
+    }
+
+    proptest! {
+        /// An agent that keeps no network has no node: whatever comes, nothing is dialled, and the answer says why.
+        #[test]
+        fn no_frames_open_a_way_to_nothing(frames in prop::collection::vec(frame(), 0..4)) {
+            let requests = frames.into_iter().map(|frame| Ok(TunnelRequest { frame }));
+            let requests = iter(requests.collect::<Vec<_>>());
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let answer = runtime.block_on(open(requests, Networks::default(), &TaskTracker::new()));
+            let refused = matches!(
+                answer,
+                Err(TunnelError::NotOpened | TunnelError::Field(_) | TunnelError::NotLocal(_))
+            );
+            prop_assert!(refused);
+        }
+    }
+}

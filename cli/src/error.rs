@@ -142,6 +142,7 @@ impl CliError {
             | Self::Config(_)
             | Self::Pem(_)
             | Self::StateDir(_)
+            | Self::File { .. }
             | Self::Coordinator(CoordinatorError::StoreUrl(_)) => Exit::Usage,
             Self::Status(status) => Exit::from(status.code()),
             Self::DoesNotFit { .. } => Exit::DoesNotFit,
@@ -153,7 +154,6 @@ impl CliError {
             | Self::Answer { .. }
             | Self::SomeHosts { .. }
             | Self::TooMuch { .. }
-            | Self::File { .. }
             | Self::Runtime(_)
             | Self::Build(_)
             | Self::Agent(_)
@@ -207,7 +207,9 @@ const FREE: &str = "`shoal get hosts` shows what is free; `--dry-run` shows ever
 fn status_hint(code: Code) -> Option<&'static str> {
     match Exit::from(code) {
         Exit::DoesNotFit => Some(FREE),
-        Exit::Unreachable => Some("`shoal get hosts` shows which hosts answer"),
+        Exit::Unreachable => {
+            Some("see that the engine runs and listens there; `shoal get hosts` shows which hosts answer")
+        }
         Exit::Ok
         | Exit::Failure
         | Exit::Usage
@@ -222,7 +224,12 @@ fn status_hint(code: Code) -> Option<&'static str> {
 /// The error and its causes on one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(error.source(), |e| e.source())
-        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+        .map(ToString::to_string)
+        // Some say their cause in their own words already.
+        .fold(
+            error.to_string(),
+            |text, cause| if text.ends_with(&cause) { text } else { format!("{text}: {cause}") },
+        )
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Arguments as types: a refusal says the whole reason, on one line, with control characters spelt out.
 
-use std::str::FromStr;
+use std::{net::Ipv4Addr, str::FromStr};
 
 use shoal_types::{LabelKey, LabelValue};
 
@@ -66,6 +66,17 @@ fn factor(text: &str) -> Result<u32, String> {
     match milli {
         100..=100_000 => Ok(milli),
         _ => Err("a factor is a number from 0.1 to 100 with at most three decimals".into()),
+    }
+}
+
+/// An address that other machines can send to.
+pub(crate) fn underlay(text: &str) -> Result<Ipv4Addr, String> {
+    let address: Ipv4Addr = text.parse().map_err(|_| "an underlay address is IPv4, such as 10.0.0.7")?;
+    let nobodys =
+        address.is_unspecified() || address.is_loopback() || address.is_multicast() || address.is_broadcast();
+    match nobodys {
+        true => Err("no other host can send to it: name an address of one of its interfaces".into()),
+        false => Ok(address),
     }
 }
 

@@ -62,6 +62,11 @@ impl Coordinator {
         tx.commit().await?;
         match self.settle_host(id).await {
             Ok(host) => Ok(host),
+            // The machine is another host's, and so is the agent on it: only the rows are ours to take back.
+            Err(taken @ Fault::Store(StoreError::Conflict(_))) => {
+                self.forget(id, tls).await?;
+                Err(taken)
+            }
             Err(fault) => {
                 // Half a registration is none, on the host too.
                 if let Some(host) = self.store.read().await?.hosts().get(id).await? {
@@ -112,7 +117,11 @@ impl Coordinator {
         }
         tx.events().append(&self.host_event(name, EventLevel::Info, "settings changed".into())).await?;
         tx.commit().await?;
-        self.settle_host(host.id).await
+        match edit.endpoint.is_some() || edit.tls.is_some() {
+            true => self.settle_host(host.id).await,
+            // What an operator says of a host holds whether it answers now or not.
+            false => self.host(name).await,
+        }
     }
 
     /// The host of this name.

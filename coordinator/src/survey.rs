@@ -69,7 +69,14 @@ impl Coordinator {
         };
         if depth == Depth::Agent {
             match limited(&host.name, BRING, look_at_agent(&link)).await {
-                Ok((build, response)) => self.note_agent(&mut host, &build, &response).await?,
+                Ok((build, response)) => match self.note_agent(&mut host, &build, &response).await {
+                    Ok(()) => {}
+                    // It is another host's agent: this one cannot be used, the others can.
+                    Err(taken @ StoreError::Conflict(_)) => {
+                        return Ok(Seen { host, link: Err(taken.into()) });
+                    }
+                    Err(error) => return Err(error.into()),
+                },
                 Err(fault) => {
                     self.note_failure(&mut host, &fault).await?;
                     return Ok(Seen { host, link: Err(fault) });
@@ -154,6 +161,7 @@ fn host_facts(host: &Host, said: &GetHostFactsResponse) -> HostFacts {
     let has =
         |addresses: &[String]| addresses.iter().any(|a| a.parse().ok() == underlay && underlay.is_some());
     HostFacts {
+        agent_id: said.agent_id.clone(),
         default_address,
         underlay_mtu: said.interfaces.iter().find(|i| has(&i.addresses)).map_or(0, |i| i.mtu),
         inotify_instances: said.inotify_instances,

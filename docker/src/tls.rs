@@ -72,7 +72,7 @@ pub enum TlsMaterialProblem {
     #[error("holds a key that cannot be used ({0})")]
     BadKey(String),
     /// The certificate has run out.
-    #[error("expired on {0}")]
+    #[error("expired on {0}: issue a new one")]
     Expired(String),
     /// The certificate is not valid yet.
     #[error("is not valid before {0}: compare the clocks")]
@@ -214,7 +214,7 @@ fn read(path: &Path) -> Result<String, TlsMaterialProblem> {
 fn sections(text: &str) -> Result<Vec<(SectionKind, Vec<u8>)>, TlsMaterialProblem> {
     let sections = <(SectionKind, Vec<u8>)>::pem_slice_iter(text.as_bytes())
         .collect::<Result<Vec<_>, pem::Error>>()
-        .map_err(|e| TlsMaterialProblem::NotPem(e.to_string()))?;
+        .map_err(not_pem)?;
     if sections.is_empty() {
         return Err(TlsMaterialProblem::NotPem("it has no `-----BEGIN` section".into()));
     }
@@ -245,8 +245,16 @@ fn private_key(text: &str) -> Result<PrivateKeyDer<'static>, TlsMaterialProblem>
     match PrivateKeyDer::from_pem_slice(text.as_bytes()) {
         Ok(key) => Ok(key),
         Err(pem::Error::NoItemsFound) => sections(text).and(Err(wrong_kind("private key", text))),
-        Err(e) => Err(TlsMaterialProblem::NotPem(e.to_string())),
+        Err(e) => Err(not_pem(e)),
     }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "another crate's errors; its own words do for the rest")]
+fn not_pem(error: pem::Error) -> TlsMaterialProblem {
+    TlsMaterialProblem::NotPem(match error {
+        pem::Error::MissingSectionEnd { .. } => "it is cut short: an `-----END` line is missing".into(),
+        other => other.to_string(),
+    })
 }
 
 fn check_dates(der: &CertificateDer<'_>, now: Timestamp) -> Result<(), TlsMaterialProblem> {

@@ -11,6 +11,8 @@ use std::{collections::BTreeSet, fmt::Write};
 pub const MAX_NODESET: usize = 100_000;
 /// Longest text read, in bytes: [`MAX_NODESET`] written as single numbers and then some.
 const MAX_TEXT: usize = 1 << 20;
+/// Longest name, in bytes: a domain name has at most 253. What keeps one long prefix and a range from filling memory.
+const MAX_NAME: usize = 255;
 /// Most digits of a number; longer ones do not occur and would not fit.
 const MAX_DIGITS: usize = 9;
 
@@ -36,6 +38,12 @@ pub enum NodesetError {
         item: String,
         /// The part, shortened and escaped.
         part: String,
+    },
+    /// A name in it is longer than any name of a node.
+    #[error("nodeset item `{item}` has a name of more than {MAX_NAME} characters")]
+    Long {
+        /// The item, shortened and escaped.
+        item: String,
     },
     /// It stands for more than [`MAX_NODESET`] names, or is longer than any such text.
     #[error("a nodeset stands for at most {MAX_NODESET} names")]
@@ -81,7 +89,7 @@ fn expand_item(text: &str, item: &str, names: &mut Vec<String>) -> Result<(), No
         if item.contains(']') {
             return Err(brackets());
         }
-        return push(names, item.to_owned());
+        return push(names, item, item.to_owned());
     };
     let (inner, suffix) = rest.split_once(']').ok_or_else(brackets)?;
     if [prefix, inner, suffix].iter().any(|part| part.contains(['[', ']'])) {
@@ -95,13 +103,16 @@ fn expand_item(text: &str, item: &str, names: &mut Vec<String>) -> Result<(), No
             return Err(range());
         }
         for n in low..=high {
-            push(names, format!("{prefix}{n:0width$}{suffix}", width = first.len()))?;
+            push(names, item, format!("{prefix}{n:0width$}{suffix}", width = first.len()))?;
         }
     }
     Ok(())
 }
 
-fn push(names: &mut Vec<String>, name: String) -> Result<(), NodesetError> {
+fn push(names: &mut Vec<String>, item: &str, name: String) -> Result<(), NodesetError> {
+    if name.len() > MAX_NAME {
+        return Err(NodesetError::Long { item: shown(item) });
+    }
     if names.len() == MAX_NODESET {
         return Err(NodesetError::TooMany);
     }
@@ -227,6 +238,10 @@ mod tests {
             assert_eq!(expand(text), Err(NodesetError::TooMany));
         }
         assert_eq!(expand("a[0-99999]").unwrap().len(), MAX_NODESET);
+        // Each name fits the text's limit; all together would be 90 GB.
+        for text in [&format!("{}[0-99999]", "x".repeat(900_000)), &"x".repeat(MAX_NAME + 1)] {
+            assert!(matches!(expand(text), Err(NodesetError::Long { .. })));
+        }
     }
 
     #[test]
@@ -255,6 +270,13 @@ mod tests {
                 back.sort();
                 names.sort();
                 prop_assert_eq!(back, names, "{}", text);
+            }
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused_in_few_words(text in "\\PC{0,300}") {
+            if let Err(error) = expand(&text) {
+                prop_assert!(error.to_string().len() < 2000);
             }
         }
 

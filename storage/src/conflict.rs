@@ -25,6 +25,16 @@ pub enum Conflict {
         /// The host that has it.
         other: HostName,
     },
+    /// The machine is registered under another name: its agent has said so.
+    #[error(
+        "this machine is registered already, as host {other} (its agent keeps id {agent_id}): unregister {other} first, or give a machine that was copied an agent volume of its own"
+    )]
+    HostAgent {
+        /// The id the agent keeps.
+        agent_id: String,
+        /// The host that has it.
+        other: HostName,
+    },
     /// Another host sends and takes tunnel packets at the address.
     #[error("underlay address {address} is in use by host {other}")]
     HostUnderlay {
@@ -64,9 +74,10 @@ pub enum Conflict {
 }
 
 /// Constraint in PostgreSQL, its columns in SQLite's words, and what it keeps unique.
-const CONSTRAINTS: [(&str, &str, &str); 16] = [
+const CONSTRAINTS: [(&str, &str, &str); 17] = [
     ("hosts_name", "hosts.name", "a host's name"),
     ("hosts_engine", "hosts.engine_id", "a host's engine"),
+    ("hosts_agent", "hosts.agent_id", "a host's agent"),
     ("hosts_underlay", "hosts.underlay", "a host's underlay address"),
     ("clusters_name", "clusters.realm, clusters.name", "a cluster's name in its realm"),
     ("networks_cluster", "networks.cluster_id", "a cluster's network"),

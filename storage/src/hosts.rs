@@ -214,22 +214,37 @@ impl<M: Writes> Hosts<'_, M> {
     /// Records whether the agent answers, and what it said of its machine if it did.
     ///
     /// # Errors
-    /// [`StoreError::Missing`]: no such host.
+    /// [`StoreError::Missing`]: no such host. [`StoreError::Conflict`] with [`Conflict::HostAgent`]: it is the agent of
+    /// another host.
     pub async fn agent(
         &mut self,
         id: HostId,
         agent: &HostAgent,
         facts: Option<&HostFacts>,
     ) -> Result<(), StoreError> {
+        let agent_id = facts.map(|f| &f.agent_id).filter(|id| !id.is_empty());
+        if let Some(agent_id) = agent_id {
+            let query = Query::new(HOSTS, "SELECT id, name FROM hosts WHERE agent_id = $1 AND id <> $2")
+                .bind(agent_id)
+                .bind(&id);
+            if let Some(row) = self.0.one(query).await? {
+                return Err(
+                    Conflict::HostAgent { agent_id: agent_id.clone(), other: row.get("name")? }.into()
+                );
+            }
+        }
         let facts = facts.map(|f| json("host facts", f)).transpose()?;
         let query = Query::new(
             HOSTS,
-            "UPDATE hosts SET agent_state = $2, agent_version = $3, facts = COALESCE($4, facts) WHERE id = $1",
+            "UPDATE hosts SET agent_state = $2, agent_version = $3, facts = COALESCE($4, facts),
+               agent_id = COALESCE($5, agent_id)
+             WHERE id = $1",
         )
         .bind(&id)
         .bind(&agent.state)
         .bind_opt(agent.version.as_ref())
-        .bind_opt(facts.as_ref());
+        .bind_opt(facts.as_ref())
+        .bind_opt(agent_id);
         self.0.execute_one(query, "host", id).await
     }
 

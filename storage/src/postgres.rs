@@ -4,7 +4,7 @@
 //! - A coordinator that is cut off in the middle of a transaction must not keep the others out: the server ends what idles
 //!   in a transaction for [`IDLE_IN_TRANSACTION`], and waiting for the lock ends after the store's lock wait.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use sqlx::{
     PgConnection, PgPool, Postgres, Transaction,
@@ -31,7 +31,14 @@ pub(crate) async fn open(options: &PgConnectOptions, label: &Label) -> Result<Po
         ("idle_in_transaction_session_timeout", idle_ms.to_string()),
     ]);
     let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(label.lock_wait);
-    let pool = pool.connect_with(options).await.map_err(|source| label.fault("opening", source))?;
+    let pool = pool.connect_with(options).await.map_err(|source| match source {
+        // A server that refuses is tried again until then; with no connection there is nobody who could hold a lock.
+        sqlx::Error::PoolTimedOut => {
+            let text = format!("no connection within {} s", label.lock_wait.as_secs_f32());
+            label.fault("opening", sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text)))
+        }
+        source => label.fault("opening", source),
+    })?;
     match migrate(&pool, label).await {
         Ok(()) => Ok(Pools::Postgres(pool)),
         Err(error) => {

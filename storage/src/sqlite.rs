@@ -64,7 +64,11 @@ fn make_file(path: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             // A directory, a device or a FIFO in its place is no database.
-            if path.metadata()?.is_file() { Ok(()) } else { Err(ErrorKind::InvalidInput.into()) }
+            if path.metadata()?.is_file() {
+                Ok(())
+            } else {
+                Err(io::Error::new(ErrorKind::InvalidInput, "it is no plain file"))
+            }
         }
         outcome => outcome.map(drop),
     }

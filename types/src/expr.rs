@@ -164,6 +164,14 @@ mod tests {
 
     proptest! {
         #[test]
+        fn near_expressions_too(text in "!?[a-z./_-]{0,70} ?(=|!=|in|) ?\\(?([a-z]{0,3},?){0,300}\\)?") {
+            match text.parse::<LabelExpr>() {
+                Ok(expr) => prop_assert_eq!(expr.to_string().parse::<LabelExpr>(), Ok(expr)),
+                Err(error) => prop_assert!(error.to_string().len() < 1000),
+            }
+        }
+
+        #[test]
         fn never_panics(text in ".{0,200}") {
             if let Ok(expr) = text.parse::<LabelExpr>() {
                 prop_assert_eq!(expr.to_string().parse::<LabelExpr>(), Ok(expr));

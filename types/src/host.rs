@@ -117,6 +117,9 @@ impl EngineFacts {
 /// What the agent reports of its machine: limits and what is already in use there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostFacts {
+    /// The id the agent drew for the machine and keeps there; empty in rows older than it.
+    #[serde(default)]
+    pub agent_id: String,
     /// Address other hosts send tunnel packets to, when the operator names none: that of the default route.
     pub default_address: Option<Ipv4Addr>,
     /// MTU of the interface that has the underlay address.

@@ -161,7 +161,35 @@ impl fmt::Display for Bytes {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused_in_few_words(text in "\\PC{0,300}|[-+.0-9eE]{0,40}[a-zA-Z]{0,4}") {
+            if let Err(error) = text.parse::<MilliCpu>() {
+                prop_assert!(error.to_string().len() < 1000);
+            }
+            match text.parse::<Bytes>() {
+                Ok(bytes) => prop_assert!((1..=Bytes::MAX).contains(&bytes.0)),
+                Err(error) => prop_assert!(error.to_string().len() < 1000),
+            }
+        }
+
+        #[test]
+        fn cpus_are_read_as_they_are_shown(milli in 1..=MilliCpu::MAX) {
+            let cpus = MilliCpu(milli);
+            prop_assert_eq!(cpus.to_string().parse(), Ok(cpus));
+            prop_assert_eq!(format!("{milli}m").parse(), Ok(cpus));
+        }
+
+        #[test]
+        fn whole_sizes_are_read_as_they_are_shown(number in 1..1024_u64, shift in 0..4_u32) {
+            let bytes = Bytes(number << (shift * 10));
+            prop_assert_eq!(bytes.to_string().replace(' ', "").parse(), Ok(bytes));
+        }
+    }
 
     #[test]
     fn cpu_forms() {

@@ -7,7 +7,7 @@ use shoal_proto::v1::TlsCredentials;
 use shoal_types::{Bytes, MilliCpu};
 
 use crate::{
-    parse::{LabelChange, OvercommitArg, label, overcommit, word},
+    parse::{LabelChange, OvercommitArg, label, overcommit, underlay, word},
     pem::{self, PemError},
 };
 
@@ -39,7 +39,7 @@ pub(super) struct HostOptions {
     #[arg(long, value_name = "FACTORS", value_parser = overcommit)]
     overcommit: Option<OvercommitArg>,
     /// IPv4 address other hosts send tunnel packets to
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = underlay)]
     underlay: Option<Ipv4Addr>,
 }
 

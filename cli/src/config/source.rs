@@ -35,6 +35,7 @@ impl Source {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Stdin => "<stdin>".into(),
+            Self::File(path) if path.as_os_str().is_empty() => "'' (a file without a name)".into(),
             Self::File(path) => escape::line(&path.display().to_string()),
         }
     }

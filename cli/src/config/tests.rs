@@ -392,7 +392,35 @@ fn refusals_of_yaml() {
     "#);
 }
 
+/// Configurations as people write them (`good-*`) and as nobody should (`bad-*`), each read or refused in one line.
+#[test]
+fn the_corpus_is_told_apart() {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/config");
+    let mut files = 0;
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let outcome = spec_with(&std::fs::read_to_string(&path).unwrap(), Overrides::default());
+        assert_eq!(outcome.is_ok(), name.starts_with("good-"), "{name}: {outcome:?}");
+        if let Err(error) = outcome {
+            assert!(!chain(&error).contains('\n'), "{name}");
+        }
+        files += 1;
+    }
+    assert!(files >= 10, "{dir} has only {files} files");
+}
+
 proptest! {
+    #[test]
+    fn near_configurations_too(at in any::<prop::sample::Index>(), gone in 0..8_usize, new in "[a-z:{}\\[\\]&*!|>'\"#,0-9 \n\t-]{0,8}") {
+        let mut text = include_str!("../../corpus/config/good-everything.yaml").to_owned();
+        let at = at.index(text.len());
+        text.replace_range(at..(at + gone).min(text.len()), &new);
+        if let Err(error) = spec_with(&text, Overrides::default()) {
+            prop_assert!(!chain(&error).contains('\n'));
+        }
+    }
+
     #[test]
     fn any_text_is_read_or_refused(text in "(kind: Cluster\n)?[a-z:{}\\[\\]&*!|>'\"#,0-9 \n\t-]{0,200}") {
         if let Err(error) = spec_with(&text, Overrides::default()) {

@@ -68,7 +68,7 @@ fn of_nothing() {
         ("realm", 3, &["get", "cluster", "nope", "--realm", "nowhere"]),
         ("realm to delete in", 3, &["delete", "cluster", "nope", "--realm", "nowhere"]),
         ("host to load an image on", 3, &["load", "image", "/dev/null", "--host", "nope"]),
-        ("image archive", 1, &["load", "image", "nowhere.tar"]),
+        ("image archive", 2, &["load", "image", "nowhere.tar"]),
         ("agent binary", 2, &["get", "hosts", "--agent-binary", "nowhere"]),
         ("verb", 2, &["frobnicate"]),
         ("thing", 2, &["get", "whales"]),

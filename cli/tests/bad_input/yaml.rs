@@ -82,7 +82,6 @@ fn that_cannot_be() {
         ("deeply nested", deep),
         ("deeply nested blocks", format!("kind: Cluster\nslurm:\n{blocks}")),
         ("more nodes than any cluster", wide),
-        ("tag", "kind: Cluster\nname: !!python/object a\n".into()),
         ("binary", "kind: Cluster\nname: !!binary /w==\n".into()),
     ] {
         let start = Instant::now();

@@ -102,7 +102,10 @@ fn dates() {
     let Pem { cert, key } = plain();
     let old = dated(2001, 2002);
     let (file, text) = error_of(&cert, &old.cert, &old.key);
-    assert_eq!((file, text.as_str()), (TlsFile::Certificate, "expired on Jan  1 00:00:00 2002 +00:00"));
+    assert_eq!(
+        (file, text.as_str()),
+        (TlsFile::Certificate, "expired on Jan  1 00:00:00 2002 +00:00: issue a new one")
+    );
     let (file, _) = error_of(&old.cert, &cert, &key);
     assert_eq!(file, TlsFile::Ca);
     let early = dated(2101, 2102);

@@ -55,6 +55,18 @@ fn what_the_network_says_is_authoritative_and_what_others_say_is_not() {
     assert!(!draft(packet(elsewhere)).unwrap().authoritative);
 }
 
+/// Packets that servers of names have stumbled over: each is answered or dropped.
+#[test]
+fn the_corpus_is_survived() {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/dns");
+    let mut packets = 0;
+    for entry in std::fs::read_dir(dir).unwrap() {
+        draft(std::fs::read(entry.unwrap().path()).unwrap());
+        packets += 1;
+    }
+    assert!(packets >= 10, "{dir} has only {packets} packets");
+}
+
 proptest! {
     #[test]
     fn no_packet_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6)) {
