@@ -1,6 +1,6 @@
 //! Arguments as types: a refusal says the whole reason, on one line, with control characters spelt out.
 
-use std::{net::Ipv4Addr, str::FromStr};
+use std::{net::Ipv4Addr, num::NonZeroU32, str::FromStr};
 
 use shoal_types::{LabelKey, LabelValue};
 
@@ -9,6 +9,11 @@ use crate::error::chain;
 /// Reads a `T`; for clap, which shows an error without its causes.
 pub(crate) fn word<T: FromStr<Err: std::error::Error>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error| chain(&error))
+}
+
+/// How many of something: a whole number from 1.
+pub(crate) fn count(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| "not a whole number from 1 to 4294967295".into())
 }
 
 /// `KEY=VALUE`; `KEY=` takes a label away where that makes sense.

@@ -15,7 +15,7 @@ use crate::{
     exit::Exit,
     interrupt::Interrupt,
     output::{PlanJson, plan_text},
-    parse::word,
+    parse::{count, word},
     wait::Wait,
 };
 
@@ -44,7 +44,7 @@ struct CreateCluster {
     #[arg(long, value_name = "FILE", value_parser = word::<Source>)]
     config: Option<Source>,
     /// Number of workers; with a configuration, of its only group of workers
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     workers: Option<NonZeroU32>,
     /// CPUs of every node: reserved on its host, and its limit
     #[arg(long, value_name = "N", value_parser = word::<MilliCpu>)]

@@ -42,6 +42,11 @@ pub(crate) fn row<A: Into<OsString>>(
 }
 
 impl Row {
+    /// Whether this is what is wrong.
+    pub(crate) fn is_about(&self, what: &str) -> bool {
+        self.what.ends_with(what)
+    }
+
     /// With this on standard input.
     pub(crate) fn input(self, bytes: impl Into<Vec<u8>>) -> Self {
         Self { input: bytes.into(), ..self }

@@ -35,6 +35,12 @@ fn words(words: &[&str]) -> Vec<String> {
 #[test]
 fn that_cannot_be() {
     let mut bed = Bed::new();
+    // Keys of labels may have capitals, dots, slashes and dashes at the end.
+    let labels = every("label", 2, |name| words(&["set", "host", "host1", &format!("--label={name}=x")]));
+    let labels = labels
+        .into_iter()
+        .filter(|row| !["uppercase", "dots", "slash", "trailing dash"].iter().any(|fine| row.is_about(fine)));
+    let labels = labels.collect();
     let rows = [
         every("host", 2, |name| words(&["register", "--docker=unix:///x", "--", name])),
         every("cluster", 2, |name| words(&["create", "cluster", "--", name])),
@@ -42,7 +48,7 @@ fn that_cannot_be() {
         every("node", 2, |name| words(&["ssh", &format!("{name}.dev")])),
         every("cluster to delete", 2, |name| words(&["delete", "cluster", "--", name])),
         every("cluster to run in", 2, |name| words(&["exec", name, "--", "true"])),
-        every("label", 2, |name| words(&["set", "host", "host1", &format!("--label=/{name}=x")])),
+        labels,
         every("constraint", 2, |name| words(&["create", "cluster", &format!("--constraint={name}=x=")])),
     ];
     for row in rows.into_iter().flatten() {

@@ -142,6 +142,29 @@ on_both! {
         assert_eq!(found, Host { facts: Some(facts), agent: silent, healing, ..host });
     }
 
+    async fn one_machine_is_one_host_whatever_its_engine_calls_itself(bed: &mut Bed) {
+        let mut tx = bed.store.begin().await.unwrap();
+        let (one, two) = (make::host(1), make::host(2));
+        tx.hosts().insert(&one).await.unwrap();
+        tx.hosts().insert(&two).await.unwrap();
+        let ready = HostAgent { state: AgentState::Ready, version: None };
+        let told = |id: &str| HostFacts { agent_id: id.into(), ..HostFacts::default() };
+        tx.hosts().agent(one.id, &ready, Some(&told("a"))).await.unwrap();
+        tx.hosts().agent(one.id, &ready, Some(&told("a"))).await.unwrap();
+        let outcome = tx.hosts().agent(two.id, &ready, Some(&told("a"))).await;
+        match outcome {
+            Err(StoreError::Conflict(Conflict::HostAgent { agent_id, other })) => {
+                assert_eq!((agent_id.as_str(), other), ("a", one.name));
+            }
+            outcome => panic!("{outcome:?}"),
+        }
+        assert_eq!(tx.hosts().get(two.id).await.unwrap().unwrap().facts, None, "nothing was written");
+        // Agents that say nothing of themselves, and a machine that got another volume.
+        for id in ["", "", "b", "c"] {
+            tx.hosts().agent(two.id, &ready, Some(&told(id))).await.unwrap();
+        }
+    }
+
     async fn what_is_not_there_is_missing(bed: &mut Bed) {
         let mut tx = bed.store.begin().await.unwrap();
         let id = make::host(1).id;
