@@ -81,7 +81,8 @@ impl Store {
             Place::Sqlite(path) => sqlite::open(path, &label).await?,
             Place::Postgres(options) => postgres::open(options, &label).await?,
         };
-        let shared = Arc::new(Shared { pools, label, key, committed: watch::Sender::new(0), watch: Watch::default() });
+        let shared =
+            Arc::new(Shared { pools, label, key, committed: watch::Sender::new(0), watch: Watch::default() });
         let installation = match Self::installed(&shared, now, rng).await {
             Ok(installation) => installation,
             Err(error) => {

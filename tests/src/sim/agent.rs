@@ -106,7 +106,11 @@ impl Agent for Service {
             let address = mesh.underlay.map(|a| a.to_string()).unwrap_or_default();
             Ok(v1::GetHostFactsResponse {
                 version: "simulated".into(),
-                interfaces: vec![v1::Interface { name: "eth0".into(), addresses: vec![address.clone()], mtu: 1500 }],
+                interfaces: vec![v1::Interface {
+                    name: "eth0".into(),
+                    addresses: vec![address.clone()],
+                    mtu: 1500,
+                }],
                 default_address: address,
                 inotify_instances: 1 << 20,
                 neighbour_limit: 1 << 20,
@@ -154,7 +158,10 @@ impl Agent for Service {
                 bridge: k.bridge.clone(),
                 ..v1::KeptNetwork::default()
             });
-            Ok(v1::ListNetworksResponse { networks: kept.collect(), stray_devices: mesh.strays(&installation) })
+            Ok(v1::ListNetworksResponse {
+                networks: kept.collect(),
+                stray_devices: mesh.strays(&installation),
+            })
         })
         .await
     }
@@ -165,7 +172,9 @@ impl Agent for Service {
     ) -> Result<Response<v1::ProbePortsResponse>, Status> {
         let pids = request.into_inner().pids;
         let probe = |pid: u32| match self.cast.listens(&self.engine, pid) {
-            Some(port) => v1::PortProbe { pid, alive: true, ports: port.into_iter().map(u32::from).collect() },
+            Some(port) => {
+                v1::PortProbe { pid, alive: true, ports: port.into_iter().map(u32::from).collect() }
+            }
             None => v1::PortProbe { pid, ..v1::PortProbe::default() },
         };
         let probes = pids.into_iter().map(probe).collect();

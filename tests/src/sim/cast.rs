@@ -17,7 +17,8 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use shoal_docker::{ContainerState, ExecSpec};
 use shoal_docker_fake::{
-    ContainerTruth, ContainerView, End, FakeEngine, Fleet, Inside, Main, Programs, Stdio, VirtualClock, not_found,
+    ContainerTruth, ContainerView, End, FakeEngine, Fleet, Inside, Main, Programs, Stdio, VirtualClock,
+    not_found,
 };
 use shoal_slurm::{SINFO_COMMAND, SLURMCTLD_PORT};
 use shoal_types::{Clock as _, Timestamp};
@@ -117,7 +118,11 @@ impl Cast {
                 let to = of_host(&here, &address)?;
                 let host = match to.as_str() {
                     "" => here.clone(),
-                    to => meshes.iter().find(|(_, m)| m.underlay.is_some_and(|u| u.to_string() == to))?.0.clone(),
+                    to => meshes
+                        .iter()
+                        .find(|(_, m)| m.underlay.is_some_and(|u| u.to_string() == to))?
+                        .0
+                        .clone(),
                 };
                 let back = of_host(&host, &own)?;
                 let expected = if host == here { Some(String::new()) } else { underlay(&here) };

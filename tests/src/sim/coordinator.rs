@@ -19,7 +19,8 @@ use shoal_coordinator::{Connect, Embedded, Entropy, Surroundings, embedded_in};
 use shoal_docker::{Endpoint, Engine, EngineError, TlsMaterial};
 use shoal_docker_fake::{Fleet, Phase};
 use shoal_proto::v1::{
-    self, clusters_client::ClustersClient, create_cluster_response, hosts_client::HostsClient, upkeep_client::UpkeepClient,
+    self, clusters_client::ClustersClient, create_cluster_response, hosts_client::HostsClient,
+    upkeep_client::UpkeepClient,
 };
 use shoal_storage::{Fate, Holder, Moment, Probe, Rng, SealingKey, Store, StoreUrl};
 use shoal_types::Clock as _;
@@ -81,7 +82,9 @@ impl Double {
     fn holder(&self, name: &str) -> anyhow::Result<Holder> {
         let pid = self.0.id();
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        let start = stat.rsplit_once(')').and_then(|(_, fields)| fields.split_ascii_whitespace().nth(19)?.parse().ok());
+        let start = stat
+            .rsplit_once(')')
+            .and_then(|(_, fields)| fields.split_ascii_whitespace().nth(19)?.parse().ok());
         let pid_start = start.context("start time in /proc/PID/stat")?;
         let holder = Holder { pid, pid_start, ..Holder::this_process(name)? };
         ensure!(holder.lives(), "process {pid} was to live");
@@ -106,7 +109,8 @@ struct Watch {
 
 impl Probe for Watch {
     fn work(&self) -> Option<Box<dyn Any + Send + Sync>> {
-        (!self.points.is_dead(&self.client)).then(|| Box::new(self.still.hold()) as Box<dyn Any + Send + Sync>)
+        (!self.points.is_dead(&self.client))
+            .then(|| Box::new(self.still.hold()) as Box<dyn Any + Send + Sync>)
     }
 
     fn commit(&self, moment: Moment) -> Option<Fate> {
@@ -202,7 +206,13 @@ impl Coordinator {
         };
         let embedded = embedded_in(store.clone(), surroundings).await?;
         drop(held);
-        Ok(Self { name: name.into(), embedded, store, world: world.clone(), double: Mutex::new(Some(double)) })
+        Ok(Self {
+            name: name.into(),
+            embedded,
+            store,
+            world: world.clone(),
+            double: Mutex::new(Some(double)),
+        })
     }
 
     /// Its name.
@@ -235,7 +245,8 @@ impl Coordinator {
     /// What the coordinator says.
     pub async fn register(&self, host: &str) -> Result<(), Status> {
         let endpoint = self.world.engine(host).endpoint().to_string();
-        let request = v1::RegisterHostRequest { name: host.into(), endpoint, ..v1::RegisterHostRequest::default() };
+        let request =
+            v1::RegisterHostRequest { name: host.into(), endpoint, ..v1::RegisterHostRequest::default() };
         self.hosts().register_host(request).await.map(drop)
     }
 

@@ -108,7 +108,11 @@ pub fn problems(world: &World, rows: &Rows) -> Vec<Problem> {
     let mut wrong = forgotten(world, rows);
     for remnant in &rows.remnants {
         let what = &remnant.what;
-        note(&mut wrong, Of::Nothing, format!("remnant of {} on {}: {}", what.name, rows.hosts[&what.host], what.reason));
+        note(
+            &mut wrong,
+            Of::Nothing,
+            format!("remnant of {} on {}: {}", what.name, rows.hosts[&what.host], what.reason),
+        );
     }
     wrong
 }
@@ -125,7 +129,11 @@ pub fn forgotten(world: &World, rows: &Rows) -> Vec<Problem> {
         note(&mut wrong, Of::Nothing, format!("cluster {} is {}: {why}", cluster.spec.name, cluster.phase));
     }
     if rows.secrets != rows.clusters.len() {
-        note(&mut wrong, Of::Nothing, format!("{} secrets of {} clusters", rows.secrets, rows.clusters.len()));
+        note(
+            &mut wrong,
+            Of::Nothing,
+            format!("{} secrets of {} clusters", rows.secrets, rows.clusters.len()),
+        );
     }
     let ids: BTreeSet<String> = rows.clusters.iter().map(|c| c.id.to_string()).collect();
     for lease in &rows.leases {
@@ -171,7 +179,9 @@ fn on_hosts(world: &World, rows: &Rows, wrong: &mut Vec<Problem>) {
             if labels.get("shoal.role").is_some_and(|role| role == "probe") {
                 note(wrong, Of::Nothing, format!("{name}: probe container {what}"));
             }
-            let (Some(node), Some(cluster)) = (labels.get("shoal.node"), labels.get("shoal.cluster")) else { continue };
+            let (Some(node), Some(cluster)) = (labels.get("shoal.node"), labels.get("shoal.cluster")) else {
+                continue;
+            };
             match placed.get(node) {
                 Some((host, row)) if *host == name && state == ContainerState::Running => {
                     *running.entry(node.clone()).or_default() += 1;
@@ -180,7 +190,11 @@ fn on_hosts(world: &World, rows: &Rows, wrong: &mut Vec<Problem>) {
                     }
                 }
                 Some((host, _)) => {
-                    note(wrong, of(cluster), format!("{name}: {what} is {state:?}, its node is placed on {host}"));
+                    note(
+                        wrong,
+                        of(cluster),
+                        format!("{name}: {what} is {state:?}, its node is placed on {host}"),
+                    );
                 }
                 None => note(wrong, of(cluster), format!("{name}: container {what} ({state:?}) of no node")),
             }
@@ -200,7 +214,11 @@ fn on_hosts(world: &World, rows: &Rows, wrong: &mut Vec<Problem>) {
                 note(wrong, Of::Vni(name.clone(), kept.vni), format!("{name}: agent keeps {network}"));
             }
             for (device, made) in mesh.devices.iter().filter(|(_, d)| !explained(&d.network)) {
-                note(wrong, Of::Vni(name.clone(), made.vni), format!("{name}: device {device} of {}", made.network));
+                note(
+                    wrong,
+                    Of::Vni(name.clone(), made.vni),
+                    format!("{name}: device {device} of {}", made.network),
+                );
             }
         });
     }

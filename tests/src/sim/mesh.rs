@@ -55,7 +55,10 @@ impl HostMesh {
             }
             new = offered.revision > kept.revision;
             if !new && *kept != offered {
-                return Err(Status::failed_precondition(format!("another revision {} of {id}", offered.revision)));
+                return Err(Status::failed_precondition(format!(
+                    "another revision {} of {id}",
+                    offered.revision
+                )));
             }
         }
         let clash = |o: &&NetworkState| {
@@ -76,7 +79,9 @@ impl HostMesh {
         if self.underlay.map(|a| a.to_string()).as_ref() != Some(&state.local) {
             return Err(Status::failed_precondition(format!("no interface has {}", state.local)));
         }
-        if let Some((name, _)) = self.devices.iter().find(|(name, d)| d.vni == state.vni && **name != state.device) {
+        if let Some((name, _)) =
+            self.devices.iter().find(|(name, d)| d.vni == state.vni && **name != state.device)
+        {
             return Err(Status::already_exists(format!("VNI {} is that of {name}", state.vni)));
         }
         let device = Device {

@@ -128,7 +128,8 @@ impl Points {
         let count = state.seen.entry((what.to_owned(), done)).or_default();
         *count += 1;
         let nth = *count;
-        let (_, fault) = state.armed.as_ref().filter(|(p, _)| p.what == what && p.done == done && p.nth == nth)?;
+        let (_, fault) =
+            state.armed.as_ref().filter(|(p, _)| p.what == what && p.done == done && p.nth == nth)?;
         let fault = *fault;
         state.met = true;
         drop(state);

@@ -256,7 +256,8 @@ fn observe(points: &Points, moment: &Moment<'_>) -> Option<Action> {
 }
 
 fn node_image() -> anyhow::Result<Arc<Image>> {
-    let passwd = "root:x:0:0::/root:/bin/sh\nmunge:x:101:102::/:/bin/false\nslurm:x:64030:64030::/:/bin/false\n";
+    let passwd =
+        "root:x:0:0::/root:/bin/sh\nmunge:x:101:102::/:/bin/false\nslurm:x:64030:64030::/:/bin/false\n";
     let archive = ImageArchive {
         reference: IMAGE.into(),
         architecture: ImageArchive::architecture_of(std::env::consts::ARCH).into(),

@@ -74,7 +74,12 @@ impl Command {
         match ended.await {
             Ok(Ok(())) => log.note(&format!("{}: {self}: done", coordinator.name())),
             Ok(Err(status)) => {
-                log.note(&format!("{}: {self}: {:?} {}", coordinator.name(), status.code(), status.message()));
+                log.note(&format!(
+                    "{}: {self}: {:?} {}",
+                    coordinator.name(),
+                    status.code(),
+                    status.message()
+                ));
             }
             Err(_) => log.note(&format!("{}: {self}: ENDLESS", coordinator.name())),
         }
@@ -84,7 +89,9 @@ impl Command {
 impl std::fmt::Display for Command {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Create(wish) => write!(f, "create {} of {} within {:?}", wish.name, wish.workers, wish.wait),
+            Self::Create(wish) => {
+                write!(f, "create {} of {} within {:?}", wish.name, wish.workers, wish.wait)
+            }
             Self::Delete(names) if names.is_empty() => f.write_str("delete all"),
             Self::Delete(names) => write!(f, "delete {}", names.join(" ")),
             Self::Resume => f.write_str("resume"),
@@ -134,10 +141,14 @@ impl Ill {
                 world.fleet().rule(Rule::on(Method::CreateContainer, full()).engine(host));
                 world.fleet().rule(Rule::on(Method::LoadImage, full()).engine(host));
             }
-            Self::Slow => world.fleet().rule(Rule::any(Action::Slow(Duration::from_secs(4))).engine(host).per_mille(300)),
+            Self::Slow => world
+                .fleet()
+                .rule(Rule::any(Action::Slow(Duration::from_secs(4))).engine(host).per_mille(300)),
             Self::Moody => {
                 let error = Action::Answer(Refusal::ServerError(500, "simulated".into()));
-                for action in [Action::DropBefore, Action::DropAfter, error, Action::Late(Duration::from_secs(3))] {
+                for action in
+                    [Action::DropBefore, Action::DropAfter, error, Action::Late(Duration::from_secs(3))]
+                {
                     world.fleet().rule(Rule::any(action).engine(host).per_mille(30));
                 }
             }
@@ -200,22 +211,23 @@ async fn play(life: Life, number: usize, step: Step, log: Log) -> anyhow::Result
             }
         }));
     }
-    let work = join_all(step.commands.iter().zip(&coordinators).enumerate().map(|(at, (command, coordinator))| {
-        let log = &log;
-        async move {
-            match step.killed.filter(|_| at == 0) {
-                None => command.run(coordinator, log).await,
-                Some(after) => tokio::select! {
-                    () = command.run(coordinator, log) => {}
-                    () = sleep(after) => {
-                        log.note(&format!("{}: killed", coordinator.name()));
-                        coordinator.kill();
-                    }
-                },
+    let work =
+        join_all(step.commands.iter().zip(&coordinators).enumerate().map(|(at, (command, coordinator))| {
+            let log = &log;
+            async move {
+                match step.killed.filter(|_| at == 0) {
+                    None => command.run(coordinator, log).await,
+                    Some(after) => tokio::select! {
+                        () = command.run(coordinator, log) => {}
+                        () = sleep(after) => {
+                            log.note(&format!("{}: killed", coordinator.name()));
+                            coordinator.kill();
+                        }
+                    },
+                }
             }
-        }
-        .boxed_local()
-    }));
+            .boxed_local()
+        }));
     tokio::select! {
         _ = work => {}
         () = async { sleep(step.crash.unwrap_or(ENDLESS * 2)).await } => {
@@ -240,7 +252,9 @@ fn schedule(seed: u64, log: &mut Option<Log>) -> anyhow::Result<()> {
     let log = log.insert(Log { world: world.clone(), text: Arc::default() }).clone();
     for number in 0..rng.random_range(2..=6) {
         let step = Step::draw(&mut rng, hosts);
-        world.live(async |life| play(life, number, step, log.clone()).await)?.context("a crash nobody armed")??;
+        world
+            .live(async |life| play(life, number, step, log.clone()).await)?
+            .context("a crash nobody armed")??;
         if rng.random_ratio(1, 2) {
             log.note("all well");
             all_well(&world);
@@ -252,7 +266,8 @@ fn schedule(seed: u64, log: &mut Option<Log>) -> anyhow::Result<()> {
     world.pass(LATE)?;
     let ended = world.live(async |life| {
         let coordinator = life.coordinator("end").await?;
-        let deleted = timeout(ENDLESS, coordinator.delete(&[])).await.context("the last delete did not end")?;
+        let deleted =
+            timeout(ENDLESS, coordinator.delete(&[])).await.context("the last delete did not end")?;
         let rows = Rows::read(&coordinator.store).await?;
         coordinator.shutdown().await;
         anyhow::Ok((deleted, rows))
