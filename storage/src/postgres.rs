@@ -22,6 +22,9 @@ const CONNECTIONS: u32 = 10;
 /// Longest pause between two statements of one transaction; ours do nothing else in between.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(30);
 
+/// How often a server looks whether the client of a running statement is still there (PostgreSQL 14 and newer).
+const CLIENT_CHECK: Duration = Duration::from_secs(2);
+
 /// Opens the database and brings its schema up to date.
 pub(crate) async fn open(options: &PgConnectOptions, label: &Label) -> Result<Pools, StoreError> {
     let lock_wait_ms = label.lock_wait.as_millis();
@@ -29,15 +32,17 @@ pub(crate) async fn open(options: &PgConnectOptions, label: &Label) -> Result<Po
     let options = options.clone().application_name("shoal").options([
         ("lock_timeout", lock_wait_ms.to_string()),
         ("idle_in_transaction_session_timeout", idle_ms.to_string()),
+        // A statement whose client is gone ends, and with it its locks.
+        ("client_connection_check_interval", CLIENT_CHECK.as_millis().to_string()),
     ]);
     let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(label.lock_wait);
-    let pool = pool.connect_with(options).await.map_err(|source| match source {
+    let pool = pool.connect_with(options).await.map_err(|source| {
         // A server that refuses is tried again until then; with no connection there is nobody who could hold a lock.
-        sqlx::Error::PoolTimedOut => {
+        if matches!(source, sqlx::Error::PoolTimedOut) {
             let text = format!("no connection within {} s", label.lock_wait.as_secs_f32());
-            label.fault("opening", sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text)))
+            return label.fault("opening", sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text)));
         }
-        source => label.fault("opening", source),
+        label.fault("opening", source)
     })?;
     match migrate(&pool, label).await {
         Ok(()) => Ok(Pools::Postgres(pool)),

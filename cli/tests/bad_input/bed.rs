@@ -181,7 +181,7 @@ impl Bed {
                 } else if path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("shoal.db")) {
                     // The log beside the database comes and goes.
                 } else {
-                    let bytes = path.is_file().then(|| fs::read(&path).unwrap()).unwrap_or_default();
+                    let bytes = if path.is_file() { fs::read(&path).unwrap() } else { vec![] };
                     files.insert(path, bytes);
                 }
             }

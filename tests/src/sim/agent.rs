@@ -105,6 +105,7 @@ impl Agent for Service {
         self.call("GetHostFacts", |mesh, _| {
             let address = mesh.underlay.map(|a| a.to_string()).unwrap_or_default();
             Ok(v1::GetHostFactsResponse {
+                agent_id: format!("agent at {address}"),
                 version: "simulated".into(),
                 interfaces: vec![v1::Interface {
                     name: "eth0".into(),
