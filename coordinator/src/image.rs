@@ -1,20 +1,25 @@
 //! The image of a cluster: which content its reference means, who has it, and which accounts are in it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
-use shoal_docker::{ContainerSpec, Created};
+use shoal_docker::{ContainerSpec, Created, EngineError, Removal};
 use shoal_scheduler::ImageState;
 use shoal_slurm::{Accounts, Owner};
 use shoal_storage::{AccountIds, ImageFacts, ImageOnHost};
 use shoal_types::HostId;
 
 use crate::{
-    Fault, coordinator::Coordinator, entropy::draw, fleet::HostLink, naming::ROLE, server::text, survey::Seen,
+    Fault, coordinator::Coordinator, fleet::HostLink, naming::ROLE, reconcile::remove_container,
+    server::text, survey::Seen,
 };
 
 /// Longest /etc/passwd taken from an image, as a tar archive in bytes.
 const PASSWD_LIMIT: usize = 4 << 20;
+/// How often a probe is made again that another process removes at the same time.
+const PROBES: usize = 20;
+/// How long to leave that other process between two looks.
+const PROBE_PAUSE: Duration = Duration::from_millis(250);
 
 /// One image, as the hosts have it.
 #[derive(Debug, Clone)]
@@ -135,24 +140,38 @@ impl Coordinator {
         let bad = |reason: String| Fault::BadImage { image: reference.into(), reason };
         let mut labels = self.naming.agent_labels("");
         labels.insert(ROLE.into(), "probe".into());
-        let suffix: [u8; 6] = draw(&mut *self.rng());
+        let digest: String = image_id.trim_start_matches("sha256:").chars().take(12).collect();
         let spec = ContainerSpec {
-            name: format!("shoal-probe-{}-{}", self.naming.installation(), hex::encode(suffix)),
+            // The same for everybody who asks: what one who died left is found by the next.
+            name: format!("shoal-probe-{}-{digest}", self.naming.installation()),
             image: image_id.into(),
             labels,
             cmd: Some(vec!["/bin/true".into()]),
             ..ContainerSpec::default()
         };
-        let id = match link.engine.create_container(&spec).await.map_err(fault)? {
-            Created::New { id } => id,
-            Created::Exists(there) => there.id,
-        };
-        // The container was never started; it goes whatever the archive holds.
-        let archive = link.engine.get_archive(&id, "/etc/passwd", PASSWD_LIMIT).await;
-        link.engine.remove_container(&id).await.map_err(fault)?;
-        let archive = archive.map_err(fault)?.ok_or_else(|| bad("it has no /etc/passwd".into()))?;
-        let passwd = only_file(&archive).ok_or_else(|| bad("its /etc/passwd cannot be read".into()))?;
-        Accounts::parse(&passwd).map_err(|error| bad(error.to_string()))
+        for _ in 0..PROBES {
+            let id = match link.engine.create_container(&spec).await {
+                Ok(Created::New { id }) => id,
+                Ok(Created::Exists(there)) => there.id,
+                Err(EngineError::NameInUse { .. } | EngineError::RemovalInProgress { .. }) => {
+                    tokio::time::sleep(PROBE_PAUSE).await;
+                    continue;
+                }
+                Err(error) => return Err(fault(error)),
+            };
+            // The container was never started; it goes whatever the archive holds.
+            let archive = link.engine.get_archive(&id, "/etc/passwd", PASSWD_LIMIT).await;
+            match remove_container(link, &id).await.map_err(fault)? {
+                Removal::Removed => {}
+                // Another who asks was faster, perhaps than the archive too.
+                Removal::AlreadyGone if matches!(archive, Ok(None)) => continue,
+                Removal::AlreadyGone => {}
+            }
+            let archive = archive.map_err(fault)?.ok_or_else(|| bad("it has no /etc/passwd".into()))?;
+            let passwd = only_file(&archive).ok_or_else(|| bad("its /etc/passwd cannot be read".into()))?;
+            return Accounts::parse(&passwd).map_err(|error| bad(error.to_string()));
+        }
+        Err(Fault::NameHeld { host: link.name.clone(), name: spec.name })
     }
 }
 

@@ -19,6 +19,8 @@ use crate::coordinator::Coordinator;
 
 /// How long a lease lasts: longer than any call but a transfer, which changes nothing a second owner could trip over.
 pub(crate) const TTL: Duration = Duration::from_secs(90);
+/// The longest a call to an engine that changes something takes: starting a container.
+pub(crate) const LONGEST_CALL: Duration = Duration::from_secs(60);
 /// How often it is renewed: two renewals may fail before the longest call has to wait.
 const RENEW: Duration = Duration::from_secs(10);
 

@@ -20,7 +20,7 @@ use crate::{
     admission::CreateTerms,
     coordinator::Coordinator,
     error::After,
-    lease::{Claim, Held, TTL},
+    lease::{Claim, Held, LONGEST_CALL, TTL},
     reconcile::{NotReady, Outcome, TAKE_DOWN_TRIES, Work},
     server::text,
     survey::{Depth, Seen},
@@ -196,8 +196,10 @@ impl Coordinator {
         let now = tx.clusters().get(cluster.id).await?.ok_or_else(gone)?;
         let resource = Resource::cluster(cluster.id);
         let before = tx.leases().get(&resource).await?;
-        let inherited = before.is_some_and(|lease| !lease.is_released());
-        match tx.leases().acquire(&resource, &self.holder, self.now(), TTL, Holder::lives).await? {
+        // Calls of a holder that did not give it back may be on their way until the longest of them would have ended.
+        let now_at = self.now();
+        let inherited = before.is_some_and(|b| !b.is_released() && now_at < b.until.after(LONGEST_CALL));
+        match tx.leases().acquire(&resource, &self.holder, now_at, TTL, Holder::lives).await? {
             Acquired::Granted(lease) => {
                 tx.commit().await?;
                 Ok((Held::keep(self, lease, claim, inherited), now))

@@ -25,13 +25,11 @@ use crate::{
     Fault,
     coordinator::Coordinator,
     fleet::HostLink,
+    lease::LONGEST_CALL,
     naming::{GENERATION, NODE, Naming},
     server::text,
     survey::Seen,
 };
-
-/// The longest a call to an engine that changes something takes: starting a container.
-const LONGEST_CALL: Duration = Duration::from_secs(60);
 
 /// What came of clearing remnants.
 #[derive(Debug, Default)]

@@ -191,7 +191,7 @@ impl Coordinator {
         let held: Still = still.hold();
         let double = Double::spawn()?;
         let seeded = world.entropy();
-        let state: PathBuf = world.state_dir().into();
+        let state: PathBuf = world.state_dir();
         let key = SealingKey::load_or_create(&state.join("key"), &mut *seeded.rng())?;
         let url = StoreUrl::file(state.join("shoal.db"));
         let store = Store::open(&url, key, world.clock().now(), &mut *seeded.rng()).await?;
