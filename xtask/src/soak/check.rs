@@ -173,12 +173,10 @@ impl<'a> Check<'a> {
             if cluster.phase != ClusterPhase::Ready || expected.wounded {
                 continue;
             }
-            let wrong = match seen
-                .containers
-                .iter()
-                .filter(|c| c.label("shoal.node") == node.id)
-                .collect::<Vec<_>>()[..]
-            {
+            let its = |c: &&Container| {
+                c.label("shoal.node") == node.id && c.label("shoal.generation") == node.generation
+            };
+            let wrong = match seen.containers.iter().filter(its).collect::<Vec<_>>()[..] {
                 [one] if one.running && one.addresses == [(node.address, node.mac.clone())] => continue,
                 [one] if one.running => format!("has {:?}, not {} {}", one.addresses, node.address, node.mac),
                 [one] => format!("is {}", one.state),

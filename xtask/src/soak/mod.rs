@@ -235,6 +235,7 @@ impl Watch<'_> {
     /// Looks until everything holds, or has had its time.
     fn look(&mut self, step: &Step, cleared: Option<Timestamp>) -> anyhow::Result<Vec<String>> {
         let began = Instant::now();
+        let mut waited = Vec::new();
         let mut found = loop {
             let found = match self.seen(cleared) {
                 Ok(seen) => check::violations(&seen, &self.actor.model, self.actor.away().as_deref()),
@@ -243,21 +244,34 @@ impl Watch<'_> {
             if found.is_empty() || began.elapsed() > SETTLE {
                 break found;
             }
+            waited = found;
             pause();
         };
+        self.waited(began, &waited)?;
         let rows = Rows::read(&self.actor.state)?;
         for name in self.trials(&rows, step) {
             let began = Instant::now();
+            let mut waited = None;
             let broken = loop {
                 let broken = works::broken(self.actor.shoal, &rows, &name)?;
                 if broken.is_none() || began.elapsed() > SETTLE {
                     break broken;
                 }
+                waited = broken;
                 pause();
             };
+            self.waited(began, waited.as_slice())?;
             found.extend(broken);
         }
         Ok(found)
+    }
+
+    /// Writes down what was waited for, and how long.
+    fn waited(&mut self, began: Instant, what: &[String]) -> anyhow::Result<()> {
+        let Some(last) = what.last() else { return Ok(()) };
+        let (after, more) = (began.elapsed().as_secs_f64(), what.len() - 1);
+        writeln!(self.transcript, "    waited {after:.1} s, last for: {last} (and {more} more)")
+            .context("the transcript")
     }
 
     /// The clusters to try: all of them after a mend, else one.
