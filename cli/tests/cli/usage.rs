@@ -120,7 +120,7 @@ fn files_that_cannot_be_read_are_named() {
     let (status, error) = shoal.fails(&["load", "image", "none.tar"]);
     assert_eq!(
         (status, error.as_str()),
-        (1, "error: cannot read none.tar: No such file or directory (os error 2)\n")
+        (2, "error: cannot read none.tar: No such file or directory (os error 2)\n")
     );
     let (status, error) = shoal.fails(&["--agent-binary", "cert.pem", "get", "hosts"]);
     assert_eq!(status, 2);
