@@ -140,6 +140,7 @@ impl Store {
 
     /// Closes all connections once their units of work have ended; SQLite's log is folded into its file.
     pub async fn close(&self) {
+        let _work = self.shared.watch.work();
         self.shared.pools.close().await;
     }
 

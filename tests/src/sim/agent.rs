@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status, Streaming, transport::Server};
 use super::{cast::Cast, mesh::HostMesh, points::Fault};
 
 /// Bytes on their way between a session and the agent.
-const PIPE: usize = 64 << 10;
+const PIPE: usize = 16 << 10;
 /// What the agent's volume is told apart by.
 const TOKEN: &str = "/var/lib/shoal/token";
 
@@ -105,8 +105,8 @@ impl Agent for Service {
         self.call("GetHostFacts", |mesh, _| {
             let address = mesh.underlay.map(|a| a.to_string()).unwrap_or_default();
             Ok(v1::GetHostFactsResponse {
-                agent_id: format!("agent at {address}"),
                 version: "simulated".into(),
+                agent_id: format!("agent at {address}"),
                 interfaces: vec![v1::Interface {
                     name: "eth0".into(),
                     addresses: vec![address.clone()],
@@ -127,7 +127,11 @@ impl Agent for Service {
         &self,
         request: Request<v1::ApplyNetworkRequest>,
     ) -> Result<Response<v1::ApplyNetworkResponse>, Status> {
-        let state = request.into_inner().state.ok_or_else(|| Status::invalid_argument("state: missing"))?;
+        let mut state =
+            request.into_inner().state.ok_or_else(|| Status::invalid_argument("state: missing"))?;
+        if self.cast.is_lean() {
+            state.members = vec![];
+        }
         self.call("ApplyNetwork", |mesh, bridges| {
             Ok(v1::ApplyNetworkResponse { changed: mesh.apply(state, bridges)? })
         })

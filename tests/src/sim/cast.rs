@@ -8,7 +8,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -39,6 +39,8 @@ struct Began {
     at: Timestamp,
     controller: bool,
     id: Arc<str>,
+    /// Cluster and name of the node.
+    node: Option<(String, String)>,
 }
 
 /// Everybody inside the containers, and the hosts' kernels.
@@ -50,6 +52,8 @@ pub(crate) struct Cast {
     /// (engine, pid) -> whose.
     began: Mutex<HashMap<(Arc<str>, u32), Began>>,
     tokens: AtomicU64,
+    /// Neither archives nor members of networks are kept: a worker is IDLE once it runs.
+    lean: AtomicBool,
 }
 
 impl fmt::Debug for Cast {
@@ -61,7 +65,15 @@ impl fmt::Debug for Cast {
 impl Cast {
     pub(crate) fn new(points: Arc<Points>, clock: VirtualClock, fleet: Fleet) -> Arc<Self> {
         let tokens = AtomicU64::new(1);
-        Arc::new(Self { points, clock, fleet, meshes: Mutex::default(), began: Mutex::default(), tokens })
+        Arc::new(Self {
+            points,
+            clock,
+            fleet,
+            meshes: Mutex::default(),
+            began: Mutex::default(),
+            tokens,
+            lean: AtomicBool::new(false),
+        })
     }
 
     fn meshes(&self) -> MutexGuard<'_, BTreeMap<String, HostMesh>> {
@@ -94,6 +106,24 @@ impl Cast {
         truth.containers.iter().find(|c| c.id == began.id && c.state == ContainerState::Running)?;
         let up = began.controller && self.clock.now().since(began.at) >= CONTROLLER_BOOT;
         Some(up.then_some(SLURMCTLD_PORT))
+    }
+
+    /// Spends no memory on what nodes and agents hold: for worlds in which only the coordinator matters.
+    pub(crate) fn be_lean(&self) {
+        self.lean.store(true, Ordering::Relaxed);
+        self.fleet.set_keep_archives(false);
+    }
+
+    pub(crate) fn is_lean(&self) -> bool {
+        self.lean.load(Ordering::Relaxed)
+    }
+
+    /// Every node of the cluster that was started.
+    fn started(&self, inside: &Inside) -> Option<String> {
+        let cluster = inside.container.spec.labels.get("shoal.cluster")?;
+        let began = self.began();
+        let nodes = began.values().filter_map(|b| b.node.as_ref()).filter(|(of, _)| of == cluster);
+        Some(nodes.map(|(_, name)| format!("{name}|idle|none\n")).collect())
     }
 
     /// What `sinfo` in this controller says.
@@ -153,6 +183,7 @@ impl Cast {
         let words: Vec<&str> = command.cmd.iter().map(String::as_str).collect();
         let text = match words.as_slice() {
             ["/shoal", "agent", "connect"] => return agent::connect(self, inside, stdio).await,
+            words if words == SINFO_COMMAND && self.is_lean() => self.started(&inside),
             words if words == SINFO_COMMAND => self.sinfo(&inside),
             ["sinfo", "--version"] => Some("slurm-wlm 22.05.8\n".into()),
             ["systemctl", "is-active", units @ ..] => Some("active\n".repeat(units.len())),
@@ -175,7 +206,9 @@ impl Programs for Stage {
         let role = container.spec.labels.get("shoal.role");
         if let Some(pid) = container.pid {
             let controller = role.is_some_and(|role| role == "controller");
-            let began = Began { at: self.0.clock.now(), controller, id: container.id.clone() };
+            let cluster = container.spec.labels.get("shoal.cluster").cloned();
+            let node = cluster.zip(container.spec.hostname.clone());
+            let began = Began { at: self.0.clock.now(), controller, id: container.id.clone(), node };
             self.0.began().insert((container.engine.clone(), pid), began);
         }
         Main { output: Bytes::new(), end: End::Told(0, Bytes::new()) }

@@ -38,7 +38,7 @@ impl Stillness {
             let (task, end) = mpsc::channel::<()>();
             held.task = Some(task);
             // Nothing is ever sent: it ends with its sender.
-            drop(self.runtime.spawn_blocking(move || end.recv()));
+            drop(self.runtime.spawn_blocking(move || end.recv().is_ok()));
         }
         Still(self.clone())
     }

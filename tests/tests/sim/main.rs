@@ -2,6 +2,10 @@
 //!
 //! Needs nothing but this program; a failing run prints its seed or point and how to see it again.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 mod effects;
+mod hosts;
 mod once;
 mod schedules;
+mod two;

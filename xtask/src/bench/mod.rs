@@ -1,8 +1,10 @@
-//! `cargo xtask bench`: measurements that are ratios, because a machine's own speed swings within an hour.
+//! `cargo xtask bench`: measurements; where time is measured they are ratios, because a machine's own speed swings within an
+//! hour.
 
 mod base;
 mod create;
 mod phases;
+mod scale;
 
 use std::process::ExitCode;
 
@@ -19,6 +21,8 @@ pub(crate) struct Bench {
 enum What {
     /// What creating a cluster costs, next to creating and starting as many bare containers
     Create(create::Create),
+    /// Memory at 1,000 simulated hosts with 20,000 nodes, and how many small clusters a minute sees
+    Scale,
 }
 
 impl Bench {
@@ -29,6 +33,7 @@ impl Bench {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
             What::Create(create) => create.run(),
+            What::Scale => scale::run(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What takes longer than a change can wait for: the binary as it is released, the benches, the soak.
+//! What takes longer than a change can wait for: the binary as it is released, simulation at length, the benches, the soak.
 
 use std::{fs, path::Path, process::Command};
 
@@ -18,6 +18,10 @@ const SOAK_HOSTS: u8 = 3;
 /// Runs them.
 pub(super) fn run(workspace: &Workspace, results: &mut Results) -> anyhow::Result<()> {
     release(workspace, results)?;
+    let simulated = ["test", "--locked", "--package", "shoal-tests", "--test", "sim"];
+    let long = [("SHOAL_SIM_SCHEDULES", "3000"), ("SHOAL_SIM_POINTS", "all")];
+    results.tests(workspace.cargo().args(simulated).envs(long))?;
+    results.check(workspace.cargo().args(["xtask", "bench", "scale"]))?;
     results.check(workspace.cargo().args(["bench", "--locked", "--package", "shoal-scheduler"]))?;
     results.check(workspace.cargo().args(["bench", "--locked", "--package", "shoal-storage"]))?;
     match machine::for_labs() {

@@ -1,0 +1,278 @@
+//! Hosts that fail while a cluster is made or deleted there.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use shoal_docker::ContainerState;
+use shoal_docker_fake::{Action, Method, Refusal, Rule};
+use shoal_tests::sim::{Coordinator, IMAGE, Life, Rows, Wish, World, forgotten, problems};
+use shoal_types::ClusterPhase;
+use tokio::time::sleep;
+use tonic::{Code, Status};
+
+/// After this long no call of anyone can be on its way to a host any more.
+const LATE: Duration = Duration::from_secs(150);
+
+/// One command by a coordinator of its own, what it answered, and what the store holds afterwards.
+fn command<T>(
+    world: &World,
+    name: &str,
+    command: impl AsyncFnOnce(&Life, &Coordinator) -> Result<T, Status>,
+) -> (Result<T, Status>, Rows) {
+    let ended = world.live(async |life| {
+        let coordinator = life.coordinator(name).await.unwrap();
+        let answer = command(&life, &coordinator).await;
+        let rows = Rows::read(&coordinator.store).await.unwrap();
+        coordinator.shutdown().await;
+        (answer, rows)
+    });
+    ended.unwrap().expect("no crash was armed")
+}
+
+fn create(world: &World, wish: &Wish) -> (Result<(), Status>, Rows) {
+    command(world, "create", async |_, c| c.create(wish).await.map(drop))
+}
+
+/// The same, while something befalls the world some time after its begin.
+fn create_while(
+    world: &World,
+    wish: &Wish,
+    after: Duration,
+    ill: impl FnOnce() + Send + 'static,
+) -> (Result<(), Status>, Rows) {
+    command(world, "create", async |_, c| {
+        drop(tokio::spawn(async move {
+            sleep(after).await;
+            ill();
+        }));
+        c.create(wish).await.map(drop)
+    })
+}
+
+fn nothing_wrong(world: &World, rows: &Rows) {
+    let lines: Vec<_> = problems(world, rows).iter().map(ToString::to_string).collect();
+    assert_eq!(lines, Vec::<String>::new());
+}
+
+fn nothing_forgotten(world: &World, rows: &Rows) {
+    let lines: Vec<_> = forgotten(world, rows).iter().map(ToString::to_string).collect();
+    assert_eq!(lines, Vec::<String>::new());
+}
+
+/// Late effects come, and a sweep clears what is remembered; nothing is wrong then.
+fn clears(world: &World) {
+    world.pass(LATE).unwrap();
+    let (_, rows) = command(world, "late", async |_, _| Ok(()));
+    nothing_forgotten(world, &rows);
+    let (swept, rows) = command(world, "sweep", async |_, c| {
+        c.sweep().await?;
+        c.sweep().await
+    });
+    swept.unwrap();
+    nothing_wrong(world, &rows);
+}
+
+fn runs_a_node(world: &World, host: &str) -> bool {
+    let truth = world.engine(host).truth();
+    let nodes = truth.containers.iter().filter(|c| c.spec.labels.contains_key("shoal.node"));
+    nodes.into_iter().any(|c| c.state == ContainerState::Running)
+}
+
+fn set(names: &[&'static str]) -> BTreeSet<&'static str> {
+    names.iter().copied().collect()
+}
+
+#[test]
+fn a_host_that_cannot_be_reached_is_passed_over() {
+    let world = World::registered(3, 3).unwrap();
+    world.engine("h2").cut();
+    let (answer, rows) = create(&world, &Wish::new("dev", 4));
+    answer.unwrap();
+    assert_eq!(rows.members("dev"), set(&["h1", "h3"]));
+    nothing_wrong(&world, &rows);
+}
+
+#[test]
+fn a_host_lost_before_anything_was_started_is_left_and_cleared_later() {
+    let world = World::registered(3, 3).unwrap();
+    // It goes with the first container made there.
+    world.fleet().rule(Rule::on(Method::CreateContainer, Action::Hang).engine("h2"));
+    let (engine, cut) = (world.engine("h2"), world.engine("h2"));
+    let (answer, rows) =
+        create_while(&world, &Wish::new("dev", 4), Duration::from_secs(1), move || cut.cut());
+    answer.unwrap();
+    assert_eq!(rows.members("dev"), set(&["h1", "h3"]));
+    nothing_forgotten(&world, &rows);
+    assert!(rows.failures.contains_key("h2"), "{:?}", rows.failures);
+    world.fleet().clear_rules();
+    engine.up();
+    clears(&world);
+}
+
+#[test]
+fn a_host_lost_with_started_nodes_fails_the_create_which_is_finished_when_it_is_back() {
+    let world = World::registered(3, 3).unwrap();
+    let lost = world.clone();
+    let (answer, rows) = command(&world, "create", async |_, c| {
+        drop(tokio::spawn(async move {
+            while !runs_a_node(&lost, "h2") {
+                sleep(Duration::from_millis(20)).await;
+            }
+            lost.power_off("h2");
+        }));
+        c.create(&Wish::new("dev", 4)).await.map(drop)
+    });
+    let status = answer.unwrap_err();
+    assert!(status.message().contains("h2"), "{status:?}");
+    let phase = rows.cluster("dev").map(|c| c.phase);
+    assert_eq!(phase, Some(ClusterPhase::Deleting), "{status:?}");
+    assert_eq!(rows.members("dev"), set(&["h2"]), "rolled back on the others");
+    world.engine("h2").up();
+    let (answer, rows) = create(&world, &Wish::new("other", 1));
+    answer.unwrap();
+    assert!(rows.cluster("dev").is_none());
+    nothing_forgotten(&world, &rows);
+    clears(&world);
+}
+
+#[test]
+fn a_host_that_hangs_is_left() {
+    let world = World::registered(3, 3).unwrap();
+    world.fleet().rule(Rule::on(Method::CreateNetwork, Action::Slow(Duration::from_secs(5))).engine("h2"));
+    let (hung, engine) = (world.engine("h2"), world.engine("h2"));
+    let (answer, rows) =
+        create_while(&world, &Wish::new("dev", 4), Duration::from_secs(2), move || hung.hang());
+    answer.unwrap();
+    assert_eq!(rows.members("dev"), set(&["h1", "h3"]));
+    world.fleet().clear_rules();
+    engine.up();
+    clears(&world);
+}
+
+#[test]
+fn a_slow_host_does_not_delay_the_others() {
+    let world = World::registered(3, 3).unwrap();
+    world.fleet().rule(Rule::on(Method::CreateContainer, Action::Slow(Duration::from_secs(20))).engine("h2"));
+    let began = world.now();
+    let started = command(&world, "a", async |life, c| {
+        let looked = async {
+            loop {
+                life.pass(Duration::from_millis(100)).await;
+                if runs_a_node(&world, "h1") && runs_a_node(&world, "h3") {
+                    return world.now().since(began);
+                }
+            }
+        };
+        let wish = Wish::new("dev", 4);
+        let (answer, started) = tokio::join!(c.create(&wish), looked);
+        answer.map(|_| started)
+    });
+    let (started, rows) = started;
+    assert!(started.unwrap() < Duration::from_secs(10));
+    nothing_wrong(&world, &rows);
+}
+
+#[test]
+fn a_full_disk_is_left_at_once() {
+    let world = World::registered(3, 3).unwrap();
+    world.fleet().rule(Rule::on(Method::CreateContainer, Action::Answer(Refusal::DiskFull)).engine("h2"));
+    let began = world.now();
+    let (answer, rows) = create(&world, &Wish::new("dev", 4));
+    answer.unwrap();
+    assert!(world.now().since(began) < Duration::from_secs(30));
+    assert_eq!(rows.members("dev"), set(&["h1", "h3"]));
+    nothing_wrong(&world, &rows);
+}
+
+#[test]
+fn an_image_that_vanishes_sends_the_nodes_elsewhere() {
+    let world = World::registered(3, 3).unwrap();
+    let engine = world.engine("h2");
+    let gone = engine.clone();
+    world.fleet().rule(Rule::on(Method::CreateNetwork, Action::Slow(Duration::from_secs(2))).engine("h2"));
+    let (answer, rows) =
+        create_while(&world, &Wish::new("dev", 4), Duration::from_secs(1), move || gone.lose_image(IMAGE));
+    answer.unwrap();
+    assert_eq!(rows.members("dev"), set(&["h1", "h3"]));
+    nothing_wrong(&world, &rows);
+}
+
+#[test]
+fn an_engine_that_restarts_meanwhile_is_waited_for() {
+    let world = World::registered(3, 3).unwrap();
+    let engine = world.engine("h2");
+    let (answer, rows) =
+        create_while(&world, &Wish::new("dev", 4), Duration::from_millis(800), move || engine.restart());
+    answer.unwrap();
+    nothing_wrong(&world, &rows);
+}
+
+#[test]
+fn an_engine_that_forgets_meanwhile_is_filled_again() {
+    let world = World::registered(3, 3).unwrap();
+    let forgetting = world.clone();
+    let (answer, rows) = create_while(&world, &Wish::new("dev", 4), Duration::from_millis(900), move || {
+        forgetting.forget("h2");
+    });
+    // It has lost the image too: what was begun there cannot be made again.
+    if answer.is_ok() {
+        nothing_forgotten(&world, &rows);
+    } else {
+        assert!(rows.cluster("dev").is_none(), "{answer:?}");
+        nothing_forgotten(&world, &rows);
+    }
+    clears(&world);
+}
+
+#[test]
+fn a_delete_with_a_host_down_takes_the_rest_and_is_finished_by_the_next_command() {
+    let world = World::registered(3, 3).unwrap();
+    create(&world, &Wish::new("dev", 4)).0.unwrap();
+    world.engine("h2").kill();
+    let (answer, rows) = command(&world, "delete", async |_, c| c.delete(&["dev"]).await);
+    let status = answer.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    assert!(status.message().contains("h2"), "{status:?}");
+    assert_eq!(rows.cluster("dev").map(|c| c.phase), Some(ClusterPhase::Deleting));
+    assert_eq!(rows.members("dev"), set(&["h2"]));
+    for host in ["h1", "h3"] {
+        assert!(world.engine(host).truth().is_free_of("shoal.cluster"), "{host}");
+    }
+    world.engine("h2").up();
+    let (answer, rows) = create(&world, &Wish::new("other", 1));
+    answer.unwrap();
+    assert!(rows.cluster("dev").is_none());
+    nothing_forgotten(&world, &rows);
+    clears(&world);
+}
+
+#[test]
+fn a_delete_with_a_host_gone_for_good_is_finished_by_unregistering_it() {
+    let world = World::registered(3, 3).unwrap();
+    create(&world, &Wish::new("dev", 4)).0.unwrap();
+    world.power_off("h2");
+    command(&world, "delete", async |_, c| c.delete(&["dev"]).await).0.unwrap_err();
+    let (answer, rows) = command(&world, "unregister", async |_, c| c.unregister("h2", true).await);
+    let answer = answer.unwrap();
+    assert_eq!(answer.forgotten_nodes as usize, 5 - 3, "{answer:?}");
+    assert!(!answer.left_behind.is_empty(), "what stays there is said");
+    assert!(
+        rows.clusters.is_empty() && rows.remnants.is_empty() && rows.reserved.is_empty() && rows.secrets == 0
+    );
+}
+
+#[test]
+fn a_users_error_never_counts_against_a_host() {
+    let world = World::registered(3, 3).unwrap();
+    let (answer, rows) = create(&world, &Wish { image: "no-such-image:1".into(), ..Wish::new("dev", 4) });
+    assert_eq!(answer.unwrap_err().code(), Code::FailedPrecondition);
+    assert!(rows.failures.is_empty(), "{:?}", rows.failures);
+    world.fleet().rule(Rule::on(
+        Method::CreateContainer,
+        Action::Answer(Refusal::BadRequest("no such option".into())),
+    ));
+    let (answer, rows) = create(&world, &Wish::new("dev", 4));
+    let status = answer.unwrap_err();
+    assert!(status.message().contains("no such option"), "{status:?}");
+    assert!(rows.failures.is_empty(), "{:?}", rows.failures);
+    nothing_wrong(&world, &rows);
+}

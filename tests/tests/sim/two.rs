@@ -1,0 +1,96 @@
+//! Two coordinators on one store at the same time.
+
+use shoal_tests::sim::{Rows, Wish, World, problems};
+use tonic::Code;
+
+fn nothing_wrong(world: &World, rows: &Rows) {
+    let lines: Vec<_> = problems(world, rows).iter().map(ToString::to_string).collect();
+    assert_eq!(lines, Vec::<String>::new());
+}
+
+#[test]
+fn they_make_different_clusters_side_by_side() {
+    let world = World::registered(5, 3).unwrap();
+    let rows = world.live(async |life| {
+        let (a, b) = (life.coordinator("a").await.unwrap(), life.coordinator("b").await.unwrap());
+        let (red, blue) = (Wish::new("red", 4), Wish::new("blue", 4));
+        let (one, other) = tokio::join!(a.create(&red), b.create(&blue));
+        one.unwrap();
+        other.unwrap();
+        let rows = Rows::read(&a.store).await.unwrap();
+        a.shutdown().await;
+        b.shutdown().await;
+        rows
+    });
+    let rows = rows.unwrap().expect("no crash was armed");
+    assert_eq!(rows.clusters.len(), 2);
+    nothing_wrong(&world, &rows);
+}
+
+#[test]
+fn one_of_two_gets_the_name() {
+    let world = World::registered(6, 3).unwrap();
+    let rows = world.live(async |life| {
+        let (a, b) = (life.coordinator("a").await.unwrap(), life.coordinator("b").await.unwrap());
+        let dev = Wish::new("dev", 4);
+        let answers = tokio::join!(a.create(&dev), b.create(&dev));
+        let refused = match answers {
+            (Ok(_), Err(refused)) | (Err(refused), Ok(_)) => refused,
+            both => panic!("{both:?}"),
+        };
+        assert_eq!(refused.code(), Code::AlreadyExists, "{refused:?}");
+        let rows = Rows::read(&a.store).await.unwrap();
+        a.shutdown().await;
+        b.shutdown().await;
+        rows
+    });
+    let rows = rows.unwrap().expect("no crash was armed");
+    assert_eq!(rows.clusters.len(), 1);
+    nothing_wrong(&world, &rows);
+}
+
+#[test]
+fn a_delete_stops_a_create_that_another_has_under_way() {
+    // Early, in the middle, and while Slurm is waited for.
+    for after_ms in [300, 1000, 2500] {
+        let world = World::registered(7, 3).unwrap();
+        let rows = world.live(async |life| {
+            let (a, b) = (life.coordinator("a").await.unwrap(), life.coordinator("b").await.unwrap());
+            let dev = Wish::new("dev", 4);
+            let delete = async {
+                tokio::time::sleep(std::time::Duration::from_millis(after_ms)).await;
+                b.delete(&["dev"]).await
+            };
+            let (created, deleted) = tokio::join!(a.create(&dev), delete);
+            match deleted {
+                Ok(()) => assert!(created.is_err() || after_ms > 2000, "created though it was deleted"),
+                // It was not admitted yet.
+                Err(early) => assert_eq!((early.code(), created.is_ok()), (Code::NotFound, true)),
+            }
+            let rows = Rows::read(&a.store).await.unwrap();
+            a.shutdown().await;
+            b.shutdown().await;
+            rows
+        });
+        nothing_wrong(&world, &rows.unwrap().expect("no crash was armed"));
+    }
+}
+
+#[test]
+fn two_deletes_of_one_cluster_both_end_well() {
+    let world = World::registered(8, 3).unwrap();
+    let rows = world.live(async |life| {
+        let (a, b) = (life.coordinator("a").await.unwrap(), life.coordinator("b").await.unwrap());
+        a.create(&Wish::new("dev", 4)).await.unwrap();
+        let (one, other) = tokio::join!(a.delete(&["dev"]), b.delete(&["dev"]));
+        one.unwrap();
+        other.unwrap();
+        let rows = Rows::read(&a.store).await.unwrap();
+        a.shutdown().await;
+        b.shutdown().await;
+        rows
+    });
+    let rows = rows.unwrap().expect("no crash was armed");
+    assert!(rows.clusters.is_empty());
+    nothing_wrong(&world, &rows);
+}
