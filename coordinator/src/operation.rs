@@ -11,7 +11,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use shoal_scheduler::{Plan, Unplaceable};
-use shoal_storage::{Acquired, Cluster, Holder, Resource};
+use shoal_storage::{Acquired, Cluster, Conflict, Holder, Resource, StoreError};
 use shoal_types::{ClusterId, ClusterName, ClusterPhase, ClusterSpec, PhaseChange, RealmName};
 use tokio_util::sync::CancellationToken;
 
@@ -48,25 +48,33 @@ impl Coordinator {
         self.plan(spec, &seen, &image).await
     }
 
-    /// Creates a cluster and returns when it is ready; `interrupt` rolls it back.
+    /// Creates a cluster and returns when it is ready; `interrupt` rolls it back. `admitted` is cancelled once what happens
+    /// to a cluster of this name happens to this one.
     pub(crate) async fn create(
         self: Arc<Self>,
         spec: ClusterSpec,
         terms: CreateTerms,
         interrupt: CancellationToken,
+        admitted: CancellationToken,
     ) -> Result<ClusterId, Fault> {
         self.finish_interrupted(&spec.realm, &[], &interrupt).await?;
+        // Admission is what decides; but who can know now need not wait for the hosts.
+        if self.store.read().await?.clusters().by_name(&spec.realm, &spec.name).await?.is_some() {
+            let taken = Conflict::ClusterName { realm: spec.realm, name: spec.name };
+            return Err(StoreError::Conflict(taken).into());
+        }
         let seen = self.hosts_for_work().await?;
         let image = self.image(&spec.image, &seen).await?;
         if interrupt.is_cancelled() {
             return Err(Fault::Stopped);
         }
-        let admitted = self.admit(&spec, &seen, &image, terms).await?;
+        let cluster = self.admit(&spec, &seen, &image, terms).await?;
+        admitted.cancel();
         drop(seen);
-        let work = Work::new(self.clone(), admitted.id, admitted.lease, &interrupt);
+        let work = Work::new(self.clone(), cluster.id, cluster.lease, &interrupt);
         let outcome = finish(&work, &spec.name, terms.keep_on_failure).await;
         drop(work.lease.release().await);
-        outcome.map(|()| admitted.id)
+        outcome.map(|()| cluster.id)
     }
 
     /// Deletes a cluster and returns when nothing of it is left. Whoever is bringing it up is told by its phase, and rolls

@@ -75,13 +75,15 @@ impl v1::clusters_server::Clusters for ClustersService {
         let follow =
             Follow::from_now(self.0.clone(), realm.clone(), Some(name.clone())).await.map_err(Fault::from)?;
         let interrupt = self.0.stop.child_token();
-        let work = self.0.tasks.spawn(self.0.clone().create(spec, terms, interrupt.clone()));
+        let admitted = CancellationToken::new();
+        let work = self.0.clone().create(spec, terms, interrupt.clone(), admitted.clone());
+        let work = self.0.tasks.spawn(work);
         let (out, steps) = mpsc::channel(QUEUE);
         let coordinator = self.0.clone();
         self.0.tasks.spawn(async move {
             let wrap =
                 |event| v1::CreateClusterResponse { step: Some(create_cluster_response::Step::Event(event)) };
-            let last = match follow.until(work, interrupt, out.clone(), wrap).await {
+            let last = match follow.after(admitted).until(work, interrupt, out.clone(), wrap).await {
                 Ok(_) => {
                     coordinator.shown_cluster(&realm, &name).await.map_err(Status::from).map(|cluster| {
                         v1::CreateClusterResponse {

@@ -6,6 +6,7 @@ use shoal_proto::v1;
 use shoal_storage::{EventFilter, StoreError};
 use shoal_types::{ClusterName, RealmName};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::{Fault, coordinator::Coordinator};
@@ -20,6 +21,8 @@ const POLL: Duration = Duration::from_millis(500);
 pub(crate) struct Follow {
     coordinator: Arc<Coordinator>,
     filter: EventFilter,
+    /// Until this is cancelled the events may be those of another cluster of the name.
+    gate: Option<CancellationToken>,
 }
 
 impl Follow {
@@ -30,7 +33,13 @@ impl Follow {
         cluster: Option<ClusterName>,
     ) -> Result<Self, StoreError> {
         let after = coordinator.store.read().await?.events().latest_seq().await?;
-        Ok(Self { coordinator, filter: EventFilter { realm: Some(realm), cluster, after, limit: PAGE } })
+        let filter = EventFilter { realm: Some(realm), cluster, after, limit: PAGE };
+        Ok(Self { coordinator, filter, gate: None })
+    }
+
+    /// The same, none before `gate` is cancelled.
+    pub(crate) fn after(self, gate: CancellationToken) -> Self {
+        Self { gate: Some(gate), ..self }
     }
 
     /// Those that are there and were not given yet.
@@ -47,7 +56,7 @@ impl Follow {
     pub(crate) async fn until<T, O: Send>(
         mut self,
         work: tokio::task::JoinHandle<Result<T, Fault>>,
-        interrupt: tokio_util::sync::CancellationToken,
+        interrupt: CancellationToken,
         out: mpsc::Sender<Result<O, Status>>,
         wrap: impl Fn(v1::Event) -> O + Send,
     ) -> Result<T, Status> {
@@ -75,6 +84,9 @@ impl Follow {
         out: &mpsc::Sender<Result<O, Status>>,
         wrap: &(impl Fn(v1::Event) -> O + Send),
     ) {
+        if self.gate.as_ref().is_some_and(|gate| !gate.is_cancelled()) {
+            return;
+        }
         loop {
             let events = match self.next().await {
                 Ok(events) => events,

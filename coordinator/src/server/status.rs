@@ -6,7 +6,7 @@ use shoal_docker::{EngineError, RetryClass};
 use shoal_storage::StoreError;
 use tonic::{Code, Status};
 
-use crate::Fault;
+use crate::{After, Fault};
 
 impl From<Fault> for Status {
     fn from(fault: Fault) -> Self {
@@ -37,7 +37,8 @@ fn code(fault: &Fault) -> Code {
         | Fault::LeftBehind { .. } => Code::Unavailable,
         Fault::Unplaceable { .. } | Fault::NoAddress(_) => Code::ResourceExhausted,
         Fault::Busy { .. } => Code::Aborted,
-        Fault::NotReady { .. } => Code::DeadlineExceeded,
+        Fault::NotReady { after: After::LeftBehind(_), .. } => Code::Unavailable,
+        Fault::NotReady { after: After::Removed | After::Kept, .. } => Code::DeadlineExceeded,
         Fault::Interrupted { .. } | Fault::Stopped => Code::Cancelled,
         Fault::Store(StoreError::Conflict(_)) => Code::AlreadyExists,
         Fault::Store(_) | Fault::View { .. } | Fault::Render { .. } | Fault::Local { .. } => Code::Internal,

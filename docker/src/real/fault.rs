@@ -174,6 +174,9 @@ fn connection(endpoint: &Endpoint, call: &Call, error: &Error) -> EngineError {
             EngineError::Refused { endpoint: endpoint.clone(), source: io::Error::new(kind, deepest) }
         }
         io::ErrorKind::InvalidInput => bad_answer(endpoint, call, &deepest),
+        io::ErrorKind::UnexpectedEof => {
+            unreachable(endpoint, kind, "the connection was closed in the middle")
+        }
         _ => unreachable(endpoint, kind, deepest),
     }
 }

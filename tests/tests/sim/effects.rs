@@ -39,7 +39,10 @@ impl Way {
     fn world(self) -> anyhow::Result<World> {
         let world = World::registered(1, HOSTS)?;
         if self == Self::Delete {
-            alone(&world, "first", async |_, c| Ok(drop(c.create(&dev()).await?)))?;
+            alone(&world, "first", async |_, c| {
+                c.create(&dev()).await?;
+                Ok(())
+            })?;
         }
         Ok(world)
     }
@@ -119,7 +122,10 @@ fn run(way: Way, point: &Point, fault: Fault) -> anyhow::Result<()> {
 fn after_crash(way: Way, world: &World) -> anyhow::Result<()> {
     let began = world.now();
     let rows = alone(world, "b", async |_, coordinator| match way {
-        Way::Create => Ok(drop(coordinator.create(&Wish::new("other", 1)).await?)),
+        Way::Create => {
+            coordinator.create(&Wish::new("other", 1)).await?;
+            Ok(())
+        }
         Way::Delete => match coordinator.delete(&["dev"]).await {
             Err(status) if status.code() == Code::NotFound => Ok(()),
             ended => Ok(ended?),
