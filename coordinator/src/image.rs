@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use shoal_docker::{ContainerSpec, Created, EngineError, Removal};
 use shoal_scheduler::ImageState;
 use shoal_slurm::{Accounts, Owner};
-use shoal_storage::{AccountIds, ImageFacts, ImageOnHost};
+use shoal_storage::{AccountIds, Cluster, ImageFacts, ImageOnHost};
 use shoal_types::HostId;
 
 use crate::{
@@ -103,20 +103,16 @@ impl Coordinator {
     }
 
     /// The accounts of an image: read from its own /etc/passwd on a host that has it, once.
-    pub(crate) async fn accounts(
-        &self,
-        reference: &str,
-        image_id: &str,
-        link: &HostLink,
-    ) -> Result<Accounts, Fault> {
+    pub(crate) async fn accounts(&self, cluster: &Cluster, link: &HostLink) -> Result<Accounts, Fault> {
+        let (reference, image_id) = (&cluster.spec.image, &cluster.image_id);
         let facts = self.store.read().await?.images().facts(image_id).await?;
         if let Some(accounts) = facts.as_ref().and_then(kept) {
             return Ok(accounts);
         }
-        let accounts = self.read_accounts(reference, image_id, link).await?;
+        let accounts = self.read_accounts(cluster, link).await?;
         let info = link.engine.inspect_image(image_id).await;
         let info = info.map_err(Fault::engine(&link.name))?;
-        let info = info.ok_or_else(|| Fault::NoImage { image: reference.into() })?;
+        let info = info.ok_or_else(|| Fault::NoImage { image: reference.clone() })?;
         let ids = |owner: Owner| AccountIds { uid: owner.uid, gid: owner.gid };
         let facts = ImageFacts {
             architecture: info.architecture,
@@ -130,21 +126,18 @@ impl Coordinator {
         Ok(accounts)
     }
 
-    async fn read_accounts(
-        &self,
-        reference: &str,
-        image_id: &str,
-        link: &HostLink,
-    ) -> Result<Accounts, Fault> {
+    async fn read_accounts(&self, cluster: &Cluster, link: &HostLink) -> Result<Accounts, Fault> {
+        let image_id = &cluster.image_id;
         let fault = Fault::engine(&link.name);
-        let bad = |reason: String| Fault::BadImage { image: reference.into(), reason };
-        let mut labels = self.naming.agent_labels("");
+        let bad = |reason: String| Fault::BadImage { image: cluster.spec.image.clone(), reason };
+        // A thing of the cluster: what stays of it goes with the cluster's other things.
+        let mut labels = self.naming.cluster_labels(cluster.id, &cluster.spec.realm);
         labels.insert(ROLE.into(), "probe".into());
         let digest: String = image_id.trim_start_matches("sha256:").chars().take(12).collect();
         let spec = ContainerSpec {
             // The same for everybody who asks: what one who died left is found by the next.
             name: format!("shoal-probe-{}-{digest}", self.naming.installation()),
-            image: image_id.into(),
+            image: image_id.clone(),
             labels,
             cmd: Some(vec!["/bin/true".into()]),
             ..ContainerSpec::default()

@@ -11,6 +11,7 @@ use std::{
 
 /// Before or after a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "failpoints"), expect(unreachable_pub, reason = "reached with the feature"))]
 pub enum Moment {
     /// Nothing is durable.
     Before,
@@ -62,12 +63,10 @@ pub(crate) struct Work {
 
 #[cfg(not(feature = "failpoints"))]
 impl Watch {
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the same with the feature")]
     pub(crate) fn work(&self) -> Result<Work, sqlx::Error> {
         Ok(Work::default())
     }
 
-    #[expect(clippy::unused_self, clippy::unused_async, reason = "the same with the feature")]
     pub(crate) async fn commit(&self, _: Moment, work: Work) -> Result<Work, sqlx::Error> {
         Ok(work)
     }

@@ -174,7 +174,7 @@ impl<M: Writes> Session<M> {
             Connection::Postgres(tx) => tx.commit().await,
         };
         outcome.map_err(failed)?;
-        drop(self.shared.watch.commit(Moment::After, work).await.map_err(failed)?);
+        let _work = self.shared.watch.commit(Moment::After, work).await.map_err(failed)?;
         if let Some(seq) = self.appended {
             self.shared.committed(seq);
         }

@@ -55,9 +55,9 @@ const BACK_OFF: Duration = Duration::from_millis(250);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
 /// How often taking down is tried before what is left is left to the next command.
 pub(crate) const TAKE_DOWN_TRIES: u32 = 4;
-/// The same if the hosts that are left say nothing at all.
-const SILENT_TRIES: u32 = 2;
-/// No further try of taking down begins after this long.
+/// The same if the hosts that are left say nothing at all, or it has taken long already.
+const FEWER_TRIES: u32 = 2;
+/// How long that is.
 const TAKE_DOWN_LIMIT: Duration = Duration::from_secs(10);
 
 /// How bringing up ended.
@@ -311,7 +311,7 @@ impl Work {
             );
         };
         for link in links.values() {
-            let asked = coordinator.accounts(&intent.cluster.spec.image, &intent.cluster.image_id, link);
+            let asked = coordinator.accounts(&intent.cluster, link);
             let accounts = match while_alive(link, PATIENCE, asked.map(|a| a.map_err(Halt::from))).await {
                 Ok(accounts) => accounts,
                 Err(Halt::Stopped) => return Err(Halt::Stopped),
@@ -344,9 +344,8 @@ impl Work {
                 return Ok(tx.commit().await?);
             }
             let silent = failures.values().all(is_silence);
-            if attempt >= tries.min(if silent { SILENT_TRIES } else { tries })
-                || began.elapsed() >= TAKE_DOWN_LIMIT
-            {
+            let enough = silent || began.elapsed() >= TAKE_DOWN_LIMIT;
+            if attempt >= tries.min(if enough { FEWER_TRIES } else { tries }) {
                 return Err(self.left_behind(&intent, &failures).await?);
             }
             tokio::time::sleep(pause).await;

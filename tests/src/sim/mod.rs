@@ -19,5 +19,5 @@ mod world;
 pub use coordinator::{Coordinator, Wish};
 pub use left::{Problem, Rows, forgotten, problems};
 pub use mesh::{Device, HostMesh};
-pub use points::{Fault, Point, Points};
+pub use points::{Choice, Fault, Point, Points};
 pub use world::{IMAGE, Life, World};

@@ -53,6 +53,17 @@ impl Fault {
     pub const ALL: [Self; 4] = [Self::Crash, Self::Error, Self::Lost, Self::Hang];
 }
 
+/// Which points are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// Every one.
+    All,
+    /// The first, the middle and the last of each kind.
+    Few,
+    /// The last of each kind.
+    Last,
+}
+
 #[derive(Debug, Default)]
 struct State {
     seen: BTreeMap<(String, bool), usize>,
@@ -92,14 +103,17 @@ impl Points {
         self.state().seen.clone()
     }
 
-    /// The first, the middle and the last of every kind, or all.
+    /// So many of those of every kind.
     #[must_use]
-    pub fn chosen(&self, all: bool) -> Vec<Point> {
+    pub fn chosen(&self, choice: Choice) -> Vec<Point> {
         let mut points = Vec::new();
         for ((what, done), count) in self.seen() {
-            let few = BTreeSet::from([1, count.div_ceil(2), count]);
-            let chosen = (1..=count).filter(|nth| all || few.contains(nth));
-            points.extend(chosen.map(|nth| Point { what: what.clone(), done, nth }));
+            let chosen: BTreeSet<usize> = match choice {
+                Choice::All => (1..=count).collect(),
+                Choice::Few => [1, count.div_ceil(2), count].into(),
+                Choice::Last => [count].into(),
+            };
+            points.extend(chosen.into_iter().map(|nth| Point { what: what.clone(), done, nth }));
         }
         points
     }
