@@ -220,13 +220,13 @@ impl Coordinator {
 /// Brings a cluster forward; one that fails or is interrupted is taken back, unless it is to be kept.
 async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault> {
     match work.forward().await {
-        Outcome::Ready => work.change_phase(PhaseChange::Settled, "ready").await,
+        Outcome::Ready => match work.change_phase(PhaseChange::Settled, "ready").await {
+            // Deleted by another process while the last node became idle.
+            Err(Fault::Phase { .. }) => take_back(work, name).await,
+            settled => settled,
+        },
         Outcome::Lost(fault) => Err(fault),
-        Outcome::Stopped => {
-            work.change_phase(PhaseChange::Delete, "interrupted: rolling back").await?;
-            work.backward(TAKE_DOWN_TRIES).await?;
-            Err(Fault::Interrupted { cluster: name.clone() })
-        }
+        Outcome::Stopped => take_back(work, name).await,
         Outcome::Failed(source) if keep => {
             note_failure(work, &source).await?;
             work.change_phase(PhaseChange::Kept, "failed: kept for inspection").await?;
@@ -243,6 +243,13 @@ async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault
             Err(Fault::NotReady { cluster: name.clone(), source, after })
         }
     }
+}
+
+/// Takes back a cluster that somebody no longer wants.
+async fn take_back(work: &Work, name: &ClusterName) -> Result<(), Fault> {
+    work.change_phase(PhaseChange::Delete, "interrupted: rolling back").await?;
+    work.backward(TAKE_DOWN_TRIES).await?;
+    Err(Fault::Interrupted { cluster: name.clone() })
 }
 
 async fn note_failure(work: &Work, why: &NotReady) -> Result<(), Fault> {

@@ -407,6 +407,16 @@ impl Work {
 
     /// Moves the cluster to the phase after `change`, with an event that says why.
     pub(crate) async fn change_phase(&self, change: PhaseChange, message: &str) -> Result<(), Fault> {
+        loop {
+            match self.try_change_phase(change, message).await {
+                // A delete asked for it meanwhile: decided again on what is now.
+                Err(Fault::Store(StoreError::Stale { .. })) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_change_phase(&self, change: PhaseChange, message: &str) -> Result<(), Fault> {
         let intent = self.intent().await?;
         let (from, name) = (intent.cluster.phase, intent.cluster.spec.name.clone());
         let to = from.after(change).map_err(|source| Fault::Phase { cluster: name, source })?;
