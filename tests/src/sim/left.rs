@@ -177,7 +177,8 @@ fn on_hosts(world: &World, rows: &Rows, wrong: &mut Vec<Problem>) {
         for container in &truth.containers {
             let (labels, what, state) = (&container.spec.labels, &container.spec.name, container.state);
             if labels.get("shoal.role").is_some_and(|role| role == "probe") {
-                note(wrong, Of::Nothing, format!("{name}: probe container {what}"));
+                let of = labels.get("shoal.cluster").map_or(Of::Nothing, |cluster| of(cluster));
+                note(wrong, of, format!("{name}: probe container {what}"));
             }
             let (Some(node), Some(cluster)) = (labels.get("shoal.node"), labels.get("shoal.cluster")) else {
                 continue;
