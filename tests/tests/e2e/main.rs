@@ -6,6 +6,7 @@
 mod access;
 mod bed;
 mod big;
+mod collisions;
 mod crashes;
 mod failures;
 mod installations;
@@ -52,6 +53,8 @@ const TESTS: &[Test] = tests![
     refusals::a_host_that_cannot_be_reached_is_not_registered,
     refusals::a_host_with_nodes_stays,
     refusals::a_name_is_given_once,
+    collisions::images_that_cannot_be_nodes_are_named,
+    collisions::subnets_of_others_are_left_to_them,
     failures::a_deadline_names_node_host_and_stage_and_leaves_nothing,
     failures::what_slurm_refuses_is_shown,
     failures::a_failure_can_be_kept,
