@@ -16,7 +16,7 @@ pub(crate) fn images_that_cannot_be_nodes_are_named(stage: &Stage) -> anyhow::Re
 
     // Only an executable is in the agent's image: no accounts, no systemd.
     let [one, ..] = stage.machines()? else { anyhow::bail!("a lab without hosts") };
-    let images = one.docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"])?.ok()?.stdout;
+    let images = one.docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"])?.ok()?;
     let agents =
         images.lines().find(|image| image.starts_with("shoal-agent:")).context("no image of an agent")?;
     let ended = home.run(&["create", "cluster", "bare", "--workers", "1", "--image", agents])?.with(1)?;
