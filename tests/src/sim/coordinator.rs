@@ -32,8 +32,8 @@ use super::{
     world::World,
 };
 
-/// How long a commit takes that hangs: longer than the longest back-off, shorter than a lease.
-const STALL: Duration = Duration::from_secs(30);
+/// How long a commit takes that hangs: longer than the longest back-off, shorter than anybody waits for the writer.
+const STALL: Duration = Duration::from_secs(8);
 
 /// Randomness of a world.
 #[derive(Debug)]
@@ -122,7 +122,10 @@ impl Probe for Watch {
             Fault::Crash => Fate::Never,
             Fault::Error | Fault::Lost => Fate::Breaks,
             Fault::Hang if self.points.is_dead(&self.client) => Fate::Breaks,
-            Fault::Hang => Fate::Stalls(STALL),
+            Fault::Hang => {
+                self.still.stall(STALL);
+                Fate::Stalls(STALL)
+            }
         })
     }
 }
