@@ -83,7 +83,8 @@ impl FromStr for Endpoint {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
-        let shown = || text.chars().take(200).flat_map(char::escape_default).collect::<String>();
+        let shown =
+            || without_password(text).chars().take(200).flat_map(char::escape_default).collect::<String>();
         if text.is_empty() {
             return Err(EndpointError::Empty);
         }
@@ -99,6 +100,16 @@ impl FromStr for Endpoint {
             "npipe" | "fd" => Err(EndpointError::Foreign(shown())),
             _ => Err(EndpointError::UnknownScheme(shown())),
         }
+    }
+}
+
+/// An endpoint as told back: without a password, which it may not have anyway.
+fn without_password(text: &str) -> String {
+    let from = text.find("://").map_or(0, |scheme| scheme + 3);
+    let secret = text[from..].rfind('@').and_then(|at| Some((text[from..from + at].find(':')?, at)));
+    match secret {
+        Some((colon, at)) => format!("{}:***{}", &text[..from + colon], &text[from + at..]),
+        None => text.to_owned(),
     }
 }
 
@@ -176,6 +187,16 @@ mod tests {
             let endpoint: Endpoint = text.parse().unwrap();
             assert_eq!(endpoint.to_string(), shown);
             assert_eq!(endpoint.to_string().parse(), Ok(endpoint));
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_told_back() {
+        for text in
+            ["tcp://u:hunter2@x:2376", "postgres://u:hunter2@h/db", "u:hunter2@x", "ssh://u:hunter2@x:y"]
+        {
+            let told = text.parse::<Endpoint>().unwrap_err().to_string();
+            assert!(!told.contains("hunter2") && told.contains("u:***@"), "{told}");
         }
     }
 

@@ -18,7 +18,7 @@ pub(crate) enum Manner {
     Engine(&'static str, String),
     /// Answers every request with this status and body.
     Answer(u16, &'static str),
-    /// Sends this at once and closes.
+    /// Sends this at once, then reads and never answers: closing on what is unread would take back what was said.
     Say(&'static [u8]),
     /// Reads and never answers.
     Hang,
@@ -61,8 +61,9 @@ fn encrypted(stream: TcpStream, tls: Arc<ServerConfig>) -> StreamOwned<ServerCon
 
 /// Whoever connects may be gone at any time, and a failed handshake is the client's to report: both end the connection.
 fn serve(mut stream: impl Read + Write, manner: &Manner) {
-    if let Manner::Say(bytes) = manner {
-        drop(stream.write_all(bytes).and_then(|()| stream.flush()));
+    if let Manner::Say(bytes) = manner
+        && stream.write_all(bytes).and_then(|()| stream.flush()).is_err()
+    {
         return;
     }
     let (mut buffer, mut piece) = (Vec::new(), [0; 4096]);
