@@ -27,8 +27,8 @@ use crate::{
     state::{Line, State, Subscriber},
 };
 
-/// Bytes of a command's stream that may wait for their reader.
-const WAITING: usize = 64 << 10;
+/// Bytes of a command's stream that may wait for their reader; three such streams for each agent of a large fleet.
+const WAITING: usize = 4 << 10;
 /// Status of a command whose container was killed: 128 + 9.
 const KILLED: i64 = 137;
 
