@@ -68,17 +68,14 @@ impl Coordinator {
             return Ok(cleared);
         }
         let listed = match &seen.link {
-            Ok(link) => self.list(&seen.host, link).await.map(|listing| (listing, link)),
-            Err(fault) => {
-                let why = text(fault);
-                cleared.waiting.extend(remnants.into_iter().map(|r| (name.clone(), r, why.clone())));
-                return Ok(cleared);
+            Ok(link) => {
+                self.list(&seen.host, link).await.map(|listing| (listing, link)).map_err(|f| text(&f))
             }
+            Err(fault) => Err(text(fault)),
         };
         let (listing, link) = match listed {
             Ok(listed) => listed,
-            Err(fault) => {
-                let why = text(&fault);
+            Err(why) => {
                 cleared.waiting.extend(remnants.into_iter().map(|r| (name.clone(), r, why.clone())));
                 return Ok(cleared);
             }
