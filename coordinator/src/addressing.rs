@@ -33,7 +33,6 @@ pub enum NoAddress {
 
 /// The first subnet of this length in the pool that overlaps nothing in use.
 pub(crate) fn choose_subnet(prefix: u8, in_use: &InUse) -> Result<Ipv4Net, NoAddress> {
-    let overlaps = |a: &Ipv4Net, b: &Ipv4Net| a.contains(&b.network()) || b.contains(&a.network());
     // A default route covers everything and says nothing.
     let taken: Vec<_> = in_use.subnets.iter().filter(|s| s.prefix_len() > 0 && overlaps(s, &POOL)).collect();
     let mut candidates = POOL.subnets(prefix).map_err(|_| NoAddress::Subnet { prefix })?;
@@ -45,6 +44,11 @@ pub(crate) fn choose_vni(installation: &InstallationId, in_use: &InUse) -> Resul
     let start = u64::from_str_radix(installation.as_str(), 16).unwrap_or(1);
     let candidates = (start..=0xff_ffff).chain(1..start).filter_map(|v| Vni::try_from(v).ok());
     candidates.into_iter().find(|v| !in_use.vnis.contains(v)).ok_or(NoAddress::Vni)
+}
+
+/// Whether two subnets share an address.
+pub(crate) fn overlaps(a: &Ipv4Net, b: &Ipv4Net) -> bool {
+    a.contains(&b.network()) || b.contains(&a.network())
 }
 
 #[cfg(test)]

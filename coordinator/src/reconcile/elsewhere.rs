@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     Fault,
+    addressing::overlaps,
     admission::{TRIES, VXLAN_OVERHEAD, snapshot},
     render::Intent,
     server::text,
@@ -179,9 +180,10 @@ fn excluded(intent: &Intent, unfit: &BTreeMap<HostId, Fault>, seen: &[Seen]) -> 
 /// Why a host that is not yet a member cannot carry this network.
 fn misfit(host: &Host, network: &Network) -> Option<String> {
     let facts = host.facts.as_ref();
-    let overlaps = |other: &ipnet::Ipv4Net| other.contains(&network.subnet) || network.subnet.contains(other);
     let routes = facts.iter().flat_map(|f| &f.routes).filter(|route| route.prefix_len() > 0);
-    if let Some(taken) = host.engine.subnets.iter().chain(routes).find(|other| overlaps(other)) {
+    if let Some(taken) =
+        host.engine.subnets.iter().chain(routes).find(|other| overlaps(other, &network.subnet))
+    {
         return Some(format!("{taken} there overlaps the cluster's {}", network.subnet));
     }
     if facts.is_some_and(|f| f.vnis.contains(&network.vni)) {
