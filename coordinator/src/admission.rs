@@ -292,6 +292,7 @@ fn admitted_event(spec: &ClusterSpec, at: Timestamp, message: String) -> NewEven
         node: None,
         host: None,
         message,
+        progress: None,
     }
 }
 

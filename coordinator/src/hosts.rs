@@ -176,7 +176,16 @@ impl Coordinator {
 
     pub(crate) fn host_event(&self, host: &HostName, level: EventLevel, message: String) -> NewEvent {
         let (at, host) = (self.now(), Some(host.clone()));
-        NewEvent { at, level, kind: EventKind::Host, cluster: None, node: None, host, message }
+        NewEvent {
+            at,
+            level,
+            kind: EventKind::Host,
+            cluster: None,
+            node: None,
+            host,
+            message,
+            progress: None,
+        }
     }
 }
 

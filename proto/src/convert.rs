@@ -4,7 +4,7 @@ use std::{fmt::Display, str::FromStr};
 
 use shoal_types::{
     Bytes, ClusterSpec, Event, EventKind, EventLevel, LabelExpr, MilliCpu, NewEvent, NodeGroup, Profile,
-    Resources, Role, SlurmSpec, Timestamp,
+    Progress, Resources, Role, SlurmSpec, Timestamp,
 };
 
 use crate::v1;
@@ -137,6 +137,8 @@ impl From<&Event> for v1::Event {
             node: text(event.node.as_ref().map(ToString::to_string)),
             host: text(event.host.as_ref().map(ToString::to_string)),
             message: event.message.clone(),
+            done_bytes: event.progress.map(|p| p.done_bytes),
+            total_bytes: event.progress.and_then(|p| p.total_bytes),
         }
     }
 }
@@ -162,6 +164,9 @@ impl TryFrom<v1::Event> for Event {
                 node: optional(&event.node).map(|t| parse("event.node", &t)).transpose()?,
                 host: optional(&event.host).map(|t| parse("event.host", &t)).transpose()?,
                 message: event.message,
+                progress: event
+                    .done_bytes
+                    .map(|done_bytes| Progress { done_bytes, total_bytes: event.total_bytes }),
             },
         })
     }

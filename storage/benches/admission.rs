@@ -172,6 +172,7 @@ impl Bench {
             node: None,
             host: None,
             message: "bench".into(),
+            progress: None,
         };
         let mut tx = self.store.begin().await.unwrap();
         tx.events().append(&event).await.unwrap();

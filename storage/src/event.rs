@@ -4,7 +4,7 @@
 //! back): a reader that has seen all up to N and asks for what is after N misses nothing. In the same process it waits on
 //! [`crate::Store::committed_events`], from another it polls.
 
-use shoal_types::{ClusterName, Event, NewEvent, RealmName};
+use shoal_types::{ClusterName, Event, NewEvent, Progress, RealmName};
 
 use crate::{
     Mode, Session, StoreError, Writes,
@@ -44,6 +44,12 @@ fn event(row: &Row) -> Result<Event, StoreError> {
             node: row.opt("node")?,
             host: row.opt("host")?,
             message: row.get("message")?,
+            progress: row
+                .opt("done_bytes")?
+                .map(|done_bytes| {
+                    Ok::<_, StoreError>(Progress { done_bytes, total_bytes: row.opt("total_bytes")? })
+                })
+                .transpose()?,
         },
     })
 }
@@ -91,8 +97,8 @@ impl<M: Writes> Events<'_, M> {
         let (realm, cluster) = event.cluster.as_ref().map(|(realm, cluster)| (realm, cluster)).unzip();
         let query = Query::new(
             EVENTS,
-            "INSERT INTO events (at_ms, level, kind, realm, cluster, node, host, message)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING seq",
+            "INSERT INTO events (at_ms, level, kind, realm, cluster, node, host, message, done_bytes, total_bytes)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING seq",
         )
         .bind(&event.at)
         .bind(&event.level)
@@ -101,7 +107,9 @@ impl<M: Writes> Events<'_, M> {
         .bind_opt(cluster)
         .bind_opt(event.node.as_ref())
         .bind_opt(event.host.as_ref())
-        .bind(&event.message);
+        .bind(&event.message)
+        .bind_opt(event.progress.map(|p| p.done_bytes).as_ref())
+        .bind_opt(event.progress.and_then(|p| p.total_bytes).as_ref());
         let row = self.0.one(query).await?;
         let missing = || StoreError::Missing { what: "event", id: "just appended".into() };
         let seq = row.ok_or_else(missing)?.get("seq")?;

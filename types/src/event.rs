@@ -43,6 +43,8 @@ pub enum EventKind {
     Agent,
     /// A cluster was admitted: placed, addresses and secrets assigned.
     Admitted,
+    /// An image is on its way to a host, or has come there.
+    Image,
     /// A cluster's network was made on a host.
     Network,
     /// A node's container was created.
@@ -63,10 +65,11 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Host,
         Self::Agent,
         Self::Admitted,
+        Self::Image,
         Self::Network,
         Self::NodeCreated,
         Self::NodeStarted,
@@ -84,6 +87,7 @@ impl EventKind {
             Self::Host => "host",
             Self::Agent => "agent",
             Self::Admitted => "admitted",
+            Self::Image => "image",
             Self::Network => "network",
             Self::NodeCreated => "node-created",
             Self::NodeStarted => "node-started",
@@ -119,6 +123,18 @@ pub struct NewEvent {
     pub host: Option<HostName>,
     /// One line for people; never a secret.
     pub message: String,
+    /// How far what it tells of has come, if it is a matter of bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+}
+
+/// How many bytes of how many are where they should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Those that are.
+    pub done_bytes: u64,
+    /// All of them, if known.
+    pub total_bytes: Option<u64>,
 }
 
 /// A recorded event.

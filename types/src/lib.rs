@@ -18,7 +18,7 @@ mod units;
 
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use cluster::{ClusterPhase, InvalidTransition, PhaseChange};
-pub use event::{Event, EventKind, EventLevel, NewEvent};
+pub use event::{Event, EventKind, EventLevel, NewEvent, Progress};
 pub use expr::{LabelExpr, LabelExprError};
 pub use host::{AgentState, Capacity, CgroupWay, EngineFacts, HostFacts, HostState, Overcommit, Resources};
 pub use ids::{

@@ -2,6 +2,7 @@
 //!
 //! Everything here turns messages into text and is pure, but for [`Screen`], which writes it.
 
+mod bar;
 mod cores;
 mod event;
 mod hosts;
@@ -18,6 +19,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+pub(crate) use bar::bar;
 pub(crate) use event::{event_line, events_table};
 pub(crate) use hosts::{host_line, hosts_table, without_host};
 pub(crate) use json::{

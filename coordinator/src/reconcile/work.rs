@@ -120,6 +120,7 @@ impl Work {
             node: None,
             host: host.cloned(),
             message,
+            progress: None,
         }
     }
 

@@ -292,6 +292,7 @@ impl Coordinator {
                 node: None,
                 host: Some(thing.host.clone()),
                 message,
+                progress: None,
             };
             tx.events().append(&event).await?;
         }

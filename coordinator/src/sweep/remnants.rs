@@ -149,6 +149,7 @@ impl Coordinator {
             node: None,
             host: Some(host.clone()),
             message: format!("{of} on {host} is gone"),
+            progress: None,
         }
     }
 }

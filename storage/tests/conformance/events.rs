@@ -1,7 +1,7 @@
 //! Events: in order, filtered, never missed by a reader that follows them.
 
 use shoal_storage::EventFilter;
-use shoal_types::{EventKind, EventLevel, NewEvent};
+use shoal_types::{EventKind, EventLevel, NewEvent, Progress};
 
 use crate::bed::{START, on_both};
 
@@ -14,6 +14,7 @@ fn event(cluster: Option<(&str, &str)>, message: &str) -> NewEvent {
         node: None,
         host: None,
         message: message.into(),
+        progress: None,
     }
 }
 
@@ -28,6 +29,7 @@ on_both! {
             kind: EventKind::NodeFailed,
             node: Some("worker-0".parse().unwrap()),
             host: Some("host1".parse().unwrap()),
+            progress: Some(Progress { done_bytes: 3 << 40, total_bytes: Some(4 << 40) }),
             ..event(Some(("default", "dev")), "slurmd: \u{1f41f} 'x'; --")
         };
         let events = [

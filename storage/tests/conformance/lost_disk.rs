@@ -61,6 +61,7 @@ async fn fill(store: &Store) -> Result<Infallible, StoreError> {
         node: None,
         host: None,
         message: "x".repeat(30_000),
+        progress: None,
     };
     loop {
         let mut tx = store.begin().await?;

@@ -107,6 +107,7 @@ async fn write_for_ever(url: &str, key: &str) {
             node: None,
             host: None,
             message: "x".repeat(5000),
+            progress: None,
         };
         let mut tx = store.begin().await.unwrap();
         let version = tx.placement_version().await.unwrap();

@@ -1,0 +1,5 @@
+-- How far a transfer has come, for events that tell of one; null for all others.
+
+ALTER TABLE events ADD COLUMN done_bytes BIGINT;
+
+ALTER TABLE events ADD COLUMN total_bytes BIGINT;
