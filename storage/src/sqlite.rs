@@ -12,6 +12,7 @@ use std::{
     io::{self, ErrorKind},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
+    time::Duration,
 };
 
 use sqlx::{
@@ -19,6 +20,7 @@ use sqlx::{
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::time::{Instant, sleep};
 
 use crate::{StoreError, fault::Label, store::Pools};
 
@@ -26,6 +28,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
 
 /// Reading connections: more than the cores of a small server gain nothing.
 const READERS: u32 = 4;
+/// How long to leave the file to another process that opens it for the first time.
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// Opens or makes the database file at `path`.
 pub(crate) async fn open(path: &Path, label: &Label) -> Result<Pools, StoreError> {
@@ -38,8 +42,15 @@ pub(crate) async fn open(path: &Path, label: &Label) -> Result<Pools, StoreError
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full);
     let pool = |most| SqlitePoolOptions::new().max_connections(most).acquire_timeout(label.lock_wait);
-    let writer = pool(1).connect_with(options.clone());
-    let writer = writer.await.map_err(|source| label.fault("opening", source))?;
+    let began = Instant::now();
+    let writer = loop {
+        let opened = pool(1).connect_with(options.clone()).await;
+        match opened.map_err(|source| label.fault("opening", source)) {
+            // Of two that turn on the write-ahead log of a new file at once, SQLite tells one so without waiting.
+            Err(StoreError::Locked { .. }) if began.elapsed() < label.lock_wait => sleep(AGAIN).await,
+            opened => break opened?,
+        }
+    };
     migrate(&writer, label).await?;
     let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
     Ok(Pools::Sqlite { writer, readers })
