@@ -1,10 +1,12 @@
 //! The `shoal` command: a client of a coordinator that runs inside it, and the agent it brings to hosts.
 //!
-//! This file is wiring: cryptography, arguments, logs, runtime, exit status. The verbs are in [`command`].
+//! This file is wiring: cryptography, arguments, logs, runtime, exit status. The verbs are in [`command`]; a shell that
+//! completes a word is answered before any of them ([`complete`]).
 
 mod agent_binary;
 mod args;
 mod command;
+mod complete;
 mod config;
 mod connect;
 mod error;
@@ -33,6 +35,7 @@ use crate::{args::Cli, error::CliError, exit::Exit, interrupt::Interrupt};
 fn main() -> ExitCode {
     // Fails only if a provider is there already, and then TLS works too.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    complete::if_asked();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(report::arguments(&error).code()),

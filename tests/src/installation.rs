@@ -1,6 +1,7 @@
 //! `shoal` with a state of its own, called as a user calls it.
 
 use std::{
+    env,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -42,8 +43,21 @@ impl Installation {
     /// A call, not yet made.
     #[must_use]
     pub fn call(&self, words: &[&str]) -> Call {
-        let call = Call::new(&self.shoal).words(words).without(ELSEWHERE);
-        let call = call.env("SHOAL_STATE_DIR", self.state.path());
+        self.with_state(Call::new(&self.shoal).words(words))
+    }
+
+    /// The same call where `shoal` is found by name and has this state.
+    #[must_use]
+    pub fn beside(&self, call: Call) -> Call {
+        let here = self.shoal.parent().map(Path::to_owned);
+        let path = env::var_os("PATH").unwrap_or_default();
+        let places = here.into_iter().chain(env::split_paths(&path));
+        // A directory with a colon in its name cannot be in PATH: then `shoal` is not found.
+        self.with_state(call.env("PATH", env::join_paths(places).unwrap_or(path.clone())))
+    }
+
+    fn with_state(&self, call: Call) -> Call {
+        let call = call.without(ELSEWHERE).env("SHOAL_STATE_DIR", self.state.path());
         match &self.store {
             Some(store) => call.env("SHOAL_STORE", store),
             None => call,

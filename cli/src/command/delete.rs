@@ -1,12 +1,14 @@
 //! `shoal delete cluster`: clusters and everything of them.
 
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCandidates;
 use jiff::tz::TimeZone;
 use shoal_proto::v1::{DeleteClusterRequest, DeleteClusterResponse, delete_cluster_response};
 use shoal_types::ClusterName;
 
 use crate::{
     args::Global,
+    complete,
     connect::Session,
     error::CliError,
     exit::Exit,
@@ -31,7 +33,7 @@ enum What {
 #[derive(Debug, Args)]
 struct DeleteCluster {
     /// The clusters
-    #[arg(value_name = "NAME", required_unless_present = "all", value_parser = word::<ClusterName>)]
+    #[arg(value_name = "NAME", required_unless_present = "all", value_parser = word::<ClusterName>, add = ArgValueCandidates::new(complete::clusters))]
     names: Vec<ClusterName>,
     /// Every cluster of the realm
     #[arg(long, conflicts_with = "names")]

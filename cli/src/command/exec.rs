@@ -1,19 +1,22 @@
 //! `shoal exec`: a command in a cluster, as if it ran here: its input, both its outputs, its status.
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use shoal_proto::v1::{ExecOpen, ExecRequest, ExecResponse, exec_request, exec_response};
 use shoal_types::ClusterName;
 use tokio::io::{AsyncWriteExt, stderr, stdin, stdout};
 use tonic::Streaming;
 
 use super::frames::Pump;
-use crate::{args::Global, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, parse::word};
+use crate::{
+    args::Global, complete, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, parse::word,
+};
 
 /// Arguments of `exec`.
 #[derive(Debug, Args)]
 pub(crate) struct Exec {
     /// The cluster
-    #[arg(value_parser = word::<ClusterName>)]
+    #[arg(value_parser = word::<ClusterName>, add = ArgValueCandidates::new(complete::clusters))]
     cluster: ClusterName,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]

@@ -1,6 +1,7 @@
 //! `shoal get`: what is there.
 
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCandidates;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use shoal_proto::v1::{
@@ -11,6 +12,7 @@ use shoal_types::{ClusterName, LabelExpr};
 
 use crate::{
     args::Global,
+    complete,
     connect::Session,
     error::CliError,
     exit::Exit,
@@ -43,13 +45,13 @@ enum What {
     /// Nodes of a cluster, or of every cluster of the realm
     Nodes {
         /// The cluster
-        #[arg(value_parser = word::<ClusterName>)]
+        #[arg(value_parser = word::<ClusterName>, add = ArgValueCandidates::new(complete::clusters))]
         cluster: Option<ClusterName>,
     },
     /// One cluster, with its nodes and network
     Cluster {
         /// The cluster
-        #[arg(value_parser = word::<ClusterName>)]
+        #[arg(value_parser = word::<ClusterName>, add = ArgValueCandidates::new(complete::clusters))]
         name: ClusterName,
     },
     /// Networks of the realm's clusters
@@ -57,7 +59,7 @@ enum What {
     /// What happened to a cluster, or to the realm and all hosts
     Events {
         /// The cluster
-        #[arg(value_parser = word::<ClusterName>)]
+        #[arg(value_parser = word::<ClusterName>, add = ArgValueCandidates::new(complete::clusters))]
         cluster: Option<ClusterName>,
     },
 }

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCandidates;
 use shoal_proto::v1::{
     LoadImageOpen, LoadImageRequest, LoadImageResponse, load_image_request, load_image_response,
 };
@@ -13,6 +14,7 @@ use tonic::Streaming;
 use super::frames::Pump;
 use crate::{
     args::Global,
+    complete,
     connect::Session,
     error::CliError,
     escape,
@@ -40,7 +42,7 @@ struct LoadImage {
     /// The archive
     file: PathBuf,
     /// Only into this host; may be repeated
-    #[arg(long = "host", value_name = "HOST", value_parser = word::<HostName>)]
+    #[arg(long = "host", value_name = "HOST", value_parser = word::<HostName>, add = ArgValueCandidates::new(complete::hosts))]
     hosts: Vec<HostName>,
 }
 

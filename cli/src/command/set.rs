@@ -1,12 +1,14 @@
 //! `shoal set host`: a new certificate, endpoint, labels or capacity.
 
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCandidates;
 use shoal_proto::v1::UpdateHostRequest;
 use shoal_types::HostName;
 
 use super::host_options::HostOptions;
 use crate::{
     args::Global,
+    complete,
     connect::Session,
     error::CliError,
     exit::Exit,
@@ -31,7 +33,7 @@ enum What {
 #[derive(Debug, Args)]
 struct SetHost {
     /// The host
-    #[arg(value_parser = word::<HostName>)]
+    #[arg(value_parser = word::<HostName>, add = ArgValueCandidates::new(complete::hosts))]
     name: HostName,
     /// Where its engine listens from now on
     #[arg(long, value_name = "ENDPOINT")]

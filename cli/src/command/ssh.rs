@@ -8,19 +8,20 @@
 use std::{ffi::OsString, os::unix::process::CommandExt, path::Path, process::Command};
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use shoal_proto::v1::{GetSshAccessRequest, GetSshAccessResponse};
 use shoal_types::{RealmName, node_fqdn};
 
 use crate::{
-    args::Global, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, parse::word, quote,
-    ssh_files::SshFiles, target::Target,
+    args::Global, complete, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, parse::word,
+    quote, ssh_files::SshFiles, target::Target,
 };
 
 /// Arguments of `ssh`.
 #[derive(Debug, Args)]
 pub(crate) struct Ssh {
     /// The node; of the cluster `default` if none is named
-    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>)]
+    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>, add = ArgValueCandidates::new(complete::nodes))]
     target: Target,
     /// A command to run instead of a shell; joined by spaces for the node's shell, as ssh does
     #[arg(last = true, value_name = "CMD")]

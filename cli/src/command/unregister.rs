@@ -1,11 +1,12 @@
 //! `shoal unregister`: one host less.
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use shoal_proto::v1::UnregisterHostRequest;
 use shoal_types::HostName;
 
 use crate::{
-    args::Global, connect::Session, error::CliError, escape, exit::Exit, interrupt::Interrupt,
+    args::Global, complete, connect::Session, error::CliError, escape, exit::Exit, interrupt::Interrupt,
     output::UnregisteredJson, parse::word,
 };
 
@@ -13,7 +14,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct Unregister {
     /// The host
-    #[arg(value_parser = word::<HostName>)]
+    #[arg(value_parser = word::<HostName>, add = ArgValueCandidates::new(complete::hosts))]
     name: HostName,
     /// Even if nodes are there or it cannot be reached
     #[arg(long)]

@@ -174,8 +174,11 @@ fn completions() {
     for shell in ["bash", "zsh", "fish"] {
         let output = shoal.run(&["completion", shell]);
         assert!(output.status.success());
-        assert!(text(&output.stdout).contains("unregister"), "{shell}");
+        assert!(text(&output.stdout).contains("SHOAL_COMPLETE="), "{shell}");
     }
+    let mut asked = shoal.command(&["--", "shoal", "unr"]);
+    let output = asked.env("SHOAL_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", "1").output().unwrap();
+    assert_eq!(text(&output.stdout), "unregister");
 }
 
 #[test]

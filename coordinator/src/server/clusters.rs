@@ -168,6 +168,14 @@ impl v1::clusters_server::Clusters for ClustersService {
         Ok(Response::new(v1::ListNodesResponse { nodes }))
     }
 
+    async fn list_names(
+        &self,
+        request: Request<v1::ListNamesRequest>,
+    ) -> Result<Response<v1::ListNamesResponse>, Status> {
+        let realm = field("realm", &request.into_inner().realm).map_err(Fault::from)?;
+        Ok(Response::new(self.0.names(&realm).await?))
+    }
+
     async fn list_networks(
         &self,
         request: Request<v1::ListClusterNetworksRequest>,

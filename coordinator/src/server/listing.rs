@@ -32,6 +32,19 @@ impl Coordinator {
         self.shown(clusters).await
     }
 
+    /// Names of hosts, of the realm's clusters and of their nodes. No host is asked.
+    pub(super) async fn names(&self, realm: &RealmName) -> Result<v1::ListNamesResponse, Fault> {
+        let mut read = self.store.read().await?;
+        let hosts = read.hosts().list().await?.iter().map(|host| host.name.to_string()).collect();
+        let mut clusters = Vec::new();
+        for cluster in read.clusters().in_realm(realm).await? {
+            let nodes = read.nodes().of_cluster(cluster.id).await?;
+            let nodes = nodes.iter().map(|node| node.name.to_string()).collect();
+            clusters.push(v1::NamedCluster { name: cluster.spec.name.to_string(), nodes });
+        }
+        Ok(v1::ListNamesResponse { hosts, clusters })
+    }
+
     async fn shown(&self, clusters: Vec<Cluster>) -> Result<Vec<v1::Cluster>, Fault> {
         let mut read = self.store.read().await?;
         let hosts: BTreeMap<HostId, Host> =

@@ -7,6 +7,7 @@ mod access;
 mod bed;
 mod big;
 mod collisions;
+mod completion;
 mod crashes;
 mod failures;
 mod installations;
@@ -44,6 +45,7 @@ const TESTS: &[Test] = tests![
     access::ssh_passes_input_output_and_status,
     access::exec_passes_input_outputs_and_status,
     access::what_is_not_there_cannot_be_entered,
+    completion::shells_offer_the_names_there_are,
     strangers::a_container_without_address_never_gets_a_nodes,
     refusals::what_does_not_fit_says_why,
     refusals::a_dry_run_shows_where_and_makes_nothing,

@@ -1,0 +1,75 @@
+//! What a shell offers while a command is typed: verbs and flags, and the names of what there is.
+//!
+//! ```text
+//! shell, at Tab --SHOAL_COMPLETE=bash shoal -- shoal ssh wor--> words that fit, one a line
+//! ```
+//! Names come from the store alone: no host is waited for. What goes wrong offers nothing and says nothing, because a person
+//! in the middle of a line asked for no message.
+
+use std::{env, ffi::OsString, time::Duration};
+
+use clap::{CommandFactory, FromArgMatches};
+use clap_complete::{CompleteEnv, CompletionCandidate};
+use shoal_proto::v1::{ListNamesRequest, ListNamesResponse};
+
+use crate::{
+    args::{Cli, Global},
+    connect::Session,
+};
+
+/// Set by the script of `shoal completion`; its value names the shell.
+pub(crate) const VARIABLE: &str = "SHOAL_COMPLETE";
+/// Longest a person waits for a word.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Answers a shell and ends the process, if it is one that asks.
+pub(crate) fn if_asked() {
+    CompleteEnv::with_factory(Cli::command).var(VARIABLE).complete();
+}
+
+/// Names of registered hosts.
+pub(crate) fn hosts() -> Vec<CompletionCandidate> {
+    candidates(names().hosts)
+}
+
+/// Names of the realm's clusters.
+pub(crate) fn clusters() -> Vec<CompletionCandidate> {
+    candidates(names().clusters.into_iter().map(|cluster| cluster.name))
+}
+
+/// Nodes of the realm's clusters, as [`crate::target::Target`] reads them.
+pub(crate) fn nodes() -> Vec<CompletionCandidate> {
+    let of = |cluster: shoal_proto::v1::NamedCluster| {
+        let name = cluster.name;
+        cluster.nodes.into_iter().map(move |node| format!("{node}.{name}"))
+    };
+    candidates(names().clusters.into_iter().flat_map(of))
+}
+
+fn candidates(names: impl IntoIterator<Item = String>) -> Vec<CompletionCandidate> {
+    let mut names: Vec<_> = names.into_iter().collect();
+    names.sort_by(|a, b| crate::natural::cmp(a, b));
+    names.into_iter().map(CompletionCandidate::new).collect()
+}
+
+fn names() -> ListNamesResponse {
+    ask(env::args_os().skip_while(|word| word != "--").skip(1)).unwrap_or_default()
+}
+
+/// The names in the store that the words so far mean, if there is one: looking must not make it.
+fn ask(words: impl Iterator<Item = OsString>) -> Option<ListNamesResponse> {
+    let typed = Cli::command().ignore_errors(true).try_get_matches_from(words).ok()?;
+    let global = Global::from_arg_matches(&typed).ok()?;
+    if global.store.is_none() && !global.state_dir().ok()?.join("shoal.db").is_file() {
+        return None;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let asked = async {
+        let session = Session::open(&global).await.ok()?;
+        let realm = global.realm(None).ok()?.to_string();
+        let names = session.clusters().list_names(ListNamesRequest { realm }).await.ok();
+        session.close().await;
+        Some(names?.into_inner())
+    };
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await.ok().flatten() })
+}
