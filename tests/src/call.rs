@@ -4,8 +4,9 @@ use std::{
     ffi::OsStr,
     fmt,
     io::Write,
+    os::unix::process::CommandExt,
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     thread,
 };
 
@@ -93,6 +94,16 @@ impl Call {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
+    }
+
+    /// Begins the call in a process group of its own and leaves it running, its standard output to be read.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn begin(mut self) -> anyhow::Result<Child> {
+        let line = self.line();
+        let command = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+        command.spawn().with_context(|| format!("cannot run {line}"))
     }
 
     fn line(&self) -> String {

@@ -9,6 +9,7 @@ mod big;
 mod collisions;
 mod completion;
 mod crashes;
+mod documentation;
 mod failures;
 mod installations;
 mod interrupted;
@@ -82,6 +83,8 @@ const TESTS: &[Test] = tests![
     lost_hosts::an_engine_dies_while_its_nodes_live,
     lost_hosts::a_power_cut_before_a_start,
     lost_hosts::a_host_is_cut_off,
+    documentation::the_first_session_is_as_recorded,
+    documentation::every_command_of_every_page_runs,
 ];
 
 fn main() -> ExitCode {

@@ -1,0 +1,228 @@
+//! A page of the documentation, as a script: its commands, and what it says they print.
+//!
+//! ````text
+//! ```console
+//! $ shoal get clusters            a command; `> ` goes on with it
+//! NAME  PHASE                     what it prints, as far as it is shown; `...` stands for any lines
+//! dev   ready
+//! $ shoal enter dev
+//! root@submitter:~# hostname      what is typed into it, on a terminal
+//! $ shoal logs controller.dev -f
+//! ^C                              it runs until it is interrupted
+//! ```
+//! ```yaml dev.yaml                a file that later commands read
+//! ````
+//! A command fails exactly if a line is shown that begins with `error:`.
+
+use std::ops::Range;
+
+use anyhow::{bail, ensure};
+
+/// Fences that hold no commands.
+const QUIET: [&str; 7] = ["text", "yaml", "json", "python", "proto", "ini", "dockerfile"];
+/// What stands for any number of lines.
+pub const ANY: &str = "...";
+
+/// A page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Its lines as written.
+    pub lines: Vec<String>,
+    /// What is to be done, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Write a file.
+    File {
+        /// Its name.
+        name: String,
+        /// What is in it.
+        text: String,
+    },
+    /// Run a command.
+    Command(Command),
+}
+
+/// A command as a page shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// For a shell.
+    pub line: String,
+    /// Lines typed into it on a terminal.
+    pub typed: Vec<String>,
+    /// Lines it is shown to print.
+    pub shown: Vec<String>,
+    /// Where they are: positions in the page's lines.
+    pub at: Range<usize>,
+    /// It runs until it is interrupted.
+    pub interrupted: bool,
+}
+
+impl Command {
+    /// Whether it is shown to fail.
+    #[must_use]
+    pub fn fails(&self) -> bool {
+        self.shown.iter().any(|line| line.starts_with("error:"))
+    }
+
+    /// The first line that is shown and was not printed, whatever numbers it has and however it is spaced.
+    #[must_use]
+    pub fn missing(&self, printed: &str) -> Option<&str> {
+        let printed: Vec<String> = printed.lines().map(alike).collect();
+        let shown = self.shown.iter().map(String::as_str).filter(|line| *line != ANY);
+        shown.into_iter().find(|line| !printed.contains(&alike(line)))
+    }
+}
+
+/// A line without what differs from run to run: numbers, spaces, marks of a bar.
+fn alike(line: &str) -> String {
+    let mut out = String::new();
+    for c in line.trim().chars() {
+        let c = match c {
+            '0'..='9' => '0',
+            c if c.is_whitespace() => ' ',
+            '▏' | '▎' | '▍' | '▌' | '▋' | '▊' | '▉' | '█' | '·' => '·',
+            c => c,
+        };
+        if !(matches!(c, '0' | ' ' | '·') && out.ends_with(c)) {
+            out.push(c);
+        }
+    }
+    out.replace("0.0", "0")
+}
+
+impl Page {
+    /// Reads a page; messages call it `name`.
+    ///
+    /// # Errors
+    /// It has a block whose language says neither that it holds commands nor that it does not.
+    pub fn parse(name: &str, text: &str) -> anyhow::Result<Self> {
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let mut steps = Vec::new();
+        let mut at = 0;
+        while at < lines.len() {
+            let Some(language) = lines[at].trim_start().strip_prefix("```") else {
+                at += 1;
+                continue;
+            };
+            let closes = |line: &String| line.trim_start().starts_with("```");
+            let Some(end) = lines[at + 1..].iter().position(closes).map(|offset| at + 1 + offset) else {
+                bail!("{name}:{}: the block does not end", at + 1);
+            };
+            let mut words = language.split_whitespace();
+            match (words.next(), words.next()) {
+                (Some("console"), None) => commands(name, &lines, at + 1..end, &mut steps)?,
+                (Some(language), Some(file)) if QUIET.contains(&language) => {
+                    let text = lines[at + 1..end].iter().flat_map(|line| [line, "\n"]).collect();
+                    steps.push(Step::File { name: file.to_owned(), text });
+                }
+                (Some(language), None) if QUIET.contains(&language) => {}
+                _ => bail!("{name}:{}: a block of `{language}` is neither console nor quiet", at + 1),
+            }
+            at = end + 1;
+        }
+        Ok(Self { lines, steps })
+    }
+
+    /// Its commands.
+    pub fn commands(&self) -> impl Iterator<Item = &Command> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Command(command) => Some(command),
+            Step::File { .. } => None,
+        })
+    }
+}
+
+fn commands(name: &str, lines: &[String], block: Range<usize>, steps: &mut Vec<Step>) -> anyhow::Result<()> {
+    let mut at = block.start;
+    while at < block.end {
+        let Some(first) = lines[at].strip_prefix("$ ") else {
+            bail!("{name}:{}: output before any command", at + 1);
+        };
+        let mut line = first.to_owned();
+        at += 1;
+        while let Some(more) = lines[at..block.end].first().and_then(|line| line.strip_prefix("> ")) {
+            line += "\n";
+            line += more;
+            at += 1;
+        }
+        let end = lines[at..block.end].iter().position(|line| line.starts_with("$ "));
+        let end = end.map_or(block.end, |offset| at + offset);
+        let mut command =
+            Command { line, typed: Vec::new(), shown: Vec::new(), at: at..end, interrupted: false };
+        for line in &lines[at..end] {
+            match line.split_once("# ") {
+                Some((prompt, typed)) if prompt.starts_with("root@") => command.typed.push(typed.to_owned()),
+                Some(_) | None if line == "^C" => command.interrupted = true,
+                Some(_) | None => command.shown.push(line.clone()),
+            }
+        }
+        ensure!(
+            command.typed.is_empty() || !command.interrupted,
+            "{name}:{}: typed into and interrupted",
+            at + 1
+        );
+        steps.push(Step::Command(command));
+        at = end;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+# Page
+
+```yaml dev.yaml
+kind: Cluster
+```
+
+```console
+$ cat dev.yaml |
+> wc -l
+       1
+$ shoal enter dev
+root@submitter:~# hostname
+submitter
+$ shoal logs -f
+^C
+$ false
+error: it failed 3 times
+```
+
+```text
+$ not a command
+```
+";
+
+    #[test]
+    fn what_a_page_does() {
+        let page = Page::parse("page.md", TEXT).unwrap();
+        assert_eq!(page.steps[0], Step::File { name: "dev.yaml".into(), text: "kind: Cluster\n".into() });
+        let commands: Vec<_> = page.commands().collect();
+        assert_eq!(commands.len(), 4);
+        assert_eq!(commands[0].line, "cat dev.yaml |\nwc -l");
+        assert_eq!((commands[0].missing("\t 22 \nmore"), commands[0].fails()), (None, false));
+        assert_eq!(commands[0].missing("two"), Some("       1"));
+        assert_eq!(
+            (&commands[1].typed[..], &commands[1].shown[..]),
+            (&["hostname".into()][..], &["submitter".into()][..])
+        );
+        assert!(commands[2].interrupted && !commands[1].interrupted);
+        assert!(commands[3].fails());
+        assert_eq!(commands[3].missing("error: it failed 12.5 times"), None);
+        assert_eq!(page.lines[commands[3].at.clone()], ["error: it failed 3 times"]);
+    }
+
+    #[test]
+    fn no_command_hides_in_a_block_of_another_kind() {
+        for bad in ["```\n$ shoal\n```", "```sh\nshoal\n```", "```console\nshoal\n```", "```console\n$ x\n"] {
+            assert!(Page::parse("page.md", bad).is_err(), "{bad}");
+        }
+    }
+}
