@@ -12,7 +12,11 @@ mod connect;
 mod error;
 mod escape;
 mod exit;
+#[cfg(test)]
+mod generated;
 mod interrupt;
+#[cfg(test)]
+mod manual;
 mod natural;
 mod nodeset;
 mod output;

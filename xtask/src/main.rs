@@ -5,12 +5,14 @@
 //! test    tiers: gate, unit, storage, netns, e2e, full
 //! bench   what Shoal costs next to the bare calls it must make
 //! soak    random work and random failures on real engines, and what must hold after each
+//! docs    manual pages, schemas and references, from the code
 //! lint    the gate alone
 //! ```
 
 mod bench;
 mod cargo;
 mod demo;
+mod docs;
 mod image;
 mod machine;
 mod shell;
@@ -41,6 +43,8 @@ enum Command {
     Bench(bench::Bench),
     /// Create, delete, kill, cut and mend at random, and look whether everything holds
     Soak(soak::Soak),
+    /// Write what the documentation takes from the code: manual pages, schemas, references
+    Docs(docs::Docs),
     /// Run the gate alone: formatting, lints, docs, dependencies, file headers
     Lint,
 }
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
         Command::Test(test) => test.run(),
         Command::Bench(bench) => bench.run(),
         Command::Soak(soak) => soak.run(),
+        Command::Docs(docs) => docs.run(),
         Command::Lint => test::Test::gate().run(),
     };
     match result {
