@@ -37,13 +37,16 @@ const MAX_REPLAYED: usize = 10_000;
 
 /// A whole configuration.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Document {
     /// `Cluster`.
     kind: Kind,
     /// Name of the cluster; `default` if left out.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub(super) name: Option<ClusterName>,
     /// Realm it belongs to.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub(crate) realm: Option<RealmName>,
     /// What every node gets that says nothing else.
     pub(super) defaults: Option<Defaults>,
@@ -52,6 +55,7 @@ pub(crate) struct Document {
     /// What Slurm is told.
     pub(super) slurm: Option<Slurm>,
     /// How hosts are chosen.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub(super) scheduler: Option<Strategy>,
     /// Conditions on the hosts of all nodes.
     pub(super) constraints: Option<Vec<Constraint>>,
@@ -59,6 +63,7 @@ pub(crate) struct Document {
 
 /// What a configuration describes.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 enum Kind {
     /// A cluster.
     #[default]
@@ -67,6 +72,7 @@ enum Kind {
 
 /// `defaults`: what every node gets that says nothing else.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Defaults {
     /// Image reference.
@@ -81,6 +87,7 @@ pub(super) struct Defaults {
 
 /// `slurm`: what Slurm is told.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Slurm {
     /// Text for slurm.conf.

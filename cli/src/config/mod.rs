@@ -14,6 +14,8 @@ mod spec;
 mod value;
 
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use document::Document;

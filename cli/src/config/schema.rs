@@ -1,0 +1,203 @@
+//! The published schema and reference of the configuration: rendered from the types that read it, and held against what
+//! they take.
+
+use std::{borrow::Cow, fmt::Write};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
+use serde_json::Value;
+use shoal_types::Role;
+
+use super::{
+    Document,
+    document::Fragments,
+    node::Node,
+    value::{Constraint, Count, Cpus, Size},
+};
+use crate::generated::assert_published;
+
+/// Gives a type that reads itself a schema in place: no definition of its own.
+macro_rules! schema {
+    ($type:ty, $name:literal, $schema:expr) => {
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                let schema: fn(&mut SchemaGenerator) -> Schema = $schema;
+                schema(generator)
+            }
+        }
+    };
+}
+
+schema!(Size, "Size", |_| json_schema!({
+    "title": "size: `512m`, `64MiB`, `2g`, or bytes",
+    "type": ["string", "integer"],
+    "pattern": "^[0-9]{1,18}([bB]|[kKmMgGtT]([iI]?[bB]?))?$",
+    "minimum": 1,
+}));
+schema!(Cpus, "Cpus", |_| json_schema!({
+    "title": "CPUs: `2`, `0.5`, `500m`",
+    "type": ["string", "number"],
+    "pattern": "^[0-9]{1,12}(m|\\.[0-9]{1,3})?$",
+    "exclusiveMinimum": 0,
+}));
+schema!(Constraint, "Constraint", |_| json_schema!({
+    "title": "label expression: `rack=b`, `rack in (a,b)`, `gpu`, `!old`",
+    "type": "string",
+}));
+schema!(Count, "Count", |_| json_schema!({
+    "title": "whole number from 1",
+    "type": "integer",
+    "minimum": 1,
+    "maximum": u32::MAX,
+}));
+schema!(Fragments, "Fragments", |_| json_schema!({
+    "title": "text, or a map of names to text",
+    "anyOf": [
+        { "type": "string", "pattern": "\\S" },
+        { "type": "object", "additionalProperties": { "type": "string", "pattern": "\\S" } },
+    ],
+}));
+
+impl JsonSchema for Node {
+    fn schema_name() -> Cow<'static, str> {
+        "Node".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let of = |what: &str, mut schema: Schema| {
+            schema.insert("description".into(), what.into());
+            schema.to_value()
+        };
+        let (count, cpus, size) = (
+            Count::json_schema(generator),
+            <Option<Cpus>>::json_schema(generator),
+            <Option<Size>>::json_schema(generator),
+        );
+        let constraints = <Option<Vec<Constraint>>>::json_schema(generator);
+        let roles: Vec<_> = Role::ALL.iter().map(ToString::to_string).collect();
+        let role = json_schema!({ "title": roles.join(", "), "enum": roles });
+        json_schema!({
+            "description": "A role (`controller`), a role and how many (`worker: 3`), or everything by name.",
+            "anyOf": [
+                role,
+                { "type": "object", "properties": { "worker": count, "controller": { "const": 1 }, "submitter": { "const": 1 } },
+                  "additionalProperties": false, "minProperties": 1, "maxProperties": 1 },
+                { "type": "object",
+                  "properties": {
+                      "role": of("What they do.", role.clone()),
+                      "count": of("How many; only workers have a count. 1 if left out.", count.clone()),
+                      "cpus": of("CPUs of each: reserved on its host, and its limit.", cpus),
+                      "memory": of("Memory of each: reserved on its host, and its limit.", size.clone()),
+                      "tmpSize": of("Size of `/tmp` of each.", size),
+                      "constraints": of("Conditions on their hosts, besides the cluster's.", constraints),
+                  },
+                  "required": ["role"], "additionalProperties": false },
+            ],
+        })
+    }
+}
+
+fn schema() -> Value {
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    let mut schema = generator.into_root_schema_for::<Document>();
+    schema.insert("title".into(), "A cluster of Shoal".into());
+    schema.to_value()
+}
+
+/// A table of keys for each section of the configuration.
+fn reference(schema: &Value) -> String {
+    let mut text = HEAD.to_owned();
+    let node = &schema["$defs"]["Node"]["anyOf"][2];
+    let sections = [
+        ("The cluster", schema),
+        ("`defaults`", &schema["$defs"]["Defaults"]),
+        ("An entry of `nodes`", node),
+        ("`slurm`", &schema["$defs"]["Slurm"]),
+    ];
+    for (title, section) in sections {
+        write!(text, "\n## {title}\n\n| key | is | takes |\n|---|---|---|\n").unwrap();
+        for (key, value) in section["properties"].as_object().unwrap() {
+            let is = value["description"].as_str().unwrap_or_default().replace('\n', " ");
+            writeln!(text, "| `{key}` | {is} | {} |", takes(value).replace('|', "\\|")).unwrap();
+        }
+    }
+    text
+}
+
+/// What may stand there, in words.
+fn takes(schema: &Value) -> String {
+    if let Some(title) = schema["title"].as_str() {
+        return title.to_owned();
+    }
+    if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+        return match name {
+            "Node" => "[an entry of `nodes`](#an-entry-of-nodes)".to_owned(),
+            section => format!("[a section](#{})", section.to_lowercase()),
+        };
+    }
+    if let Some(list) = schema["items"].as_object() {
+        return format!("list: {}", takes(&Value::Object(list.clone())));
+    }
+    let choices = schema["anyOf"].as_array().into_iter().flatten();
+    let words: Vec<_> = choices.filter(|choice| choice["type"] != "null").map(takes).collect();
+    let names = schema["enum"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let names: Vec<_> = names.chain(schema["const"].as_str()).map(|name| format!("`{name}`")).collect();
+    match (words.as_slice(), names.as_slice()) {
+        ([], []) => "text".to_owned(),
+        ([], names) => names.join(", "),
+        (words, _) => words.join(", or "),
+    }
+}
+
+const HEAD: &str = "\
+# Configuration
+
+What `shoal create cluster --config FILE` reads, in YAML. Flags come before it, it comes before defaults. Unknown keys are refused, with the line and the nearest key that there is.
+[A JSON Schema](schema/cluster.json) lets an editor check it: `# yaml-language-server: $schema=.../cluster.json` as its first line.
+";
+
+#[test]
+fn what_is_published_is_what_is_read() {
+    let schema = schema();
+    let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+    assert_published("schema", ".json", &[("cluster.json".to_owned(), text)].into());
+    assert_published("", "configuration.md", &[("configuration.md".to_owned(), reference(&schema))].into());
+}
+
+#[test]
+fn the_schema_and_the_reader_agree() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    for (text, fine) in [
+        ("", true),
+        ("name: dev\nrealm: lab\nscheduler: metadata\nconstraints: ['rack in (a,b)']", true),
+        ("defaults: { image: 'own:1', cpus: 0.5, memory: 128m, tmpSize: 16777216 }", true),
+        ("nodes: [controller, {worker: 3}, {role: worker, count: 2, cpus: 500m, memory: 1GiB}]", true),
+        ("nodes: [{role: worker, tmpSize: 64Mi, constraints: [gpu, '!old']}]\ndefaults:", true),
+        ("slurm: { cpus: 128, memory: 512g, main: { limits: 'MaxJobCount=10' } }", true),
+        ("slurm: { main: 'MaxJobCount=10' }", true),
+        ("colour: red", false),
+        ("defaults: { memory: 12parsecs }", false),
+        ("defaults: { cpus: many }", false),
+        ("nodes: [king]", false),
+        ("nodes: [{worker: 0}]", false),
+        ("nodes: [{worker: 3, count: 2}]", false),
+        ("nodes: [{controller: 2}]", false),
+        ("nodes: [{count: 2}]", false),
+        ("nodes: [{role: worker, speed: 2}]", false),
+        ("slurm: { main: ' ' }", false),
+        ("slurm: { cpus: 0 }", false),
+    ] {
+        let text = &format!("kind: Cluster\n{text}");
+        let value: Value = serde_saphyr::from_str(text).unwrap();
+        assert_eq!(Document::parse("dev.yaml", text).is_ok(), fine, "reader: {text}");
+        let faults: Vec<_> = validator.iter_errors(&value).map(|fault| fault.to_string()).collect();
+        assert_eq!(faults.is_empty(), fine, "schema: {text}: {faults:?}");
+    }
+}
