@@ -245,6 +245,14 @@ pub enum Fault {
         /// What became of it.
         after: After,
     },
+    /// A create that was only looked at did not end with a cluster that is ready.
+    #[error("the create of cluster {cluster} ended: {how}")]
+    Ended {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Why, and what became of it.
+        how: String,
+    },
     /// The create was interrupted.
     #[error("interrupted: cluster {cluster} was rolled back")]
     Interrupted {
@@ -361,6 +369,7 @@ impl Fault {
             | Self::Busy { .. }
             | Self::Phase { .. }
             | Self::NotReady { .. }
+            | Self::Ended { .. }
             | Self::Interrupted { .. }
             | Self::Stopped
             | Self::LeftBehind { .. }

@@ -12,7 +12,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::{field, follow::Follow};
+use super::{
+    field,
+    follow::{Follow, Told},
+    onlook::onlook,
+};
 use crate::{Fault, admission::CreateTerms, coordinator::Coordinator};
 
 /// Messages that wait for a slow reader.
@@ -81,8 +85,13 @@ impl v1::clusters_server::Clusters for ClustersService {
         let (out, steps) = mpsc::channel(QUEUE);
         let coordinator = self.0.clone();
         self.0.tasks.spawn(async move {
-            let wrap =
-                |event| v1::CreateClusterResponse { step: Some(create_cluster_response::Step::Event(event)) };
+            let wrap = |told| {
+                let step = match told {
+                    Told::Event(event) => create_cluster_response::Step::Event(event),
+                    Told::Placed(placed) => create_cluster_response::Step::Placed(placed),
+                };
+                Some(v1::CreateClusterResponse { step: Some(step) })
+            };
             let last = match follow.after(admitted).until(work, interrupt, out.clone(), wrap).await {
                 Ok(_) => {
                     coordinator.shown_cluster(&realm, &name).await.map_err(Status::from).map(|cluster| {
@@ -94,6 +103,25 @@ impl v1::clusters_server::Clusters for ClustersService {
                 Err(status) => Err(status),
             };
             drop(out.send(last).await);
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(steps))))
+    }
+
+    type FollowClusterStream = Steps<v1::FollowClusterResponse>;
+
+    async fn follow_cluster(
+        &self,
+        request: Request<v1::FollowClusterRequest>,
+    ) -> Result<Response<Self::FollowClusterStream>, Status> {
+        let r = request.into_inner();
+        let (realm, name) = names(&r.realm, &r.name)?;
+        self.0.cluster(&realm, &name).await?;
+        let (out, steps) = mpsc::channel(QUEUE);
+        let coordinator = self.0.clone();
+        self.0.tasks.spawn(async move {
+            if let Err(fault) = onlook(&coordinator, &realm, &name, &out).await {
+                drop(out.send(Err(fault.into())).await);
+            }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(steps))))
     }
@@ -238,7 +266,18 @@ async fn delete_one(
         .map_err(Fault::from)?;
     let (c, r, n) = (coordinator.clone(), realm.clone(), name.clone());
     let work = coordinator.tasks.spawn(async move { c.delete(&r, &n).await });
-    let wrap = |event| v1::DeleteClusterResponse { step: Some(delete_cluster_response::Step::Event(event)) };
+    let wrap = |told| {
+        let step = match told {
+            Told::Event(event) => delete_cluster_response::Step::Event(event),
+            Told::Placed(placed) => delete_cluster_response::Step::Placed(placed),
+        };
+        Some(v1::DeleteClusterResponse { step: Some(step) })
+    };
+    if let Some(step) =
+        follow.placed().await.map_err(Fault::from)?.and_then(|placed| wrap(Told::Placed(placed)))
+    {
+        drop(out.send(Ok(step)).await);
+    }
     // A delete goes on whoever listens: half of it would be of use to nobody.
     follow.until(work, CancellationToken::new(), out.clone(), wrap).await?;
     let deleted =

@@ -1,15 +1,15 @@
 //! The service that brings images to hosts: the archive is spooled once, then every host reads it at its own pace.
 
-use std::{collections::BTreeSet, pin::Pin, sync::Arc};
+use std::{collections::BTreeSet, pin::Pin, sync::Arc, time::Duration};
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use shoal_proto::{
     FieldError,
     v1::{self, load_image_request, load_image_response},
 };
 use shoal_storage::Host;
 use shoal_types::HostName;
-use tokio::{fs::File, io::AsyncWriteExt, sync::mpsc};
+use tokio::{fs::File, io::AsyncWriteExt, sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::io::ReaderStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -19,6 +19,8 @@ use crate::{Fault, coordinator::Coordinator};
 
 /// Size of a piece read from the spool.
 const CHUNK: usize = 256 << 10;
+
+type Out = mpsc::Sender<Result<v1::LoadImageResponse, Status>>;
 
 /// Images.
 #[derive(Debug)]
@@ -38,14 +40,14 @@ impl v1::images_server::Images for ImagesService {
         };
         let hosts = self.hosts(&open.hosts).await?;
         let spool = spool(&mut input).await?;
-        let (out, steps) = mpsc::channel(hosts.len().max(1));
+        let (out, steps) = mpsc::channel(hosts.len().max(1) * 2);
         for host in hosts {
             let (coordinator, out) = (self.0.clone(), out.clone());
             let spool = spool.clone();
             self.0.tasks.spawn(async move {
-                let started = tokio::time::Instant::now();
+                let started = Instant::now();
                 let loaded = tokio::select! {
-                    loaded = load(&coordinator, &host, &spool) => loaded,
+                    loaded = load(&coordinator, &host, &spool, out.clone()) => loaded,
                     () = coordinator.stop.cancelled() => Err(Fault::Stopped),
                 };
                 let step = match loaded {
@@ -104,10 +106,55 @@ async fn spool(input: &mut Streaming<v1::LoadImageRequest>) -> Result<Arc<tempfi
     Ok(Arc::new(path))
 }
 
-async fn load(coordinator: &Coordinator, host: &Host, path: &std::path::Path) -> Result<Vec<String>, Fault> {
+async fn load(
+    coordinator: &Coordinator,
+    host: &Host,
+    path: &std::path::Path,
+    out: Out,
+) -> Result<Vec<String>, Fault> {
     let local = |source| Fault::Local { what: "reading the spooled image", source };
     let file = File::open(path).await.map_err(local)?;
+    let total_bytes = file.metadata().await.map_err(local)?.len();
     let link = coordinator.fleet.link(&coordinator.store, host).await?;
-    let archive = ReaderStream::with_capacity(file, CHUNK).boxed();
-    link.engine.load_image(archive).await.map_err(Fault::engine(&host.name))
+    let (name, mut done_bytes, mut pace) = (host.name.to_string(), 0, Pace::default());
+    let archive = ReaderStream::with_capacity(file, CHUNK).inspect_ok(move |chunk| {
+        done_bytes += chunk.len() as u64;
+        if pace.is_due(Instant::now()) || done_bytes == total_bytes {
+            let progress = v1::LoadImageProgress { host: name.clone(), done_bytes, total_bytes };
+            let step = Some(load_image_response::Step::Progress(progress));
+            // A reader that is slow misses one, and no host waits for it.
+            drop(out.try_send(Ok(v1::LoadImageResponse { step })));
+        }
+    });
+    link.engine.load_image(archive.boxed()).await.map_err(Fault::engine(&host.name))
+}
+
+/// At most one a second.
+#[derive(Debug, Default)]
+struct Pace {
+    last: Option<Instant>,
+}
+
+impl Pace {
+    /// Whether it is time again.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let due = self.last.is_none_or(|last| now.duration_since(last) >= Duration::from_secs(1));
+        if due {
+            self.last = Some(now);
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_a_second() {
+        let (began, mut pace) = (Instant::now(), Pace::default());
+        let due: Vec<u64> =
+            (0..=2500).step_by(100).filter(|ms| pace.is_due(began + Duration::from_millis(*ms))).collect();
+        assert_eq!(due, [0, 1000, 2000]);
+    }
 }

@@ -66,11 +66,16 @@ impl Coordinator {
         let now = self.now();
         let show =
             |(cluster, network, nodes, lease): (Cluster, Option<Network>, Vec<Node>, Option<Lease>)| {
-                let here = |lease: &Lease| lease.holder.boot_id == self.holder.boot_id;
-                let owned = lease.is_some_and(|l| l.runs_at(now) && (!here(&l) || l.holder.lives()));
+                let owned = self.is_owned(lease.as_ref());
                 shown(&cluster, network.as_ref(), &nodes, (owned, now), &hosts, &running)
             };
         Ok(rows.into_iter().map(show).collect())
+    }
+
+    /// Whether the holder of a cluster's lease is at work: one of this machine must live.
+    pub(crate) fn is_owned(&self, lease: Option<&Lease>) -> bool {
+        let here = |lease: &Lease| lease.holder.boot_id == self.holder.boot_id;
+        lease.is_some_and(|l| l.runs_at(self.now()) && (!here(l) || l.holder.lives()))
     }
 
     /// The node containers of a host and their states, or why it cannot be asked.

@@ -6,6 +6,7 @@ mod follow;
 mod hosts;
 mod images;
 mod listing;
+mod onlook;
 mod status;
 mod sweep;
 

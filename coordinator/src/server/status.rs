@@ -28,6 +28,7 @@ fn code(fault: &Fault) -> Code {
         | Fault::NameHeld { .. }
         | Fault::NoUnderlay { .. }
         | Fault::SameUnderlay { .. }
+        | Fault::Ended { .. }
         | Fault::Phase { .. } => Code::FailedPrecondition,
         Fault::Engine { source, .. } => engine(source),
         Fault::Agent(_)

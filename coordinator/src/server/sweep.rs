@@ -9,7 +9,10 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{field, follow::Follow};
+use super::{
+    field,
+    follow::{Follow, Told},
+};
 use crate::{
     Fault,
     coordinator::Coordinator,
@@ -57,7 +60,12 @@ impl v1::upkeep_server::Upkeep for UpkeepService {
         let (out, steps) = mpsc::channel(QUEUE);
         let coordinator = self.0.clone();
         self.0.tasks.spawn(async move {
-            let wrap = |event| v1::ResumeResponse { step: Some(resume_response::Step::Event(event)) };
+            let wrap = |told| match told {
+                Told::Event(event) => {
+                    Some(v1::ResumeResponse { step: Some(resume_response::Step::Event(event)) })
+                }
+                Told::Placed(_) => None,
+            };
             let ended = follow.until(work, interrupt, out.clone(), wrap).await;
             for cluster in before {
                 let resumed = coordinator.resumed(cluster).await;
