@@ -58,6 +58,9 @@ pub(crate) struct Global {
     /// How results are written [default: human]
     #[arg(short = 'o', global = true, value_name = "FORMAT", value_enum)]
     format: Option<Format>,
+    /// Show no progress, and of the result only names unless -o says otherwise
+    #[arg(short, long, global = true)]
+    quiet: bool,
     /// Say more on standard error: -v, -vv, -vvv
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -96,6 +99,6 @@ impl Global {
 
     /// Where results go.
     pub(crate) fn screen(&self) -> Screen {
-        Screen { format: self.format.unwrap_or_default() }
+        Screen { asked: self.format, quiet: self.quiet }
     }
 }

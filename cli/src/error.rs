@@ -117,6 +117,9 @@ pub(crate) enum CliError {
     /// A value cannot be shown as JSON.
     #[error("cannot write JSON")]
     Json(#[from] serde_json::Error),
+    /// A value cannot be shown as YAML.
+    #[error("cannot write YAML")]
+    Yaml(#[source] Box<serde_saphyr::ser::Error>),
     /// A signal ended the command.
     #[error("interrupted")]
     Interrupted,
@@ -161,7 +164,8 @@ impl CliError {
             | Self::SshClient(_)
             | Self::Stdin(_)
             | Self::Stdout(_)
-            | Self::Json(_) => Exit::Failure,
+            | Self::Json(_)
+            | Self::Yaml(_) => Exit::Failure,
             Self::Interrupted => Exit::Interrupted,
         }
     }
@@ -195,6 +199,7 @@ impl CliError {
             | Self::Stdin(_)
             | Self::Stdout(_)
             | Self::Json(_)
+            | Self::Yaml(_)
             | Self::Interrupted => None,
         }
     }

@@ -3,9 +3,7 @@
 
 /// The text on one line: every control character escaped.
 pub(crate) fn line(text: &str) -> String {
-    text.chars()
-        .map(|c| if unsafe_char(c) { c.escape_default().to_string() } else { c.to_string() })
-        .collect()
+    text.chars().map(|c| if is_unsafe(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
 /// The text with its line ends and tabs, every other control character escaped.
@@ -19,7 +17,7 @@ pub(crate) fn block(text: &str) -> String {
 }
 
 /// Control characters of both sets, line separators, and the marks that reorder text from right to left.
-fn unsafe_char(c: char) -> bool {
+pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

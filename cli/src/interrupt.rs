@@ -8,7 +8,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::exit::Exit;
+use crate::{exit::Exit, progress::restore_terminal};
 
 /// Whether the user asked to stop.
 #[derive(Debug)]
@@ -36,6 +36,7 @@ impl Interrupt {
             either().await;
             ask.cancel();
             either().await;
+            restore_terminal();
             std::process::exit(i32::from(Exit::Interrupted.code()));
         });
         Ok(Self { asked, _listener: listener })

@@ -22,6 +22,7 @@ mod nodeset;
 mod output;
 mod parse;
 mod pem;
+mod progress;
 mod quote;
 mod report;
 mod ssh_files;

@@ -8,7 +8,6 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::tz::TimeZone;
 use shoal_proto::v1::{
     Cluster, CreateClusterRequest, CreateClusterResponse, Event, GetClusterRequest, ListEventsRequest,
     create_cluster_response::Step,
@@ -23,7 +22,8 @@ use crate::{
     error::CliError,
     interrupt::Interrupt,
     natural,
-    output::{ClusterJson, Screen, Width, event_line, per_host},
+    output::{ClusterJson, Width, per_host},
+    progress::{Progress, ProgressArgs, Task},
 };
 
 /// How long one question for events of a roll-back waits for an answer.
@@ -38,57 +38,51 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// [`CliError::Interrupted`]: the user did not want to wait.
 pub(super) async fn bring_up(
     request: CreateClusterRequest,
+    progress: ProgressArgs,
     global: &Global,
     interrupt: &Interrupt,
 ) -> Result<(), CliError> {
+    let (realm, name) = request.spec.as_ref().map(|s| (s.realm.clone(), s.name.clone())).unwrap_or_default();
+    let progress = Progress::start(progress, global.screen(), Task::Create, &name)?;
     let session = Session::open(global).await?;
-    let follow = Follow { session: &session, screen: global.screen(), zone: TimeZone::system() };
-    let result = follow.create(request, interrupt).await;
+    let create = Create { session: &session, progress, realm, name, seq: 0 };
+    let result = create.run(request, interrupt).await;
     session.close().await;
     result
 }
 
-struct Follow<'a> {
+struct Create<'a> {
     session: &'a Session,
-    screen: Screen,
-    zone: TimeZone,
-}
-
-/// What was seen of a create.
-#[derive(Debug, Default)]
-struct Seen {
-    /// Position of the last event.
+    progress: Progress,
+    realm: String,
+    name: String,
+    /// Position of the last event that was shown.
     seq: u64,
 }
 
-impl Follow<'_> {
-    async fn create(&self, request: CreateClusterRequest, interrupt: &Interrupt) -> Result<(), CliError> {
+impl Create<'_> {
+    async fn run(mut self, request: CreateClusterRequest, interrupt: &Interrupt) -> Result<(), CliError> {
         let began = Instant::now();
-        let (realm, name) =
-            request.spec.as_ref().map(|s| (s.realm.clone(), s.name.clone())).unwrap_or_default();
-        let mut seen = Seen::default();
         let ready = tokio::select! {
-            ready = self.until_ready(request, &mut seen) => ready?,
+            ready = self.until_ready(request) => ready?,
             () = interrupt.asked() => {
                 // The call was dropped with the other branch: the coordinator rolls back.
-                return self.roll_back(realm, name, seen).await;
+                return self.roll_back().await;
             }
         };
-        let mut cluster = ready;
-        cluster.nodes.sort_by(|a, b| natural::cmp(&a.name, &b.name));
-        let took = began.elapsed();
-        self.screen.result(&ClusterJson::from(cluster.clone()), |width| summary(width, &cluster, took))
+        finish(self.progress, ready, Some(began.elapsed()))
     }
 
-    async fn until_ready(&self, request: CreateClusterRequest, seen: &mut Seen) -> Result<Cluster, CliError> {
+    async fn until_ready(&mut self, request: CreateClusterRequest) -> Result<Cluster, CliError> {
         let mut first_host = FirstHost::look(self.session).await?;
         let mut steps = self.session.clusters().create_cluster(request).await?.into_inner();
         loop {
             let message = steps.message().await;
-            first_host.announce(self.session, self.screen).await?;
+            first_host.announce(self.session, &mut self.progress).await?;
             let Some(CreateClusterResponse { step }) = message? else { break };
             match step {
-                Some(Step::Event(event)) => self.show(&event, seen)?,
+                Some(Step::Event(event)) => self.show(&event)?,
+                Some(Step::Placed(placed)) => self.progress.placed(placed),
                 Some(Step::Ready(cluster)) => return Ok(cluster),
                 None => {}
             }
@@ -96,65 +90,74 @@ impl Follow<'_> {
         Err(CliError::Answer { missing: "the end of the create" })
     }
 
-    fn show(&self, event: &Event, seen: &mut Seen) -> Result<(), CliError> {
-        seen.seq = seen.seq.max(event.seq);
-        self.screen.progress(&event_line(event, &self.zone))
+    fn show(&mut self, event: &Event) -> Result<(), CliError> {
+        self.seq = self.seq.max(event.seq);
+        self.progress.event(event)
     }
 
     /// Shows the roll-back until nothing is left, and ends as interrupted.
-    async fn roll_back(&self, realm: String, name: String, mut seen: Seen) -> Result<(), CliError> {
-        if seen.seq == 0 {
+    async fn roll_back(mut self) -> Result<(), CliError> {
+        let name = self.name.clone();
+        if self.seq == 0 {
             // No event of it was seen: a cluster of this name may be another. Closing the session waits for the rest.
-            self.screen.progress(&format!("interrupted: rolling back what there is of {name}"))?;
+            self.progress.note(&format!("interrupted: rolling back what there is of {name}"))?;
             return Err(CliError::Interrupted);
         }
-        self.screen.progress(&format!(
+        self.progress.note(&format!(
             "interrupted: rolling back {name}; Ctrl-C again leaves that to the next command"
         ))?;
         let mut heard = Instant::now();
         while heard.elapsed() < SILENCE {
             let request = ListEventsRequest {
-                realm: realm.clone(),
+                realm: self.realm.clone(),
                 cluster: name.clone(),
-                after_seq: seen.seq,
+                after_seq: self.seq,
                 wait_ms: u64::try_from(POLL.as_millis()).unwrap_or(u64::MAX),
             };
             for event in self.session.clusters().list_events(request).await?.into_inner().events {
                 heard = Instant::now();
-                self.show(&event, &mut seen)?;
+                self.show(&event)?;
             }
-            let request = GetClusterRequest { realm: realm.clone(), name: name.clone() };
+            let request = GetClusterRequest { realm: self.realm.clone(), name: name.clone() };
             match self.session.clusters().get_cluster(request).await {
                 Err(status) if status.code() == Code::NotFound => {
-                    self.screen.progress(&format!("rolled back: nothing of {name} is left"))?;
+                    self.progress.note(&format!("rolled back: nothing of {name} is left"))?;
                     return Err(CliError::Interrupted);
                 }
                 Err(status) => {
                     // It was interrupted, whatever came of the roll-back.
-                    self.screen.progress(&format!(
-                        "the roll-back of {name} cannot be followed: {}",
-                        status.message()
-                    ))?;
+                    let why = status.message();
+                    self.progress.note(&format!("the roll-back of {name} cannot be followed: {why}"))?;
                     return Err(CliError::Interrupted);
                 }
                 Ok(answer) => {
                     let phase = answer.into_inner().cluster.unwrap_or_default().phase;
                     if [ClusterPhase::Ready, ClusterPhase::Failed].iter().any(|end| end.as_str() == phase) {
-                        self.screen
-                            .progress(&format!("{name} was {phase} before it could be rolled back"))?;
+                        self.progress.note(&format!("{name} was {phase} before it could be rolled back"))?;
                         return Err(CliError::Interrupted);
                     }
                 }
             }
         }
-        self.screen
-            .progress(&format!("{name} is not gone yet: `shoal delete cluster {name}` goes on with it"))?;
+        self.progress
+            .note(&format!("{name} is not gone yet: `shoal delete cluster {name}` goes on with it"))?;
         Err(CliError::Interrupted)
     }
 }
 
+/// The end of a create that went well; how long it took, if it was seen from its begin.
+pub(super) fn finish(
+    progress: Progress,
+    mut cluster: Cluster,
+    took: Option<Duration>,
+) -> Result<(), CliError> {
+    cluster.nodes.sort_by(|a, b| natural::cmp(&a.name, &b.name));
+    let names = [cluster.name.clone()];
+    progress.result(&ClusterJson::from(cluster.clone()), names, |width, _| summary(width, &cluster, took))
+}
+
 /// What is there now, and what to do with it.
-fn summary(width: Width, cluster: &Cluster, took: Duration) -> String {
+fn summary(width: Width, cluster: &Cluster, took: Option<Duration>) -> String {
     let placed = cluster.nodes.iter().map(|node| (node.host.as_str(), node.name.as_str()));
     let workers = cluster.nodes.iter().filter(|node| node.role == "worker").count();
     let realm = match cluster.realm == RealmName::default().as_str() {
@@ -162,12 +165,12 @@ fn summary(width: Width, cluster: &Cluster, took: Duration) -> String {
         false => format!(" --realm {}", cluster.realm),
     };
     let name = &cluster.name;
+    let after = took.map(|took| format!(" after {:.1} s", took.as_secs_f64())).unwrap_or_default();
     format!(
-        "{name} is ready after {:.1} s: {} nodes, Slurm {}\n\n{}\n\n\
+        "{name} is ready{after}: {} nodes, Slurm {}\n\n{}\n\n\
          try: shoal{realm} exec {name} -- srun -N{workers} hostname\n     \
          shoal{realm} ssh worker-0.{name}\n     \
          shoal{realm} get nodes {name}",
-        took.as_secs_f64(),
         cluster.nodes.len(),
         cluster.slurm_version,
         per_host(width, placed),
@@ -200,7 +203,7 @@ mod tests {
             ],
             ..Cluster::default()
         };
-        insta::assert_snapshot!(summary(Width(None), &cluster, Duration::from_millis(8240)), @"
+        insta::assert_snapshot!(summary(Width(None), &cluster, Some(Duration::from_millis(8240))), @"
     dev is ready after 8.2 s: 4 nodes, Slurm 22.05.8
 
     HOST    NODES  WHICH

@@ -12,7 +12,8 @@ use crate::{
     escape,
     exit::Exit,
     interrupt::Interrupt,
-    output::{BuiltJson, Screen},
+    output::BuiltJson,
+    progress::{Progress, ProgressArgs, Task},
     quote,
 };
 
@@ -37,6 +38,8 @@ struct BuildImage {
     /// Where the archive goes [default: the tag with dashes, .tar, here]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 /// A repository and a tag: lower case, as the engine takes it.
@@ -54,11 +57,12 @@ fn tag(text: &str) -> Result<String, String> {
 
 impl Build {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
-        let What::Image(BuildImage { tag, output }) = self.what;
+        let What::Image(BuildImage { tag, output, progress }) = self.what;
         let output = output.unwrap_or_else(|| format!("{}.tar", tag.replace([':', '/'], "-")).into());
+        let subject = format!("image {tag}");
         let request = BuildRequest { tag, suite: Suite::default(), output };
-        let screen = global.screen();
-        let mut build = tokio::task::spawn_blocking(move || make(&request, screen));
+        let progress = Progress::start(progress, global.screen(), Task::Build, subject)?;
+        let mut build = tokio::task::spawn_blocking(move || make(&request, progress));
         let built = tokio::select! {
             built = &mut build => built,
             () = interrupt.asked() => {
@@ -67,21 +71,21 @@ impl Build {
                 return Err(CliError::Interrupted);
             }
         };
-        let built = built.map_err(|failed| CliError::Runtime(failed.into()))??;
-        screen.result(&json(&built), |_| text(&built))?;
+        let (built, progress) = built.map_err(|failed| CliError::Runtime(failed.into()))??;
+        progress.result(&json(&built), [built.tag.clone()], |_, _| text(&built))?;
         Ok(Exit::Ok)
     }
 }
 
-fn make(request: &BuildRequest, screen: Screen) -> Result<Built, CliError> {
+fn make(request: &BuildRequest, mut progress: Progress) -> Result<(Built, Progress), CliError> {
     let mut shown = Ok(());
     let built = build(request, &mut |line| {
         // Who closed standard output still wants the archive.
         if shown.is_ok() {
-            shown = screen.progress(&escape::line(line));
+            shown = progress.output(line);
         }
     })?;
-    shown.map(|()| built)
+    shown.map(|()| (built, progress))
 }
 
 fn json(built: &Built) -> BuiltJson {

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use shoal_proto::v1::{self, CreateClusterRequest, PlanClusterRequest};
 use shoal_types::{Bytes, ClusterName, ClusterSpec, LabelExpr, MilliCpu, Strategy};
 
-use super::bring_up::bring_up;
+use super::{bring_up::bring_up, onlook::onlook};
 use crate::{
     args::Global,
     config::{Document, Overrides, Source, cluster_spec},
@@ -16,14 +16,31 @@ use crate::{
     interrupt::Interrupt,
     output::{PlanJson, plan_text},
     parse::{count, word},
+    progress::ProgressArgs,
     wait::Wait,
 };
 
 /// Arguments of `create`.
 #[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
 pub(crate) struct Create {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
+    #[command(flatten)]
+    follow: FollowCluster,
+}
+
+/// `shoal create --follow NAME`.
+#[derive(Debug, Args)]
+struct FollowCluster {
+    /// Show the create of this cluster that another process has under way, and end as it ends
+    ///
+    /// It shows what has happened since the cluster was admitted, then what happens. The exit status is 0 when the cluster is
+    /// ready, 1 when it failed, 3 if there is no such cluster. Ctrl-C only stops watching.
+    #[arg(long, value_name = "NAME", value_parser = word::<ClusterName>)]
+    follow: Option<ClusterName>,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -34,6 +51,20 @@ enum What {
     /// one controller and one worker.
     Cluster(CreateCluster),
 }
+
+/// What describes a cluster that is to be.
+const NOT_WITH_FOLLOW: [&str; 10] = [
+    "name",
+    "config",
+    "workers",
+    "cpus",
+    "memory",
+    "image",
+    "scheduler",
+    "constraints",
+    "dry_run",
+    "keep_on_failure",
+];
 
 #[derive(Debug, Args)]
 struct CreateCluster {
@@ -70,11 +101,39 @@ struct CreateCluster {
     /// Keep what is there if it does not become ready, for inspection
     #[arg(long)]
     keep_on_failure: bool,
+    /// Create nothing: show the create of this cluster that another process has under way, and end as it ends
+    ///
+    /// It shows what has happened since the cluster was admitted, then what happens. The exit status is 0 when the cluster is
+    /// ready, 1 when it failed, 3 if there is no such cluster. Ctrl-C only stops watching.
+    #[arg(long, value_name = "NAME", value_parser = word::<ClusterName>, conflicts_with_all = NOT_WITH_FOLLOW)]
+    follow: Option<ClusterName>,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 impl Create {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
-        let What::Cluster(create) = self.what;
+        let (create, follow, progress) = match (self.what, self.follow) {
+            (Some(What::Cluster(create)), FollowCluster { follow: None, .. }) => {
+                let (follow, progress) = (create.follow.clone(), create.progress);
+                (Some(create), follow, progress)
+            }
+            (None, FollowCluster { follow: Some(name), progress }) => (None, Some(name), progress),
+            (Some(_), FollowCluster { follow: Some(_), .. }) => {
+                return Err(CliError::usage("--follow creates nothing: leave `cluster` out", None));
+            }
+            (None, FollowCluster { follow: None, .. }) => {
+                return Err(CliError::usage(
+                    "nothing is named",
+                    "use `shoal create cluster NAME`".to_owned(),
+                ));
+            }
+        };
+        let Some(create) = create.filter(|_| follow.is_none()) else {
+            let (realm, name) = (global.realm(None)?.to_string(), follow.unwrap_or_default().to_string());
+            onlook(realm, name, progress, global, interrupt).await?;
+            return Ok(Exit::Ok);
+        };
         let spec = v1::ClusterSpec::from(&create.spec(global)?);
         if create.dry_run {
             return plan(spec, global, interrupt).await;
@@ -84,7 +143,7 @@ impl Create {
             wait_ms: create.wait.as_millis(),
             keep_on_failure: create.keep_on_failure,
         };
-        bring_up(request, global, interrupt).await?;
+        bring_up(request, progress, global, interrupt).await?;
         Ok(Exit::Ok)
     }
 }

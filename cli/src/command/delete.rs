@@ -2,7 +2,6 @@
 
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
-use jiff::tz::TimeZone;
 use shoal_proto::v1::{DeleteClusterRequest, DeleteClusterResponse, delete_cluster_response};
 use shoal_types::ClusterName;
 
@@ -13,8 +12,9 @@ use crate::{
     error::CliError,
     exit::Exit,
     interrupt::Interrupt,
-    output::{DeletedJson, event_line},
+    output::DeletedJson,
     parse::word,
+    progress::{Progress, ProgressArgs, Task},
 };
 
 /// Arguments of `delete`.
@@ -38,25 +38,27 @@ struct DeleteCluster {
     /// Every cluster of the realm
     #[arg(long, conflicts_with = "names")]
     all: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 impl Delete {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
-        let What::Cluster(DeleteCluster { names, all }) = self.what;
+        let What::Cluster(DeleteCluster { names, all, progress }) = self.what;
         let request = DeleteClusterRequest {
             realm: global.realm(None)?.to_string(),
             names: names.iter().map(ToString::to_string).collect(),
             all,
         };
-        let (screen, zone) = (global.screen(), TimeZone::system());
+        let subject = if all { "all clusters".to_owned() } else { request.names.join(", ") };
+        let mut progress = Progress::start(progress, global.screen(), Task::Delete, subject)?;
         let result = Session::within(global, interrupt, async |session| {
             let mut result = DeletedJson::default();
             let mut steps = session.clusters().delete_cluster(request).await?.into_inner();
             while let Some(DeleteClusterResponse { step }) = steps.message().await? {
                 match step {
-                    Some(delete_cluster_response::Step::Event(event)) => {
-                        screen.progress(&event_line(&event, &zone))?;
-                    }
+                    Some(delete_cluster_response::Step::Event(event)) => progress.event(&event)?,
+                    Some(delete_cluster_response::Step::Placed(placed)) => progress.placed(placed),
                     Some(delete_cluster_response::Step::Deleted(name)) => result.deleted.push(name),
                     None => {}
                 }
@@ -64,7 +66,7 @@ impl Delete {
             Ok(result)
         })
         .await?;
-        screen.result(&result, |_| match result.deleted.as_slice() {
+        progress.result(&result, result.deleted.clone(), |_, _| match result.deleted.as_slice() {
             [] => "no clusters to delete".to_owned(),
             names => format!("deleted {}", names.join(", ")),
         })?;

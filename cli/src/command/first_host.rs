@@ -3,11 +3,7 @@
 
 use shoal_proto::v1::{Host, ListHostsRequest};
 
-use crate::{
-    connect::Session,
-    error::CliError,
-    output::{Screen, host_line},
-};
+use crate::{connect::Session, error::CliError, output::host_line, progress::Progress};
 
 /// Whether a host that appears was registered without being asked for.
 #[derive(Debug)]
@@ -28,13 +24,15 @@ impl FirstHost {
     ///
     /// # Errors
     /// [`CliError::Status`]: the coordinator cannot tell. [`CliError::Stdout`]: nobody listens.
-    pub(super) async fn announce(&mut self, session: &Session, screen: Screen) -> Result<(), CliError> {
+    pub(super) async fn announce(
+        &mut self,
+        session: &Session,
+        progress: &mut Progress,
+    ) -> Result<(), CliError> {
         if std::mem::take(&mut self.expected) {
             for host in hosts(session).await? {
-                screen.progress(&host_line(
-                    "no host was registered: registered this machine's engine as",
-                    &host,
-                ))?;
+                progress
+                    .note(&host_line("no host was registered: registered this machine's engine as", &host))?;
             }
         }
         Ok(())

@@ -89,13 +89,19 @@ async fn show(what: What, realm: String, session: &Session, global: &Global) -> 
             let answer = session.hosts().list_hosts(ListHostsRequest { label_exprs }).await?;
             let mut hosts = answer.into_inner().hosts;
             hosts.sort_by(|a, b| natural::cmp(&a.name, &b.name));
-            screen.result(&all::<HostJson, _>(hosts.clone()), |width| hosts_table(width, &hosts))
+            let names: Vec<_> = hosts.iter().map(|host| host.name.clone()).collect();
+            screen.named(&all::<HostJson, _>(hosts.clone()), names, |width, detail| {
+                hosts_table(width, detail, &hosts)
+            })
         }
         What::Clusters => {
             let answer = session.clusters().list_clusters(ListClustersRequest { realm }).await?;
             let mut clusters = answer.into_inner().clusters;
             clusters.sort_by(|a, b| natural::cmp(&a.name, &b.name));
-            screen.result(&all::<ClusterJson, _>(clusters.clone()), |width| clusters_table(width, &clusters))
+            let names: Vec<_> = clusters.iter().map(|cluster| cluster.name.clone()).collect();
+            screen.named(&all::<ClusterJson, _>(clusters.clone()), names, |width, detail| {
+                clusters_table(width, detail, &clusters)
+            })
         }
         What::Nodes { cluster } => {
             let request = ListNodesRequest { realm, cluster: named(cluster) };
@@ -103,26 +109,39 @@ async fn show(what: What, realm: String, session: &Session, global: &Global) -> 
             nodes.sort_by(|a, b| {
                 natural::cmp(&a.cluster, &b.cluster).then_with(|| natural::cmp(&a.name, &b.name))
             });
-            screen.result(&all::<NodeJson, _>(nodes.clone()), |width| nodes_table(width, &nodes))
+            let names: Vec<_> = nodes.iter().map(|node| format!("{}.{}", node.name, node.cluster)).collect();
+            screen.named(&all::<NodeJson, _>(nodes.clone()), names, |width, detail| {
+                nodes_table(width, detail, &nodes)
+            })
         }
         What::Cluster { name } => {
             let request = GetClusterRequest { realm, name: name.to_string() };
             let answer = session.clusters().get_cluster(request).await?.into_inner();
             let mut cluster = answer.cluster.ok_or(CliError::Answer { missing: "the cluster" })?;
             cluster.nodes.sort_by(|a, b| natural::cmp(&a.name, &b.name));
-            screen.result(&ClusterJson::from(cluster.clone()), |width| cluster_text(width, &cluster))
+            screen.named(&ClusterJson::from(cluster.clone()), [cluster.name.clone()], |width, detail| {
+                cluster_text(width, detail, &cluster)
+            })
         }
         What::Networks => {
             let answer = session.clusters().list_networks(ListClusterNetworksRequest { realm }).await?;
             let mut networks = answer.into_inner().networks;
             networks.sort_by(|a, b| natural::cmp(&a.cluster, &b.cluster));
-            screen.result(&all::<NetworkJson, _>(networks.clone()), |width| networks_table(width, &networks))
+            // A network is known by its cluster.
+            let names: Vec<_> = networks.iter().map(|network| network.cluster.clone()).collect();
+            screen.named(&all::<NetworkJson, _>(networks.clone()), names, |width, detail| {
+                networks_table(width, detail, &networks)
+            })
         }
         What::Events { cluster } => {
             let request = ListEventsRequest { realm, cluster: named(cluster), after_seq: 0, wait_ms: 0 };
             let events = session.clusters().list_events(request).await?.into_inner().events;
             let zone = TimeZone::system();
-            screen.result(&all::<EventJson, _>(events.clone()), |width| events_table(width, &events, &zone))
+            // Nothing else names an event.
+            let names: Vec<_> = events.iter().map(|event| event.seq.to_string()).collect();
+            screen.named(&all::<EventJson, _>(events.clone()), names, |width, detail| {
+                events_table(width, detail, &events, &zone)
+            })
         }
     }
 }

@@ -5,7 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
 use shoal_proto::v1::{
-    LoadImageOpen, LoadImageRequest, LoadImageResponse, load_image_request, load_image_response,
+    LoadImageOpen, LoadImageProgress, LoadImageRequest, LoadImageResponse, load_image_request,
+    load_image_response,
 };
 use shoal_types::HostName;
 use tokio::fs::File;
@@ -20,8 +21,10 @@ use crate::{
     escape,
     exit::Exit,
     interrupt::Interrupt,
-    output::{Format, LoadedJson, Screen, without_host},
+    natural,
+    output::{LoadedJson, without_host},
     parse::word,
+    progress::{Progress, ProgressArgs, Task, transfer},
 };
 
 /// Arguments of `load`.
@@ -44,11 +47,13 @@ struct LoadImage {
     /// Only into this host; may be repeated
     #[arg(long = "host", value_name = "HOST", value_parser = word::<HostName>, add = ArgValueCandidates::new(complete::hosts))]
     hosts: Vec<HostName>,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 impl Load {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
-        let What::Image(LoadImage { file: path, hosts }) = self.what;
+        let What::Image(LoadImage { file: path, hosts, progress }) = self.what;
         let failed = |source| CliError::File { action: "read", path: path.clone(), source };
         let file = File::open(&path).await.map_err(failed)?;
         let metadata = file.metadata().await.map_err(failed)?;
@@ -56,20 +61,26 @@ impl Load {
             hosts: hosts.iter().map(ToString::to_string).collect(),
             size: metadata.is_file().then_some(metadata.len()),
         };
-        let screen = global.screen();
-        let results = Session::within(global, interrupt, async |session| {
+        let mut progress =
+            Progress::start(progress, global.screen(), Task::Load, path.display().to_string())?;
+        let mut results = Session::within(global, interrupt, async |session| {
             let open = LoadImageRequest { frame: Some(load_image_request::Frame::Open(open)) };
             let (frames, pump) = Pump::start(open, file, |bytes| LoadImageRequest {
                 frame: Some(load_image_request::Frame::Data(bytes)),
             });
-            let work =
-                async { collect(session.images().load_image(frames).await?.into_inner(), screen).await };
+            let work = async {
+                collect(session.images().load_image(frames).await?.into_inner(), &mut progress).await
+            };
             pump.during(work, failed).await
         })
         .await?;
-        if screen.format == Format::Json {
-            screen.result(&results, |_| String::new())?;
-        }
+        results.sort_by(|a, b| natural::cmp(&a.host, &b.host));
+        let names: Vec<_> = results.iter().filter(|r| r.error.is_none()).map(|r| r.host.clone()).collect();
+        progress.result(&results, names, |_, _| {
+            let lines =
+                results.iter().map(|result| escape::line(&format!("{}  {}", result.host, how(result))));
+            lines.collect::<Vec<_>>().join("\n")
+        })?;
         match results.iter().filter(|result| result.error.is_some()).count() {
             0 => Ok(Exit::Ok),
             failed => Err(CliError::SomeHosts { failed, total: results.len() }),
@@ -77,28 +88,37 @@ impl Load {
     }
 }
 
-/// Says what became of each host as it is known.
+/// What became of each host, told as it is known.
 async fn collect(
     mut answers: Streaming<LoadImageResponse>,
-    screen: Screen,
+    progress: &mut Progress,
 ) -> Result<Vec<LoadedJson>, CliError> {
     let mut results: Vec<LoadedJson> = Vec::new();
     while let Some(LoadImageResponse { step }) = answers.message().await? {
         let result = match step {
             Some(load_image_response::Step::Loaded(loaded)) => LoadedJson::from(loaded),
             Some(load_image_response::Step::Failure(failure)) => LoadedJson::from(failure),
+            Some(load_image_response::Step::Progress(LoadImageProgress {
+                host,
+                done_bytes,
+                total_bytes,
+            })) => {
+                progress.event(&transfer(host, done_bytes, total_bytes))?;
+                continue;
+            }
             None => continue,
         };
-        screen.progress(&escape::line(&line(&result)))?;
+        progress.ended(&result.host, result.error.is_none(), &how(&result))?;
         results.push(result);
     }
     Ok(results)
 }
 
-fn line(result: &LoadedJson) -> String {
+/// How it ended on a host.
+fn how(result: &LoadedJson) -> String {
     let LoadedJson { host, references, image_id, elapsed_ms, error } = result;
     if let Some(error) = error {
-        return format!("{host}  failed: {}", without_host(host, error));
+        return format!("failed: {}", without_host(host, error));
     }
     let named: Vec<_> = references.iter().filter(|r| !r.starts_with("sha256:")).map(String::as_str).collect();
     let what = match named.as_slice() {
@@ -106,7 +126,7 @@ fn line(result: &LoadedJson) -> String {
         names => names.join(", "),
     };
     let took = Duration::from_millis(elapsed_ms.unwrap_or_default());
-    format!("{host}  loaded {what} in {:.1} s", took.as_secs_f64())
+    format!("loaded {what} in {:.1} s", took.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -122,10 +142,10 @@ mod tests {
             elapsed_ms: Some(1250),
             error: None,
         };
-        assert_eq!(line(&result), "host1  loaded shoal-node:bookworm in 1.2 s");
+        assert_eq!(how(&result), "loaded shoal-node:bookworm in 1.2 s");
         result.references.truncate(1);
-        assert_eq!(line(&result), "host1  loaded sha256:abc in 1.2 s");
+        assert_eq!(how(&result), "loaded sha256:abc in 1.2 s");
         result.error = Some("host host1: no space".into());
-        assert_eq!(line(&result), "host1  failed: no space");
+        assert_eq!(how(&result), "failed: no space");
     }
 }

@@ -12,6 +12,7 @@ mod frames;
 mod get;
 mod host_options;
 mod load;
+mod onlook;
 mod proxy;
 mod register;
 mod resume;

@@ -48,7 +48,7 @@ impl Register {
         let host =
             Session::within(global, interrupt, async |session| register(session, request).await).await?;
         let line = host_line("registered", &host);
-        global.screen().result(&HostJson::from(host), |_| line)?;
+        global.screen().named(&HostJson::from(host), [self.name.to_string()], |_, _| line)?;
         Ok(Exit::Ok)
     }
 }

@@ -34,7 +34,7 @@ impl Resume {
             Ok(result)
         })
         .await?;
-        screen.result(&result, |_| result.text())?;
+        screen.named(&result, result.names(), |_, _| result.text())?;
         // What keeps a cluster from being finished is a host that does not answer: its reason says which.
         Ok(if result.left() { Exit::Unreachable } else { Exit::Ok })
     }

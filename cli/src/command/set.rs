@@ -63,7 +63,7 @@ impl Set {
         })
         .await?;
         let line = host_line("changed", &host);
-        global.screen().result(&HostJson::from(host), |_| line)?;
+        global.screen().named(&HostJson::from(host), [set.name.to_string()], |_, _| line)?;
         Ok(Exit::Ok)
     }
 }

@@ -37,7 +37,7 @@ impl Sweep {
         })
         .await?;
         let json = SweepJson::new(dry_run, answer.clone());
-        global.screen().result(&json, |width| sweep_text(width, &answer))?;
+        global.screen().named(&json, json.names(), |width, _| sweep_text(width, &answer))?;
         end(dry_run, &answer)
     }
 }

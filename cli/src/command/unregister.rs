@@ -33,7 +33,7 @@ impl Unregister {
             forgotten_nodes: answer.forgotten_nodes,
             left_behind: answer.left_behind,
         };
-        global.screen().result(&result, |_| text(&result))?;
+        global.screen().named(&result, [result.name.clone()], |_, _| text(&result))?;
         Ok(Exit::Ok)
     }
 }

@@ -22,6 +22,16 @@ pub(crate) fn bar(part: u64, whole: u64, columns: usize) -> String {
     (0..columns).map(cell).collect()
 }
 
+/// Whether it can stand in a bar.
+pub(super) fn is_part(c: char) -> bool {
+    c == FULL || EIGHTHS.contains(&c)
+}
+
+/// Whether it is a column that is full, or nearly.
+pub(super) fn is_full(c: char) -> bool {
+    matches!(c, FULL | '▋' | '▊' | '▉')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

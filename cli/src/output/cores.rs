@@ -5,7 +5,8 @@ use shoal_types::MilliCpu;
 
 /// An amount of CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cores(pub(super) MilliCpu);
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Cores(#[cfg_attr(test, schemars(with = "f64"))] pub(super) MilliCpu);
 
 impl Serialize for Cores {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

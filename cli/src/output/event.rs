@@ -3,7 +3,7 @@
 use jiff::{Timestamp, tz::TimeZone};
 use shoal_proto::v1::Event;
 
-use super::{Width, table};
+use super::{Detail, Width, table};
 use crate::escape;
 
 /// `ms`, milliseconds since the epoch, in `zone` and the form of strftime(3).
@@ -21,17 +21,33 @@ fn message(event: &Event) -> String {
 }
 
 /// Events one a row, with their dates.
-pub(crate) fn events_table(width: Width, events: &[Event], zone: &TimeZone) -> String {
-    let rows = events.iter().map(|event| {
-        [
-            format(event.at_ms, zone, "%Y-%m-%d %H:%M:%S"),
-            event.cluster.clone(),
-            event.host.clone(),
-            event.node.clone(),
-            message(event),
-        ]
-    });
-    table(width, ["TIME", "CLUSTER", "HOST", "NODE", "EVENT"], 5, rows, "no events")
+pub(crate) fn events_table(width: Width, detail: Detail, events: &[Event], zone: &TimeZone) -> String {
+    let time = |event: &Event| format(event.at_ms, zone, "%Y-%m-%d %H:%M:%S");
+    match detail {
+        Detail::Usual => {
+            let rows = events.iter().map(|event| {
+                [time(event), event.cluster.clone(), event.host.clone(), event.node.clone(), message(event)]
+            });
+            table(width, ["TIME", "CLUSTER", "HOST", "NODE", "EVENT"], 5, rows, "no events")
+        }
+        Detail::Wide => {
+            let rows = events.iter().map(|event| {
+                [
+                    event.seq.to_string(),
+                    time(event),
+                    event.level.clone(),
+                    event.kind.clone(),
+                    event.realm.clone(),
+                    event.cluster.clone(),
+                    event.host.clone(),
+                    event.node.clone(),
+                    event.message.clone(),
+                ]
+            });
+            let header = ["SEQ", "TIME", "LEVEL", "KIND", "REALM", "CLUSTER", "HOST", "NODE", "EVENT"];
+            table(width, header, 9, rows, "no events")
+        }
+    }
 }
 
 /// The event on one line, with its time of day.

@@ -1,117 +1,53 @@
 //! The JSON shapes. They are the interface for programs: a field is added, never renamed; what is not known is `null`,
 //! an empty list `[]`; integers carry their unit in the name, times are RFC 3339 in UTC.
 
-use std::collections::BTreeMap;
+mod host;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use shoal_proto::v1;
-use shoal_types::MilliCpu;
 
-use super::cores::Cores;
+pub(crate) use self::host::HostJson;
 use crate::natural;
 
+/// A text, if it is known.
 fn known(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-fn time(ms: u64) -> Option<String> {
+/// Milliseconds since the epoch as RFC 3339, if they are known.
+pub(super) fn time(ms: u64) -> Option<String> {
     let at = i64::try_from(ms).ok().filter(|ms| *ms > 0)?;
     Timestamp::from_millisecond(at).ok().map(|at| at.to_string())
 }
 
-/// What a host can give, or has given.
-#[derive(Debug, Serialize)]
-pub(crate) struct AmountsJson {
-    cpus: Cores,
-    memory_bytes: u64,
-    node_slots: u32,
-}
-
-impl From<v1::Amounts> for AmountsJson {
-    fn from(amounts: v1::Amounts) -> Self {
-        Self {
-            cpus: Cores(MilliCpu(amounts.cpu_milli)),
-            memory_bytes: amounts.memory_bytes,
-            node_slots: amounts.node_slots,
-        }
-    }
-}
-
-/// A host's engine.
-#[derive(Debug, Serialize)]
-struct EngineJson {
-    version: Option<String>,
-    api_version: Option<String>,
-    cgroup: Option<String>,
-    cgroup_way: Option<String>,
-}
-
-/// A host's agent.
-#[derive(Debug, Serialize)]
-struct AgentJson {
-    version: Option<String>,
-    state: String,
-}
-
-/// A registered host.
-#[derive(Debug, Serialize)]
-pub(crate) struct HostJson {
-    name: String,
-    endpoint: String,
-    state: String,
-    labels: BTreeMap<String, String>,
-    capacity: AmountsJson,
-    reserved: AmountsJson,
-    nodes: u32,
-    engine: EngineJson,
-    agent: AgentJson,
-    id: String,
-    underlay: Option<String>,
-    error: Option<String>,
-    last_seen: Option<String>,
-}
-
-impl From<v1::Host> for HostJson {
-    fn from(host: v1::Host) -> Self {
-        Self {
-            name: host.name,
-            endpoint: host.endpoint,
-            state: host.state,
-            labels: host.labels.into_iter().collect(),
-            capacity: host.capacity.unwrap_or_default().into(),
-            reserved: host.reserved.unwrap_or_default().into(),
-            nodes: host.nodes,
-            engine: EngineJson {
-                version: known(host.engine_version),
-                api_version: known(host.engine_api_version),
-                cgroup: known(host.engine_cgroup),
-                cgroup_way: known(host.cgroup_way),
-            },
-            agent: AgentJson { version: known(host.agent_version), state: host.agent_state },
-            id: host.id,
-            underlay: known(host.underlay),
-            error: known(host.error),
-            last_seen: time(host.last_seen_ms),
-        }
-    }
-}
-
 /// A node of a cluster.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct NodeJson {
+    /// Its name in the cluster, such as `worker-0`.
     name: String,
+    /// The cluster.
     cluster: String,
+    /// The cluster's realm.
     realm: String,
+    /// `controller`, `submitter` or `worker`.
     role: String,
+    /// The host it is placed on.
     host: Option<String>,
+    /// Its IPv4 address on the cluster's network.
     address: String,
+    /// Its MAC address.
     mac: String,
+    /// Its name in DNS, without a trailing dot.
     fqdn: String,
+    /// `planned`, `created`, `starting`, `ready`, `stopped` or `failed`.
     state: String,
     /// How long ago the state was seen.
     age_ms: u64,
+    /// Why its host cannot be asked, if it cannot: then the state is as old as `age_ms`.
     host_error: Option<String>,
+    /// Its id.
     id: String,
 }
 
@@ -143,14 +79,23 @@ impl NodeJson {
 
 /// A cluster's network.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct NetworkJson {
+    /// The cluster.
     cluster: String,
+    /// The cluster's realm.
     realm: String,
+    /// Its IPv4 subnet, such as `10.96.0.0/24`.
     subnet: String,
+    /// The address of the gateway, the same on every host.
     gateway: String,
+    /// VXLAN network identifier.
     vni: u32,
+    /// Largest packet of a node, in bytes.
     mtu: u32,
+    /// UDP port between hosts.
     udp_port: u32,
+    /// The member hosts.
     hosts: Vec<String>,
 }
 
@@ -173,21 +118,33 @@ impl From<v1::Network> for NetworkJson {
 
 /// A cluster with its nodes.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ClusterJson {
+    /// Its name.
     name: String,
+    /// Its realm.
     realm: String,
+    /// `creating`, `ready`, `failed` or `deleting`.
     phase: String,
+    /// Version of Slurm in its image.
     slurm_version: Option<String>,
+    /// Its nodes.
     nodes: Vec<NodeJson>,
+    /// Its network.
     network: Option<NetworkJson>,
+    /// Reference of the image, as it was asked for.
     image: String,
+    /// When it was admitted.
     created: Option<String>,
+    /// Why it failed, if it did.
     failure: Option<String>,
+    /// Its id.
     id: String,
 }
 
 impl From<v1::Cluster> for ClusterJson {
-    fn from(cluster: v1::Cluster) -> Self {
+    fn from(mut cluster: v1::Cluster) -> Self {
+        cluster.nodes.sort_by(|a, b| natural::cmp(&a.name, &b.name));
         Self {
             name: cluster.name,
             realm: cluster.realm,
@@ -205,22 +162,36 @@ impl From<v1::Cluster> for ClusterJson {
 
 /// Something that happened.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct EventJson {
-    seq: u64,
+    /// Position in the installation's log, strictly increasing; null if it is progress that is not recorded.
+    seq: Option<u64>,
+    /// When it happened.
     at: Option<String>,
+    /// `info`, `warn` or `error`.
     level: String,
+    /// What kind of thing happened, such as `node-started`.
     kind: String,
+    /// The realm of the cluster.
     realm: Option<String>,
+    /// The cluster it belongs to.
     cluster: Option<String>,
+    /// The node it is about.
     node: Option<String>,
+    /// The host it happened on.
     host: Option<String>,
+    /// One line for people.
     message: String,
+    /// How many bytes of a transfer are done, if it is one.
+    done_bytes: Option<u64>,
+    /// How many there are, if it is known.
+    total_bytes: Option<u64>,
 }
 
 impl From<v1::Event> for EventJson {
     fn from(event: v1::Event) -> Self {
         Self {
-            seq: event.seq,
+            seq: (event.seq > 0).then_some(event.seq),
             at: time(event.at_ms),
             level: event.level,
             kind: event.kind,
@@ -229,29 +200,45 @@ impl From<v1::Event> for EventJson {
             node: known(event.node),
             host: known(event.host),
             message: event.message,
+            done_bytes: event.done_bytes,
+            total_bytes: event.total_bytes,
         }
     }
 }
 
+/// A node on a host.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct PlacementJson {
+    /// The node.
     node: String,
+    /// The host it would go to.
     host: String,
 }
 
+/// A host that was refused.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct RefusalJson {
+    /// The host.
     host: String,
+    /// What kept nodes from it.
     filter: String,
+    /// Why, in words.
     reason: String,
 }
 
 /// Where a cluster would go, and why not elsewhere.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct PlanJson {
+    /// Where each node would go.
     placements: Vec<PlacementJson>,
+    /// Hosts that were not considered, or not for all nodes.
     refusals: Vec<RefusalJson>,
+    /// Whether all nodes find a place.
     fits: bool,
+    /// Why they do not.
     reason: Option<String>,
 }
 
@@ -270,6 +257,7 @@ impl From<v1::PlanClusterResponse> for PlanJson {
 
 /// Clusters that are gone.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct DeletedJson {
     /// Their names, in the order they went.
     pub(crate) deleted: Vec<String>,
@@ -277,6 +265,7 @@ pub(crate) struct DeletedJson {
 
 /// A host that is no longer registered.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct UnregisteredJson {
     /// Its name.
     pub(crate) name: String,
@@ -288,6 +277,7 @@ pub(crate) struct UnregisteredJson {
 
 /// An image that was built.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct BuiltJson {
     /// Its reference.
     pub(crate) tag: String,
@@ -303,6 +293,7 @@ pub(crate) struct BuiltJson {
 
 /// What became of an image on one host.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct LoadedJson {
     /// The host.
     pub(crate) host: String,
@@ -337,6 +328,7 @@ impl From<v1::LoadImageFailure> for LoadedJson {
 
 /// Which `shoal` this is.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct VersionJson {
     /// Its version.
     pub(crate) version: &'static str,

@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use shoal_proto::v1::{Cluster, Network, Node};
 
 use super::{
-    Width,
+    Detail, Width,
     hosts::{age, without_host},
-    table,
+    json::time,
+    of_word, styled, table,
 };
 use crate::{escape, natural, nodeset};
 
 /// All clusters, one a row.
-pub(crate) fn clusters_table(width: Width, clusters: &[Cluster]) -> String {
-    let rows = clusters.iter().map(|cluster| {
+pub(crate) fn clusters_table(width: Width, detail: Detail, clusters: &[Cluster]) -> String {
+    let usual = |cluster: &Cluster| {
         let of_role = |role: &str| cluster.nodes.iter().filter(|n| n.role == role).count();
         [
             cluster.name.clone(),
@@ -24,9 +25,27 @@ pub(crate) fn clusters_table(width: Width, clusters: &[Cluster]) -> String {
             cluster.slurm_version.clone(),
             cluster.network.as_ref().map(|n| n.subnet.clone()).unwrap_or_default(),
         ]
-    });
-    let header = ["NAME", "PHASE", "NODES", "WORKERS", "HOSTS", "SLURM", "SUBNET"];
-    let table = table(width, header, 5, rows, "no clusters; create one: shoal create cluster");
+    };
+    let none = "no clusters; create one: shoal create cluster";
+    let table = match detail {
+        Detail::Usual => {
+            let header = ["NAME", "PHASE", "NODES", "WORKERS", "HOSTS", "SLURM", "SUBNET"];
+            table(width, header, 5, clusters.iter().map(usual), none)
+        }
+        Detail::Wide => {
+            let header = [
+                "NAME", "PHASE", "NODES", "WORKERS", "HOSTS", "SLURM", "SUBNET", "IMAGE", "REALM", "CREATED",
+                "ID", "FAILURE",
+            ];
+            let rows = clusters.iter().map(|cluster| {
+                let [name, phase, nodes, workers, hosts, slurm, subnet] = usual(cluster);
+                let Cluster { image, realm, id, failure, .. } = cluster.clone();
+                let created = time(cluster.created_ms).unwrap_or_default();
+                [name, phase, nodes, workers, hosts, slurm, subnet, image, realm, created, id, failure]
+            });
+            table(width, header, 5, rows, none)
+        }
+    };
     table + &unheard(clusters.iter().flat_map(|cluster| &cluster.nodes))
 }
 
@@ -58,8 +77,8 @@ pub(crate) fn per_host<'a>(width: Width, placed: impl IntoIterator<Item = (&'a s
 }
 
 /// All nodes, one a row.
-pub(crate) fn nodes_table(width: Width, nodes: &[Node]) -> String {
-    let rows = nodes.iter().map(|n| {
+pub(crate) fn nodes_table(width: Width, detail: Detail, nodes: &[Node]) -> String {
+    let usual = |n: &Node| {
         [
             n.name.clone(),
             n.cluster.clone(),
@@ -69,14 +88,30 @@ pub(crate) fn nodes_table(width: Width, nodes: &[Node]) -> String {
             n.address.clone(),
             n.fqdn.clone(),
         ]
-    });
-    let header = ["NAME", "CLUSTER", "ROLE", "STATE", "HOST", "ADDRESS", "FQDN"];
-    table(width, header, 6, rows, "no nodes") + &unheard(nodes.iter())
+    };
+    let none = "no nodes";
+    let table = match detail {
+        Detail::Usual => {
+            let header = ["NAME", "CLUSTER", "ROLE", "STATE", "HOST", "ADDRESS", "FQDN"];
+            table(width, header, 6, nodes.iter().map(usual), none)
+        }
+        Detail::Wide => {
+            let header =
+                ["NAME", "CLUSTER", "ROLE", "STATE", "HOST", "ADDRESS", "AGE", "MAC", "ID", "REALM", "FQDN"];
+            let rows = nodes.iter().map(|n| {
+                let [name, cluster, role, state, host, address, fqdn] = usual(n);
+                let (mac, id, realm) = (n.mac.clone(), n.id.clone(), n.realm.clone());
+                [name, cluster, role, state, host, address, age(n.age_ms), mac, id, realm, fqdn]
+            });
+            table(width, header, 6, rows, none)
+        }
+    };
+    table + &unheard(nodes.iter())
 }
 
 /// One cluster with everything known of it.
-pub(crate) fn cluster_text(width: Width, cluster: &Cluster) -> String {
-    let mut lines = vec![format!("{}: {}", cluster.name, cluster.phase)];
+pub(crate) fn cluster_text(width: Width, detail: Detail, cluster: &Cluster) -> String {
+    let mut lines = Vec::new();
     if !cluster.failure.is_empty() {
         lines.push(format!("failure: {}", cluster.failure));
     }
@@ -89,13 +124,19 @@ pub(crate) fn cluster_text(width: Width, cluster: &Cluster) -> String {
         let Network { subnet, gateway, vni, mtu, udp_port, .. } = n;
         lines.push(format!("network: {subnet}, gateway {gateway}, VNI {vni} on UDP {udp_port}, MTU {mtu}"));
     }
-    let text: Vec<_> = lines.iter().map(|line| escape::line(line)).collect();
-    format!("{}\n\n{}", text.join("\n"), nodes_table(width, &cluster.nodes))
+    let phase = escape::line(&cluster.phase);
+    let phase = of_word(&phase).map_or_else(|| phase.clone(), |style| styled(style, &phase));
+    let text: String = lines.iter().map(|line| format!("\n{}", escape::line(line))).collect();
+    format!(
+        "{}: {phase}{text}\n\n{}",
+        escape::line(&cluster.name),
+        nodes_table(width, detail, &cluster.nodes)
+    )
 }
 
 /// All networks, one a row.
-pub(crate) fn networks_table(width: Width, networks: &[Network]) -> String {
-    let rows = networks.iter().map(|n| {
+pub(crate) fn networks_table(width: Width, detail: Detail, networks: &[Network]) -> String {
+    let usual = |n: &Network| {
         let mut hosts = n.hosts.clone();
         hosts.sort_by(|a, b| natural::cmp(a, b));
         [
@@ -107,6 +148,19 @@ pub(crate) fn networks_table(width: Width, networks: &[Network]) -> String {
             n.udp_port.to_string(),
             hosts.join(" "),
         ]
-    });
-    table(width, ["CLUSTER", "SUBNET", "GATEWAY", "VNI", "MTU", "UDP", "HOSTS"], 7, rows, "no networks")
+    };
+    match detail {
+        Detail::Usual => {
+            let header = ["CLUSTER", "SUBNET", "GATEWAY", "VNI", "MTU", "UDP", "HOSTS"];
+            table(width, header, 7, networks.iter().map(usual), "no networks")
+        }
+        Detail::Wide => {
+            let header = ["CLUSTER", "SUBNET", "GATEWAY", "VNI", "MTU", "UDP", "HOSTS", "REALM", "ID"];
+            let rows = networks.iter().map(|n| {
+                let [cluster, subnet, gateway, vni, mtu, udp, hosts] = usual(n);
+                [cluster, subnet, gateway, vni, mtu, udp, hosts, n.realm.clone(), n.id.clone()]
+            });
+            table(width, header, 7, rows, "no networks")
+        }
+    }
 }

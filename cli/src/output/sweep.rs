@@ -10,43 +10,68 @@ use crate::{escape, natural};
 
 /// A host as a sweep saw it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct SweptHostJson {
+    /// Its name.
     name: String,
+    /// How many things of this installation are on it.
     things: u32,
+    /// Whether its agent told of its devices.
     agent_asked: bool,
+    /// Why it could not be looked at, if it could not.
     error: Option<String>,
 }
 
 /// A thing that no row explains.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct SweptThingJson {
+    /// The host it is on.
     host: String,
+    /// `container`, `mesh`, `device`, `network`, `volume` or `image`.
     kind: String,
+    /// Its name.
     name: String,
+    /// The engine's id of it.
     id: String,
+    /// How long ago it was made, in milliseconds.
     age_ms: Option<u64>,
+    /// Why it goes or stays.
     reason: String,
+    /// `would-go`, `gone`, `stays` or `failed`.
     end: String,
 }
 
+/// More than is removed without being asked twice.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct TooMuchJson {
+    /// How many would go.
     going: u32,
+    /// How many there are.
     total: u32,
 }
 
 /// What a sweep did.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct SweepJson {
+    /// Whether nothing was to be removed.
     dry_run: bool,
+    /// Every host.
     hosts: Vec<SweptHostJson>,
+    /// What no row explains.
     things: Vec<SweptThingJson>,
+    /// Set if it was more than is removed without `--yes-really`.
     too_much: Option<TooMuchJson>,
 }
 
 impl SweepJson {
     /// The answer of the coordinator.
-    pub(crate) fn new(dry_run: bool, answer: v1::SweepResponse) -> Self {
+    pub(crate) fn new(dry_run: bool, mut answer: v1::SweepResponse) -> Self {
+        answer.hosts.sort_by(|a, b| natural::cmp(&a.name, &b.name));
+        // Stable: on a host they stay in the order they go.
+        answer.things.sort_by(|a, b| natural::cmp(&a.host, &b.host));
         let host = |h: v1::SweptHost| SweptHostJson {
             name: h.name,
             things: h.things,
@@ -68,6 +93,11 @@ impl SweepJson {
             things: answer.things.into_iter().map(thing).collect(),
             too_much: answer.too_much.map(|t| TooMuchJson { going: t.going, total: t.total }),
         }
+    }
+
+    /// Names of what was found.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.things.iter().map(|thing| thing.name.clone()).collect()
     }
 }
 
@@ -127,15 +157,21 @@ fn age(ms: u64) -> String {
 
 /// A cluster that was interrupted.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ResumedClusterJson {
+    /// Its name.
     name: String,
+    /// `ready`, `removed`, `kept`, `busy` or `left`.
     end: String,
+    /// Why it ended so.
     reason: Option<String>,
 }
 
 /// What became of what was interrupted.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ResumedJson {
+    /// Every cluster that was interrupted.
     clusters: Vec<ResumedClusterJson>,
 }
 
@@ -145,6 +181,11 @@ impl ResumedJson {
         let v1::ResumedCluster { name, end, reason } = cluster;
         let reason = (!reason.is_empty()).then_some(reason);
         self.clusters.push(ResumedClusterJson { name, end, reason });
+    }
+
+    /// Names of the clusters.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.clusters.iter().map(|cluster| cluster.name.clone()).collect()
     }
 
     /// Whether some could not be finished.
@@ -228,7 +269,7 @@ mod tests {
             "host": "host1", "kind": "device", "name": "sv3fa9c100000a", "id": "id", "age_ms": null,
             "reason": "no network \u{1b}", "end": "would-go",
         });
-        assert_eq!(json["things"][2], device);
+        assert_eq!(json["things"][1], device);
         let failed = serde_json::json!({ "name": "host2", "things": 4, "agent_asked": true, "error": "host host2: refused" });
         assert_eq!((&json["hosts"][1], &json["too_much"]), (&failed, &serde_json::Value::Null));
         let nothing = v1::SweepResponse { hosts: vec![host("host1", true, "")], ..Default::default() };

@@ -2,6 +2,7 @@
 
 use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 
+use super::paint;
 use crate::escape;
 
 /// Columns a line may have; no limit if standard output is no terminal.
@@ -20,7 +21,7 @@ const GAP: u16 = 2;
 /// Below this, columns of one letter help nobody.
 const NARROWEST: u16 = 40;
 
-/// Rows of cells below a header; `none` instead if there are no rows. Columns from number `needed` on are left out from the
+/// Rows of cells below a header, bars and words of states in colour; `none` instead if there are no rows. Columns from number `needed` on are left out from the
 /// right where the width does not hold them.
 pub(crate) fn table<const N: usize>(
     width: Width,
@@ -42,7 +43,7 @@ pub(crate) fn table<const N: usize>(
         }
         table
     };
-    let Width(Some(width)) = width else { return build(N).trim_fmt() };
+    let Width(Some(width)) = width else { return paint::table(&build(N).trim_fmt(), &header) };
     let fits = |table: &Table| {
         let widths = table.column_max_content_widths();
         widths.iter().map(|w| usize::from(*w) + usize::from(GAP)).sum::<usize>() <= usize::from(width + GAP)
@@ -52,7 +53,7 @@ pub(crate) fn table<const N: usize>(
     if !fits(&table) {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.max(NARROWEST));
     }
-    table.trim_fmt()
+    paint::table(&table.trim_fmt(), &header[..columns])
 }
 
 #[cfg(test)]

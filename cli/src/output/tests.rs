@@ -4,12 +4,19 @@ use jiff::tz::TimeZone;
 use shoal_proto::v1;
 
 use super::{
-    Width, cluster_text, clusters_table, events_table, host_line, hosts_table, networks_table, nodes_table,
-    plan_text,
+    Detail, Width, cluster_text, clusters_table, events_table, host_line, hosts_table, networks_table,
+    nodes_table, plan_text,
 };
 
 const TERMINAL: Width = Width(Some(80));
 const PIPE: Width = Width(None);
+const USUAL: Detail = Detail::Usual;
+const WIDE: Detail = Detail::Wide;
+
+/// Without colours, as in a pipe.
+fn plain(text: String) -> String {
+    anstream::adapter::strip_str(&text).to_string()
+}
 
 fn host(name: &str) -> v1::Host {
     v1::Host {
@@ -69,31 +76,89 @@ fn hosts() {
         ..host("host2")
     };
     let hosts = [host("host1"), down];
-    insta::assert_snapshot!(hosts_table(PIPE, &hosts), @"
+    insta::assert_snapshot!(plain(hosts_table(PIPE, USUAL, &hosts)), @"
     NAME   STATE        ENGINE    AGENT  NODES  CPUS     MEMORY            CGROUP        LABELS          ENDPOINT
     host1  ready        20.10.24  ready  3/120  1.05/32  192 MiB/16.5 GiB  v1 sys-admin  gpu=yes rack=b  tcp://192.0.2.1:2376
     host2  unreachable  20.10.24  ready  3/120  1.05/32  192 MiB/16.5 GiB  v1 sys-admin  gpu=yes rack=b  tcp://192.0.2.1:2376
     host2: connection refused
     ");
-    insta::assert_snapshot!(hosts_table(TERMINAL, &hosts), @"
+    insta::assert_snapshot!(plain(hosts_table(TERMINAL, USUAL, &hosts)), @"
     NAME   STATE        ENGINE    AGENT  NODES  CPUS     MEMORY
     host1  ready        20.10.24  ready  3/120  1.05/32  192 MiB/16.5 GiB
     host2  unreachable  20.10.24  ready  3/120  1.05/32  192 MiB/16.5 GiB
     host2: connection refused
     ");
-    insta::assert_snapshot!(host_line("registered", &hosts[0]), @"
+    insta::assert_snapshot!(plain(host_line("registered", &hosts[0])), @"
     registered host1: Docker 20.10.24 (API 1.41), cgroup v1 (sys-admin), room for 32 CPUs, 16.5 GiB, 120 nodes
     ");
-    assert!(hosts_table(PIPE, &[]).starts_with("no hosts; register one"));
+    assert!(hosts_table(PIPE, USUAL, &[]).starts_with("no hosts; register one"));
+}
+
+#[test]
+fn hosts_in_full() {
+    let heard =
+        v1::Host { id: "hst_1".into(), underlay: "192.0.2.1".into(), last_seen_ms: 1, ..host("host1") };
+    let full = v1::Host {
+        reserved: Some(v1::Amounts { cpu_milli: 32_000, memory_bytes: 30 << 29, node_slots: 120 }),
+        nodes: 110,
+        ..host("host2")
+    };
+    let hosts = [heard, full];
+    insta::assert_snapshot!(plain(hosts_table(PIPE, WIDE, &hosts)), @"
+    NAME   STATE  NODES             CPUS              MEMORY                     ENGINE    AGENT  CGROUP        HEARD  UNDERLAY   LABELS          ENDPOINT              ID
+    host1  ready  ▏······· 3/120    ▎······· 1.05/32  ▏······· 192 MiB/16.5 GiB  20.10.24  ready  v1 sys-admin  0 s    192.0.2.1  gpu=yes rack=b  tcp://192.0.2.1:2376  hst_1
+    host2  ready  ███████▎ 110/120  ████████ 32/32    ███████▎ 15 GiB/16.5 GiB   20.10.24  ready  v1 sys-admin  never             gpu=yes rack=b  tcp://192.0.2.1:2376
+    ");
+    insta::assert_snapshot!(plain(hosts_table(TERMINAL, WIDE, &hosts)), @"
+    NAME   STATE  NODES             CPUS              MEMORY
+    host1  ready  ▏······· 3/120    ▎······· 1.05/32  ▏······· 192 MiB/16.5 GiB
+    host2  ready  ███████▎ 110/120  ████████ 32/32    ███████▎ 15 GiB/16.5 GiB
+    ");
+}
+
+#[test]
+fn everything_in_full() {
+    let mut full = cluster();
+    full.id = "clu_1".into();
+    full.created_ms = 1_700_000_000_000;
+    insta::assert_snapshot!(plain(clusters_table(PIPE, WIDE, &[full.clone()])), @"
+    NAME  PHASE  NODES  WORKERS  HOSTS  SLURM    SUBNET        IMAGE                REALM    CREATED               ID     FAILURE
+    dev   ready  2      1        2      22.05.8  10.96.0.0/24  shoal-node:bookworm  default  2023-11-14T22:13:20Z  clu_1
+    ");
+    for (node, mac) in full.nodes.iter_mut().zip(["02:42:0a:60:00:02", "02:42:0a:60:00:03"]) {
+        node.mac = mac.into();
+        node.id = "nod_1".into();
+    }
+    insta::assert_snapshot!(plain(nodes_table(PIPE, WIDE, &full.nodes)), @"
+    NAME        CLUSTER  ROLE        STATE  HOST   ADDRESS    AGE  MAC                ID     REALM  FQDN
+    controller  dev      controller  ready  host1  10.96.0.2  0 s  02:42:0a:60:00:02  nod_1         controller.dev.default.shoal.internal
+    worker-0    dev      worker      ready  host2  10.96.0.2  0 s  02:42:0a:60:00:03  nod_1         worker-0.dev.default.shoal.internal
+    ");
+    insta::assert_snapshot!(plain(nodes_table(TERMINAL, WIDE, &full.nodes)), @"
+    NAME        CLUSTER  ROLE        STATE  HOST   ADDRESS    AGE  MAC
+    controller  dev      controller  ready  host1  10.96.0.2  0 s  02:42:0a:60:00:02
+    worker-0    dev      worker      ready  host2  10.96.0.2  0 s  02:42:0a:60:00:03
+    ");
+    insta::assert_snapshot!(plain(networks_table(PIPE, WIDE, &[full.network.unwrap()])), @"
+    CLUSTER  SUBNET        GATEWAY    VNI  MTU   UDP   HOSTS         REALM  ID
+    dev      10.96.0.0/24  10.96.0.1  77   1450  4799  host2 host10
+    ");
+}
+
+#[test]
+fn states_have_colours() {
+    assert!(nodes_table(PIPE, USUAL, &cluster().nodes).contains("\u{1b}[32mready\u{1b}[0m"));
+    let failed = v1::Cluster { phase: "failed".into(), ..cluster() };
+    assert!(cluster_text(PIPE, USUAL, &failed).starts_with("dev: \u{1b}[31mfailed\u{1b}[0m\n"));
 }
 
 #[test]
 fn clusters() {
-    insta::assert_snapshot!(clusters_table(TERMINAL, &[cluster()]), @"
+    insta::assert_snapshot!(plain(clusters_table(TERMINAL, USUAL, &[cluster()])), @"
     NAME  PHASE  NODES  WORKERS  HOSTS  SLURM    SUBNET
     dev   ready  2      1        2      22.05.8  10.96.0.0/24
     ");
-    insta::assert_snapshot!(cluster_text(TERMINAL, &cluster()), @"
+    insta::assert_snapshot!(plain(cluster_text(TERMINAL, USUAL, &cluster())), @"
     dev: ready
     slurm:   22.05.8
     image:   shoal-node:bookworm
@@ -104,7 +169,7 @@ fn clusters() {
     controller  dev      controller  ready  host1  10.96.0.2
     worker-0    dev      worker      ready  host2  10.96.0.2
     ");
-    insta::assert_snapshot!(networks_table(TERMINAL, &[cluster().network.unwrap()]), @"
+    insta::assert_snapshot!(plain(networks_table(TERMINAL, USUAL, &[cluster().network.unwrap()])), @"
     CLUSTER  SUBNET        GATEWAY    VNI  MTU   UDP   HOSTS
     dev      10.96.0.0/24  10.96.0.1  77   1450  4799  host2 host10
     ");
@@ -128,7 +193,7 @@ fn plans() {
         fits: true,
         reason: String::new(),
     };
-    insta::assert_snapshot!(plan_text(PIPE, &fits), @"
+    insta::assert_snapshot!(plain(plan_text(PIPE, &fits)), @"
     it fits; nothing was created
 
     HOST    NODES  WHICH
@@ -140,7 +205,7 @@ fn plans() {
     ");
     let not =
         v1::PlanClusterResponse { placements: vec![], fits: false, reason: "0/1 hosts fit".into(), ..fits };
-    insta::assert_snapshot!(plan_text(PIPE, &not), @"
+    insta::assert_snapshot!(plain(plan_text(PIPE, &not)), @"
     it does not fit
 
     HOST   FILTER  REASON
@@ -158,7 +223,7 @@ fn events() {
         message: "slow \u{1b}[31m".into(),
         ..v1::Event::default()
     };
-    insta::assert_snapshot!(events_table(PIPE, &[event], &TimeZone::UTC), @r#"
+    insta::assert_snapshot!(plain(events_table(PIPE, USUAL, &[event], &TimeZone::UTC)), @r#"
     TIME                 CLUSTER  HOST   NODE  EVENT
     1970-01-01 12:01:02  dev      host1        warning: slow \u{1b}[31m
     "#);
@@ -172,6 +237,6 @@ fn a_host_that_cannot_be_asked_is_named_with_the_age_of_what_is_shown() {
         node.age_ms = 300_000;
     }
     let line = "\nhost2: tcp://192.0.2.2:2376 refused the connection; 1 nodes as last heard 5 min ago";
-    assert!(nodes_table(PIPE, &silent.nodes).ends_with(line));
-    assert!(clusters_table(PIPE, &[silent]).ends_with(line));
+    assert!(nodes_table(PIPE, USUAL, &silent.nodes).ends_with(line));
+    assert!(clusters_table(PIPE, USUAL, &[silent]).ends_with(line));
 }

@@ -74,7 +74,7 @@ fn arguments_that_cannot_be() {
         &["resume", "dev"],
         &["proxy", "worker-0", "--port", "0"],
         &["get", "hosts", "--label", "a b"],
-        &["get", "hosts", "-o", "yaml"],
+        &["get", "hosts", "-o", "xml"],
         &[&register[..], &["--label", "x"]].concat(),
         &[&register[..], &["--label", "x="]].concat(),
         &[&register[..], &["--overcommit", "cpu=0"]].concat(),

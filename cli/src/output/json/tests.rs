@@ -4,9 +4,16 @@ use serde::Serialize;
 use shoal_proto::v1;
 
 use super::{ClusterJson, EventJson, HostJson, LoadedJson, PlanJson};
+use crate::output::{data, schema::assert_fits};
 
 fn pretty(value: impl Serialize) -> String {
-    serde_json::to_string_pretty(&value).unwrap()
+    data::json(&value).unwrap()
+}
+
+/// As JSON, once it was seen to fit the published schema, in YAML too.
+fn fits(kind: &str, value: impl Serialize) -> String {
+    assert_fits(kind, &value);
+    pretty(value)
 }
 
 fn node(name: &str, host: &str) -> v1::Node {
@@ -44,7 +51,7 @@ fn a_host() {
         last_seen_ms: 1_700_000_000_000,
         ..v1::Host::default()
     };
-    insta::assert_snapshot!(pretty(HostJson::from(host)), @r#"
+    insta::assert_snapshot!(fits("host", HostJson::from(host)), @r#"
     {
       "name": "host1",
       "endpoint": "tcp://192.0.2.1:2376",
@@ -106,7 +113,7 @@ fn a_cluster_with_its_nodes_and_network() {
         created_ms: 1_700_000_000_001,
         failure: String::new(),
     };
-    insta::assert_snapshot!(pretty(ClusterJson::from(cluster)), @r#"
+    insta::assert_snapshot!(fits("cluster", ClusterJson::from(cluster)), @r#"
     {
       "name": "dev",
       "realm": "default",
@@ -174,7 +181,7 @@ fn an_event() {
         message: "registered".into(),
         ..v1::Event::default()
     };
-    insta::assert_snapshot!(pretty(EventJson::from(event)), @r#"
+    insta::assert_snapshot!(fits("event", EventJson::from(event)), @r#"
     {
       "seq": 7,
       "at": "2023-11-14T22:13:20Z",
@@ -184,7 +191,9 @@ fn an_event() {
       "cluster": null,
       "node": null,
       "host": "host1",
-      "message": "registered"
+      "message": "registered",
+      "done_bytes": null,
+      "total_bytes": null
     }
     "#);
 }
@@ -202,7 +211,7 @@ fn a_dry_run() {
         fits: true,
         reason: String::new(),
     };
-    insta::assert_snapshot!(pretty(PlanJson::from(plan)), @r#"
+    insta::assert_snapshot!(fits("plan", PlanJson::from(plan)), @r#"
     {
       "placements": [
         {
@@ -226,7 +235,7 @@ fn a_dry_run() {
 #[test]
 fn lists_are_never_null() {
     let failure = v1::LoadImageFailure { host: "host1".into(), error: "refused".into() };
-    insta::assert_snapshot!(pretty([LoadedJson::from(failure)]), @r#"
+    insta::assert_snapshot!(fits("loaded", [LoadedJson::from(failure)]), @r#"
     [
       {
         "host": "host1",
@@ -237,5 +246,5 @@ fn lists_are_never_null() {
       }
     ]
     "#);
-    assert_eq!(pretty(Vec::<HostJson>::new()), "[]");
+    assert_eq!(fits("hosts", Vec::<HostJson>::new()), "[]");
 }

@@ -1,0 +1,213 @@
+//! How a person or a program sees work under way. Every way is a reader of events: those of the store's table, or, where a
+//! command has none there, events made of what it is told.
+//!
+//! ```text
+//! events --> live   a view drawn in place (view.rs -> frame.rs -> draw.rs, by the thread of live.rs)
+//!        `-> plain  a line each, with its time
+//!        `-> json   an object each, one a line
+//!        `-> quiet  nothing
+//! ```
+
+mod draw;
+mod frame;
+mod line;
+mod live;
+mod mode;
+mod plain;
+mod transfer;
+mod view;
+
+use std::io::{self, Write};
+
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use shoal_proto::v1::{Event, Placed};
+use shoal_types::{Clock, SystemClock};
+
+pub(crate) use self::view::Task;
+pub(crate) use self::{live::restore_terminal, mode::ProgressArgs};
+use self::{
+    live::{Live, Said},
+    mode::{Stream, Way},
+    plain::Plain,
+    view::View,
+};
+use crate::{
+    error::CliError,
+    escape,
+    output::{Detail, EventJson, Screen, Width, data, event_line},
+};
+
+#[derive(Debug)]
+enum Shown {
+    Quiet,
+    Live(Live),
+    Plain(Plain, TimeZone),
+    Json,
+}
+
+/// Progress of one command, and its result at the end.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    screen: Screen,
+    stream: Stream,
+    shown: Shown,
+}
+
+impl Progress {
+    /// Of work that begins now.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`]: a live view was asked for, and there is no terminal for it. [`CliError::Runtime`]: it cannot run.
+    pub(crate) fn start(
+        mode: ProgressArgs,
+        screen: Screen,
+        task: Task,
+        subject: impl Into<String>,
+    ) -> Result<Self, CliError> {
+        let stream = if screen.is_for_people() { Stream::Stdout } else { Stream::Stderr };
+        let shown = match mode.way(screen.quiet, stream)? {
+            Way::Quiet => Shown::Quiet,
+            Way::Live => {
+                let view = View::new(task, subject, SystemClock.now().0);
+                Shown::Live(Live::start(view, stream).map_err(CliError::Runtime)?)
+            }
+            Way::Plain => Shown::Plain(Plain::default(), TimeZone::system()),
+            Way::Json => Shown::Json,
+        };
+        Ok(Self { screen, stream, shown })
+    }
+
+    /// Something happened.
+    ///
+    /// # Errors
+    /// [`CliError::Stdout`]: nobody takes it.
+    pub(crate) fn event(&mut self, event: &Event) -> Result<(), CliError> {
+        match &mut self.shown {
+            Shown::Quiet => Ok(()),
+            Shown::Live(live) => {
+                live.tell(Said::Event(Box::new(event.clone())));
+                Ok(())
+            }
+            Shown::Plain(plain, zone) => match plain.tells(event) {
+                true => self.stream.line(&event_line(event, zone)),
+                false => Ok(()),
+            },
+            Shown::Json => self.stream.line(&data::json_line(&EventJson::from(event.clone()))?),
+        }
+    }
+
+    /// A cluster's nodes are placed.
+    pub(crate) fn placed(&mut self, placed: Placed) {
+        match &self.shown {
+            Shown::Live(live) => live.tell(Said::Placed(placed)),
+            Shown::Quiet | Shown::Plain(..) | Shown::Json => {}
+        }
+    }
+
+    /// Work on a host ended, of a command without events in the store's table. As a line it is part of the result.
+    ///
+    /// # Errors
+    /// [`CliError::Stdout`]: nobody takes it.
+    pub(crate) fn ended(&mut self, host: &str, well: bool, how: &str) -> Result<(), CliError> {
+        match &self.shown {
+            Shown::Live(live) => {
+                live.tell(Said::Ended(host.to_owned(), well, how.to_owned()));
+                Ok(())
+            }
+            Shown::Json => {
+                let level = if well { "info" } else { "error" };
+                self.event(&Event { level: level.into(), host: host.into(), ..made("image", how) })
+            }
+            Shown::Quiet | Shown::Plain(..) => Ok(()),
+        }
+    }
+
+    /// A program that does the work said something.
+    ///
+    /// # Errors
+    /// [`CliError::Stdout`]: nobody takes it.
+    pub(crate) fn output(&mut self, line: &str) -> Result<(), CliError> {
+        match &self.shown {
+            Shown::Live(live) => {
+                live.tell(Said::Output(line.to_owned()));
+                Ok(())
+            }
+            Shown::Quiet | Shown::Plain(..) | Shown::Json => self.event(&made("step", line)),
+        }
+    }
+
+    /// Something to be said that is no event.
+    ///
+    /// # Errors
+    /// [`CliError::Stdout`]: nobody takes it.
+    pub(crate) fn note(&mut self, line: &str) -> Result<(), CliError> {
+        match &self.shown {
+            Shown::Quiet => Ok(()),
+            Shown::Live(live) => {
+                live.tell(Said::Note(line.to_owned()));
+                Ok(())
+            }
+            Shown::Plain(..) => self.stream.line(&escape::line(line)),
+            Shown::Json => self.event(&made("step", line)),
+        }
+    }
+
+    /// The end, with its result: names, data or a text for people. Where standard output carries events for a program, the text for
+    /// people is left out.
+    ///
+    /// # Errors
+    /// [`CliError::Stdout`]: nobody takes it.
+    pub(crate) fn result<T: Serialize>(
+        self,
+        value: &T,
+        names: impl IntoIterator<Item = String>,
+        human: impl FnOnce(Width, Detail) -> String,
+    ) -> Result<(), CliError> {
+        let Self { screen, shown, .. } = self;
+        match shown {
+            Shown::Json if screen.is_for_people() => return Ok(()),
+            Shown::Live(live) => live.tell(Said::Done),
+            Shown::Quiet | Shown::Plain(..) | Shown::Json => {}
+        }
+        screen.named(value, names, human)
+    }
+}
+
+/// What a command without events in the store's table says, in their shape.
+fn made(kind: &str, message: &str) -> Event {
+    Event {
+        at_ms: SystemClock.now().0,
+        level: "info".into(),
+        kind: kind.into(),
+        message: message.into(),
+        ..Event::default()
+    }
+}
+
+/// How far a transfer to a host is, as an event.
+pub(crate) fn transfer(host: String, done_bytes: u64, total_bytes: u64) -> Event {
+    Event {
+        host,
+        done_bytes: Some(done_bytes),
+        total_bytes: Some(total_bytes),
+        ..made("image", &format!("{} of {}", shoal_types::Bytes(done_bytes), shoal_types::Bytes(total_bytes)))
+    }
+}
+
+impl Stream {
+    /// A line on it.
+    fn line(self, line: &str) -> Result<(), CliError> {
+        match self {
+            Self::Stdout => {
+                let mut out = anstream::AutoStream::auto(io::stdout().lock());
+                writeln!(out, "{line}").and_then(|()| out.flush()).map_err(CliError::Stdout)
+            }
+            Self::Stderr => {
+                // Who closed standard error does not want to know.
+                let _ = writeln!(anstream::AutoStream::auto(io::stderr().lock()), "{line}");
+                Ok(())
+            }
+        }
+    }
+}
