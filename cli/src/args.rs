@@ -27,7 +27,7 @@ pub(crate) struct Cli {
 
 const EXIT_STATUS: &str = "\
 Exit status: 0 done, 1 failed, 2 used wrongly, 3 not found, 4 does not fit, 5 host unreachable, 130 interrupted;
-exec and ssh pass the status of what they run, and use 125 and 255 for their own failures.";
+exec, enter and ssh pass the status of what they run, and use 125, 125 and 255 for their own failures.";
 
 /// What every command takes.
 #[derive(Debug, Clone, Args)]

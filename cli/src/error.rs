@@ -1,6 +1,6 @@
 //! Everything that can end a command, with its exit status and what to do next.
 
-use std::{io, path::PathBuf};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 use shoal_agent::AgentError;
 use shoal_coordinator::CoordinatorError;
@@ -8,8 +8,8 @@ use shoal_images::BuildError;
 use tonic::{Code, Status};
 
 use crate::{
-    config::ConfigError, exit::Exit, pem::PemError, ssh_files::SshFilesError, state_dir::StateDirError,
-    target::Target,
+    config::ConfigError, exit::Exit, pem::PemError, quote::QuoteError, ssh_files::SshFilesError,
+    state_dir::StateDirError, target::Target,
 };
 
 /// Why a command did not do what it was asked to.
@@ -108,6 +108,54 @@ pub(crate) enum CliError {
     /// The SSH client cannot be started.
     #[error("cannot run `ssh`")]
     SshClient(#[source] io::Error),
+    /// A path cannot be written down for the SSH client.
+    #[error(transparent)]
+    Quote(#[from] QuoteError),
+    /// The terminal cannot be handed on.
+    #[error("cannot use this terminal")]
+    Terminal(#[source] io::Error),
+    /// A port of this machine cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A connection that was to be forwarded broke.
+    #[error("it broke")]
+    Connection {
+        /// How.
+        #[source]
+        source: io::Error,
+    },
+    /// A node does not run a service.
+    #[error("{target} does not run {service}")]
+    NoService {
+        /// The node.
+        target: Target,
+        /// The unit.
+        service: String,
+    },
+    /// A node does not have a file.
+    #[error("there is no {path}")]
+    NoPath {
+        /// Node and path.
+        path: String,
+    },
+    /// A program that a command needs failed in the node.
+    #[error("{program} in {target} ended with status {status}: {said}")]
+    Inside {
+        /// The node.
+        target: Target,
+        /// The program.
+        program: &'static str,
+        /// Its exit status.
+        status: i32,
+        /// What it said about it.
+        said: String,
+    },
     /// Standard input cannot be read.
     #[error("cannot read standard input")]
     Stdin(#[source] io::Error),
@@ -138,6 +186,12 @@ impl CliError {
         Self::Usage { message: message.into(), hint: hint.into() }
     }
 
+    /// A program that failed in a node.
+    pub(crate) fn inside(target: &Target, program: &'static str, status: i32, said: &[u8]) -> Self {
+        let said = String::from_utf8_lossy(said).trim().replace('\n', "; ");
+        Self::Inside { target: target.clone(), program, status, said }
+    }
+
     /// The exit status it means.
     pub(crate) fn exit(&self) -> Exit {
         match self {
@@ -146,10 +200,11 @@ impl CliError {
             | Self::Pem(_)
             | Self::StateDir(_)
             | Self::File { .. }
+            | Self::Quote(_)
             | Self::Coordinator(CoordinatorError::StoreUrl(_)) => Exit::Usage,
             Self::Status(status) => Exit::from(status.code()),
             Self::DoesNotFit { .. } => Exit::DoesNotFit,
-            Self::NoNode { .. } => Exit::NotFound,
+            Self::NoNode { .. } | Self::NoService { .. } | Self::NoPath { .. } => Exit::NotFound,
             Self::Unseen { .. } => Exit::Unreachable,
             // `shoal ... | head` is no failure: the reader has what it wanted.
             Self::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
@@ -162,6 +217,10 @@ impl CliError {
             | Self::Agent(_)
             | Self::SshFiles(_)
             | Self::SshClient(_)
+            | Self::Terminal(_)
+            | Self::Listen { .. }
+            | Self::Connection { .. }
+            | Self::Inside { .. }
             | Self::Stdin(_)
             | Self::Stdout(_)
             | Self::Json(_)
@@ -181,6 +240,15 @@ impl CliError {
                 Some("install the OpenSSH client".into())
             }
             Self::NoNode { target } => Some(format!("`shoal get nodes {}` lists them", target.cluster)),
+            Self::Quote(_) => Some("name a state directory without it: --state-dir or SHOAL_STATE_DIR".into()),
+            Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+                Some("leave LOCAL out, and a free port is chosen".into())
+            }
+            Self::NoService { .. } => Some(
+                "slurmctld runs on the controller, slurmd on workers, munge and ssh on every node; without a service the \
+                 whole journal is shown"
+                    .into(),
+            ),
             Self::Status(status) => status_hint(status.code()).map(Into::into),
             Self::Unseen { .. } => status_hint(Code::Unavailable).map(Into::into),
             Self::TooMuch { .. } => {
@@ -196,6 +264,11 @@ impl CliError {
             | Self::Agent(_)
             | Self::SshFiles(_)
             | Self::SshClient(_)
+            | Self::Terminal(_)
+            | Self::Listen { .. }
+            | Self::Connection { .. }
+            | Self::NoPath { .. }
+            | Self::Inside { .. }
             | Self::Stdin(_)
             | Self::Stdout(_)
             | Self::Json(_)

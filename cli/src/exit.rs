@@ -9,8 +9,8 @@
 //! | 4 | the cluster does not fit on the hosts |
 //! | 5 | a host cannot be reached |
 //! | 130 | interrupted |
-//! | any | `exec` and `ssh`: the status of the command that ran |
-//! | 125 | `exec` itself failed |
+//! | any | `exec`, `enter` and `ssh`: the status of the command that ran |
+//! | 125 | `exec` or `enter` itself failed |
 //! | 255 | `ssh` itself failed, as OpenSSH has it |
 
 use tonic::Code;
@@ -34,7 +34,7 @@ pub(crate) enum Exit {
     Interrupted,
     /// The status of the command that ran inside.
     Inner(u8),
-    /// `exec` itself failed.
+    /// `exec` or `enter` itself failed.
     ExecFailed,
     /// `ssh` itself failed.
     SshFailed,

@@ -8,7 +8,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{exit::Exit, progress::restore_terminal};
+use crate::{exit::Exit, progress::restore_terminal, terminal};
 
 /// Whether the user asked to stop.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ impl Interrupt {
             ask.cancel();
             either().await;
             restore_terminal();
+            terminal::restore();
             std::process::exit(i32::from(Exit::Interrupted.code()));
         });
         Ok(Self { asked, _listener: listener })

@@ -26,8 +26,11 @@ mod progress;
 mod quote;
 mod report;
 mod ssh_files;
+mod ssh_keys;
+mod ssh_options;
 mod state_dir;
 mod target;
+mod terminal;
 mod wait;
 
 use std::{io, process::ExitCode};

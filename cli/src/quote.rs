@@ -1,5 +1,37 @@
 //! Words made safe for the two languages an SSH client's options pass through: the user's shell and ssh_config(5).
 
+use std::path::Path;
+
+/// What cannot be written there in any way.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum QuoteError {
+    /// ssh_config(5) has one line per option and no way to write a line end or another control character.
+    #[error("`{word}` has a control character, which ssh_config(5) cannot hold")]
+    Control {
+        /// The word, escaped.
+        word: String,
+    },
+    /// ssh puts a variable's value in its place, and nothing keeps it from that.
+    #[error("`{word}` has `${{`, which ssh_config(5) takes for a variable")]
+    Variable {
+        /// The word.
+        word: String,
+    },
+    /// OpenSSH's options are text.
+    #[error("`{word}` is not UTF-8")]
+    NotText {
+        /// The word, with what is no text replaced.
+        word: String,
+    },
+}
+
+fn line(word: &str) -> Result<&str, QuoteError> {
+    match word.chars().any(char::is_control) {
+        true => Err(QuoteError::Control { word: crate::escape::line(word) }),
+        false => Ok(word),
+    }
+}
+
 /// One word for a POSIX shell: as it is if plain, else in single quotes.
 pub(crate) fn shell(word: &str) -> String {
     let plain = |b: u8| {
@@ -13,14 +45,26 @@ pub(crate) fn shell(word: &str) -> String {
 }
 
 /// A command line of these words for `ProxyCommand`: quoted for the shell, `%` doubled because ssh expands it first.
-pub(crate) fn proxy_command(words: &[String]) -> String {
-    words.iter().map(|w| shell(w)).collect::<Vec<_>>().join(" ").replace('%', "%%")
+///
+/// # Errors
+/// [`QuoteError::Control`].
+pub(crate) fn proxy_command(words: &[String]) -> Result<String, QuoteError> {
+    let words: Result<Vec<String>, QuoteError> = words.iter().map(|word| line(word).map(shell)).collect();
+    Ok(words?.join(" ").replace('%', "%%"))
 }
 
 /// A file name as the value of an option of ssh_config(5): in double quotes, `%` doubled.
-pub(crate) fn config_path(path: &str) -> String {
+///
+/// # Errors
+/// [`QuoteError`].
+pub(crate) fn config_path(path: &Path) -> Result<String, QuoteError> {
+    let not_text = || QuoteError::NotText { word: crate::escape::line(&path.display().to_string()) };
+    let path = line(path.to_str().ok_or_else(not_text)?)?;
+    if path.contains("${") {
+        return Err(QuoteError::Variable { word: path.to_owned() });
+    }
     let path = path.replace('\\', r"\\").replace('"', "\\\"").replace('%', "%%");
-    format!("\"{path}\"")
+    Ok(format!("\"{path}\""))
 }
 
 #[cfg(test)]
@@ -41,8 +85,16 @@ mod tests {
     #[test]
     fn percent_is_literal_for_ssh() {
         let words = ["shoal", "--state-dir", "/tmp/100% mine", "proxy"].map(String::from);
-        assert_eq!(proxy_command(&words), "shoal --state-dir '/tmp/100%% mine' proxy");
-        assert_eq!(config_path("/a b/%h\"c"), "\"/a b/%%h\\\"c\"");
+        assert_eq!(proxy_command(&words).unwrap(), "shoal --state-dir '/tmp/100%% mine' proxy");
+        assert_eq!(config_path(Path::new("/a b/%h\"c")).unwrap(), "\"/a b/%%h\\\"c\"");
+    }
+
+    #[test]
+    fn what_has_no_spelling_is_refused() {
+        assert!(matches!(proxy_command(&["a\nb".into()]), Err(QuoteError::Control { .. })));
+        assert!(matches!(config_path(Path::new("/a\nHost *")), Err(QuoteError::Control { .. })));
+        assert!(matches!(config_path(Path::new("/${HOME}")), Err(QuoteError::Variable { .. })));
+        assert!(config_path(Path::new("/$(id)/$HOME")).is_ok());
     }
 
     proptest! {

@@ -26,6 +26,13 @@ pub(crate) struct SshFilesError {
     source: io::Error,
 }
 
+impl SshFilesError {
+    /// What failed with this file.
+    pub(crate) fn new(path: &Path, source: io::Error) -> Self {
+        Self { path: path.into(), source }
+    }
+}
+
 /// Where an SSH client finds what it needs.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SshFiles {
@@ -47,17 +54,29 @@ impl SshFiles {
         private_key: &str,
     ) -> Result<Self, SshFilesError> {
         let dir = state_dir.join("ssh").join(realm.as_str()).join(cluster.as_str());
-        let failed = |source| SshFilesError { path: dir.clone(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(failed)?;
-        fs::set_permissions(&dir, Permissions::from_mode(0o700)).map_err(failed)?;
+        Self::directory(&dir)?;
         Ok(Self {
             known_hosts: replace(dir.join("known_hosts"), known_hosts)?,
             identity: replace(dir.join("id_ed25519"), private_key)?,
         })
     }
+
+    /// Makes a directory for such files that nobody else can read.
+    ///
+    /// # Errors
+    /// [`SshFilesError`]: it cannot be made.
+    pub(crate) fn directory(dir: &Path) -> Result<(), SshFilesError> {
+        let failed = |source| SshFilesError::new(dir, source);
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+        fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(failed)
+    }
 }
 
-fn replace(path: PathBuf, text: &str) -> Result<PathBuf, SshFilesError> {
+/// Writes a file, 0600, beside its place and renames it into it.
+///
+/// # Errors
+/// [`SshFilesError`]: it cannot be written.
+pub(crate) fn replace(path: PathBuf, text: &str) -> Result<PathBuf, SshFilesError> {
     let write = || {
         // A temporary file is 0600 from the start.
         let mut file = NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;

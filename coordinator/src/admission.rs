@@ -315,6 +315,7 @@ mod tests {
                 NodeGroup::new(Role::Worker, workers, None, None),
             ],
             slurm: SlurmSpec::default(),
+            ssh_keys: vec![],
         }
     }
 

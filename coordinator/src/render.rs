@@ -53,6 +53,7 @@ impl Intent {
             self.nodes.iter().filter_map(view).collect(),
             spec.slurm.clone(),
         );
+        let view = view.map(|view| view.with_ssh_keys(spec.ssh_keys.clone()));
         view.map_err(|source: ViewError| Fault::View { cluster: spec.name.clone(), source })
     }
 

@@ -9,6 +9,7 @@
 use std::{
     fmt, io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -29,7 +30,21 @@ pub struct ExecSpec {
     pub user: Option<String>,
     /// Working directory; the container's own if `None`.
     pub dir: Option<String>,
+    /// With a terminal of this size: one output instead of two, and signals by keys. Only for an attached command.
+    pub tty: Option<TtySize>,
 }
+
+/// Size of a terminal, in characters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TtySize {
+    /// Lines.
+    pub rows: u16,
+    /// Characters of a line.
+    pub columns: u16,
+}
+
+/// Gives a command's terminal a new size.
+pub type Resize = Arc<dyn Fn(TtySize) -> BoxFuture<'static, Result<(), EngineError>> + Send + Sync>;
 
 impl ExecSpec {
     /// This program with these arguments, as the container's own user.
@@ -67,6 +82,8 @@ pub struct ExecSession {
     pub stdin: Pin<Box<dyn AsyncWrite + Send>>,
     /// Its output, until it has closed both of its streams.
     pub output: BoxStream<'static, Result<ExecChunk, EngineError>>,
+    /// Changes the size of its terminal; `None` if it has none.
+    pub resize: Option<Resize>,
     /// Its exit status; resolves only after it has ended, whether or not the output was read.
     pub exit: BoxFuture<'static, Result<i64, EngineError>>,
 }
@@ -149,7 +166,8 @@ mod tests {
     fn session(chunks: Vec<Result<ExecChunk, EngineError>>) -> (ExecDuplex, tokio::io::DuplexStream) {
         let (stdin, far_end) = tokio::io::duplex(100);
         let output = stream::iter(chunks).boxed();
-        let session = ExecSession { stdin: Box::pin(stdin), output, exit: Box::pin(async { Ok(0) }) };
+        let session =
+            ExecSession { stdin: Box::pin(stdin), output, resize: None, exit: Box::pin(async { Ok(0) }) };
         (session.into_duplex("test"), far_end)
     }
 

@@ -35,7 +35,7 @@ pub use endpoint::{DEFAULT_TLS_PORT, Endpoint, EndpointError};
 pub use engine::{ByteStream, Engine, EventStream, UploadStream};
 pub use error::{EngineError, RetryClass, Subject, TlsProblem};
 pub use event::{ContainerAction, ContainerEvent};
-pub use exec::{ExecChunk, ExecDuplex, ExecOutput, ExecSession, ExecSpec};
+pub use exec::{ExecChunk, ExecDuplex, ExecOutput, ExecSession, ExecSpec, Resize, TtySize};
 pub use image::{ImageInfo, ImageSummary};
 pub use label::LabelFilter;
 pub use network::{NetworkInfo, NetworkSpec};

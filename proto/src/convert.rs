@@ -3,8 +3,8 @@
 use std::{fmt::Display, str::FromStr};
 
 use shoal_types::{
-    Bytes, ClusterSpec, Event, EventKind, EventLevel, LabelExpr, MilliCpu, NewEvent, NodeGroup, Profile,
-    Progress, Resources, Role, SlurmSpec, Timestamp,
+    Bytes, ClusterSpec, Event, EventKind, EventLevel, MilliCpu, NewEvent, NodeGroup, Profile, Progress,
+    Resources, Role, SlurmSpec, Timestamp,
 };
 
 use crate::v1;
@@ -30,7 +30,7 @@ fn parse<T: FromStr<Err: Display>>(field: &'static str, text: &str) -> Result<T,
     text.parse().map_err(|reason| FieldError::new(field, reason))
 }
 
-fn parse_all(field: &'static str, texts: &[String]) -> Result<Vec<LabelExpr>, FieldError> {
+fn parse_all<T: FromStr<Err: Display>>(field: &'static str, texts: &[String]) -> Result<Vec<T>, FieldError> {
     texts.iter().map(|text| parse(field, text)).collect()
 }
 
@@ -96,6 +96,7 @@ impl From<&ClusterSpec> for v1::ClusterSpec {
             slurm_main: spec.slurm.main.clone().into_iter().collect(),
             slurm_cpus: spec.slurm.cpus,
             slurm_memory_bytes: spec.slurm.memory.map(|m| m.0),
+            ssh_keys: spec.ssh_keys.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -118,6 +119,7 @@ impl TryFrom<v1::ClusterSpec> for ClusterSpec {
                 cpus: spec.slurm_cpus,
                 memory: spec.slurm_memory_bytes.map(Bytes),
             },
+            ssh_keys: parse_all("spec.ssh_keys", &spec.ssh_keys)?,
         };
         spec.check().map_err(|reason| FieldError::new("spec", reason))?;
         Ok(spec)
@@ -191,6 +193,11 @@ mod tests {
                 NodeGroup::new(Role::Worker, 3, Some(MilliCpu(1500)), Some(Bytes::mib(256))),
             ],
             slurm: SlurmSpec { main: [("a".into(), "X=1".into())].into(), cpus: Some(128), memory: None },
+            ssh_keys: vec![
+                "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC9GBAegsGjkqJORwtyWQ1aAJ+IS1ablwZ7IbfqZVWzy me@desk"
+                    .parse()
+                    .unwrap(),
+            ],
         }
     }
 
@@ -207,5 +214,7 @@ mod tests {
         let mut wire = v1::ClusterSpec::from(&spec());
         wire.scheduler = "best".into();
         assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, "spec.scheduler");
+        let wire = v1::ClusterSpec { ssh_keys: vec!["ssh-rsa x".into()], ..v1::ClusterSpec::from(&spec()) };
+        assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, "spec.ssh_keys");
     }
 }

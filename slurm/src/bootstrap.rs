@@ -102,7 +102,9 @@ fn shared(view: &ClusterView, keys: &ClusterKeys, accounts: Accounts) -> Result<
     archive.dir("etc/shoal", 0o755);
     archive.file("etc/shoal/resolv.conf", 0o644, Owner::ROOT, resolv_conf(view));
     archive.dir("root/.ssh", 0o700);
-    archive.file("root/.ssh/authorized_keys", 0o600, Owner::ROOT, line(&key.public));
+    let users = view.ssh_keys().iter().map(|key| line(key.as_str()));
+    let authorized: String = std::iter::once(line(&key.public)).chain(users).collect();
+    archive.file("root/.ssh/authorized_keys", 0o600, Owner::ROOT, authorized);
     archive.file("root/.ssh/id_ed25519", 0o600, Owner::ROOT, key.private_pem.as_bytes());
     archive.file("root/.ssh/id_ed25519.pub", 0o644, Owner::ROOT, line(&key.public));
     let trust = format!("@cert-authority * {authority}\n");

@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use shoal_types::{
-    Bytes, ClusterName, DNS_ZONE, MilliCpu, NodeGroup, NodeName, RealmName, Role, SlurmSpec, node_fqdn,
+    Bytes, ClusterName, DNS_ZONE, MilliCpu, NodeGroup, NodeName, RealmName, Role, SlurmSpec, SshPublicKey,
+    node_fqdn,
 };
 
 use crate::nodeset::{NaturalKey, natural_key};
@@ -90,6 +91,7 @@ pub struct ClusterView {
     gateway: Ipv4Addr,
     nodes: Vec<NodeView>,
     slurm: SlurmSpec,
+    ssh_keys: Vec<SshPublicKey>,
 }
 
 impl ClusterView {
@@ -121,7 +123,19 @@ impl ClusterView {
                 return Err(ViewError::Duplicate { cluster: name, node: node.clone() });
             }
         }
-        Ok(Self { realm, name, subnet, gateway, nodes, slurm })
+        Ok(Self { realm, name, subnet, gateway, nodes, slurm, ssh_keys: Vec::new() })
+    }
+
+    /// The same, with keys of users that open root's account on every node.
+    #[must_use]
+    pub fn with_ssh_keys(self, ssh_keys: Vec<SshPublicKey>) -> Self {
+        Self { ssh_keys, ..self }
+    }
+
+    /// Keys of users that open root's account on every node, besides the cluster's own.
+    #[must_use]
+    pub fn ssh_keys(&self) -> &[SshPublicKey] {
+        &self.ssh_keys
     }
 
     /// The realm it belongs to.

@@ -72,6 +72,7 @@ fn spec() -> ClusterSpec {
             NodeGroup::new(Role::Worker, NODES - 1, None, None),
         ],
         slurm: SlurmSpec::default(),
+        ssh_keys: vec![],
     }
 }
 

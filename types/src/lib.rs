@@ -14,6 +14,7 @@ mod name;
 mod net;
 mod node;
 mod spec;
+mod ssh;
 mod units;
 
 pub use clock::{Clock, SystemClock, Timestamp};
@@ -32,4 +33,5 @@ pub use spec::{
     ClusterSpec, DEFAULT_MEMORY_LIMIT, DEFAULT_RESERVED_CPU, DEFAULT_RESERVED_MEMORY, DEFAULT_TMP_SIZE,
     MIN_MEMORY, NodeGroup, Profile, SlurmSpec, SpecError, Strategy, StrategyError,
 };
+pub use ssh::{SshKeyError, SshPublicKey};
 pub use units::{Bytes, MilliCpu, UnitError};

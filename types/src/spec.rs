@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, ClusterName, LabelExpr, NodeName, RealmName, Resources, Role};
+use crate::{Bytes, ClusterName, LabelExpr, NodeName, RealmName, Resources, Role, SshPublicKey};
 
 /// Most nodes of one cluster: a /16 holds no more with room for Docker's own range.
 const MAX_NODES: u32 = 10_000;
@@ -164,6 +164,9 @@ pub struct ClusterSpec {
     pub groups: Vec<NodeGroup>,
     /// What Slurm is told.
     pub slurm: SlurmSpec,
+    /// Who may log in to every node as root, besides the cluster's own key.
+    #[serde(default)]
+    pub ssh_keys: Vec<SshPublicKey>,
 }
 
 /// Why a specification cannot be.
@@ -204,6 +207,12 @@ pub enum SpecError {
         /// What was asked for.
         memory: Bytes,
     },
+    /// More keys than an archive should carry.
+    #[error("{count} SSH keys are too many for one cluster: at most {MAX_SSH_KEYS}")]
+    SshKeys {
+        /// How many were given.
+        count: usize,
+    },
     /// A Slurm fragment's name is no plain file name, or its text is too long or has a NUL.
     #[error("slurm.main fragment `{name}` is not usable: a plain name and at most 1 MiB of text without NUL")]
     Fragment {
@@ -211,6 +220,9 @@ pub enum SpecError {
         name: String,
     },
 }
+
+/// Most SSH keys of a cluster: they are in every node's archive.
+const MAX_SSH_KEYS: usize = 1000;
 
 /// Least memory of a node: systemd, munge, sshd and a Slurm daemon boot in about 40 MiB.
 pub const MIN_MEMORY: Bytes = Bytes::mib(64);
@@ -246,6 +258,9 @@ impl ClusterSpec {
         }
         if let Some(group) = self.groups.iter().find(|g| g.memory_limit < MIN_MEMORY) {
             return Err(SpecError::Memory { role: group.role, memory: group.memory_limit });
+        }
+        if self.ssh_keys.len() > MAX_SSH_KEYS {
+            return Err(SpecError::SshKeys { count: self.ssh_keys.len() });
         }
         let plain = |n: &str| {
             !n.is_empty()
@@ -298,6 +313,7 @@ mod tests {
                 NodeGroup::new(Role::Worker, workers, None, None),
             ],
             slurm: SlurmSpec::default(),
+            ssh_keys: vec![],
         }
     }
 

@@ -1,12 +1,12 @@
 //! `shoal create cluster`: what is asked for, from arguments and configuration; [`super::bring_up`] follows it.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use shoal_proto::v1::{self, CreateClusterRequest, PlanClusterRequest};
 use shoal_types::{Bytes, ClusterName, ClusterSpec, LabelExpr, MilliCpu, Strategy};
 
-use super::{bring_up::bring_up, onlook::onlook};
+use super::{bring_up::bring_up, onlook::onlook, ssh_config};
 use crate::{
     args::Global,
     config::{Document, Overrides, Source, cluster_spec},
@@ -17,6 +17,7 @@ use crate::{
     output::{PlanJson, plan_text},
     parse::{count, word},
     progress::ProgressArgs,
+    ssh_keys,
     wait::Wait,
 };
 
@@ -92,6 +93,12 @@ struct CreateCluster {
     /// Only hosts for which this holds, besides the configuration's constraints; may be repeated
     #[arg(long = "constraint", value_name = "EXPRESSION", value_parser = word::<LabelExpr>)]
     constraints: Vec<LabelExpr>,
+    /// File of SSH public keys, one per line, such as ~/.ssh/id_ed25519.pub, that may log in to every node as root,
+    /// besides the configuration's `sshKeys`; may be repeated
+    ///
+    /// None is taken by itself: `shoal ssh` and the SSH configuration of `shoal get ssh-config` use a key of the cluster's own.
+    #[arg(long = "ssh-key", value_name = "FILE")]
+    ssh_keys: Vec<PathBuf>,
     /// Show where the nodes would go, and create nothing
     #[arg(long)]
     dry_run: bool,
@@ -143,7 +150,9 @@ impl Create {
             wait_ms: create.wait.as_millis(),
             keep_on_failure: create.keep_on_failure,
         };
+        let realm = request.spec.as_ref().map(|spec| spec.realm.clone()).unwrap_or_default();
         bring_up(request, progress, global, interrupt).await?;
+        ssh_config::keep_current(global, &realm, &[]).await;
         Ok(Exit::Ok)
     }
 }
@@ -163,6 +172,7 @@ impl CreateCluster {
             image: self.image.clone(),
             scheduler: self.scheduler,
             constraints: self.constraints.clone(),
+            ssh_keys: ssh_keys::read(&self.ssh_keys)?,
         };
         Ok(cluster_spec(&source, document, overrides, realm, shoal_images::DEFAULT_TAG)?)
     }

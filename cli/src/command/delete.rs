@@ -5,6 +5,7 @@ use clap_complete::ArgValueCandidates;
 use shoal_proto::v1::{DeleteClusterRequest, DeleteClusterResponse, delete_cluster_response};
 use shoal_types::ClusterName;
 
+use super::ssh_config;
 use crate::{
     args::Global,
     complete,
@@ -51,6 +52,7 @@ impl Delete {
             all,
         };
         let subject = if all { "all clusters".to_owned() } else { request.names.join(", ") };
+        let realm = request.realm.clone();
         let mut progress = Progress::start(progress, global.screen(), Task::Delete, subject)?;
         let result = Session::within(global, interrupt, async |session| {
             let mut result = DeletedJson::default();
@@ -66,6 +68,7 @@ impl Delete {
             Ok(result)
         })
         .await?;
+        ssh_config::keep_current(global, &realm, &result.deleted).await;
         progress.result(&result, result.deleted.clone(), |_, _| match result.deleted.as_slice() {
             [] => "no clusters to delete".to_owned(),
             names => format!("deleted {}", names.join(", ")),

@@ -1,15 +1,13 @@
-//! `shoal exec`: a command in a cluster, as if it ran here: its input, both its outputs, its status.
+//! `shoal exec`: a command in a cluster, as if it ran here: its input, its outputs or its terminal, its status.
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use shoal_proto::v1::{ExecOpen, ExecRequest, ExecResponse, exec_request, exec_response};
-use shoal_types::ClusterName;
-use tokio::io::{AsyncWriteExt, stderr, stdin, stdout};
-use tonic::Streaming;
+use shoal_proto::v1::ExecOpen;
+use shoal_types::{ClusterName, NodeName};
 
-use super::frames::Pump;
+use super::inside;
 use crate::{
-    args::Global, complete, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, parse::word,
+    args::Global, complete, error::CliError, exit::Exit, interrupt::Interrupt, parse::word, terminal,
 };
 
 /// Arguments of `exec`.
@@ -18,6 +16,15 @@ pub(crate) struct Exec {
     /// The cluster
     #[arg(value_parser = word::<ClusterName>, add = ArgValueCandidates::new(complete::clusters))]
     cluster: ClusterName,
+    /// Run it in this node instead of the submitter, or the controller of a cluster without one
+    #[arg(long, value_name = "NODE", value_parser = word::<NodeName>)]
+    node: Option<NodeName>,
+    /// Pass standard input on; this is always done and taken for those who are used to saying so
+    #[arg(short, long)]
+    interactive: bool,
+    /// Give the command a terminal: the one this is run on, which must be there
+    #[arg(short, long)]
+    tty: bool,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<String>,
@@ -25,44 +32,20 @@ pub(crate) struct Exec {
 
 impl Exec {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
+        if self.tty && !terminal::is_there() {
+            return Err(CliError::usage(
+                "--tty needs a terminal as standard input and output",
+                "leave it out where there is none: in pipes and scripts".to_owned(),
+            ));
+        }
         let open = ExecOpen {
             realm: global.realm(None)?.to_string(),
             cluster: self.cluster.to_string(),
             command: self.command,
-            node: String::new(),
+            node: self.node.map(|node| node.to_string()).unwrap_or_default(),
+            terminal: self.tty.then(terminal::size),
+            term: if self.tty { terminal::kind() } else { String::new() },
         };
-        Session::within(global, interrupt, async |session| {
-            let open = ExecRequest { frame: Some(exec_request::Frame::Open(open)) };
-            let (frames, pump) = Pump::start(open, stdin(), |bytes| ExecRequest {
-                frame: Some(exec_request::Frame::Stdin(bytes)),
-            });
-            let work = async { pass_on(session.access().exec(frames).await?.into_inner()).await };
-            pump.during(work, CliError::Stdin).await
-        })
-        .await
+        inside::attached(open, global, interrupt).await
     }
-}
-
-/// Writes what the command writes until it has ended.
-async fn pass_on(mut answers: Streaming<ExecResponse>) -> Result<Exit, CliError> {
-    let (mut stdout, mut stderr) = (stdout(), stderr());
-    while let Some(ExecResponse { frame }) = answers.message().await? {
-        match frame {
-            Some(exec_response::Frame::Stdout(bytes)) => {
-                stdout.write_all(&bytes).await.map_err(CliError::Stdout)?;
-                stdout.flush().await.map_err(CliError::Stdout)?;
-            }
-            Some(exec_response::Frame::Stderr(bytes)) => {
-                // A closed standard error is the user's choice and no reason to end the command.
-                let _ = stderr.write_all(&bytes).await;
-                let _ = stderr.flush().await;
-            }
-            Some(exec_response::Frame::ExitStatus(status)) => {
-                // A status is one byte; anything else is no success.
-                return Ok(Exit::Inner(u8::try_from(status).unwrap_or(u8::MAX)));
-            }
-            None => {}
-        }
-    }
-    Err(CliError::Answer { missing: "the command's exit status" })
 }

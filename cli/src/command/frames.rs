@@ -15,7 +15,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 
 /// Frames read ahead of the network.
-const AHEAD: usize = 4;
+pub(super) const AHEAD: usize = 4;
 
 /// Reads until dropped, ended or failed.
 #[derive(Debug)]
@@ -33,16 +33,27 @@ impl Pump {
         frame: fn(Bytes) -> T,
     ) -> (ReceiverStream<T>, Self) {
         let (sender, frames) = mpsc::channel(AHEAD);
+        // There is room: it is the first.
+        let _ = sender.try_send(open);
+        (ReceiverStream::new(frames), Self::feed(sender, reader, frame))
+    }
+
+    /// Starts to read into a stream that is open already; others may send there too.
+    pub(super) fn feed<T: Send + 'static>(
+        sender: mpsc::Sender<T>,
+        reader: impl AsyncRead + Unpin + Send + 'static,
+        frame: fn(Bytes) -> T,
+    ) -> Self {
         let (report, failed) = oneshot::channel();
         let mut task = JoinSet::new();
         task.spawn(async move {
-            if let Err(error) = copy(open, reader, frame, &sender).await {
+            if let Err(error) = copy(reader, frame, &sender).await {
                 // If nobody listens, nobody takes half for whole either.
                 let _ = report.send(error);
                 sender.closed().await;
             }
         });
-        (ReceiverStream::new(frames), Self { failed, _task: task })
+        Self { failed, _task: task }
     }
 
     /// Does `work` while the reader is read.
@@ -62,22 +73,21 @@ impl Pump {
 }
 
 async fn copy<T>(
-    open: T,
     mut reader: impl AsyncRead + Unpin,
     frame: fn(Bytes) -> T,
     sender: &mpsc::Sender<T>,
 ) -> io::Result<()> {
-    let mut next = open;
     let mut buffer = BytesMut::new();
-    // A closed channel means that the call is over: nothing more is wanted.
-    while sender.send(next).await.is_ok() {
+    loop {
         buffer.reserve(FRAME_BYTES);
         if reader.read_buf(&mut (&mut buffer).limit(FRAME_BYTES)).await? == 0 {
-            break;
+            return Ok(());
         }
-        next = frame(buffer.split().freeze());
+        // A closed channel means that the call is over: nothing more is wanted.
+        if sender.send(frame(buffer.split().freeze())).await.is_err() {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 #[cfg(test)]

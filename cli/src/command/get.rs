@@ -10,6 +10,7 @@ use shoal_proto::v1::{
 };
 use shoal_types::{ClusterName, LabelExpr};
 
+use super::ssh_config;
 use crate::{
     args::Global,
     complete,
@@ -56,6 +57,12 @@ enum What {
     },
     /// Networks of the realm's clusters
     Networks,
+    /// Configuration for ssh, scp, sftp, rsync and Ansible: one Host block per node
+    ///
+    /// Names each node NODE.CLUSTER, or NODE.CLUSTER.REALM in another realm than `default`, and by its full name, with the exact
+    /// host keys and the cluster's own key, which are written below the state directory. Printed, it is for `ssh -F` or an
+    /// `Include`; with --write Shoal keeps a file of it.
+    SshConfig(ssh_config::SshConfig),
     /// What happened to a cluster, or to the realm and all hosts
     Events {
         /// The cluster
@@ -123,6 +130,7 @@ async fn show(what: What, realm: String, session: &Session, global: &Global) -> 
                 cluster_text(width, detail, &cluster)
             })
         }
+        What::SshConfig(command) => command.show(session, global).await,
         What::Networks => {
             let answer = session.clusters().list_networks(ListClusterNetworksRequest { realm }).await?;
             let mut networks = answer.into_inner().networks;

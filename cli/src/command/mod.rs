@@ -4,20 +4,27 @@ mod agent;
 mod bring_up;
 mod build;
 mod completion;
+mod cp;
 mod create;
 mod delete;
+mod enter;
 mod exec;
 mod first_host;
 mod frames;
 mod get;
 mod host_options;
+mod inside;
 mod load;
+mod logs;
 mod onlook;
+mod port_forward;
 mod proxy;
 mod register;
 mod resume;
 mod set;
+mod sink;
 mod ssh;
+mod ssh_config;
 mod sweep;
 mod unregister;
 mod version;
@@ -42,9 +49,31 @@ pub(crate) enum Command {
     /// Show hosts, clusters, nodes, networks, events
     Get(get::Get),
     /// Run a command in a cluster's submitter, or controller if it has none
+    ///
+    /// Standard input goes to the command, its outputs and its status come back. With --tty it has this terminal: keys such
+    /// as Ctrl-C are for the command, and it is told when the window changes. A command whose `shoal exec` is interrupted or
+    /// killed is ended in the node too: SIGHUP, and after 2 s SIGKILL. Shoal's own failures end with 125.
     Exec(exec::Exec),
+    /// Open a shell in a cluster's submitter, or controller if it has none
+    ///
+    /// With a terminal as standard input and output the shell has it, and keys such as Ctrl-C are for the shell; from a pipe it
+    /// reads commands. Ends with the shell's status, with 125 if Shoal itself fails, and ends the shell if it is ended itself.
+    Enter(enter::Enter),
     /// Open SSH to a node, with the OpenSSH client of this machine
     Ssh(ssh::Ssh),
+    /// Copy files and directories to or from a node
+    ///
+    /// A directory is copied with everything in it; into a directory that is there, else under the name given. Permissions are
+    /// kept, owners are not: files belong to whoever copies, in a node to root. With `-` one file is written to standard output
+    /// or read from standard input. Paths in a node that are not absolute are below /root. A copy that does not end, because
+    /// it is interrupted or fails, leaves what was there before.
+    Cp(cp::Cp),
+    /// Show the journal of a node, or of one of its services
+    Logs(logs::Logs),
+    /// Make ports of a node reachable at ports of this machine
+    ///
+    /// Listens on 127.0.0.1 and prints where each port leads, until Ctrl-C ends it with status 0.
+    PortForward(port_forward::PortForward),
     /// Connect standard input and output to a port of a node
     #[command(hide = true)]
     Proxy(proxy::Proxy),
@@ -79,7 +108,11 @@ impl Command {
             Self::Delete(command) => command.run(global, interrupt).await,
             Self::Get(command) => command.run(global, interrupt).await,
             Self::Exec(command) => command.run(global, interrupt).await,
+            Self::Enter(command) => command.run(global, interrupt).await,
             Self::Ssh(command) => command.run(global, interrupt).await,
+            Self::Cp(command) => command.run(global, interrupt).await,
+            Self::Logs(command) => command.run(global, interrupt).await,
+            Self::PortForward(command) => command.run(global, interrupt).await,
             Self::Proxy(command) => command.run(global, interrupt).await,
             Self::Build(command) => command.run(global, interrupt).await,
             Self::Load(command) => command.run(global, interrupt).await,
@@ -91,10 +124,10 @@ impl Command {
         }
     }
 
-    /// The exit status of its own failures, where that is not told by the error: these two pass on another program's.
+    /// The exit status of its own failures, where that is not told by the error: these pass on another program's.
     pub(crate) fn own_failure(&self) -> Option<Exit> {
         match self {
-            Self::Exec(_) => Some(Exit::ExecFailed),
+            Self::Exec(_) | Self::Enter(_) => Some(Exit::ExecFailed),
             Self::Ssh(_) => Some(Exit::SshFailed),
             Self::Register(_)
             | Self::Set(_)
@@ -102,6 +135,9 @@ impl Command {
             | Self::Create(_)
             | Self::Delete(_)
             | Self::Get(_)
+            | Self::Cp(_)
+            | Self::Logs(_)
+            | Self::PortForward(_)
             | Self::Proxy(_)
             | Self::Build(_)
             | Self::Load(_)
@@ -121,13 +157,15 @@ impl Command {
     /// Worker threads: one relays a stream, two do the rest, the agent's work too.
     pub(crate) fn threads(&self) -> usize {
         match self {
-            Self::Proxy(_) | Self::Exec(_) | Self::Ssh(_) => 1,
+            Self::Proxy(_) | Self::Exec(_) | Self::Enter(_) | Self::Ssh(_) | Self::Logs(_) => 1,
             Self::Register(_)
             | Self::Set(_)
             | Self::Unregister(_)
             | Self::Create(_)
             | Self::Delete(_)
             | Self::Get(_)
+            | Self::Cp(_)
+            | Self::PortForward(_)
             | Self::Build(_)
             | Self::Load(_)
             | Self::Resume(_)

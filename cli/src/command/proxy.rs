@@ -4,10 +4,10 @@ use std::{fs::File, io};
 
 use clap::Args;
 use shoal_proto::v1::{ProxyOpen, ProxyRequest, ProxyResponse, proxy_request, proxy_response};
-use tokio::io::{AsyncWriteExt, stdin, stdout};
+use tokio::io::stdin;
 use tonic::Streaming;
 
-use super::frames::Pump;
+use super::{frames::Pump, sink::Sink};
 use crate::{
     args::Global, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, parse::word,
     target::Target,
@@ -47,19 +47,27 @@ impl Proxy {
 }
 
 async fn receive(mut answers: Streaming<ProxyResponse>) -> Result<(), CliError> {
-    let mut stdout = stdout();
+    let mut stdout = Some(Sink::stdout()?);
     while let Some(ProxyResponse { frame }) = answers.message().await? {
         match frame {
-            Some(proxy_response::Frame::Data(bytes)) => {
-                stdout.write_all(&bytes).await.map_err(CliError::Stdout)?;
-                stdout.flush().await.map_err(CliError::Stdout)?;
-            }
+            Some(proxy_response::Frame::Data(bytes)) => match &mut stdout {
+                Some(stdout) => stdout.write(bytes).await?,
+                None => return Err(CliError::Answer { missing: "an order: data came after the end" }),
+            },
             // The other way stays open: a reader must see this end now, and not when the process goes.
-            Some(proxy_response::Frame::End(_)) => close_stdout().map_err(CliError::Stdout)?,
+            Some(proxy_response::Frame::End(_)) => {
+                if let Some(stdout) = stdout.take() {
+                    stdout.finish().await?;
+                }
+                close_stdout().map_err(CliError::Stdout)?;
+            }
             Some(proxy_response::Frame::Opened(_)) | None => {}
         }
     }
-    Ok(())
+    match stdout {
+        Some(stdout) => stdout.finish().await,
+        None => Ok(()),
+    }
 }
 
 /// Standard output cannot be closed, only made to be something else: whoever reads the pipe sees its end.

@@ -5,7 +5,7 @@
 //!                               `-> shoal proxy -> coordinator -> agent -> port 22 of the node
 //! ```
 
-use std::{ffi::OsString, os::unix::process::CommandExt, path::Path, process::Command};
+use std::{ffi::OsString, os::unix::process::CommandExt, process::Command};
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
@@ -13,8 +13,17 @@ use shoal_proto::v1::{GetSshAccessRequest, GetSshAccessResponse};
 use shoal_types::{RealmName, node_fqdn};
 
 use crate::{
-    args::Global, complete, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, parse::word,
-    quote, ssh_files::SshFiles, target::Target,
+    args::Global,
+    complete,
+    connect::Session,
+    error::CliError,
+    exit::Exit,
+    interrupt::Interrupt,
+    parse::word,
+    quote::QuoteError,
+    ssh_files::SshFiles,
+    ssh_options::{ProxyWords, ssh_options, state_dir},
+    target::Target,
 };
 
 /// Arguments of `ssh`.
@@ -38,30 +47,11 @@ impl Ssh {
         })
         .await?;
         self.check_node(&access)?;
-        let absolute = |path: &Path| {
-            std::path::absolute(path).map_err(|source| CliError::File {
-                action: "find",
-                path: path.into(),
-                source,
-            })
-        };
-        let state_dir = absolute(&global.state_dir()?)?;
+        let proxy = ProxyWords::of(global, &realm)?;
         let name = (&realm, &self.target.cluster);
-        let files = SshFiles::write(&state_dir, name, &access.known_hosts, &access.private_key)?;
-        let own = std::env::current_exe().map_err(|source| CliError::File {
-            action: "find",
-            path: "shoal".into(),
-            source,
-        })?;
-
-        let mut words =
-            vec![own.display().to_string(), "--state-dir".into(), state_dir.display().to_string()];
-        for binary in global.agent_binaries().values() {
-            words.extend(["--agent-binary".into(), absolute(binary)?.display().to_string()]);
-        }
-        words.extend(["--realm".into(), realm.to_string(), "proxy".into(), self.target.to_string()]);
+        let files = SshFiles::write(&state_dir(global)?, name, &access.known_hosts, &access.private_key)?;
         let mut ssh = Command::new("ssh");
-        ssh.args(self.options(&realm, &files, &words)).args(&self.command);
+        ssh.args(self.options(&realm, &files, &proxy)?).args(&self.command);
         // A store's address can hold a password: the environment is not shown to others, arguments are.
         ssh.envs(global.store.iter().map(|store| ("SHOAL_STORE", store)));
         ssh.envs(global.key_file.iter().map(|file| ("SHOAL_KEY_FILE", file)));
@@ -77,39 +67,34 @@ impl Ssh {
     }
 
     /// What `ssh` is told: how to get there and whom to trust, then the destination.
-    fn options(&self, realm: &RealmName, files: &SshFiles, proxy: &[String]) -> Vec<String> {
-        let fqdn = node_fqdn(&self.target.node, &self.target.cluster, realm);
-        let path = |path: &Path| quote::config_path(&path.display().to_string());
-        let options = [
-            format!("ProxyCommand={}", quote::proxy_command(proxy)),
-            "ProxyUseFdpass=no".into(),
-            format!("UserKnownHostsFile={}", path(&files.known_hosts)),
-            "GlobalKnownHostsFile=/dev/null".into(),
-            "StrictHostKeyChecking=yes".into(),
-            "UpdateHostKeys=no".into(),
-            "CheckHostIP=no".into(),
-            format!("HostKeyAlias={fqdn}"),
-            format!("IdentityFile={}", path(&files.identity)),
-            "IdentitiesOnly=yes".into(),
-        ];
-        let options = options.into_iter().flat_map(|option| ["-o".to_owned(), option]);
+    fn options(
+        &self,
+        realm: &RealmName,
+        files: &SshFiles,
+        proxy: &ProxyWords,
+    ) -> Result<Vec<String>, QuoteError> {
+        let name = (&self.target.node, &self.target.cluster, realm);
+        let options = ssh_options(name, files, proxy)?.into_iter();
+        let options = options.flat_map(|(keyword, value)| ["-o".to_owned(), format!("{keyword}={value}")]);
+        let destination = node_fqdn(&self.target.node, &self.target.cluster, realm);
         // After `--`, nothing of the command is taken for an option of ssh.
-        options.chain([format!("root@{fqdn}"), "--".into()]).collect()
+        Ok(options.chain([destination, "--".into()]).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::ssh_options::tests::proxy;
 
     #[test]
     fn openssh_reads_the_options_as_meant() {
         let ssh = Ssh { target: "worker-0.dev".parse().unwrap(), command: vec![] };
         let dir = Path::new("/tmp/a b/100%h");
         let files = SshFiles { known_hosts: dir.join("known_hosts"), identity: dir.join("id_ed25519") };
-        let proxy =
-            ["/usr/bin/shoal", "--state-dir", "/tmp/a b/100%h", "proxy", "worker-0.dev"].map(String::from);
-        let options = ssh.options(&RealmName::default(), &files, &proxy);
+        let options = ssh.options(&RealmName::default(), &files, &proxy("/tmp/a b/100%h")).unwrap();
         // `-p 77` is the command, and no option of ssh.
         let output = Command::new("ssh")
             .args(["-F", "none", "-G"])
@@ -125,7 +110,7 @@ mod tests {
             "hostkeyalias worker-0.dev.default.shoal.internal",
             "stricthostkeychecking true",
             "identitiesonly yes",
-            "proxycommand /usr/bin/shoal --state-dir '/tmp/a b/100%%h' proxy worker-0.dev",
+            "proxycommand printf '%%s|' --state-dir '/tmp/a b/100%%h' proxy worker-0.dev",
         ] {
             assert!(shown.lines().any(|l| l == line), "{line} in {shown}");
         }

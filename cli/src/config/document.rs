@@ -11,6 +11,7 @@
 //!   - controller
 //!   - worker: 3
 //!   - { role: worker, count: 2, memory: 1g, constraints: [gpu] }
+//! sshKeys: [ssh-ed25519 AAAA... me@desk]
 //! slurm: { cpus: 64, memory: 256g, main: { limits: "MaxJobCount=100\n" } }
 //! ```
 
@@ -25,7 +26,7 @@ use shoal_types::{ClusterName, RealmName, Strategy};
 use super::{
     ConfigError, Source, explain,
     node::Node,
-    value::{Constraint, Count, Cpus, Size},
+    value::{Constraint, Count, Cpus, Size, SshKey},
 };
 
 /// Deepest nesting of a configuration; sind's goes to 4.
@@ -59,6 +60,8 @@ pub(crate) struct Document {
     pub(super) scheduler: Option<Strategy>,
     /// Conditions on the hosts of all nodes.
     pub(super) constraints: Option<Vec<Constraint>>,
+    /// SSH public keys that open root's account on every node.
+    pub(super) ssh_keys: Option<Vec<SshKey>>,
 }
 
 /// What a configuration describes.

@@ -11,7 +11,7 @@ use super::{
     Document,
     document::Fragments,
     node::Node,
-    value::{Constraint, Count, Cpus, Size},
+    value::{Constraint, Count, Cpus, Size, SshKey},
 };
 use crate::generated::assert_published;
 
@@ -49,6 +49,10 @@ schema!(Cpus, "Cpus", |_| json_schema!({
 }));
 schema!(Constraint, "Constraint", |_| json_schema!({
     "title": "label expression: `rack=b`, `rack in (a,b)`, `gpu`, `!old`",
+    "type": "string",
+}));
+schema!(SshKey, "SshKey", |_| json_schema!({
+    "title": "public key in OpenSSH's form: `ssh-ed25519 AAAA... ann@desk`",
     "type": "string",
 }));
 schema!(Count, "Count", |_| json_schema!({

@@ -1,10 +1,10 @@
 //! From a configuration and the command line to a cluster's specification: flags before configuration before defaults.
 
-use std::num::NonZeroU32;
+use std::{collections::BTreeSet, num::NonZeroU32};
 
 use shoal_types::{
     Bytes, ClusterName, ClusterSpec, DEFAULT_TMP_SIZE, LabelExpr, MilliCpu, NodeGroup, Profile, RealmName,
-    Role, SlurmSpec, Strategy,
+    Role, SlurmSpec, SshPublicKey, Strategy,
 };
 
 use super::{
@@ -31,6 +31,8 @@ pub(crate) struct Overrides {
     pub(crate) scheduler: Option<Strategy>,
     /// Besides `constraints`: all of them hold.
     pub(crate) constraints: Vec<LabelExpr>,
+    /// Besides `sshKeys`.
+    pub(crate) ssh_keys: Vec<SshPublicKey>,
 }
 
 /// The cluster that `document`, called `source` in messages, and the command line ask for.
@@ -78,9 +80,18 @@ pub(crate) fn cluster_spec(
             cpus: slurm.cpus.map(|count| count.0.get()),
             memory: slurm.memory.map(|size| size.0),
         },
+        ssh_keys: once_each(
+            document.ssh_keys.into_iter().flatten().map(|key| key.0).chain(overrides.ssh_keys),
+        ),
     };
     spec.check().map_err(|error| ConfigError::Spec { name: source.into(), source: error })?;
     Ok(spec)
+}
+
+/// In the order given; a key that is given twice counts once.
+fn once_each(keys: impl Iterator<Item = SshPublicKey>) -> Vec<SshPublicKey> {
+    let mut seen = BTreeSet::new();
+    keys.filter(|key| seen.insert(key.clone())).collect()
 }
 
 fn group(node: Node, defaults: &Defaults, cpus: Option<MilliCpu>, memory: Option<Bytes>) -> NodeGroup {

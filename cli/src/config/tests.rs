@@ -123,6 +123,7 @@ fn flags_come_first() {
         image: Some("flag".into()),
         scheduler: Some(Strategy::RoundRobin),
         constraints: vec!["b".parse().unwrap()],
+        ssh_keys: vec![],
     };
     let spec = spec_with(text, overrides).unwrap();
     assert_eq!((spec.name.as_str(), spec.image.as_str()), ("other", "flag"));

@@ -7,7 +7,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
 };
-use shoal_types::{Bytes, LabelExpr, MilliCpu};
+use shoal_types::{Bytes, LabelExpr, MilliCpu, SshPublicKey};
 
 use crate::error::chain;
 
@@ -69,6 +69,18 @@ pub(super) struct Constraint(pub(super) LabelExpr);
 impl<'de> Deserialize<'de> for Constraint {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Scalar(PhantomData, "a label expression such as rack=b")).map(Self)
+    }
+}
+
+/// An SSH public key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SshKey(pub(super) SshPublicKey);
+
+impl<'de> Deserialize<'de> for SshKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer
+            .deserialize_any(Scalar(PhantomData, "an SSH public key, the line of a file ending in .pub"))
+            .map(Self)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Everything here turns messages into text and is pure, but for [`Screen`], which writes it.
 
+mod access;
 mod bar;
 mod cores;
 pub(crate) mod data;
@@ -21,6 +22,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use access::{ForwardJson, SshConfigJson};
 pub(crate) use bar::bar;
 pub(crate) use event::{event_line, events_table};
 pub(crate) use format::{Detail, Format};

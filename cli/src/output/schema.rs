@@ -9,8 +9,8 @@ use serde_json::Value;
 use shoal_proto::v1;
 
 use super::{
-    BuiltJson, ClusterJson, DeletedJson, EventJson, HostJson, LoadedJson, NetworkJson, NodeJson, PlanJson,
-    ResumedJson, SweepJson, UnregisteredJson, VersionJson, data,
+    BuiltJson, ClusterJson, DeletedJson, EventJson, ForwardJson, HostJson, LoadedJson, NetworkJson, NodeJson,
+    PlanJson, ResumedJson, SshConfigJson, SweepJson, UnregisteredJson, VersionJson, data,
 };
 use crate::generated::assert_published;
 
@@ -29,6 +29,7 @@ const KINDS: &[Kind] = &[
     kind::<DeletedJson>("deleted", "shoal delete cluster"),
     kind::<EventJson>("event", "a line of --progress json"),
     kind::<Vec<EventJson>>("events", "shoal get events"),
+    kind::<Vec<ForwardJson>>("forwards", "shoal port-forward"),
     kind::<HostJson>("host", "shoal register, shoal set host"),
     kind::<Vec<HostJson>>("hosts", "shoal get hosts"),
     kind::<Vec<LoadedJson>>("loaded", "shoal load image"),
@@ -36,6 +37,7 @@ const KINDS: &[Kind] = &[
     kind::<Vec<NodeJson>>("nodes", "shoal get nodes"),
     kind::<PlanJson>("plan", "shoal create cluster --dry-run"),
     kind::<ResumedJson>("resumed", "shoal resume"),
+    kind::<SshConfigJson>("ssh-config", "shoal get ssh-config"),
     kind::<SweepJson>("sweep", "shoal sweep"),
     kind::<UnregisteredJson>("unregistered", "shoal unregister"),
     kind::<VersionJson>("version", "shoal version"),
@@ -101,6 +103,10 @@ fn what_is_printed_fits_what_is_published() {
     let mut resumed = ResumedJson::default();
     resumed.add(v1::ResumedCluster { name: text("dev"), end: text("ready"), reason: String::new() });
     assert_fits("resumed", &resumed);
+    let (listen, node) = (text("127.0.0.1:1"), text("worker-0.dev"));
+    assert_fits("forwards", &[ForwardJson { listen, node, port: 22 }]);
+    let (realm, clusters, config) = (text("default"), vec![text("dev")], text("Host x"));
+    assert_fits("ssh-config", &SshConfigJson { realm, clusters, file: None, config });
     assert_fits("deleted", &DeletedJson { deleted: vec![text("dev")] });
     let (name, left_behind) = (text("host1"), vec![text("a volume")]);
     assert_fits("unregistered", &UnregisteredJson { name, forgotten_nodes: 2, left_behind });

@@ -3,19 +3,21 @@
 use std::{pin::Pin, sync::Arc};
 
 use futures_util::{Stream, StreamExt};
-use shoal_docker::{ExecChunk, ExecSession, ExecSpec};
 use shoal_proto::{
     FieldError,
-    v1::{self, exec_request, exec_response, proxy_request, proxy_response, tunnel_request, tunnel_response},
+    v1::{self, exec_request, proxy_request, proxy_response, tunnel_request, tunnel_response},
 };
 use shoal_slurm::known_hosts;
 use shoal_storage::{Cluster, Node};
 use shoal_types::{NodeName, Role};
-use tokio::{io::AsyncWriteExt, sync::mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::field;
+use super::{
+    exec, field,
+    lifeline::{Lifeline, Mark},
+};
 use crate::{Fault, coordinator::Coordinator, fleet::HostLink, naming::NODE, render::Intent, server::text};
 
 /// Frames that wait for a slow reader: with those of gRPC's windows, what one stream may hold in memory.
@@ -39,15 +41,25 @@ impl v1::access_server::Access for AccessService {
         let Some(exec_request::Frame::Open(open)) = input.message().await?.and_then(|m| m.frame) else {
             return Err(Fault::from(FieldError::new("open", "must be the first message")).into());
         };
-        if open.command.is_empty() {
-            return Err(Fault::from(FieldError::new("command", "must not be empty")).into());
-        }
+        let mark = Mark::draw(&mut *self.0.rng());
+        let spec = exec::spec(&open, &mark).map_err(Fault::from)?;
         let (_, node, link) = self.target(&open.realm, &open.cluster, &open.node).await?;
         let container = self.container(&node, &link).await?;
-        let session = link.engine.attach_exec(&container, &ExecSpec::new(open.command)).await;
-        let session = session.map_err(Fault::engine(&link.name))?;
+        // At the same time: whoever waits for a prompt would wait for both.
+        let (command, lifeline) = tokio::join!(
+            link.engine.attach_exec(&container, &spec),
+            Lifeline::attach(&*link.engine, &container, &mark),
+        );
+        let lifeline = lifeline.map_err(Fault::engine(&link.name))?;
+        let command = match command {
+            Ok(command) => command,
+            Err(error) => {
+                lifeline.not_needed().await;
+                return Err(Fault::engine(&link.name)(error).into());
+            }
+        };
         let (out, frames) = mpsc::channel(QUEUE);
-        self.0.tasks.spawn(run(session, input, out));
+        self.0.tasks.spawn(exec::run(command, lifeline, input, out));
         Ok(Response::new(Box::pin(ReceiverStream::new(frames))))
     }
 
@@ -165,48 +177,5 @@ fn to_tunnel(message: v1::ProxyRequest) -> Option<v1::TunnelRequest> {
             Some(v1::TunnelRequest { frame: Some(tunnel_request::Frame::Data(data)) })
         }
         proxy_request::Frame::Open(_) => None,
-    }
-}
-
-/// Carries a command's streams until it ends, then its status.
-async fn run(
-    session: ExecSession,
-    mut input: Streaming<v1::ExecRequest>,
-    out: mpsc::Sender<Result<v1::ExecResponse, Status>>,
-) {
-    let ExecSession { mut stdin, mut output, exit } = session;
-    let frame = |frame| v1::ExecResponse { frame: Some(frame) };
-    let feed = async {
-        while let Ok(Some(message)) = input.message().await {
-            let Some(exec_request::Frame::Stdin(data)) = message.frame else { continue };
-            // A command that has closed its input does not read it; that is no error of ours.
-            if stdin.write_all(&data).await.is_err() || stdin.flush().await.is_err() {
-                break;
-            }
-        }
-        drop(stdin.shutdown().await);
-        std::future::pending::<()>().await;
-    };
-    let drain = async {
-        while let Some(chunk) = output.next().await {
-            let sent = match chunk {
-                Ok(ExecChunk::Stdout(data)) => out.send(Ok(frame(exec_response::Frame::Stdout(data)))).await,
-                Ok(ExecChunk::Stderr(data)) => out.send(Ok(frame(exec_response::Frame::Stderr(data)))).await,
-                Err(error) => out.send(Err(Status::unavailable(text(&error)))).await,
-            };
-            if sent.is_err() {
-                return;
-            }
-        }
-        let last = match exit.await {
-            Ok(status) => Ok(frame(exec_response::Frame::ExitStatus(i32::try_from(status).unwrap_or(255)))),
-            Err(error) => Err(Status::unavailable(text(&error))),
-        };
-        drop(out.send(last).await);
-    };
-    tokio::select! {
-        () = feed => {}
-        () = drain => {}
-        () = out.closed() => {}
     }
 }

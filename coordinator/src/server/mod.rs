@@ -2,9 +2,11 @@
 
 mod access;
 mod clusters;
+mod exec;
 mod follow;
 mod hosts;
 mod images;
+mod lifeline;
 mod listing;
 mod onlook;
 mod status;

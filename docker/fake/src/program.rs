@@ -4,9 +4,12 @@ use std::{fmt, net::Ipv4Addr, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use shoal_docker::{ContainerSpec, ExecSpec};
+use shoal_docker::{ContainerSpec, ExecSpec, TtySize};
 use shoal_types::MacAddr;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
+    sync::watch,
+};
 
 use crate::{Image, machine::Machine};
 
@@ -88,6 +91,8 @@ pub struct Stdio {
     pub stdout: Pin<Box<dyn AsyncWrite + Send>>,
     /// Fails once the caller is gone.
     pub stderr: Pin<Box<dyn AsyncWrite + Send>>,
+    /// The size of its terminal, as it changes; `None` if it has none.
+    pub tty: Option<watch::Receiver<TtySize>>,
 }
 
 impl fmt::Debug for Stdio {

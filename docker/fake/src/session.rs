@@ -8,10 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 use shoal_docker::{
     CallClass, ContainerEvent, EngineError, ExecChunk, ExecOutput, ExecSession, ExecSpec, LabelFilter,
-    Subject,
+    Resize, Subject, TtySize,
 };
 use tokio::{
     io::{AsyncWrite, DuplexStream, duplex, empty},
@@ -106,6 +106,7 @@ impl Client {
                 stdin: Box::pin(empty()),
                 stdout: Box::pin(stdout.clone()),
                 stderr: Box::pin(stderr.clone()),
+                tty: None,
             };
             let status = tokio::select! {
                 biased;
@@ -125,7 +126,10 @@ impl Client {
         let then = |(inside, run): Begun| async move {
             let ((stdin, input), (stdout, out), (stderr, err)) =
                 (duplex(WAITING), duplex(WAITING), duplex(WAITING));
-            let stdio = Stdio { stdin: Box::pin(input), stdout: Box::pin(out), stderr: Box::pin(err) };
+            let (sizes, tty) = spec.tty.map(watch::channel).unzip();
+            let (stdin_end, stdout_end, stderr_end) = (Box::pin(input), Box::pin(out), Box::pin(err));
+            let stdio = Stdio { stdin: stdin_end, stdout: stdout_end, stderr: stderr_end, tty };
+            let merged = sizes.is_some();
             let command = programs.run(inside, spec, stdio);
             let (ended, exit) = oneshot::channel();
             let mut standing = line.clone();
@@ -149,8 +153,14 @@ impl Client {
                     }
                 }
             };
-            let output = output(client, line, stdout, stderr).boxed();
-            Ok(ExecSession { stdin: Box::pin(stdin), output, exit: Box::pin(exit) })
+            let output = output(client, line, stdout, stderr);
+            // A terminal has one output.
+            let output = output.map(move |chunk| match chunk {
+                Ok(ExecChunk::Stderr(bytes)) if merged => Ok(ExecChunk::Stdout(bytes)),
+                chunk => chunk,
+            });
+            let resize = sizes.map(resize);
+            Ok(ExecSession { stdin: Box::pin(stdin), output: output.boxed(), resize, exit: Box::pin(exit) })
         };
         self.call_then(&call, self.machine.timeouts.limit(CallClass::Write), self.begin(id), then).await
     }
@@ -167,6 +177,15 @@ impl Client {
         self.call(&call, subscribe).await?;
         Ok(Events { client: self.clone(), line, events })
     }
+}
+
+/// What tells a command's terminal its size.
+fn resize(sizes: watch::Sender<TtySize>) -> Resize {
+    Arc::new(move |size| {
+        // A command that has ended does not look.
+        sizes.send_replace(size);
+        std::future::ready(Ok(())).boxed()
+    })
 }
 
 /// Both outputs of a command, until it has closed both; then nothing, or that the connection broke.

@@ -1,17 +1,17 @@
 //! Commands inside containers.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bollard::{
     container::LogOutput,
     errors::Error,
-    exec::{CreateExecOptions, StartExecOptions, StartExecResults},
+    exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults},
 };
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 
 use super::{Docker, call::Call};
-use crate::{CallClass, EngineError, ExecChunk, ExecOutput, ExecSession, ExecSpec};
+use crate::{CallClass, EngineError, ExecChunk, ExecOutput, ExecSession, ExecSpec, Resize, TtySize};
 
 /// Buffer of an exec's output, in bytes: 8 KiB to 256 KiB differ by a quarter in throughput (measured 2026-11-21).
 const OUTPUT_CAPACITY: usize = 64 << 10;
@@ -56,9 +56,27 @@ impl Docker {
         let (streamed, reader) = (self.clone(), call.clone());
         let output =
             output.map(move |chunk| chunk.map(piece).map_err(|error| streamed.fault(&reader, error)));
+        let resize = spec.tty.map(|_| self.resize(id, &exec));
+        if let (Some(resize), Some(size)) = (&resize, spec.tty)
+            && let Err(error) = resize(size).await
+        {
+            // One that ended at once has no terminal any more.
+            tracing::debug!(%error, "a terminal keeps the size it was made with");
+        }
         let asked = self.clone();
         let exit = async move { asked.exit_status(&exec).await.map_err(|error| asked.fault(&call, error)) };
-        Ok(ExecSession { stdin: input, output: output.boxed(), exit: Box::pin(exit) })
+        Ok(ExecSession { stdin: input, output: output.boxed(), resize, exit: Box::pin(exit) })
+    }
+
+    /// What changes the size of a command's terminal. An engine waits for a command that is being started.
+    fn resize(&self, id: &str, exec: &str) -> Resize {
+        let (docker, exec) = (self.clone(), exec.to_owned());
+        let call = Call::container("resize exec", id, CallClass::Write);
+        Arc::new(move |TtySize { rows, columns }| {
+            let (docker, call, exec) = (docker.clone(), call.clone(), exec.clone());
+            let options = ResizeExecOptions { height: rows, width: columns };
+            async move { docker.call(&call, docker.bollard.resize_exec(&exec, options)).await }.boxed()
+        })
     }
 
     /// Creates and starts a command; its id and streams.
@@ -73,7 +91,7 @@ impl Docker {
             attach_stdin: Some(stdin),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
-            tty: Some(false),
+            tty: Some(spec.tty.is_some()),
             env: Some(spec.env.clone()),
             cmd: Some(spec.cmd.clone()),
             user: spec.user.clone(),
@@ -81,7 +99,11 @@ impl Docker {
             ..CreateExecOptions::default()
         };
         let exec = self.call(&call, self.bollard.create_exec(id, options)).await?.id;
-        let options = StartExecOptions { detach: false, tty: false, output_capacity: Some(OUTPUT_CAPACITY) };
+        let options = StartExecOptions {
+            detach: false,
+            tty: spec.tty.is_some(),
+            output_capacity: Some(OUTPUT_CAPACITY),
+        };
         let started = self.call(&call, self.bollard.start_exec(&exec, Some(options))).await?;
         Ok((exec, started))
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use shoal_docker::{ExecChunk, ExecSpec};
+use shoal_docker::{ExecChunk, ExecSession, ExecSpec, TtySize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::bench::{Bench, probe};
@@ -88,4 +88,29 @@ pub(crate) async fn a_command_ends_with_its_stream(bench: &Bench) {
     drop((session.stdin, session.output));
     // It reads its input, so the end of the connection is the end of the command.
     tokio::time::timeout(PATIENCE, exit).await.unwrap().unwrap();
+}
+
+pub(crate) async fn a_terminal_has_a_size_that_changes(bench: &Bench) {
+    let id = bench.running("terminal").await;
+    let tty = |rows, columns| TtySize { rows, columns };
+    let spec = ExecSpec { tty: Some(tty(33, 101)), ..probe(&["terminal"]) };
+    let mut session = bench.engine.attach_exec(&id, &spec).await.unwrap();
+    says(&mut session, "33 rows, 101 columns").await;
+    let resize = session.resize.clone().unwrap();
+    resize(tty(44, 202)).await.unwrap();
+    says(&mut session, "44 rows, 202 columns").await;
+    // A terminal hands on whole lines.
+    session.stdin.write_all(b"x\n").await.unwrap();
+    assert_eq!(tokio::time::timeout(PATIENCE, session.exit).await.unwrap().unwrap(), 5);
+}
+
+/// Reads what comes on its one output until this was among it.
+async fn says(session: &mut ExecSession, words: &str) {
+    let mut said = String::new();
+    while !said.contains(words) {
+        match tokio::time::timeout(PATIENCE, session.output.next()).await {
+            Ok(Some(Ok(ExecChunk::Stdout(bytes)))) => said += &String::from_utf8_lossy(&bytes),
+            other => panic!("{other:?} after {said:?}"),
+        }
+    }
 }

@@ -84,6 +84,7 @@ async fn run(inside: Inside, command: ExecSpec, mut stdio: Stdio) -> i64 {
             0
         }
         ["/probe", "probe", "copy"] => copy(stdio).await,
+        ["/probe", "probe", "terminal"] => terminal(stdio).await,
         ["/probe", "probe", "show", path] => match show(&inside, &command, path) {
             Some(text) => {
                 stdio.stdout.write_all(&text).await.unwrap();
@@ -117,6 +118,20 @@ async fn copy(mut stdio: Stdio) -> i64 {
     match stdio.stderr.write_all(format!("{total} bytes\n").as_bytes()).await {
         Ok(()) => 0,
         Err(_) => 101,
+    }
+}
+
+/// The size of the terminal, and again whenever it changes, until something is typed.
+async fn terminal(mut stdio: Stdio) -> i64 {
+    let Some(mut sizes) = stdio.tty else { return 1 };
+    loop {
+        let size = *sizes.borrow_and_update();
+        let line = format!("{} rows, {} columns\r\n", size.rows, size.columns);
+        stdio.stdout.write_all(line.as_bytes()).await.unwrap();
+        tokio::select! {
+            changed = sizes.changed() => changed.unwrap(),
+            _ = stdio.stdin.read_u8() => return 5,
+        }
     }
 }
 

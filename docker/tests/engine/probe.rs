@@ -47,6 +47,19 @@ pub(crate) async fn run(words: Vec<String>) -> ExitCode {
             eprintln!("{total} bytes");
             ExitCode::SUCCESS
         }
+        // The size of the terminal, and again whenever it changes, until something is typed.
+        ["terminal"] => {
+            let mut changed = signal(SignalKind::window_change()).unwrap();
+            let mut typed = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]));
+            loop {
+                let Some((columns, rows)) = terminal_size::terminal_size() else { return ExitCode::FAILURE };
+                println!("{} rows, {} columns", rows.0, columns.0);
+                tokio::select! {
+                    _ = changed.recv() => {}
+                    _ = &mut typed => std::process::exit(5),
+                }
+            }
+        }
         ["show", path] => {
             std::io::stdout().write_all(&std::fs::read(path).unwrap()).unwrap();
             ExitCode::SUCCESS

@@ -117,3 +117,16 @@ fn debug_shows_no_secret() {
     let text = format!("{:?} {:?}", template(1), ClusterKeys::derive(&[7; 32]));
     assert_eq!(text, "BootstrapTemplate { cluster: \"dev\", .. } ClusterKeys(..)");
 }
+
+#[test]
+fn users_keys_stand_beside_the_clusters() {
+    let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC9GBAegsGjkqJORwtyWQ1aAJ+IS1ablwZ7IbfqZVWzy me@desk";
+    let with = view(1).with_ssh_keys(vec![line.parse().unwrap()]);
+    let template = BootstrapTemplate::new(with, ClusterKeys::derive(&[7; 32]), ACCOUNTS).unwrap();
+    for node in ["controller", "worker-0"] {
+        let (_, files) = read(&archive(&template, node));
+        let authorized = String::from_utf8(files["root/.ssh/authorized_keys"].clone()).unwrap();
+        let own = String::from_utf8(files["root/.ssh/id_ed25519.pub"].clone()).unwrap();
+        assert_eq!(authorized, format!("{own}{line}\n"), "{node}");
+    }
+}

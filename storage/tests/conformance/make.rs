@@ -71,6 +71,7 @@ pub(crate) fn spec(name: &str, workers: u32) -> ClusterSpec {
             NodeGroup::new(Role::Worker, workers, None, None),
         ],
         slurm: SlurmSpec::default(),
+        ssh_keys: vec![],
     }
 }
 

@@ -1,0 +1,226 @@
+//! `shoal cp`: files and directories between here and a node, as tar through a command in the node.
+//!
+//! ```text
+//! from a node:  tar there --> exec --> unpacked into a new directory beside the target --> moved into place
+//! to a node:    tar here, sentinel last --> exec --> the same there: only a whole transfer is moved into place
+//! `-`:          one file's bytes on standard output, or from standard input
+//! ```
+//! An engine's own archive calls do not see what lies below a tmpfs (`/tmp`, `/run`): hence a command inside. What a node sends
+//! is not trusted: it is unpacked by names inside a directory that is made for it ([`unpack`]).
+
+mod download;
+mod place;
+mod unpack;
+mod upload;
+
+use std::{path::PathBuf, str::FromStr};
+
+use clap::Args;
+use shoal_proto::v1::ExecOpen;
+use shoal_types::RealmName;
+
+use crate::{
+    args::Global, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, parse::word,
+    target::Target,
+};
+
+/// Most of what a command in a node says on standard error that is kept for a message.
+const MESSAGE_BYTES: usize = 4096;
+/// Directory of paths in a node that are not absolute.
+const HOME: &str = "/root";
+
+/// Arguments of `cp`.
+#[derive(Debug, Args)]
+pub(crate) struct Cp {
+    /// What is copied: a local path, NODE[.CLUSTER]:PATH, or `-` for standard input
+    #[arg(value_parser = word::<Place>)]
+    source: Place,
+    /// Where to: into a directory that is there, else under this name; `-` for standard output
+    #[arg(value_parser = word::<Place>)]
+    target: Place,
+}
+
+/// One end of a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    /// Standard input or output.
+    Stream,
+    /// Here.
+    Local(PathBuf),
+    /// In a node.
+    Node(NodePath),
+}
+
+/// A path in a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct NodePath {
+    target: Target,
+    /// Absolute; ends in a slash if it was written so.
+    path: String,
+}
+
+/// A text that names no place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum PlaceError {
+    /// Nothing.
+    #[error("a path must not be empty")]
+    Empty,
+    /// The part before the colon names no node.
+    #[error("not NODE[.CLUSTER]:PATH; a local path with a colon is written ./a:b")]
+    Node(#[source] shoal_types::NameError),
+    /// `..` or `.` at the end, or all there is.
+    #[error("the path in a node must end in a name, not in `/`, `.` or `..`")]
+    NoName,
+}
+
+impl FromStr for Place {
+    type Err = PlaceError;
+
+    fn from_str(text: &str) -> Result<Self, PlaceError> {
+        match text.split_once(':') {
+            _ if text.is_empty() => Err(PlaceError::Empty),
+            _ if text == "-" => Ok(Self::Stream),
+            // As scp(1) has it: with a slash before the colon it is a local path.
+            Some((node, path)) if !node.contains('/') => {
+                let target = node.parse().map_err(PlaceError::Node)?;
+                let path = match path {
+                    "" => format!("{HOME}/"),
+                    path if path.starts_with('/') => path.to_owned(),
+                    path => format!("{HOME}/{path}"),
+                };
+                Ok(Self::Node(NodePath { target, path }))
+            }
+            Some(_) | None => Ok(Self::Local(text.into())),
+        }
+    }
+}
+
+impl NodePath {
+    /// Its directory and its name.
+    ///
+    /// # Errors
+    /// [`PlaceError::NoName`].
+    fn split(&self) -> Result<(String, String), PlaceError> {
+        let path = self.path.trim_end_matches('/');
+        match path.rsplit_once('/') {
+            Some((directory, name)) if !matches!(name, "" | "." | "..") => {
+                Ok((format!("{directory}/"), name.to_owned()))
+            }
+            Some(_) | None => Err(PlaceError::NoName),
+        }
+    }
+
+    fn shown(&self) -> String {
+        format!("{}:{}", self.target, self.path)
+    }
+
+    fn open(&self, realm: &RealmName, words: &[&str]) -> ExecOpen {
+        ExecOpen {
+            realm: realm.to_string(),
+            cluster: self.target.cluster.to_string(),
+            node: self.target.node.to_string(),
+            command: words.iter().map(ToString::to_string).collect(),
+            ..ExecOpen::default()
+        }
+    }
+}
+
+impl Cp {
+    pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
+        let realm = global.realm(None)?;
+        let wrong = |error: PlaceError| CliError::usage(error.to_string(), None);
+        Session::within(global, interrupt, async |session| match (&self.source, &self.target) {
+            (Place::Node(from), Place::Local(to)) => {
+                download::to_path(session, &realm, from, from.split().map_err(wrong)?, to).await
+            }
+            (Place::Node(from), Place::Stream) => download::to_stdout(session, &realm, from).await,
+            (Place::Local(from), Place::Node(to)) => upload::from_path(session, &realm, from, to).await,
+            (Place::Stream, Place::Node(to)) => {
+                to.split().map_err(wrong)?;
+                upload::from_stdin(session, &realm, to).await
+            }
+            (Place::Node(_), Place::Node(_)) => Err(CliError::usage(
+                "one of the two must be on this machine",
+                "copy to standard output here and from standard input there: \
+                 `shoal cp A:PATH - | shoal cp - B:PATH`"
+                    .to_owned(),
+            )),
+            (Place::Local(_) | Place::Stream, Place::Local(_) | Place::Stream) => Err(CliError::usage(
+                "neither of the two is in a node",
+                "a path in a node is written NODE[.CLUSTER]:PATH".to_owned(),
+            )),
+        })
+        .await?;
+        Ok(Exit::Ok)
+    }
+}
+
+/// One command's end: its status and what it said about it.
+struct Ended {
+    status: i32,
+    said: Vec<u8>,
+}
+
+impl Ended {
+    fn keep(said: &mut Vec<u8>, bytes: &[u8]) {
+        let room = MESSAGE_BYTES.saturating_sub(said.len()).min(bytes.len());
+        said.extend_from_slice(&bytes[..room]);
+    }
+}
+
+/// Statuses of the scripts; tar(1) and mv(1) have 0, 1 and 2.
+const NOT_THERE: i32 = 61;
+/// What was sent ended before its end.
+const CUT: i32 = 62;
+
+fn ended(session_side: &NodePath, program: &'static str, ended: &Ended) -> Result<(), CliError> {
+    match ended.status {
+        0 => Ok(()),
+        NOT_THERE => Err(CliError::NoPath { path: session_side.shown() }),
+        status => Err(CliError::inside(&session_side.target, program, status, &ended.said)),
+    }
+}
+
+/// A session's part in a copy.
+type Side<'a> = (&'a Session, &'a RealmName, &'a NodePath);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(text: &str) -> NodePath {
+        let Ok(Place::Node(path)) = text.parse() else { panic!("{text}") };
+        path
+    }
+
+    #[test]
+    fn forms() {
+        assert_eq!("-".parse(), Ok(Place::Stream));
+        for local in ["a", "./a:b", "/a:b", "../worker-0:x"] {
+            assert_eq!(local.parse(), Ok(Place::Local(local.into())));
+        }
+        for (text, shown) in [
+            ("worker-0.dev:/etc/hosts", "worker-0.dev:/etc/hosts"),
+            ("worker-0:a b", "worker-0.default:/root/a b"),
+            ("worker-0:", "worker-0.default:/root/"),
+            ("worker-0:/a:b", "worker-0.default:/a:b"),
+        ] {
+            assert_eq!(node(text).shown(), shown);
+        }
+        assert_eq!("".parse::<Place>(), Err(PlaceError::Empty));
+        for bad in ["Worker:/x", ":x", "-oX:/x", "a.b.c:/x"] {
+            assert!(matches!(bad.parse::<Place>(), Err(PlaceError::Node(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_source_has_a_name() {
+        let split = |text: &str| node(text).split();
+        assert_eq!(split("worker-0:/etc/hosts"), Ok(("/etc/".into(), "hosts".into())));
+        assert_eq!(split("worker-0:/etc/"), Ok(("/".into(), "etc".into())));
+        assert_eq!(split("worker-0:x"), Ok(("/root/".into(), "x".into())));
+        for bad in ["worker-0:/", "worker-0:/a/..", "worker-0:.", "worker-0:/a/./"] {
+            assert_eq!(split(bad), Err(PlaceError::NoName), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! `shoal logs`: the journal of a node, whole or of one service.
+
+use std::{str::FromStr, time::Duration};
+
+use clap::Args;
+use shoal_proto::v1::{ExecOpen, ExecResponse, exec_response};
+
+use super::inside;
+use crate::{
+    args::Global, connect::Session, error::CliError, escape::Lines, exit::Exit, interrupt::Interrupt,
+    output::raw, parse::word, target::Target, wait::Wait,
+};
+
+/// `$1` is the unit, empty for the whole journal; the rest are journalctl's. A unit that is not there is no empty journal.
+const JOURNAL: &str = r#"
+unit=$1
+shift
+case "$unit" in
+'') exec journalctl --no-pager --quiet "$@" ;;
+esac
+case "$(systemctl show --property LoadState --value -- "$unit")" in
+not-found | masked) exit 61 ;;
+esac
+exec journalctl --no-pager --quiet --unit "$unit" "$@"
+"#;
+/// The status of a service that is not there; journalctl(1) has none like it.
+const NO_SERVICE: i32 = 61;
+/// Most of what is said on standard error and kept for a message.
+const MESSAGE_BYTES: usize = 4096;
+
+/// Arguments of `logs`.
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// The node; of the cluster `default` if none is named
+    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>)]
+    target: Target,
+    /// Only this service, such as slurmctld, slurmd, munge or ssh; the whole journal if left out
+    #[arg(value_name = "SERVICE", value_parser = word::<Service>)]
+    service: Option<Service>,
+    /// Go on with what is logged from now on, after the last 10 lines; Ctrl-C ends it with status 0
+    #[arg(short, long)]
+    follow: bool,
+    /// Only what is not older than this, such as 90s, 10m or 1h30m
+    #[arg(long, value_name = "DURATION", value_parser = word::<Wait>)]
+    since: Option<Wait>,
+    /// Only the last N lines
+    #[arg(short = 'n', long, value_name = "N")]
+    lines: Option<u32>,
+}
+
+/// A unit of systemd, by the name people use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Service(String);
+
+/// A text that names no unit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a service's name: letters, digits and `:_.@-`, such as slurmd")]
+struct ServiceError;
+
+impl FromStr for Service {
+    type Err = ServiceError;
+
+    fn from_str(text: &str) -> Result<Self, ServiceError> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'.' | b'@' | b'-');
+        let fits = text.len() <= 200 && text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        match fits && text.bytes().all(plain) {
+            // A dot is part of a unit's full name, such as shoal-bootstrap.service or tmp.mount.
+            true if text.contains('.') => Ok(Self(text.into())),
+            true => Ok(Self(format!("{text}.service"))),
+            false => Err(ServiceError),
+        }
+    }
+}
+
+impl Logs {
+    pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
+        let open = ExecOpen {
+            realm: global.realm(None)?.to_string(),
+            cluster: self.target.cluster.to_string(),
+            node: self.target.node.to_string(),
+            command: self.command(),
+            ..ExecOpen::default()
+        };
+        let shown = Session::within(global, interrupt, async |session| self.show(session, open).await).await;
+        match shown {
+            // That is how one ends it.
+            Err(CliError::Interrupted) if self.follow => Ok(Exit::Ok),
+            shown => shown.map(|()| Exit::Ok),
+        }
+    }
+
+    fn command(&self) -> Vec<String> {
+        let unit = self.service.as_ref().map(|service| service.0.clone()).unwrap_or_default();
+        let mut words = ["sh", "-c", JOURNAL, "shoal-logs"].map(String::from).to_vec();
+        words.push(unit);
+        words.extend(self.follow.then(|| "--follow".into()));
+        let seconds = self.since.map(|since| Duration::from_millis(since.as_millis()).as_secs());
+        words.extend(seconds.filter(|s| *s > 0).map(|s| format!("--since=-{s}s")));
+        words.extend(self.lines.map(|lines| format!("--lines={lines}")));
+        words
+    }
+
+    async fn show(&self, session: &Session, open: ExecOpen) -> Result<(), CliError> {
+        // It reads nothing: the end of the requests is the end of its input.
+        let (_, mut answers) = inside::begin(session, open).await?;
+        let (mut lines, mut said) = (Lines::default(), Vec::new());
+        while let Some(ExecResponse { frame }) = answers.message().await? {
+            match frame {
+                Some(exec_response::Frame::Stdout(bytes)) => raw(lines.add(&bytes).as_bytes())?,
+                Some(exec_response::Frame::Stderr(bytes)) => {
+                    let room = MESSAGE_BYTES.saturating_sub(said.len()).min(bytes.len());
+                    said.extend_from_slice(&bytes[..room]);
+                }
+                Some(exec_response::Frame::ExitStatus(status)) => {
+                    raw(lines.end().as_bytes())?;
+                    return self.ended(status, &said);
+                }
+                None => {}
+            }
+        }
+        Err(CliError::Answer { missing: "the journal's end" })
+    }
+
+    fn ended(&self, status: i32, said: &[u8]) -> Result<(), CliError> {
+        match (status, &self.service) {
+            (0, _) => Ok(()),
+            (NO_SERVICE, Some(service)) => {
+                Err(CliError::NoService { target: self.target.clone(), service: service.0.clone() })
+            }
+            (status, _) => Err(CliError::inside(&self.target, "journalctl", status, said)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_are_units() {
+        assert_eq!("slurmd".parse(), Ok(Service("slurmd.service".into())));
+        assert_eq!("shoal-bootstrap.service".parse(), Ok(Service("shoal-bootstrap.service".into())));
+        for bad in ["", "-x", "--root=/", "a b", "a\nb", "a/b", "$(id)", "a*", "\u{e4}", &"x".repeat(201)] {
+            assert_eq!(bad.parse::<Service>(), Err(ServiceError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_journalctl_is_told() {
+        let logs = Logs {
+            target: "worker-0.dev".parse().unwrap(),
+            service: Some("slurmd".parse().unwrap()),
+            follow: true,
+            since: Some("10m".parse().unwrap()),
+            lines: Some(5),
+        };
+        let words = logs.command();
+        assert_eq!(words[4..], ["slurmd.service", "--follow", "--since=-600s", "--lines=5"]);
+        let whole = Logs { service: None, follow: false, since: None, lines: None, ..logs };
+        assert_eq!(whole.command()[4..], [""]);
+    }
+}
