@@ -15,6 +15,7 @@ use crate::{
     entropy::Entropy,
     fleet::{Binaries, Connect, Fleet},
     naming::Naming,
+    supply::Arrivals,
 };
 
 /// How long the work under way may take to roll back when everything is to stop.
@@ -49,6 +50,8 @@ pub(crate) struct Coordinator {
     pub(crate) stop: CancellationToken,
     /// Clusters somebody in this process works on: a lease tells processes apart, not the tasks of one.
     pub(crate) owned: Arc<Mutex<BTreeSet<ClusterId>>>,
+    /// Images that tasks of this process are bringing to hosts.
+    pub(crate) arrivals: Arrivals,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -64,6 +67,7 @@ impl Coordinator {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             owned: Arc::default(),
+            arrivals: Arrivals::default(),
             clock: with.clock,
             entropy: with.entropy,
         })

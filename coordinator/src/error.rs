@@ -203,6 +203,54 @@ pub enum Fault {
         /// The reference.
         image: String,
     },
+    /// No host has the image, and none could pull it.
+    #[error(
+        "image {image} is on no usable host and could not be pulled ({reasons}): give the registry's credentials with `shoal set registry`, load it with `shoal load image FILE`, or build it with `shoal build image`"
+    )]
+    NotPulled {
+        /// The reference.
+        image: String,
+        /// What the hosts said.
+        reasons: String,
+    },
+    /// The image has to come to a host, and nobody who has it answers.
+    #[error(
+        "image {image} is not on host {host}, and no host that has it answers: load it with `shoal load image FILE`"
+    )]
+    NoSource {
+        /// The host that lacks it.
+        host: HostName,
+        /// The reference.
+        image: String,
+    },
+    /// The image could not be read where it is.
+    #[error("image {image} could not be read from host {host}: {reason}")]
+    Source {
+        /// The reference.
+        image: String,
+        /// The host that has it.
+        host: HostName,
+        /// What happened.
+        reason: String,
+    },
+    /// The image that was brought to a host is not there under its digest.
+    #[error(
+        "host {host} took image {image} and does not have it as {digest}: its engine names images otherwise; load the image there under another tag and create the cluster with that"
+    )]
+    ImageDiffers {
+        /// The host.
+        host: HostName,
+        /// The reference.
+        image: String,
+        /// The digest that every node runs.
+        digest: String,
+    },
+    /// No credentials are known for the registry.
+    #[error("no credentials are known for registry {registry}: see `shoal get registries`")]
+    NoRegistry {
+        /// Its address.
+        registry: String,
+    },
     /// The image cannot be a node.
     #[error("image {image} cannot be a node: {reason}")]
     BadImage {
@@ -343,9 +391,12 @@ impl Fault {
         match self {
             Self::Engine { source, .. } => matches!(source.class(), RetryClass::Retry | RetryClass::Observe),
             Self::Agent(error) => error.is_transient(),
-            Self::Silent { .. } | Self::Lost { .. } | Self::NoneReachable { .. } | Self::NameHeld { .. } => {
-                true
-            }
+            Self::Silent { .. }
+            | Self::Lost { .. }
+            | Self::NoneReachable { .. }
+            | Self::NameHeld { .. }
+            | Self::NoSource { .. }
+            | Self::Source { .. } => true,
             Self::Store(
                 StoreError::Locked { .. } | StoreError::Unreachable { .. } | StoreError::Stale { .. },
             ) => true,
@@ -363,6 +414,9 @@ impl Fault {
             | Self::Unplaceable { .. }
             | Self::NoAddress(_)
             | Self::NoImage { .. }
+            | Self::NotPulled { .. }
+            | Self::ImageDiffers { .. }
+            | Self::NoRegistry { .. }
             | Self::BadImage { .. }
             | Self::NoUnderlay { .. }
             | Self::SameUnderlay { .. }

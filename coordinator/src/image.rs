@@ -1,6 +1,9 @@
 //! The image of a cluster: which content its reference means, who has it, and which accounts are in it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use shoal_docker::{ContainerSpec, Created, EngineError, Removal};
@@ -29,16 +32,25 @@ pub(crate) struct ImageOfCluster {
     /// Architecture in the engine's words.
     pub(crate) architecture: String,
     holders: BTreeMap<HostId, String>,
+    /// Hosts whose engine keeps images in containerd's store.
+    containerd: BTreeSet<HostId>,
 }
 
 impl ImageOfCluster {
-    /// What the scheduler is told about a host.
+    /// What the scheduler is told about a host. A host without it can be given it by one that has it; so can one that has
+    /// another content under the reference, since nodes are made of the digest and the name there stays as it is.
     pub(crate) fn on(&self, host: HostId) -> ImageState {
-        match self.holders.get(&host) {
-            None => ImageState::Absent,
-            Some(id) if *id == self.id => ImageState::Present,
-            Some(other) => ImageState::Different { digest: other.clone() },
+        let held = self.holders.get(&host);
+        if held == Some(&self.id) {
+            return ImageState::Present;
         }
+        // The same content has different ids in engines' two kinds of stores: it cannot be told to be the same.
+        let kind = |host: &HostId| self.containerd.contains(host);
+        let mut sources = self.holders.iter().filter(|(_, id)| **id == self.id);
+        if sources.any(|(source, _)| kind(source) == kind(&host)) {
+            return ImageState::Obtainable;
+        }
+        held.map_or(ImageState::Absent, |other| ImageState::Different { digest: other.clone() })
     }
 }
 
@@ -78,15 +90,20 @@ impl Coordinator {
             tx.images().add(&row).await?;
         }
         tx.commit().await?;
-        Ok(ImageOfCluster { id: id.clone(), architecture: in_engines_words(architecture), holders })
+        let architecture = in_engines_words(architecture);
+        Ok(ImageOfCluster { id: id.clone(), architecture, holders, containerd: containerd(seen) })
     }
 
     /// Which of these hosts have the content of a cluster's image.
     pub(crate) async fn image_by_id(&self, reference: &str, id: &str, seen: &[Seen]) -> ImageOfCluster {
         let reached: Vec<_> = seen.iter().filter_map(|s| s.link.as_ref().ok()).collect();
         let asks = join_all(reached.iter().map(|link| link.engine.inspect_image(id))).await;
-        let mut image =
-            ImageOfCluster { id: id.into(), architecture: String::new(), holders: BTreeMap::new() };
+        let mut image = ImageOfCluster {
+            id: id.into(),
+            architecture: String::new(),
+            holders: BTreeMap::new(),
+            containerd: containerd(seen),
+        };
         for (link, info) in reached.into_iter().zip(asks) {
             match info {
                 Ok(Some(info)) => {
@@ -168,6 +185,11 @@ impl Coordinator {
     }
 }
 
+/// Hosts whose engine has the containerd image store, which calls its driver `overlayfs` where graph drivers say `overlay2`.
+fn containerd(seen: &[Seen]) -> BTreeSet<HostId> {
+    seen.iter().filter(|s| s.host.engine.storage_driver == "overlayfs").map(|s| s.host.id).collect()
+}
+
 /// An architecture of an image (`amd64`) as engines say it of themselves (`x86_64`).
 fn in_engines_words(architecture: &str) -> String {
     match architecture {
@@ -190,4 +212,32 @@ fn only_file(archive: &[u8]) -> Option<String> {
     let mut text = String::new();
     entry.read_to_string(&mut text).ok()?;
     Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_can_be_brought_by_who_has_it() {
+        let host = |n| HostId::new(1, [n; 10]);
+        let image = ImageOfCluster {
+            id: "sha256:a".into(),
+            architecture: "x86_64".into(),
+            holders: [
+                (host(1), "sha256:a".into()),
+                (host(2), "sha256:b".into()),
+                (host(4), "sha256:c".into()),
+            ]
+            .into(),
+            containerd: [host(4), host(5)].into(),
+        };
+        assert_eq!(image.on(host(1)), ImageState::Present);
+        assert_eq!(image.on(host(2)), ImageState::Obtainable);
+        assert_eq!(image.on(host(3)), ImageState::Obtainable);
+        assert_eq!(image.on(host(4)), ImageState::Different { digest: "sha256:c".into() });
+        assert_eq!(image.on(host(5)), ImageState::Absent);
+        let gone = ImageOfCluster { holders: BTreeMap::new(), ..image };
+        assert_eq!(gone.on(host(1)), ImageState::Absent);
+    }
 }

@@ -26,6 +26,7 @@ mod operation;
 mod reconcile;
 mod render;
 mod server;
+mod supply;
 mod survey;
 mod sweep;
 mod unregister;

@@ -10,6 +10,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use shoal_docker::Reference;
 use shoal_scheduler::{Plan, Unplaceable};
 use shoal_storage::{Acquired, Cluster, Conflict, Holder, Resource, StoreError};
 use shoal_types::{ClusterId, ClusterName, ClusterPhase, ClusterSpec, PhaseChange, RealmName};
@@ -64,7 +65,15 @@ impl Coordinator {
             return Err(StoreError::Conflict(taken).into());
         }
         let seen = self.hosts_for_work().await?;
-        let image = self.image(&spec.image, &seen).await?;
+        let image = match self.image(&spec.image, &seen).await {
+            Err(Fault::NoImage { .. }) if Reference::of(&spec.image).is_remote => {
+                // No cluster has this name: what is told of it from here on is of this one.
+                admitted.cancel();
+                self.fetch(&spec, &seen, terms.wait, &interrupt).await?;
+                self.image(&spec.image, &seen).await?
+            }
+            known => known?,
+        };
         if interrupt.is_cancelled() {
             return Err(Fault::Stopped);
         }

@@ -16,13 +16,15 @@ use shoal_types::EngineFacts;
 use crate::{
     CallClass, ContainerDetail, ContainerEvent, ContainerSpec, ContainerSummary, Created, Endpoint,
     EngineError, ExecOutput, ExecSession, ExecSpec, ImageInfo, ImageSummary, LabelFilter, NetworkInfo,
-    NetworkSpec, Removal, VolumeInfo,
+    NetworkSpec, RegistryAuth, Removal, VolumeInfo,
 };
 
 /// Bytes from an engine, in chunks, ending at the first error.
 pub type ByteStream = BoxStream<'static, Result<Bytes, EngineError>>;
 /// Bytes to an engine, in chunks; an error of the source aborts the upload.
 pub type UploadStream = BoxStream<'static, io::Result<Bytes>>;
+/// Told of a pull's bytes: how many are there, of how many that are known so far.
+pub type PullProgress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 /// What happens to containers, as it happens, until the connection ends.
 pub type EventStream = BoxStream<'static, Result<ContainerEvent, EngineError>>;
 
@@ -180,11 +182,17 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// `Conflict` (a container uses it).
     async fn remove_image(&self, reference: &str) -> Result<Removal, EngineError>;
 
-    /// Lets the engine fetch the image from its registry, without credentials.
+    /// Lets the engine fetch the image from its registry. `progress` is told how many bytes of how many known ones were
+    /// downloaded, many times a second.
     ///
     /// # Errors
-    /// `NotFound`, `BadRequest` (no such reference), `Registry` (it cannot be reached, or failed).
-    async fn pull_image(&self, reference: &str) -> Result<(), EngineError>;
+    /// `NotFound`, `BadRequest` (no such reference), `Registry` (it cannot be reached, refused, or failed).
+    async fn pull_image(
+        &self,
+        reference: &str,
+        auth: Option<&RegistryAuth>,
+        progress: PullProgress<'_>,
+    ) -> Result<(), EngineError>;
 
     /// Starts, deaths and removals of containers that carry the labels, from now on.
     async fn events(&self, filter: &LabelFilter) -> Result<EventStream, EngineError>;

@@ -28,6 +28,8 @@ pub struct ImageInfo {
     pub labels: BTreeMap<String, String>,
     /// References to it, `repository:tag`.
     pub repo_tags: Vec<String>,
+    /// What registries it came from call it, `repository@sha256:<hex>`; empty if it was built or loaded.
+    pub repo_digests: Vec<String>,
     /// Its size in bytes, all layers.
     pub size: Bytes,
 }

@@ -22,6 +22,7 @@ mod label;
 mod network;
 mod real;
 mod refusal;
+mod registry;
 mod timeouts;
 mod tls;
 mod volume;
@@ -32,7 +33,7 @@ pub use container::{
     LogLimits, Mount, Removal, RestartPolicy,
 };
 pub use endpoint::{DEFAULT_TLS_PORT, Endpoint, EndpointError};
-pub use engine::{ByteStream, Engine, EventStream, UploadStream};
+pub use engine::{ByteStream, Engine, EventStream, PullProgress, UploadStream};
 pub use error::{EngineError, RetryClass, Subject, TlsProblem};
 pub use event::{ContainerAction, ContainerEvent};
 pub use exec::{ExecChunk, ExecDuplex, ExecOutput, ExecSession, ExecSpec, Resize, TtySize};
@@ -41,6 +42,7 @@ pub use label::LabelFilter;
 pub use network::{NetworkInfo, NetworkSpec};
 pub use real::connect;
 pub use refusal::{Unusable, refusal};
+pub use registry::{Reference, RegistryAuth};
 pub use timeouts::{CallClass, Timeouts};
 pub use tls::{TlsFile, TlsMaterial, TlsMaterialError, TlsMaterialProblem};
 pub use volume::VolumeInfo;

@@ -9,13 +9,14 @@ use std::{
     env,
     fs::{self, File},
     io::{self, BufRead, BufReader, BufWriter, Read},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use shoal_docker::{ArchiveError, ImageArchive, Layer};
 
-use crate::{LABEL_SLURM_VERSION, LABEL_SUITE, Suite, overlay, recipe};
+use crate::{LABEL_SLURM_VERSION, LABEL_SUITE, Package, Stop, Suite, overlay, recipe};
 
 /// Lines of mmdebstrap that an error quotes: its last words and what led to them.
 const QUOTED_LINES: usize = 12;
@@ -27,6 +28,8 @@ pub struct BuildRequest {
     pub tag: String,
     /// The release it is made from.
     pub suite: Suite,
+    /// Packages besides those every node has.
+    pub with: Vec<Package>,
     /// Where the docker archive goes, about 180 MB; a file that is there is replaced. Beside it, as much again is used while building.
     pub output: PathBuf,
 }
@@ -42,6 +45,8 @@ pub struct Built {
     pub path: PathBuf,
     /// Size of the archive in bytes.
     pub size: u64,
+    /// The release it was made from.
+    pub suite: Suite,
     /// Slurm's version, such as `22.05.8`.
     pub slurm_version: String,
 }
@@ -57,6 +62,9 @@ pub enum BuildError {
         "mmdebstrap is not installed: `apt-get install mmdebstrap`, or build elsewhere and `shoal load image FILE`"
     )]
     NoMmdebstrap,
+    /// Somebody asked to stop.
+    #[error("interrupted: nothing was built")]
+    Stopped,
     /// mmdebstrap gave up.
     #[error("mmdebstrap failed ({status}):\n{tail}")]
     Mmdebstrap {
@@ -86,11 +94,15 @@ pub enum BuildError {
 }
 
 /// Builds an image; half a minute on two cores with a near mirror. `progress` gets what mmdebstrap says, line by line. Blocks: call it
-/// on a thread of its own. What it leaves behind, whatever happens, is `output` or nothing.
+/// on a thread of its own, and end it by `stop`. What it leaves behind, whatever happens, is `output` or nothing.
 ///
 /// # Errors
 /// [`BuildError`]: the machine cannot build images, or the first step that failed.
-pub fn build(request: &BuildRequest, progress: &mut dyn FnMut(&str)) -> Result<Built, BuildError> {
+pub fn build(
+    request: &BuildRequest,
+    stop: &Stop,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Built, BuildError> {
     if !nix::unistd::geteuid().is_root() {
         return Err(BuildError::NotRoot);
     }
@@ -104,7 +116,7 @@ pub fn build(request: &BuildRequest, progress: &mut dyn FnMut(&str)) -> Result<B
         tempfile::Builder::new().prefix(".shoal-image-").tempdir_in(directory).map_err(at(directory))?;
     // mmdebstrap and its hooks work in directories of their own.
     let root = fs::canonicalize(work.path()).map_err(at(work.path()))?;
-    let (layer, slurm_version) = install(request.suite, &root, progress)?;
+    let (layer, slurm_version) = install(request, &root, stop, progress)?;
 
     progress("packing the image");
     let packed = archive(request, layer, &slurm_version).pack()?;
@@ -114,12 +126,16 @@ pub fn build(request: &BuildRequest, progress: &mut dyn FnMut(&str)) -> Result<B
     let file = file.into_inner().map_err(|error| at(&whole)(error.into_error()))?;
     file.sync_all().map_err(at(&whole))?;
     let size = file.metadata().map_err(at(&whole))?.len();
+    if stop.is_asked() {
+        return Err(BuildError::Stopped);
+    }
     fs::rename(&whole, &request.output).map_err(at(&request.output))?;
     Ok(Built {
         tag: request.tag.clone(),
         image_id: packed.id(),
         path: request.output.clone(),
         size,
+        suite: request.suite,
         slurm_version,
     })
 }
@@ -144,30 +160,38 @@ fn archive(request: &BuildRequest, layer: PathBuf, slurm_version: &str) -> Image
 
 /// Runs mmdebstrap in `root`: the layer's path and Slurm's version.
 fn install(
-    suite: Suite,
+    request: &BuildRequest,
     root: &Path,
+    stop: &Stop,
     progress: &mut dyn FnMut(&str),
 ) -> Result<(PathBuf, String), BuildError> {
     let [layer, laid_over, version] = ["layer.tar", "overlay.tar", "version"].map(|name| root.join(name));
     File::create(&laid_over).and_then(overlay::write).map_err(at(&laid_over))?;
     let mut child = Command::new("mmdebstrap")
-        .args(recipe::arguments(suite, &layer))
+        .args(recipe::arguments(request.suite, &request.with, &layer))
         .env(recipe::OVERLAY_VARIABLE, &laid_over)
         .env(recipe::VERSION_VARIABLE, &version)
         .env("SOURCE_DATE_EPOCH", recipe::SOURCE_DATE_EPOCH)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
+        // A group of its own: it ends when we say so, and all of it.
+        .process_group(0)
         .spawn()
         .map_err(|source| match source.kind() == io::ErrorKind::NotFound {
             true => BuildError::NoMmdebstrap,
             false => at(Path::new("mmdebstrap"))(source),
         })?;
+    stop.began(child.id());
     let mut tail = VecDeque::with_capacity(QUOTED_LINES);
     if let Some(stderr) = child.stderr.take() {
         follow(stderr, &mut tail, progress);
     }
     let status = child.wait().map_err(at(Path::new("mmdebstrap")))?;
+    stop.ended();
+    if stop.is_asked() {
+        return Err(BuildError::Stopped);
+    }
     if !status.success() {
         let tail = tail.make_contiguous().join("\n");
         return Err(BuildError::Mmdebstrap { status: status.to_string(), tail });
@@ -218,6 +242,7 @@ mod tests {
         BuildRequest {
             tag: crate::DEFAULT_TAG.into(),
             suite: Suite::Bookworm,
+            with: Vec::new(),
             output: "/nowhere/x.tar".into(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::Path};
 
-use crate::{Suite, overlay};
+use crate::{Package, Suite, overlay};
 
 /// Times of files later than this are set to it (`SOURCE_DATE_EPOCH`), so the same packages give the same image. 2024-01-01; not 0,
 /// because the day a password was last changed is taken from it, and 0 there means "expired" (shadow(5)).
@@ -15,6 +15,15 @@ const EXCLUDED: &[&str] = &[
     "/usr/share/lintian/*",
     "/usr/share/locale/*",
     "/usr/share/man/*",
+];
+
+/// What no image may keep: keys of the packages' scripts, which everybody could read, and what grows by itself.
+pub(crate) const CLEANED: &[&str] = &[
+    "/etc/ssh/ssh_host_*",
+    "/etc/munge/munge.key",
+    "/var/log/journal",
+    "/var/cache/ldconfig",
+    "/var/cache/debconf/*-old",
 ];
 
 /// Environment of the hooks: the archive of [`overlay::write`].
@@ -36,11 +45,22 @@ pub(crate) fn packages() -> impl Iterator<Item = &'static str> {
     overlay::lines(include_str!("../packages.txt"))
 }
 
+/// The packages in `packages.txt`, then those of `with` that are not among them, each once.
+pub(crate) fn packages_with(with: &[Package]) -> Vec<&str> {
+    let mut names: Vec<&str> = packages().collect();
+    for package in with {
+        if !names.contains(&package.as_str()) {
+            names.push(package.as_str());
+        }
+    }
+    names
+}
+
 /// Arguments of mmdebstrap(1) that write the image's only layer to `layer`. No mirror is named: mmdebstrap has a default.
-pub(crate) fn arguments(suite: Suite, layer: &Path) -> Vec<OsString> {
+pub(crate) fn arguments(suite: Suite, with: &[Package], layer: &Path) -> Vec<OsString> {
     let mut arguments: Vec<OsString> =
         ["--mode=root", "--variant=minbase", "--format=tar"].map(Into::into).into();
-    let include = packages().collect::<Vec<_>>().join(",");
+    let include = packages_with(with).join(",");
     arguments.push(format!("--include={include}").into());
     arguments.extend(EXCLUDED.iter().map(|path| format!("--dpkgopt=path-exclude={path}").into()));
     arguments.push("--dpkgopt=path-include=/usr/share/doc/*/copyright".into());
@@ -62,9 +82,21 @@ mod tests {
 
     #[test]
     fn the_command() {
-        let arguments = arguments(Suite::Bookworm, Path::new("/t/layer.tar"));
+        let arguments = arguments(Suite::Bookworm, &[], Path::new("/t/layer.tar"));
         let arguments: Vec<_> = arguments.iter().map(|a| a.to_str().unwrap()).collect();
         insta::assert_snapshot!(arguments.join("\n"));
+    }
+
+    #[test]
+    fn what_is_added_comes_once() {
+        let with: Vec<Package> = ["openmpi-bin", "munge", "openmpi-bin"].map(|p| p.parse().unwrap()).into();
+        let names = packages_with(&with);
+        assert_eq!(names.iter().filter(|name| **name == "openmpi-bin").count(), 1);
+        assert_eq!(names.iter().filter(|name| **name == "munge").count(), 1);
+        let arguments = arguments(Suite::Forky, &with, Path::new("/t/layer.tar"));
+        let include =
+            arguments.iter().find(|a| a.to_str().is_some_and(|a| a.starts_with("--include="))).unwrap();
+        assert!(include.to_str().unwrap().ends_with(",openmpi-bin"), "{include:?}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-/// A Debian release whose Slurm and systemd are known to work in nodes, on engines with control groups v1 and with v2.
+/// A Debian release whose Slurm and systemd are known to work in nodes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Suite {
     /// Debian 12: Slurm 22.05, systemd 252.
@@ -10,11 +10,13 @@ pub enum Suite {
     Bookworm,
     /// Debian 13: Slurm 24.11, systemd 257.
     Trixie,
+    /// Debian 14 to be: Slurm 26.05, systemd 262, which needs engines with control groups v2.
+    Forky,
 }
 
 /// A word that is no suite.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a suite nodes can be built from: bookworm or trixie")]
+#[error("`{text}` is not a suite nodes can be built from: bookworm, trixie or forky")]
 pub struct SuiteError {
     /// What was read, shortened and escaped.
     pub text: String,
@@ -22,7 +24,13 @@ pub struct SuiteError {
 
 impl Suite {
     /// Every suite.
-    pub const ALL: [Self; 2] = [Self::Bookworm, Self::Trixie];
+    pub const ALL: [Self; 3] = [Self::Bookworm, Self::Trixie, Self::Forky];
+
+    /// What the image of it is called when nothing else is said.
+    #[must_use]
+    pub fn default_tag(self) -> String {
+        format!("shoal-node:{self}")
+    }
 
     /// Debian's name of it.
     #[must_use]
@@ -30,6 +38,7 @@ impl Suite {
         match self {
             Self::Bookworm => "bookworm",
             Self::Trixie => "trixie",
+            Self::Forky => "forky",
         }
     }
 }
@@ -58,6 +67,7 @@ mod tests {
         for suite in Suite::ALL {
             assert_eq!(suite.to_string().parse(), Ok(suite));
         }
+        assert_eq!(Suite::default().default_tag(), crate::DEFAULT_TAG);
         assert_eq!("--x\u{1b}".parse::<Suite>().unwrap_err().text, "--x\\u{1b}");
     }
 }

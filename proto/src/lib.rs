@@ -5,6 +5,7 @@
 //! `coordinator.proto` what a client asks of a coordinator.
 
 mod convert;
+mod redacted;
 
 pub use convert::FieldError;
 

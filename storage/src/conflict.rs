@@ -74,7 +74,7 @@ pub enum Conflict {
 }
 
 /// Constraint in PostgreSQL, its columns in SQLite's words, and what it keeps unique.
-const CONSTRAINTS: [(&str, &str, &str); 17] = [
+const CONSTRAINTS: [(&str, &str, &str); 18] = [
     ("hosts_name", "hosts.name", "a host's name"),
     ("hosts_engine", "hosts.engine_id", "a host's engine"),
     ("hosts_agent", "hosts.agent_id", "a host's agent"),
@@ -91,6 +91,7 @@ const CONSTRAINTS: [(&str, &str, &str); 17] = [
     ("clusters_pkey", "clusters.id", "a cluster's id"),
     ("networks_pkey", "networks.id", "a network's id"),
     ("nodes_pkey", "nodes.id", "a node's id"),
+    ("registries_pkey", "registries.registry", "a registry's address"),
     ("secrets_pkey", "secrets.id", "a secret's id"),
 ];
 

@@ -40,6 +40,12 @@ impl Resource {
         Self(format!("host/{id}"))
     }
 
+    /// An image on its way to a host: nobody else brings it there meanwhile.
+    #[must_use]
+    pub fn image(host: HostId, image_id: &str) -> Self {
+        Self(format!("image/{host}/{image_id}"))
+    }
+
     /// A task that one process does for all, such as `sweep`.
     #[must_use]
     pub fn task(name: &'static str) -> Self {

@@ -20,11 +20,13 @@ pub enum SecretKind {
     DockerTls,
     /// The seed a cluster's keys are derived from.
     ClusterSeed,
+    /// A user's password or token at an image registry.
+    RegistryPassword,
 }
 
 impl SecretKind {
     /// Every kind.
-    pub const ALL: [Self; 2] = [Self::DockerTls, Self::ClusterSeed];
+    pub const ALL: [Self; 3] = [Self::DockerTls, Self::ClusterSeed, Self::RegistryPassword];
 
     /// The word, as stored.
     #[must_use]
@@ -32,6 +34,7 @@ impl SecretKind {
         match self {
             Self::DockerTls => "docker-tls",
             Self::ClusterSeed => "cluster-seed",
+            Self::RegistryPassword => "registry-password",
         }
     }
 }

@@ -19,7 +19,8 @@ use std::{marker::PhantomData, sync::Arc};
 use sqlx::{Postgres, Sqlite, Transaction as Sql};
 
 use crate::{
-    Clusters, Events, Hosts, Images, Lease, Leases, Networks, Nodes, Remnants, Secrets, StoreError,
+    Clusters, Events, Hosts, Images, Lease, Leases, Networks, Nodes, Registries, Remnants, Secrets,
+    StoreError,
     failpoint::{Moment, Work},
     fault::Label,
     query::{Operation, Query},
@@ -115,6 +116,11 @@ impl<M: Mode> Session<M> {
     /// Images on hosts, and what is known of each image.
     pub fn images(&mut self) -> Images<'_, M> {
         Images(self)
+    }
+
+    /// Registries and the credentials for them.
+    pub fn registries(&mut self) -> Registries<'_, M> {
+        Registries(self)
     }
 
     /// What was left on hosts that could not be reached.

@@ -287,8 +287,20 @@ pub(crate) struct BuiltJson {
     pub(crate) path: String,
     /// Size of the archive.
     pub(crate) size_bytes: u64,
+    /// Debian release it was made from.
+    pub(crate) suite: String,
     /// Slurm's version in it.
     pub(crate) slurm_version: String,
+}
+
+/// A Dockerfile that was written.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct DockerfileJson {
+    /// The directory it is in, with what it adds.
+    pub(crate) directory: String,
+    /// Debian release of the image.
+    pub(crate) suite: String,
 }
 
 /// What became of an image on one host.

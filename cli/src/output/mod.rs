@@ -28,8 +28,8 @@ pub(crate) use event::{event_line, events_table};
 pub(crate) use format::{Detail, Format};
 pub(crate) use hosts::{host_line, hosts_table, without_host};
 pub(crate) use json::{
-    BuiltJson, ClusterJson, DeletedJson, EventJson, HostJson, LoadedJson, NetworkJson, NodeJson, PlanJson,
-    UnregisteredJson, VersionJson,
+    BuiltJson, ClusterJson, DeletedJson, DockerfileJson, EventJson, HostJson, LoadedJson, NetworkJson,
+    NodeJson, PlanJson, UnregisteredJson, VersionJson,
 };
 pub(crate) use nodes::{cluster_text, clusters_table, networks_table, nodes_table, per_host};
 pub(crate) use paint::{of_word, styled};

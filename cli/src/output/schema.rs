@@ -9,8 +9,9 @@ use serde_json::Value;
 use shoal_proto::v1;
 
 use super::{
-    BuiltJson, ClusterJson, DeletedJson, EventJson, ForwardJson, HostJson, LoadedJson, NetworkJson, NodeJson,
-    PlanJson, ResumedJson, SshConfigJson, SweepJson, UnregisteredJson, VersionJson, data,
+    BuiltJson, ClusterJson, DeletedJson, DockerfileJson, EventJson, ForwardJson, HostJson, LoadedJson,
+    NetworkJson, NodeJson, PlanJson, ResumedJson, SshConfigJson, SweepJson, UnregisteredJson, VersionJson,
+    data,
 };
 use crate::generated::assert_published;
 
@@ -27,6 +28,7 @@ const KINDS: &[Kind] = &[
     kind::<ClusterJson>("cluster", "shoal get cluster, shoal create cluster"),
     kind::<Vec<ClusterJson>>("clusters", "shoal get clusters"),
     kind::<DeletedJson>("deleted", "shoal delete cluster"),
+    kind::<DockerfileJson>("dockerfile", "shoal build dockerfile"),
     kind::<EventJson>("event", "a line of --progress json"),
     kind::<Vec<EventJson>>("events", "shoal get events"),
     kind::<Vec<ForwardJson>>("forwards", "shoal port-forward"),
@@ -107,11 +109,13 @@ fn what_is_printed_fits_what_is_published() {
     assert_fits("forwards", &[ForwardJson { listen, node, port: 22 }]);
     let (realm, clusters, config) = (text("default"), vec![text("dev")], text("Host x"));
     assert_fits("ssh-config", &SshConfigJson { realm, clusters, file: None, config });
+    assert_fits("dockerfile", &DockerfileJson { directory: text("d"), suite: text("bookworm") });
     assert_fits("deleted", &DeletedJson { deleted: vec![text("dev")] });
     let (name, left_behind) = (text("host1"), vec![text("a volume")]);
     assert_fits("unregistered", &UnregisteredJson { name, forgotten_nodes: 2, left_behind });
     let (tag, image_id, path) = (text("a:b"), text("sha256:1"), text("a.tar"));
-    assert_fits("built", &BuiltJson { tag, image_id, path, size_bytes: 1, slurm_version: text("22.05.8") });
+    let (suite, slurm_version) = (text("bookworm"), text("22.05.8"));
+    assert_fits("built", &BuiltJson { tag, image_id, path, size_bytes: 1, suite, slurm_version });
     assert_fits("version", &VersionJson { version: "0.1.0", platform: text("x86_64-linux") });
     let node = || v1::Node { name: text("worker-0"), age_ms: 5, ..v1::Node::default() };
     let network = || v1::Network { hosts: vec![text("host1")], ..v1::Network::default() };

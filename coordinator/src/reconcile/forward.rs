@@ -167,7 +167,8 @@ impl Work {
     /// One pass over all member hosts at once, then the wait for Slurm.
     async fn pass(&self, intent: &Intent) -> Result<Passed, Halt> {
         let members = self.members(intent).await?;
-        let (links, mut met) = self.links(intent).await?;
+        let (mut links, mut met) = self.links(intent).await?;
+        self.supply(intent, &mut links, &mut met).await?;
         let Some(template) = self.template(intent, &links, &mut met).await? else {
             return Ok(Passed::Trouble(met));
         };
@@ -227,7 +228,12 @@ impl Work {
     }
 
     /// Sorts what went wrong on a host: what no host would do better ends the pass.
-    fn meet(&self, host: HostId, fault: Fault, met: &mut BTreeMap<HostId, Fault>) -> Result<(), Halt> {
+    pub(crate) fn meet(
+        &self,
+        host: HostId,
+        fault: Fault,
+        met: &mut BTreeMap<HostId, Fault>,
+    ) -> Result<(), Halt> {
         if matches!(fault, Fault::Store(_)) || verdict(&fault) == Verdict::Fatal {
             return Err(fault.into());
         }

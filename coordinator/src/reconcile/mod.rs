@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            +--------------------------- pass -----------------------------+
-//! intent --> | members at once: bring_up (observe, plan, act)  --> settle   | --> ready
+//! intent --> | supply (image) --> members at once: bring_up --> settle      | --> ready
 //!   ^        +--------------------------------------------------------------+
 //!   |  a host in trouble: back off, read intent again; beyond patience: its nodes go elsewhere |
 //!   `------------------------------------------------------------------------------------------'
@@ -38,6 +38,8 @@ pub(crate) use self::{
     bring_up::remove_container,
     forward::Outcome,
     take_down::remove_network,
+    trouble::PATIENCE,
+    watch::{silent_without, while_alive},
     work::{Halt, Work},
 };
 use crate::{Fault, coordinator::Coordinator, fleet::HostLink, render::Intent};

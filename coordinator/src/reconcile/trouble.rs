@@ -35,7 +35,7 @@ pub(crate) fn verdict(fault: &Fault) -> Verdict {
     if let Some(error) = fault.of_engine() {
         return engine(error);
     }
-    if matches!(fault, Fault::Lost { .. } | Fault::OtherEngine { .. }) {
+    if matches!(fault, Fault::Lost { .. } | Fault::OtherEngine { .. } | Fault::ImageDiffers { .. }) {
         Verdict::Unfit
     } else if fault.is_transient() {
         Verdict::Again

@@ -28,11 +28,22 @@ pub(crate) async fn while_alive<T>(
 
 /// Returns once the host has not answered for `patience`.
 pub(crate) async fn silent(link: &HostLink, patience: Duration) -> Fault {
-    let mut heard = Instant::now();
+    silent_without(link, patience, || 0).await
+}
+
+/// The same, where a count that grows is a sign of life too: a line that is full of an image has no room for a ping.
+pub(crate) async fn silent_without(
+    link: &HostLink,
+    patience: Duration,
+    count: impl Fn() -> u64 + Send,
+) -> Fault {
+    let (mut heard, mut last) = (Instant::now(), count());
     loop {
         sleep(BEAT).await;
-        if let Ok(Ok(())) = timeout(PING, link.engine.ping()).await {
-            heard = Instant::now();
+        let answered = matches!(timeout(PING, link.engine.ping()).await, Ok(Ok(())));
+        let now = count();
+        if answered || now != last {
+            (heard, last) = (Instant::now(), now);
         } else if heard.elapsed() >= patience {
             return Fault::Lost { host: link.name.clone(), seconds: patience.as_secs() };
         }

@@ -72,6 +72,13 @@ impl v1::images_server::Images for ImagesService {
         }
         Ok(Response::new(Box::pin(ReceiverStream::new(steps))))
     }
+
+    async fn list_images(
+        &self,
+        _: Request<v1::ListImagesRequest>,
+    ) -> Result<Response<v1::ListImagesResponse>, Status> {
+        Ok(Response::new(self.0.shown_images().await?))
+    }
 }
 
 impl ImagesService {

@@ -5,10 +5,12 @@ mod clusters;
 mod exec;
 mod follow;
 mod hosts;
+mod image_list;
 mod images;
 mod lifeline;
 mod listing;
 mod onlook;
+mod registries;
 mod status;
 mod sweep;
 
@@ -18,7 +20,7 @@ use shoal_proto::{
     FieldError,
     v1::{
         access_server::AccessServer, clusters_server::ClustersServer, hosts_server::HostsServer,
-        images_server::ImagesServer, upkeep_server::UpkeepServer,
+        images_server::ImagesServer, registries_server::RegistriesServer, upkeep_server::UpkeepServer,
     },
 };
 use tonic::transport::server::Router;
@@ -47,6 +49,10 @@ pub(crate) fn router(coordinator: &Arc<Coordinator>) -> Router {
         )
         .add_service(
             ImagesServer::new(images::ImagesService(coordinator.clone())).max_decoding_message_size(limit),
+        )
+        .add_service(
+            RegistriesServer::new(registries::RegistriesService(coordinator.clone()))
+                .max_decoding_message_size(limit),
         )
         .add_service(
             UpkeepServer::new(sweep::UpkeepService(coordinator.clone())).max_decoding_message_size(limit),

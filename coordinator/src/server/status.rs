@@ -17,13 +17,17 @@ impl From<Fault> for Status {
 fn code(fault: &Fault) -> Code {
     match fault {
         Fault::Field(_) | Fault::Endpoint(_) | Fault::Material(_) => Code::InvalidArgument,
-        Fault::NoHost { .. } | Fault::NoCluster { .. } | Fault::NoNode { .. } => Code::NotFound,
+        Fault::NoHost { .. } | Fault::NoCluster { .. } | Fault::NoNode { .. } | Fault::NoRegistry { .. } => {
+            Code::NotFound
+        }
         Fault::NoHosts
         | Fault::HostInUse { .. }
         | Fault::OtherEngine { .. }
         | Fault::Unusable { .. }
         | Fault::NoImage { .. } => Code::FailedPrecondition,
         Fault::BadImage { .. }
+        | Fault::NotPulled { .. }
+        | Fault::ImageDiffers { .. }
         | Fault::NoContainer { .. }
         | Fault::NameHeld { .. }
         | Fault::NoUnderlay { .. }
@@ -34,6 +38,8 @@ fn code(fault: &Fault) -> Code {
         Fault::Agent(_)
         | Fault::Silent { .. }
         | Fault::Lost { .. }
+        | Fault::NoSource { .. }
+        | Fault::Source { .. }
         | Fault::NoneReachable { .. }
         | Fault::LeftBehind { .. } => Code::Unavailable,
         Fault::Unplaceable { .. } | Fault::NoAddress(_) => Code::ResourceExhausted,

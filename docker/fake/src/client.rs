@@ -9,7 +9,8 @@ use futures_util::{StreamExt as _, stream};
 use shoal_docker::{
     ByteStream, CallClass, ContainerDetail, ContainerSpec, ContainerState, ContainerSummary, Created,
     Endpoint, Engine, EngineError, EventStream, ExecOutput, ExecSession, ExecSpec, ImageInfo, ImageSummary,
-    LabelFilter, NetworkInfo, NetworkSpec, Removal, Subject, UploadStream, VolumeInfo,
+    LabelFilter, NetworkInfo, NetworkSpec, PullProgress, RegistryAuth, Removal, Subject, UploadStream,
+    VolumeInfo,
 };
 use shoal_types::EngineFacts;
 use tokio::time::timeout;
@@ -297,16 +298,23 @@ impl Engine for Client {
         removal(self.call(&call, move |state, _| state.remove_image(&reference)).await)
     }
 
-    async fn pull_image(&self, reference: &str) -> Result<(), EngineError> {
+    async fn pull_image(
+        &self,
+        reference: &str,
+        auth: Option<&RegistryAuth>,
+        progress: PullProgress<'_>,
+    ) -> Result<(), EngineError> {
         let call = self.request(Method::PullImage, Subject::Image(reference.to_owned()));
         let reference = reference.to_owned();
+        let known = auth.map(|auth| (auth.username.clone(), auth.password.to_string()));
         let effect = move |state: &mut State, _| {
-            let image = state.shared.in_registry(&reference);
-            let image = image.ok_or_else(|| Refusal::Registry("dial tcp: connection refused".into()))?;
-            state.load(&image, &[reference]);
-            Ok(())
+            let image = state.shared.in_registry(&reference, known.as_ref())?;
+            state.pulled(&image, &reference);
+            Ok(image.size())
         };
-        self.call(&call, effect).await
+        let size = self.call(&call, effect).await?;
+        progress(size, size);
+        Ok(())
     }
 
     async fn events(&self, filter: &LabelFilter) -> Result<EventStream, EngineError> {

@@ -16,8 +16,12 @@ use shoal_docker::{Endpoint, Engine, EngineError, TlsMaterial};
 use shoal_types::{Clock, Timestamp};
 
 use crate::{
-    Action, Call, FakeEngine, HostSpec, Image, Latency, NoPrograms, Programs, Rule, Violation,
-    client::Client, fault::Plan, machine::Machine, state::Container, truth::Watch,
+    Action, Call, FakeEngine, HostSpec, Image, Latency, NoPrograms, Programs, Refusal, Rule, Violation,
+    client::Client,
+    fault::Plan,
+    machine::Machine,
+    state::{Container, digest_of},
+    truth::Watch,
 };
 
 /// Before or after the effect of a call.
@@ -62,6 +66,8 @@ struct Settings {
     keep_archives: bool,
     /// Reference -> image that engines can pull.
     registry: BTreeMap<String, Arc<Image>>,
+    /// Who may pull, name and password; everybody if `None`.
+    registry_user: Option<(String, String)>,
 }
 
 /// What all engines of a fleet share.
@@ -100,8 +106,22 @@ impl Shared {
         self.settings().vanished
     }
 
-    pub(crate) fn in_registry(&self, reference: &str) -> Option<Arc<Image>> {
-        self.settings().registry.get(reference).cloned()
+    /// What the registry has under a reference or a digest, for who is known there.
+    pub(crate) fn in_registry(
+        &self,
+        reference: &str,
+        known: Option<&(String, String)>,
+    ) -> Result<Arc<Image>, Refusal> {
+        let settings = self.settings();
+        if settings.registry_user.is_some() && settings.registry_user.as_ref() != known {
+            return Err(Refusal::Registry("unauthorized: authentication required".into()));
+        }
+        let by_digest = || {
+            let fits = |(named, image): &(&String, &Arc<Image>)| digest_of(image, named) == reference;
+            settings.registry.iter().find(fits).map(|(_, image)| image)
+        };
+        let found = settings.registry.get(reference).or_else(by_digest).cloned();
+        found.ok_or_else(|| Refusal::Registry("dial tcp: connection refused".into()))
     }
 
     /// The one copy of this image.
@@ -185,6 +205,7 @@ impl Fleet {
             starts_max: u64::MAX,
             keep_archives: true,
             registry: BTreeMap::new(),
+            registry_user: None,
         };
         let shared = Shared {
             clock,
@@ -295,6 +316,11 @@ impl Fleet {
     /// Lets engines pull this image by this reference. All other pulls find no registry.
     pub fn publish(&self, reference: &str, image: &Arc<Image>) {
         self.shared.settings().registry.insert(reference.to_owned(), Arc::clone(image));
+    }
+
+    /// Lets only this user pull.
+    pub fn ask_who_pulls(&self, username: &str, password: &str) {
+        self.shared.settings().registry_user = Some((username.to_owned(), password.to_owned()));
     }
 
     /// What must never be and was.

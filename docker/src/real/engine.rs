@@ -10,7 +10,7 @@ use super::Docker;
 use crate::{
     ByteStream, CallClass, ContainerDetail, ContainerSpec, ContainerSummary, Created, Endpoint, Engine,
     EngineError, EventStream, ExecOutput, ExecSession, ExecSpec, ImageInfo, ImageSummary, LabelFilter,
-    NetworkInfo, NetworkSpec, Removal, UploadStream, VolumeInfo,
+    NetworkInfo, NetworkSpec, PullProgress, RegistryAuth, Removal, UploadStream, VolumeInfo,
 };
 
 #[async_trait]
@@ -131,8 +131,13 @@ impl Engine for Docker {
         self.drop_image(reference).await
     }
 
-    async fn pull_image(&self, reference: &str) -> Result<(), EngineError> {
-        self.pull(reference).await
+    async fn pull_image(
+        &self,
+        reference: &str,
+        auth: Option<&RegistryAuth>,
+        progress: PullProgress<'_>,
+    ) -> Result<(), EngineError> {
+        self.pull(reference, auth, progress).await
     }
 
     async fn events(&self, filter: &LabelFilter) -> Result<EventStream, EngineError> {

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use bollard::{
+    auth::DockerCredentials,
     body_try_stream,
     errors::Error,
+    models::CreateImageInfo,
     query_parameters::{
         CreateImageOptionsBuilder, ImportImageOptions, ListImagesOptionsBuilder, RemoveImageOptions,
         TagImageOptionsBuilder,
@@ -15,7 +17,8 @@ use shoal_types::Bytes;
 
 use super::{Docker, call::Call, containers::removal};
 use crate::{
-    ByteStream, CallClass, EngineError, ImageInfo, ImageSummary, LabelFilter, Removal, Subject, UploadStream,
+    ByteStream, CallClass, EngineError, ImageInfo, ImageSummary, LabelFilter, PullProgress, RegistryAuth,
+    Removal, Subject, UploadStream,
 };
 
 /// What the engine prefixes to what it loaded: a reference, or an id for an image without one.
@@ -54,6 +57,7 @@ impl Docker {
             architecture: self.need(&call, "Architecture", found.architecture)?,
             labels,
             repo_tags: found.repo_tags.unwrap_or_default(),
+            repo_digests: found.repo_digests.unwrap_or_default(),
             size: size(found.size),
         }))
     }
@@ -104,11 +108,32 @@ impl Docker {
         )
     }
 
-    pub(super) async fn pull(&self, reference: &str) -> Result<(), EngineError> {
+    pub(super) async fn pull(
+        &self,
+        reference: &str,
+        auth: Option<&RegistryAuth>,
+        progress: PullProgress<'_>,
+    ) -> Result<(), EngineError> {
         let call = image("pull image", reference, CallClass::Transfer);
         let options = CreateImageOptionsBuilder::default().from_image(reference).build();
-        let progress = self.bollard.create_image(Some(options), None, None);
-        match self.call(&call, progress.try_for_each(|_| async { Ok(()) })).await {
+        let credentials = auth.map(|auth| DockerCredentials {
+            username: Some(auth.username.clone()),
+            password: Some((*auth.password).clone()),
+            serveraddress: Some(auth.registry.clone()),
+            ..DockerCredentials::default()
+        });
+        let mut lines = self.bollard.create_image(Some(options), None, credentials).boxed();
+        let pulled = async {
+            let mut layers = Layers::default();
+            while let Some(line) = lines.try_next().await? {
+                if layers.hear(&line) {
+                    let (done, total) = layers.sum();
+                    progress(done, total);
+                }
+            }
+            Ok::<_, Error>(())
+        };
+        match self.call(&call, pulled).await {
             // The engine passes on what its registry did: nothing of that speaks against the host.
             Err(EngineError::ServerError { endpoint, subject, message, .. }) => {
                 Err(EngineError::Registry { endpoint, subject, message })
@@ -118,6 +143,49 @@ impl Docker {
     }
 }
 
+/// What a pull has said of its layers so far: layer -> bytes downloaded, bytes in all.
+#[derive(Debug, Default)]
+struct Layers(BTreeMap<String, (u64, u64)>);
+
+impl Layers {
+    /// Takes in a line; whether it told of bytes. The same layer is told of once more while it is unpacked.
+    fn hear(&mut self, line: &CreateImageInfo) -> bool {
+        let (Some(id), Some(detail)) = (&line.id, &line.progress_detail) else { return false };
+        let count = |bytes: Option<i64>| bytes.and_then(|bytes| u64::try_from(bytes).ok());
+        let (Some(done), Some(total)) = (count(detail.current), count(detail.total)) else { return false };
+        if line.status.as_deref() != Some("Downloading") {
+            return false;
+        }
+        self.0.insert(id.clone(), (done, total.max(done)));
+        true
+    }
+
+    fn sum(&self) -> (u64, u64) {
+        self.0.values().fold((0, 0), |(done, total), layer| (done + layer.0, total + layer.1))
+    }
+}
+
 fn size(bytes: Option<i64>) -> Bytes {
     Bytes(bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_a_pull_are_counted_while_they_come() {
+        let line = |text: &str| serde_json::from_str::<CreateImageInfo>(text).unwrap();
+        let mut layers = Layers::default();
+        assert!(!layers.hear(&line(r#"{"status":"Pulling fs layer","progressDetail":{},"id":"a"}"#)));
+        for (layer, done) in [("a", 5), ("b", 1), ("a", 9)] {
+            let text = format!(
+                r#"{{"status":"Downloading","progressDetail":{{"current":{done},"total":10}},"id":"{layer}"}}"#
+            );
+            assert!(layers.hear(&line(&text)));
+        }
+        let again = r#"{"status":"Extracting","progressDetail":{"current":1,"total":10},"id":"a"}"#;
+        assert!(!layers.hear(&line(again)));
+        assert_eq!(layers.sum(), (10, 20));
+    }
 }

@@ -18,6 +18,7 @@ mod make;
 mod networks;
 mod nodes;
 mod opening;
+mod registries;
 mod remnants;
 mod secrets;
 mod server;

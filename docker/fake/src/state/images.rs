@@ -12,6 +12,8 @@ use crate::{Image, Refusal};
 pub(crate) struct Stored {
     image: Arc<Image>,
     tags: BTreeSet<String>,
+    /// What registries it was pulled from call it.
+    digests: BTreeSet<String>,
 }
 
 impl Stored {
@@ -29,6 +31,14 @@ impl Stored {
 fn with_tag(reference: &str) -> String {
     let name = reference.rsplit('/').next().unwrap_or(reference);
     if name.contains(':') { reference.to_owned() } else { format!("{reference}:latest") }
+}
+
+/// What a registry calls an image it has under a reference. Its manifest's digest stands for the content, as ours does.
+pub(crate) fn digest_of(image: &Image, reference: &str) -> String {
+    let name = reference.split('@').next().unwrap_or(reference);
+    let slash = name.rfind('/').map_or(0, |slash| slash + 1);
+    let end = name[slash..].find(':').map_or(name.len(), |colon| slash + colon);
+    format!("{}@{}", &name[..end], image.id)
 }
 
 impl State {
@@ -59,14 +69,28 @@ impl State {
         let stored = self.find_image(reference).and_then(|id| self.images.get(&id));
         let stored = stored.ok_or(Refusal::NotFound(None))?;
         let ImageSummary { id, labels, repo_tags, size } = stored.summary();
-        Ok(ImageInfo { id, labels, repo_tags, size, architecture: stored.image.architecture.clone() })
+        let architecture = stored.image.architecture.clone();
+        let repo_digests = stored.digests.iter().cloned().collect();
+        Ok(ImageInfo { id, labels, repo_tags, repo_digests, size, architecture })
+    }
+
+    /// Adds what a registry has under a reference: a tag, or a digest that leaves all tags as they are.
+    pub(crate) fn pulled(&mut self, image: &Arc<Image>, reference: &str) {
+        let by_digest = reference.contains('@');
+        let tags: Vec<String> = (!by_digest).then(|| with_tag(reference)).into_iter().collect();
+        self.load(image, &tags);
+        if let Some(stored) = self.images.get_mut(&image.id) {
+            stored.digests.insert(digest_of(image, reference));
+        }
     }
 
     /// Adds an image under its tags, which others lose; what was loaded, as the engine says it.
     pub(crate) fn load(&mut self, image: &Arc<Image>, tags: &[String]) -> Vec<String> {
-        self.images
-            .entry(image.id.clone())
-            .or_insert_with(|| Stored { image: Arc::clone(image), tags: BTreeSet::new() });
+        self.images.entry(image.id.clone()).or_insert_with(|| Stored {
+            image: Arc::clone(image),
+            tags: BTreeSet::new(),
+            digests: BTreeSet::new(),
+        });
         for tag in tags {
             self.give_tag(&image.id, tag.clone());
         }

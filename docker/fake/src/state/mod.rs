@@ -21,7 +21,12 @@ use shoal_docker::{ContainerEvent, LabelFilter};
 use shoal_types::{EngineFacts, Timestamp};
 use tokio::sync::{mpsc, watch};
 
-pub(crate) use self::{containers::Container, images::Stored, networks::Network, volumes::Volume};
+pub(crate) use self::{
+    containers::Container,
+    images::{Stored, digest_of},
+    networks::Network,
+    volumes::Volume,
+};
 use crate::{HostSpec, Method, Release, Truth, fleet::Shared};
 
 /// How an engine is, as its callers see it.

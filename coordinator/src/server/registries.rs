@@ -1,0 +1,128 @@
+//! The service for registries' credentials: they come in, are sealed, and never go out but to engines.
+
+use std::sync::Arc;
+
+use shoal_proto::{FieldError, v1};
+use tonic::{Request, Response, Status};
+
+use crate::{Fault, coordinator::Coordinator};
+
+/// Longest address, name or password: what a header of an engine's API takes with room to spare.
+const LONGEST: usize = 4096;
+
+/// Registries.
+#[derive(Debug)]
+pub(crate) struct RegistriesService(pub(crate) Arc<Coordinator>);
+
+#[tonic::async_trait]
+impl v1::registries_server::Registries for RegistriesService {
+    async fn set_registry(
+        &self,
+        request: Request<v1::SetRegistryRequest>,
+    ) -> Result<Response<v1::SetRegistryResponse>, Status> {
+        let r = request.into_inner();
+        let password = zeroize::Zeroizing::new(r.password);
+        address(&r.registry).map_err(Fault::from)?;
+        said("username", &r.username).map_err(Fault::from)?;
+        said("password", &password).map_err(Fault::from)?;
+        let now = self.0.now();
+        let written = async {
+            let mut tx = self.0.store.begin().await?;
+            let rng = &mut *self.0.rng();
+            tx.registries().set(&r.registry, &r.username, password.as_bytes(), now, rng).await?;
+            tx.commit().await
+        };
+        written.await.map_err(Fault::from)?;
+        let registry = v1::Registry { registry: r.registry, username: r.username, updated_ms: now.0 };
+        Ok(Response::new(v1::SetRegistryResponse { registry: Some(registry) }))
+    }
+
+    async fn remove_registry(
+        &self,
+        request: Request<v1::RemoveRegistryRequest>,
+    ) -> Result<Response<v1::RemoveRegistryResponse>, Status> {
+        let registry = request.into_inner().registry;
+        let removed = async {
+            let mut tx = self.0.store.begin().await?;
+            let removed = tx.registries().remove(&registry).await?;
+            tx.commit().await?;
+            Ok::<_, Fault>(removed)
+        };
+        match removed.await? {
+            true => Ok(Response::new(v1::RemoveRegistryResponse {})),
+            false => Err(Fault::NoRegistry { registry }.into()),
+        }
+    }
+
+    async fn list_registries(
+        &self,
+        _: Request<v1::ListRegistriesRequest>,
+    ) -> Result<Response<v1::ListRegistriesResponse>, Status> {
+        let listed = async { self.0.store.read().await?.registries().list().await };
+        let shown = |r: shoal_storage::Registry| v1::Registry {
+            registry: r.registry,
+            username: r.username,
+            updated_ms: r.updated.0,
+        };
+        let registries = listed.await.map_err(Fault::from)?.into_iter().map(shown).collect();
+        Ok(Response::new(v1::ListRegistriesResponse { registries }))
+    }
+}
+
+/// A registry's address as references name it: a host, and a port if it needs one.
+fn address(text: &str) -> Result<(), FieldError> {
+    let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && !label.starts_with('-')
+    };
+    let is_host = host.split('.').all(label) && (host.contains('.') || port.is_some() || host == "localhost");
+    let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    if text.len() <= 255 && is_host && is_port {
+        return Ok(());
+    }
+    Err(FieldError::new(
+        "registry",
+        "is not the address of a registry: HOST or HOST:PORT in lower case, as image references name it, such as registry.example:5000 or docker.io",
+    ))
+}
+
+/// What a registry is told: on one line, and not nothing.
+fn said(name: &'static str, text: &str) -> Result<(), FieldError> {
+    match text.is_empty() || text.len() > LONGEST || text.chars().any(char::is_control) {
+        true => Err(FieldError::new(name, "must be one line of text, not empty")),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_those_in_references() {
+        for good in
+            ["docker.io", "registry.example:5000", "localhost", "localhost:5000", "10.77.0.9:5000", "r:1"]
+        {
+            assert!(address(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "registry",
+            "https://r.example",
+            "r.example/team",
+            "r.example:",
+            "r.example:0",
+            "R.example",
+            "a..b",
+            "-a.b",
+        ] {
+            assert!(address(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "a\nb", "a\u{0}"] {
+            assert!(said("password", bad).is_err());
+        }
+        assert!(said("password", "pa ss:wörd").is_ok());
+    }
+}
