@@ -3,7 +3,7 @@
 use shoal_coordinator::{Embedded, Options, embedded};
 use shoal_proto::v1::{
     access_client::AccessClient, clusters_client::ClustersClient, hosts_client::HostsClient,
-    images_client::ImagesClient, upkeep_client::UpkeepClient,
+    images_client::ImagesClient, registries_client::RegistriesClient, upkeep_client::UpkeepClient,
 };
 use tonic::transport::Channel;
 
@@ -79,5 +79,10 @@ impl Session {
     /// Client of the service for images.
     pub(crate) fn images(&self) -> ImagesClient<Channel> {
         ImagesClient::new(self.coordinator.channel()).max_decoding_message_size(MAX_ANSWER_BYTES)
+    }
+
+    /// Client of the service for registries' credentials.
+    pub(crate) fn registries(&self) -> RegistriesClient<Channel> {
+        RegistriesClient::new(self.coordinator.channel()).max_decoding_message_size(MAX_ANSWER_BYTES)
     }
 }

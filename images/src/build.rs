@@ -30,6 +30,8 @@ pub struct BuildRequest {
     pub suite: Suite,
     /// Packages besides those every node has.
     pub with: Vec<Package>,
+    /// Take a mirror's lists although they have expired, as those of a snapshot have.
+    pub stale: bool,
     /// Where the docker archive goes, about 180 MB; a file that is there is replaced. Beside it, as much again is used while building.
     pub output: PathBuf,
 }
@@ -168,7 +170,7 @@ fn install(
     let [layer, laid_over, version] = ["layer.tar", "overlay.tar", "version"].map(|name| root.join(name));
     File::create(&laid_over).and_then(overlay::write).map_err(at(&laid_over))?;
     let mut child = Command::new("mmdebstrap")
-        .args(recipe::arguments(request.suite, &request.with, &layer))
+        .args(recipe::arguments(request, &layer))
         .env(recipe::OVERLAY_VARIABLE, &laid_over)
         .env(recipe::VERSION_VARIABLE, &version)
         .env("SOURCE_DATE_EPOCH", recipe::SOURCE_DATE_EPOCH)
@@ -243,6 +245,7 @@ mod tests {
             tag: crate::DEFAULT_TAG.into(),
             suite: Suite::Bookworm,
             with: Vec::new(),
+            stale: false,
             output: "/nowhere/x.tar".into(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::Path};
 
-use crate::{Package, Suite, overlay};
+use crate::{BuildRequest, Package, overlay};
 
 /// Times of files later than this are set to it (`SOURCE_DATE_EPOCH`), so the same packages give the same image. 2024-01-01; not 0,
 /// because the day a password was last changed is taken from it, and 0 there means "expired" (shadow(5)).
@@ -57,15 +57,18 @@ pub(crate) fn packages_with(with: &[Package]) -> Vec<&str> {
 }
 
 /// Arguments of mmdebstrap(1) that write the image's only layer to `layer`. No mirror is named: mmdebstrap has a default.
-pub(crate) fn arguments(suite: Suite, with: &[Package], layer: &Path) -> Vec<OsString> {
+pub(crate) fn arguments(request: &BuildRequest, layer: &Path) -> Vec<OsString> {
     let mut arguments: Vec<OsString> =
         ["--mode=root", "--variant=minbase", "--format=tar"].map(Into::into).into();
-    let include = packages_with(with).join(",");
+    let include = packages_with(&request.with).join(",");
     arguments.push(format!("--include={include}").into());
     arguments.extend(EXCLUDED.iter().map(|path| format!("--dpkgopt=path-exclude={path}").into()));
     arguments.push("--dpkgopt=path-include=/usr/share/doc/*/copyright".into());
     arguments.extend(HOOKS.iter().map(|command| format!("--customize-hook={command}").into()));
-    arguments.extend([suite.as_str().into(), layer.into()]);
+    if request.stale {
+        arguments.push(r#"--aptopt=Acquire::Check-Valid-Until "false""#.into());
+    }
+    arguments.extend([request.suite.as_str().into(), layer.into()]);
     arguments
 }
 
@@ -79,10 +82,15 @@ pub(crate) fn slurm_version(output: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Suite;
+
+    fn request(suite: Suite, with: Vec<Package>) -> BuildRequest {
+        BuildRequest { tag: suite.default_tag(), suite, with, stale: false, output: "/t/out.tar".into() }
+    }
 
     #[test]
     fn the_command() {
-        let arguments = arguments(Suite::Bookworm, &[], Path::new("/t/layer.tar"));
+        let arguments = arguments(&request(Suite::Bookworm, vec![]), Path::new("/t/layer.tar"));
         let arguments: Vec<_> = arguments.iter().map(|a| a.to_str().unwrap()).collect();
         insta::assert_snapshot!(arguments.join("\n"));
     }
@@ -93,7 +101,9 @@ mod tests {
         let names = packages_with(&with);
         assert_eq!(names.iter().filter(|name| **name == "openmpi-bin").count(), 1);
         assert_eq!(names.iter().filter(|name| **name == "munge").count(), 1);
-        let arguments = arguments(Suite::Forky, &with, Path::new("/t/layer.tar"));
+        let stale = BuildRequest { stale: true, ..request(Suite::Forky, with) };
+        let arguments = arguments(&stale, Path::new("/t/layer.tar"));
+        assert!(arguments.iter().any(|a| a.to_str().is_some_and(|a| a.contains("Check-Valid-Until"))));
         let include =
             arguments.iter().find(|a| a.to_str().is_some_and(|a| a.starts_with("--include="))).unwrap();
         assert!(include.to_str().unwrap().ends_with(",openmpi-bin"), "{include:?}");

@@ -129,6 +129,26 @@ impl Installation {
         Log::open(self.state.path())
     }
 
+    /// Every file of its state directory.
+    ///
+    /// # Errors
+    /// It cannot be listed.
+    pub fn files(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        let mut directories = vec![self.state.path().to_owned()];
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(directory)? {
+                let entry = entry?;
+                match entry.file_type()? {
+                    kind if kind.is_dir() => directories.push(entry.path()),
+                    kind if kind.is_file() => files.push(entry.path()),
+                    _ => {}
+                }
+            }
+        }
+        Ok(files)
+    }
+
     /// The phase of a cluster as shown; `None` if there is none of this name.
     ///
     /// # Errors

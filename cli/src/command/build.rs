@@ -59,6 +59,9 @@ struct BuildDockerfile {
 struct BuildImage {
     #[command(flatten)]
     content: Content,
+    /// Take the mirror's package lists although they have expired, as those of a snapshot or a frozen mirror have
+    #[arg(long)]
+    allow_stale: bool,
     /// What the image is called [default: shoal-node:SUITE]
     #[arg(long, value_name = "NAME:TAG", value_parser = tag)]
     tag: Option<String>,
@@ -84,14 +87,15 @@ fn tag(text: &str) -> Result<String, String> {
 
 impl Build {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
-        let BuildImage { content, tag, output, progress } = match self.what {
+        let BuildImage { content, allow_stale, tag, output, progress } = match self.what {
             What::Image(image) => image,
             What::Dockerfile(file) => return file.run(global),
         };
         let tag = tag.unwrap_or_else(|| content.suite.default_tag());
         let output = output.unwrap_or_else(|| format!("{}.tar", tag.replace([':', '/'], "-")).into());
         let subject = format!("image {tag}");
-        let request = BuildRequest { tag, suite: content.suite, with: content.with, output };
+        let request =
+            BuildRequest { tag, suite: content.suite, with: content.with, stale: allow_stale, output };
         let progress = Progress::start(progress, global.screen(), Task::Build, subject)?;
         let stop = Stop::default();
         let asked = stop.clone();

@@ -5,8 +5,8 @@ use clap_complete::ArgValueCandidates;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use shoal_proto::v1::{
-    GetClusterRequest, ListClusterNetworksRequest, ListClustersRequest, ListEventsRequest, ListHostsRequest,
-    ListNodesRequest,
+    GetClusterRequest, Image, ListClusterNetworksRequest, ListClustersRequest, ListEventsRequest,
+    ListHostsRequest, ListImagesRequest, ListNodesRequest, ListRegistriesRequest,
 };
 use shoal_types::{ClusterName, LabelExpr};
 
@@ -20,8 +20,9 @@ use crate::{
     interrupt::Interrupt,
     natural,
     output::{
-        ClusterJson, EventJson, HostJson, NetworkJson, NodeJson, cluster_text, clusters_table, events_table,
-        hosts_table, networks_table, nodes_table,
+        ClusterJson, EventJson, HostJson, ImagesJson, NetworkJson, NodeJson, RegistryJson, cluster_text,
+        clusters_table, events_table, hosts_table, images_table, networks_table, nodes_table,
+        registries_table, sorted,
     },
     parse::word,
 };
@@ -55,6 +56,12 @@ enum What {
         #[arg(value_parser = word::<ClusterName>, add = ArgValueCandidates::new(complete::clusters))]
         name: ClusterName,
     },
+    /// Node images: on which hosts they are, on which they are missing, and which clusters run them
+    ///
+    /// Every host is asked now; those that do not answer are named below the list.
+    Images,
+    /// Registries that credentials are known for; the passwords are never shown
+    Registries,
     /// Networks of the realm's clusters
     Networks,
     /// Configuration for ssh, scp, sftp, rsync and Ansible: one Host block per node
@@ -131,6 +138,21 @@ async fn show(what: What, realm: String, session: &Session, global: &Global) -> 
             })
         }
         What::SshConfig(command) => command.show(session, global).await,
+        What::Images => {
+            let answer = session.images().list_images(ListImagesRequest {}).await?.into_inner();
+            let answer = sorted(answer);
+            let called = |image: &Image| image.references.first().unwrap_or(&image.image_id).clone();
+            let names: Vec<_> = answer.images.iter().map(called).collect();
+            screen.named(&ImagesJson::from(answer.clone()), names, |width, _| images_table(width, &answer))
+        }
+        What::Registries => {
+            let answer = session.registries().list_registries(ListRegistriesRequest {}).await?;
+            let registries = answer.into_inner().registries;
+            let names: Vec<_> = registries.iter().map(|registry| registry.registry.clone()).collect();
+            screen.named(&all::<RegistryJson, _>(registries.clone()), names, |width, _| {
+                registries_table(width, &registries)
+            })
+        }
         What::Networks => {
             let answer = session.clusters().list_networks(ListClusterNetworksRequest { realm }).await?;
             let mut networks = answer.into_inner().networks;

@@ -20,6 +20,7 @@ mod onlook;
 mod port_forward;
 mod proxy;
 mod register;
+mod registry;
 mod resume;
 mod set;
 mod sink;
@@ -38,7 +39,7 @@ use crate::{args::Global, error::CliError, exit::Exit, interrupt::Interrupt};
 pub(crate) enum Command {
     /// Register a Docker host
     Register(register::Register),
-    /// Change what is registered
+    /// Change what is registered: a host, or credentials of a registry
     Set(set::Set),
     /// Forget a host
     Unregister(unregister::Unregister),
@@ -46,7 +47,7 @@ pub(crate) enum Command {
     Create(create::Create),
     /// Delete clusters
     Delete(delete::Delete),
-    /// Show hosts, clusters, nodes, networks, events
+    /// Show hosts, clusters, nodes, images, networks, events
     Get(get::Get),
     /// Run a command in a cluster's submitter, or controller if it has none
     ///

@@ -1,11 +1,11 @@
-//! `shoal set host`: a new certificate, endpoint, labels or capacity.
+//! `shoal set host`: a new certificate, endpoint, labels or capacity. `shoal set registry` is in `registry.rs`.
 
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
 use shoal_proto::v1::UpdateHostRequest;
 use shoal_types::HostName;
 
-use super::host_options::HostOptions;
+use super::{host_options::HostOptions, registry::SetRegistry};
 use crate::{
     args::Global,
     complete,
@@ -28,6 +28,10 @@ pub(crate) struct Set {
 enum What {
     /// Change a host; what is not named stays as it is
     Host(SetHost),
+    /// Set or forget who asks a registry for images
+    ///
+    /// The password is sealed in the store and goes to the engines that pull from this registry, nowhere else.
+    Registry(SetRegistry),
 }
 
 #[derive(Debug, Args)]
@@ -44,7 +48,10 @@ struct SetHost {
 
 impl Set {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
-        let What::Host(set) = self.what;
+        let set = match self.what {
+            What::Host(set) => set,
+            What::Registry(set) => return set.run(global, interrupt).await,
+        };
         let fields = set.options.fields()?;
         let request = UpdateHostRequest {
             name: set.name.to_string(),

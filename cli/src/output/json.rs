@@ -11,7 +11,7 @@ pub(crate) use self::host::HostJson;
 use crate::natural;
 
 /// A text, if it is known.
-fn known(text: String) -> Option<String> {
+pub(super) fn known(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 

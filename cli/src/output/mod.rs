@@ -9,6 +9,7 @@ pub(crate) mod data;
 mod event;
 mod format;
 mod hosts;
+mod images;
 mod json;
 mod nodes;
 mod paint;
@@ -27,6 +28,7 @@ pub(crate) use bar::bar;
 pub(crate) use event::{event_line, events_table};
 pub(crate) use format::{Detail, Format};
 pub(crate) use hosts::{host_line, hosts_table, without_host};
+pub(crate) use images::{ImagesJson, RegistryJson, images_table, registries_table, sorted};
 pub(crate) use json::{
     BuiltJson, ClusterJson, DeletedJson, DockerfileJson, EventJson, HostJson, LoadedJson, NetworkJson,
     NodeJson, PlanJson, UnregisteredJson, VersionJson,

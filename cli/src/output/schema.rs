@@ -9,9 +9,9 @@ use serde_json::Value;
 use shoal_proto::v1;
 
 use super::{
-    BuiltJson, ClusterJson, DeletedJson, DockerfileJson, EventJson, ForwardJson, HostJson, LoadedJson,
-    NetworkJson, NodeJson, PlanJson, ResumedJson, SshConfigJson, SweepJson, UnregisteredJson, VersionJson,
-    data,
+    BuiltJson, ClusterJson, DeletedJson, DockerfileJson, EventJson, ForwardJson, HostJson, ImagesJson,
+    LoadedJson, NetworkJson, NodeJson, PlanJson, RegistryJson, ResumedJson, SshConfigJson, SweepJson,
+    UnregisteredJson, VersionJson, data,
 };
 use crate::generated::assert_published;
 
@@ -34,10 +34,12 @@ const KINDS: &[Kind] = &[
     kind::<Vec<ForwardJson>>("forwards", "shoal port-forward"),
     kind::<HostJson>("host", "shoal register, shoal set host"),
     kind::<Vec<HostJson>>("hosts", "shoal get hosts"),
+    kind::<ImagesJson>("images", "shoal get images"),
     kind::<Vec<LoadedJson>>("loaded", "shoal load image"),
     kind::<Vec<NetworkJson>>("networks", "shoal get networks"),
     kind::<Vec<NodeJson>>("nodes", "shoal get nodes"),
     kind::<PlanJson>("plan", "shoal create cluster --dry-run"),
+    kind::<Vec<RegistryJson>>("registries", "shoal get registries"),
     kind::<ResumedJson>("resumed", "shoal resume"),
     kind::<SshConfigJson>("ssh-config", "shoal get ssh-config"),
     kind::<SweepJson>("sweep", "shoal sweep"),
@@ -110,6 +112,12 @@ fn what_is_printed_fits_what_is_published() {
     let (realm, clusters, config) = (text("default"), vec![text("dev")], text("Host x"));
     assert_fits("ssh-config", &SshConfigJson { realm, clusters, file: None, config });
     assert_fits("dockerfile", &DockerfileJson { directory: text("d"), suite: text("bookworm") });
+    let (images, silent) = (vec![v1::Image::default()], vec![v1::SilentHost::default()]);
+    assert_fits("images", &ImagesJson::from(v1::ListImagesResponse { images, silent }));
+    assert_fits(
+        "registries",
+        &[RegistryJson::from(v1::Registry { updated_ms: 1, ..v1::Registry::default() })],
+    );
     assert_fits("deleted", &DeletedJson { deleted: vec![text("dev")] });
     let (name, left_behind) = (text("host1"), vec![text("a volume")]);
     assert_fits("unregistered", &UnregisteredJson { name, forgotten_nodes: 2, left_behind });

@@ -278,7 +278,13 @@ impl Engine for Client {
     async fn save_image(&self, reference: &str) -> Result<ByteStream, EngineError> {
         let call = self.request(Method::SaveImage, Subject::Image(reference.to_owned()));
         let reference = reference.to_owned();
-        let mut archive = self.call(&call, move |state, _| state.save(&reference)).await?;
+        let saved = move |state: &mut State, _| Ok((state.save(&reference)?, state.breaks_saves));
+        let (mut archive, breaks) = self.call(&call, saved).await?;
+        if breaks {
+            let half = archive.split_to(archive.len() / 2);
+            let broken = self.unreachable(io::ErrorKind::UnexpectedEof);
+            return Ok(stream::iter([Ok(half), Err(broken)]).boxed());
+        }
         let pieces = std::iter::from_fn(move || {
             let piece = archive.split_to(archive.len().min(PIECE));
             (!piece.is_empty()).then_some(Ok(piece))

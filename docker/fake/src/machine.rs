@@ -246,6 +246,11 @@ impl FakeEngine {
         self.machine.state().lose_image(reference);
     }
 
+    /// Breaks the connection in the middle of every image that is saved, or does not any more.
+    pub fn break_saves(&self, breaks: bool) {
+        self.machine.state().breaks_saves = breaks;
+    }
+
     /// What a program inside a container would read.
     #[must_use]
     pub fn read_file(&self, container: &str, path: &str) -> Option<Bytes> {

@@ -55,7 +55,7 @@ pub(crate) async fn what_is_no_archive_is_refused(bench: &Bench) {
 
 pub(crate) async fn a_registry_that_is_not_there_is_not_the_hosts_fault(bench: &Bench) {
     // Port 1 of the host's own loopback.
-    let error = bench.engine.pull_image("127.0.0.1:1/nothing:1").await.unwrap_err();
+    let error = bench.engine.pull_image("127.0.0.1:1/nothing:1", None, &|_, _| ()).await.unwrap_err();
     assert!(matches!(error, EngineError::Registry { .. }), "{error:?}");
     assert!(!error.blames_host());
 }

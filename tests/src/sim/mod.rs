@@ -20,4 +20,4 @@ pub use coordinator::{Coordinator, Wish};
 pub use left::{Problem, Rows, forgotten, problems};
 pub use mesh::{Device, HostMesh};
 pub use points::{Choice, Fault, Point, Points};
-pub use world::{IMAGE, Life, World};
+pub use world::{IMAGE, Life, World, node_image_as};

@@ -100,7 +100,7 @@ impl World {
         fleet.set_programs(Arc::new(Stage(cast.clone())));
         let watched = points.clone();
         fleet.observe(move |moment| observe(&watched, moment));
-        let image = node_image()?;
+        let image = node_image_as(IMAGE)?;
         for number in 1..=hosts {
             let release = if number % 2 == 0 { Release::V20_10 } else { Release::V28_5 };
             let name = format!("h{number}");
@@ -260,11 +260,15 @@ fn observe(points: &Points, moment: &Moment<'_>) -> Option<Action> {
     })
 }
 
-fn node_image() -> anyhow::Result<Arc<Image>> {
+/// The image of [`IMAGE`], as it would be known by another reference.
+///
+/// # Errors
+/// It cannot be packed.
+pub fn node_image_as(reference: &str) -> anyhow::Result<Arc<Image>> {
     let passwd =
         "root:x:0:0::/root:/bin/sh\nmunge:x:101:102::/:/bin/false\nslurm:x:64030:64030::/:/bin/false\n";
     let archive = ImageArchive {
-        reference: IMAGE.into(),
+        reference: reference.into(),
         architecture: ImageArchive::architecture_of(std::env::consts::ARCH).into(),
         entrypoint: vec!["/sbin/init".into()],
         cmd: vec![],

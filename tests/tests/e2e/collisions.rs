@@ -10,8 +10,8 @@ use shoal_tests::{Installation, Machine, Stage, list, text};
 pub(crate) fn images_that_cannot_be_nodes_are_named(stage: &Stage) -> anyhow::Result<()> {
     let home = stage.home()?;
     let ended =
-        home.run(&["create", "cluster", "bare", "--workers", "1", "--image", "nobody/has:this"])?.with(1)?;
-    ensure!(ended.stderr.contains("nobody/has:this") && ended.stderr.contains("shoal load image"), "{ended}");
+        home.run(&["create", "cluster", "bare", "--workers", "1", "--image", "nobody-has:this"])?.with(1)?;
+    ensure!(ended.stderr.contains("nobody-has:this") && ended.stderr.contains("shoal load image"), "{ended}");
     home.run(&["get", "cluster", "bare"])?.with(3)?;
 
     // Only an executable is in the agent's image: no accounts, no systemd.

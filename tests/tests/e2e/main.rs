@@ -11,6 +11,7 @@ mod completion;
 mod crashes;
 mod documentation;
 mod failures;
+mod images;
 mod installations;
 mod interrupted;
 mod jobs;
@@ -58,6 +59,8 @@ const TESTS: &[Test] = tests![
     refusals::a_name_is_given_once,
     collisions::images_that_cannot_be_nodes_are_named,
     collisions::subnets_of_others_are_left_to_them,
+    images::a_missing_image_comes_from_the_host_that_has_it,
+    images::an_image_is_pulled_as_who_was_set,
     failures::a_deadline_names_node_host_and_stage_and_leaves_nothing,
     failures::what_slurm_refuses_is_shown,
     failures::a_failure_can_be_kept,

@@ -6,6 +6,7 @@
 
 mod effects;
 mod hosts;
+mod images;
 mod once;
 mod schedules;
 mod two;

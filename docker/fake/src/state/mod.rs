@@ -86,6 +86,8 @@ pub(crate) struct State {
     pub(crate) volumes: BTreeMap<String, Volume>,
     /// Id -> image.
     pub(crate) images: BTreeMap<String, Stored>,
+    /// Whether the connection breaks in the middle of every image that is saved.
+    pub(crate) breaks_saves: bool,
     /// (When, order of asking) -> what.
     pending: BTreeMap<(Timestamp, u64), Later>,
     pub(crate) subscribers: Vec<Subscriber>,
@@ -115,6 +117,7 @@ impl State {
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
             images: BTreeMap::new(),
+            breaks_saves: false,
             pending: BTreeMap::new(),
             subscribers: Vec::new(),
             counts: BTreeMap::new(),

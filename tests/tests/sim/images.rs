@@ -1,0 +1,243 @@
+//! Images that not every host has: they come there before anything is made, once, whole, whatever fails on the way.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use shoal_docker_fake::{Action, Method, Refusal, Rule};
+use shoal_proto::v1::{self, registries_client::RegistriesClient};
+use shoal_storage::EventFilter;
+use shoal_tests::sim::{Coordinator, IMAGE, Life, Rows, Wish, World, node_image_as, problems};
+use shoal_types::{EventKind, NewEvent};
+use tonic::{Code, Status};
+
+/// The event log of a world, and what one command answered.
+struct Told<T> {
+    answer: Result<T, Status>,
+    rows: Rows,
+    events: Vec<NewEvent>,
+}
+
+fn told<T>(world: &World, command: impl AsyncFnOnce(&Life, &Coordinator) -> Result<T, Status>) -> Told<T> {
+    let ended = world.live(async |life| {
+        let coordinator = life.coordinator("command").await.unwrap();
+        let answer = command(&life, &coordinator).await;
+        let rows = Rows::read(&coordinator.store).await.unwrap();
+        let filter = EventFilter { realm: None, cluster: None, after: 0, limit: 10_000 };
+        let events = coordinator.store.read().await.unwrap().events().list(&filter).await.unwrap();
+        coordinator.shutdown().await;
+        Told { answer, rows, events: events.into_iter().map(|e| e.event).collect() }
+    });
+    ended.unwrap().expect("no crash was armed")
+}
+
+/// Hosts `h1` to `h3`; all but these have lost the image.
+fn only_on(seed: u64, holders: &[&str]) -> World {
+    let world = World::registered(seed, 3).unwrap();
+    for engine in world.fleet().all() {
+        if !holders.contains(&engine.name()) {
+            engine.lose_image(IMAGE);
+        }
+    }
+    world
+}
+
+fn count(world: &World, host: &str, method: Method) -> u64 {
+    world.engine(host).truth().calls.get(&method).copied().unwrap_or(0)
+}
+
+fn has_image(world: &World, host: &str) -> bool {
+    world.engine(host).truth().images.iter().any(|image| image.repo_tags.iter().any(|tag| tag == IMAGE))
+}
+
+fn nothing_wrong(world: &World, rows: &Rows) {
+    let lines: Vec<_> = problems(world, rows).iter().map(ToString::to_string).collect();
+    assert_eq!(lines, Vec::<String>::new());
+}
+
+/// Hosts whose last word of the image says that all of it is there.
+fn arrived(events: &[NewEvent]) -> BTreeSet<String> {
+    let whole = |event: &&NewEvent| {
+        event.kind == EventKind::Image && event.progress.is_some_and(|p| Some(p.done_bytes) == p.total_bytes)
+    };
+    events.iter().filter(whole).filter_map(|event| event.host.as_ref()).map(ToString::to_string).collect()
+}
+
+fn set(words: &[&str]) -> BTreeSet<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[test]
+fn one_read_of_the_one_host_that_has_it_serves_all_others() {
+    let world = only_on(31, &["h1"]);
+    let loads = ["h2", "h3"].map(|host| count(&world, host, Method::LoadImage));
+    let told = told(&world, async |_, c| c.create(&Wish::new("dev", 5)).await);
+    told.answer.unwrap();
+    assert_eq!(told.rows.members("dev").len(), 3);
+    assert_eq!(count(&world, "h1", Method::SaveImage), 1);
+    for (host, before) in ["h2", "h3"].into_iter().zip(loads) {
+        assert!(has_image(&world, host), "{host} knows it by its name");
+        assert_eq!(count(&world, host, Method::LoadImage), before + 1, "{host} was copied to once");
+    }
+    assert_eq!(arrived(&told.events), set(&["h2", "h3"]));
+    nothing_wrong(&world, &told.rows);
+}
+
+#[test]
+fn a_name_that_means_another_image_there_stays_what_it_is() {
+    let world = World::registered(32, 3).unwrap();
+    // The same layers under another configuration: another digest.
+    let other = node_image_as(IMAGE).unwrap();
+    let foreign = shoal_docker::ImageArchive {
+        reference: IMAGE.into(),
+        architecture: other.architecture.clone(),
+        entrypoint: vec!["/another".into()],
+        cmd: vec![],
+        env: std::collections::BTreeMap::new(),
+        labels: other.labels.clone(),
+        stop_signal: None,
+        layer: shoal_docker::Layer::Files(vec![]),
+    };
+    let foreign = shoal_docker_fake::Image::packed(&foreign.pack().unwrap()).unwrap();
+    world.engine("h3").lose_image(IMAGE);
+    world.engine("h3").add_image(&foreign);
+    let told = told(&world, async |_, c| c.create(&Wish::new("dev", 5)).await);
+    told.answer.unwrap();
+    assert_eq!(told.rows.members("dev").len(), 3);
+    let images = world.engine("h3").truth().images;
+    let named = |tag: &str| images.iter().find(|i| i.repo_tags.iter().any(|t| t.starts_with(tag))).unwrap();
+    assert_eq!(named(IMAGE).id, foreign.id);
+    assert_eq!(named("shoal-image:").id, other.id);
+    let cluster = told.rows.cluster("dev").unwrap();
+    assert_eq!(cluster.image_id, other.id);
+}
+
+#[test]
+fn a_source_that_breaks_in_the_middle_is_replaced_by_the_next() {
+    let world = only_on(33, &["h1", "h2"]);
+    world.engine("h1").break_saves(true);
+    let told = told(&world, async |_, c| c.create(&Wish::new("dev", 5)).await);
+    told.answer.unwrap();
+    assert!(told.rows.members("dev").contains("h3"));
+    assert!(has_image(&world, "h3"));
+    assert_eq!([count(&world, "h1", Method::SaveImage), count(&world, "h2", Method::SaveImage)], [1, 1]);
+    assert!(told.events.iter().any(|e| e.message.contains("h1") && e.message.contains("trying again")));
+    nothing_wrong(&world, &told.rows);
+}
+
+#[test]
+fn the_only_source_breaking_leaves_nothing_half_loaded_and_the_nodes_where_it_is() {
+    let world = only_on(34, &["h1"]);
+    world.engine("h1").break_saves(true);
+    let told = told(&world, async |_, c| c.create(&Wish::new("dev", 5)).await);
+    told.answer.unwrap();
+    assert_eq!(told.rows.members("dev"), ["h1"].into());
+    assert!(!has_image(&world, "h2") && !has_image(&world, "h3"));
+    nothing_wrong(&world, &told.rows);
+}
+
+#[test]
+fn a_host_that_cannot_take_it_is_left_and_the_others_are_not_held_up() {
+    for refusal in [Refusal::DiskFull, Refusal::ServerError(500, "no".into())] {
+        let world = only_on(35, &["h1"]);
+        world.fleet().rule(Rule::on(Method::LoadImage, Action::Answer(refusal)).engine("h3"));
+        let told = told(&world, async |_, c| c.create(&Wish::new("dev", 5)).await);
+        told.answer.unwrap();
+        assert_eq!(told.rows.members("dev"), ["h1", "h2"].into());
+        nothing_wrong(&world, &told.rows);
+    }
+}
+
+#[test]
+fn what_arrives_under_another_digest_is_not_taken_for_it() {
+    let world = only_on(36, &["h1"]);
+    let missing = Action::Answer(Refusal::NotFound(None));
+    world.fleet().rule(Rule::on(Method::InspectImage, missing).engine("h3").subject("sha256:"));
+    let told = told(&world, async |_, c| c.create(&Wish::new("dev", 5)).await);
+    told.answer.unwrap();
+    assert_eq!(told.rows.members("dev"), ["h1", "h2"].into());
+    assert!(
+        told.events.iter().any(|e| e.message.contains("does not have it as sha256:")),
+        "the reason is told"
+    );
+}
+
+#[test]
+fn two_creates_at_once_copy_it_once() {
+    let world = only_on(37, &["h1"]);
+    let loads = ["h2", "h3"].map(|host| count(&world, host, Method::LoadImage));
+    let slow = Action::Slow(Duration::from_secs(20));
+    world.fleet().rule(Rule::on(Method::LoadImage, slow));
+    let ended = world.live(async |life| {
+        let (a, b) = (life.coordinator("a").await.unwrap(), life.coordinator("b").await.unwrap());
+        let (one, two, three) = (Wish::new("one", 5), Wish::new("two", 5), Wish::new("three", 5));
+        // Two tasks of one process, and another process.
+        let (one, two, three) = tokio::join!(a.create(&one), a.create(&two), b.create(&three));
+        one.unwrap();
+        two.unwrap();
+        three.unwrap();
+        a.shutdown().await;
+        b.shutdown().await;
+    });
+    ended.unwrap().expect("no crash was armed");
+    for (host, before) in ["h2", "h3"].into_iter().zip(loads) {
+        assert_eq!(count(&world, host, Method::LoadImage), before + 1, "{host} was copied to once");
+    }
+}
+
+#[test]
+fn killed_while_it_is_under_way_the_next_command_goes_on() {
+    let world = only_on(38, &["h1"]);
+    world.fleet().rule(Rule::on(Method::LoadImage, Action::Slow(Duration::from_secs(20))).engine("h2"));
+    let ended = world.live(async |life| {
+        let first = life.coordinator("first").await.unwrap();
+        let wish = Wish::new("dev", 5);
+        tokio::select! {
+            answer = first.create(&wish) => panic!("{answer:?}"),
+            () = tokio::time::sleep(Duration::from_secs(10)) => first.kill(),
+        }
+        let next = life.coordinator("next").await.unwrap();
+        next.create(&Wish::new("other", 1)).await.unwrap();
+        let rows = Rows::read(&next.store).await.unwrap();
+        next.shutdown().await;
+        rows
+    });
+    let rows = ended.unwrap().expect("no crash was armed");
+    assert_eq!(rows.members("dev").len(), 3);
+    assert!(has_image(&world, "h2") && has_image(&world, "h3"));
+    nothing_wrong(&world, &rows);
+}
+
+#[test]
+fn a_registry_is_asked_as_who_was_set_and_the_password_is_nowhere() {
+    const REMOTE: &str = "registry.example:5000/team/node:1";
+    const PASSWORD: &str = "correct-horse-battery";
+    let world = World::registered(39, 3).unwrap();
+    world.fleet().publish(REMOTE, &node_image_as(REMOTE).unwrap());
+    world.fleet().ask_who_pulls("ann", PASSWORD);
+    for engine in world.fleet().all() {
+        engine.lose_image(IMAGE);
+    }
+    let wish = || Wish { image: REMOTE.into(), ..Wish::new("dev", 5) };
+    let refused = told(&world, async |_, c| c.create(&wish()).await);
+    let status = refused.answer.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    for part in [REMOTE, "unauthorized", "shoal set registry", "shoal load image"] {
+        assert!(status.message().contains(part), "{part}: {status:?}");
+    }
+    assert!(refused.rows.clusters.is_empty());
+    let told = told(&world, async |_, c| {
+        let request = v1::SetRegistryRequest {
+            registry: "registry.example:5000".into(),
+            username: "ann".into(),
+            password: PASSWORD.into(),
+        };
+        RegistriesClient::new(c.channel()).set_registry(request).await?;
+        c.create(&wish()).await
+    });
+    told.answer.unwrap();
+    assert_eq!(told.rows.members("dev").len(), 3);
+    // One pulled the tag, which says what the digest is; the others pulled that. Nothing was streamed.
+    assert_eq!(["h1", "h2", "h3"].map(|host| count(&world, host, Method::SaveImage)), [0, 0, 0]);
+    assert_eq!(arrived(&told.events), set(&["h1", "h2", "h3"]));
+    let shown = format!("{:?}", told.events);
+    assert!(!shown.contains(PASSWORD));
+}
