@@ -6,8 +6,9 @@
 //!                                                          |    |- mesh: VXLAN devices, entries, neighbours (netlink)
 //!                                                          |    '- dns: a name server per network
 //!                                                          |- tunnel: byte streams to nodes of this host
-//!                                                          |- probe: what nodes listen on
-//!                                                          '- facts: what the host offers
+//!                                                          |- probe, nodes: what runs and listens in nodes
+//!                                                          |- facts, health: what the host offers, and how it is
+//!                                                          '- reach: whether tunnel packets arrive
 //! ```
 //!
 //! It is told whole states and follows the last one by itself, across its own restart and the host's. It needs the
@@ -18,10 +19,13 @@ mod connect;
 mod dns;
 mod error;
 mod facts;
+mod health;
 mod keeper;
 mod mesh;
 mod network;
+mod nodes;
 mod probe;
+mod reach;
 mod serve;
 mod service;
 mod state;

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// State `TCP_LISTEN` as the kernel prints it (include/net/tcp_states.h).
-const LISTEN: &str = "0A";
+pub(crate) const LISTEN: &str = "0A";
 
 /// What one process's namespace listens on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,21 +41,27 @@ pub(crate) fn probe(proc: &Path, pid: u32) -> io::Result<Probe> {
 }
 
 /// `ESRCH`: it ended between opening and reading; `EINVAL`: it is a zombie, without namespaces.
-fn is_gone(error: &io::Error) -> bool {
+pub(crate) fn is_gone(error: &io::Error) -> bool {
     use nix::errno::Errno;
     let gone = [Errno::ENOENT, Errno::ESRCH, Errno::EINVAL];
     error.raw_os_error().is_some_and(|code| gone.contains(&Errno::from_raw(code)))
 }
 
-/// The ports of a table in the form of proc_pid_net(5): `sl local_address rem_address st ...`, hexadecimal. Lines of
-/// another form are left out.
+/// The ports of a table that others reach.
 fn listening(table: &str) -> impl Iterator<Item = u16> {
+    sockets(table)
+        .filter(|(address, _, state)| *state == LISTEN && !is_loopback(*address))
+        .map(|(_, port, _)| port)
+}
+
+/// Address, port and state of every socket of a table in the form of proc_pid_net(5): `sl local_address rem_address st ...`,
+/// hexadecimal. Lines of another form are left out.
+pub(crate) fn sockets(table: &str) -> impl Iterator<Item = (IpAddr, u16, &str)> {
     table.lines().filter_map(|line| {
         let mut fields = line.split_ascii_whitespace();
         let (local, state) = (fields.nth(1)?, fields.nth(1)?);
         let (address, port) = local.split_once(':')?;
-        let open = state == LISTEN && !is_loopback(parse_address(address)?);
-        open.then(|| u16::from_str_radix(port, 16).ok())?
+        Some((parse_address(address)?, u16::from_str_radix(port, 16).ok()?, state))
     })
 }
 

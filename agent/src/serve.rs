@@ -67,7 +67,13 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Ag
     let stop_keeper = CancellationToken::new();
     let mut keeper = tokio::spawn(keeper.run(events, stop_keeper.clone()));
     let tunnels = TaskTracker::new();
-    let service = Service { version, agent_id, keeper: keeper_handle, tunnels: tunnels.clone() };
+    let service = Service {
+        version,
+        agent_id,
+        state_dir: state_dir.clone(),
+        keeper: keeper_handle,
+        tunnels: tunnels.clone(),
+    };
     tracing::info!(socket = %socket.display(), state_dir = %state_dir.display(), "agent serves");
     let mut server = Box::pin(
         Server::builder()

@@ -1,6 +1,9 @@
 //! The gRPC service: messages in, types through, messages out. Nothing is decided here.
 
-use std::path::Path;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use shoal_proto::v1::{self, agent_server::Agent};
 use shoal_types::Revision;
@@ -10,10 +13,13 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::{
     error::chain,
     facts::{Facts, FactsError, facts},
+    health::{Health, health},
     keeper::{KeepError, KeeperHandle, Removal},
     mesh::MeshError,
     network::{Network, parse},
+    nodes::{NodeProbe, probe_nodes},
     probe::probe,
+    reach,
     tunnel::{self, TunnelError},
 };
 
@@ -26,8 +32,10 @@ pub(crate) struct Service {
     pub(crate) version: String,
     /// The host's own id, from the state directory.
     pub(crate) agent_id: String,
+    /// On the file system whose room is told.
+    pub(crate) state_dir: PathBuf,
     pub(crate) keeper: KeeperHandle,
-    /// Tunnels that stand; they end with their callers.
+    /// Tunnels and checks under way; they end with their callers.
     pub(crate) tunnels: TaskTracker,
 }
 
@@ -36,6 +44,7 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl Agent for Service {
     type TunnelStream = tunnel::Responses;
+    type CountProbesStream = reach::Counts;
 
     #[tracing::instrument(skip_all)]
     async fn get_host_facts(&self, _: Request<v1::GetHostFactsRequest>) -> Answer<v1::GetHostFactsResponse> {
@@ -109,6 +118,71 @@ impl Agent for Service {
     async fn tunnel(&self, request: Request<Streaming<v1::TunnelRequest>>) -> Answer<Self::TunnelStream> {
         let responses = tunnel::open(request.into_inner(), self.keeper.networks(), &self.tunnels).await?;
         Ok(Response::new(responses))
+    }
+
+    #[tracing::instrument(skip_all)]
+    async fn probe_nodes(&self, request: Request<v1::ProbeNodesRequest>) -> Answer<v1::ProbeNodesResponse> {
+        let containers = request.into_inner().containers;
+        if containers.len() > MAX_PIDS {
+            let many = format!("containers: {} are more than {MAX_PIDS}", containers.len());
+            return Err(Status::invalid_argument(many));
+        }
+        let wanted: BTreeSet<String> = containers.iter().cloned().collect();
+        let probes = tokio::task::spawn_blocking(move || probe_nodes(Path::new("/proc"), &wanted));
+        let probes = probes.await.map_err(|_| KeepError::Stopping)?;
+        let mut probes =
+            probes.map_err(|error| Status::internal(format!("cannot list the processes: {error}")))?;
+        let message =
+            |container: String| node_message(probes.remove(&container).unwrap_or_default(), container);
+        let probes = containers.into_iter().map(message).collect();
+        Ok(Response::new(v1::ProbeNodesResponse { probes, version: self.version.clone() }))
+    }
+
+    #[tracing::instrument(skip_all)]
+    async fn get_host_health(
+        &self,
+        _: Request<v1::GetHostHealthRequest>,
+    ) -> Answer<v1::GetHostHealthResponse> {
+        Ok(Response::new(health_message(health(&self.state_dir).await?)))
+    }
+
+    #[tracing::instrument(skip_all)]
+    async fn count_probes(
+        &self,
+        request: Request<v1::CountProbesRequest>,
+    ) -> Answer<Self::CountProbesStream> {
+        Ok(Response::new(reach::count(request.into_inner(), &self.tunnels).await?))
+    }
+
+    #[tracing::instrument(skip_all)]
+    async fn send_probes(&self, request: Request<v1::SendProbesRequest>) -> Answer<v1::SendProbesResponse> {
+        Ok(Response::new(reach::send(request.into_inner()).await?))
+    }
+}
+
+fn node_message(probe: NodeProbe, container: String) -> v1::NodeProbe {
+    v1::NodeProbe {
+        container,
+        alive: probe.alive,
+        manager: probe.manager,
+        units: probe.units.into_iter().collect(),
+        munge: probe.munge,
+        ports: probe.ports.into_iter().map(u32::from).collect(),
+        up_ms: u64::try_from(probe.up.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+fn health_message(health: Health) -> v1::GetHostHealthResponse {
+    let (bridge, bridge_ports) = health.bridge.unwrap_or_default();
+    v1::GetHostHealthResponse {
+        clock_ms: health.clock_ms,
+        disk_total_bytes: health.disk_total_bytes,
+        disk_free_bytes: health.disk_free_bytes,
+        pid_limit: health.pid_limit,
+        pids: health.pids,
+        name_listeners: health.name_listeners.iter().map(ToString::to_string).collect(),
+        bridge_ports,
+        bridge,
     }
 }
 

@@ -19,6 +19,7 @@ mod lifecycle;
 mod names;
 mod net;
 mod process;
+mod reach;
 mod session;
 mod traffic;
 mod tunnel;
@@ -56,6 +57,12 @@ const TESTS: &[(&str, Test)] = &[
     ("tunnel::both_ways_end_by_themselves", tunnel::both_ways_end_by_themselves),
     ("tunnel::only_nodes_of_this_host_are_reached", tunnel::only_nodes_of_this_host_are_reached),
     ("session::a_session_greets_speaks_and_ends", session::a_session_greets_speaks_and_ends),
+    (
+        "reach::tunnel_packets_arrive_with_and_without_a_network",
+        reach::tunnel_packets_arrive_with_and_without_a_network,
+    ),
+    ("reach::a_firewall_and_a_narrow_link_are_noticed", reach::a_firewall_and_a_narrow_link_are_noticed),
+    ("reach::what_cannot_be_checked_is_refused", reach::what_cannot_be_checked_is_refused),
     ("session::it_tells_ports_and_facts", session::it_tells_ports_and_facts),
 ];
 
