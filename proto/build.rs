@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-const FILES: [&str; 2] = ["shoal/v1/agent.proto", "shoal/v1/coordinator.proto"];
+const FILES: [&str; 3] = ["shoal/v1/agent.proto", "shoal/v1/coordinator.proto", "shoal/v1/scheduler.proto"];
 
 /// Messages that hold a secret in clear: they are shown by hand, without it.
 const SECRET: [&str; 1] = [".shoal.v1.SetRegistryRequest"];

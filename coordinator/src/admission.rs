@@ -15,21 +15,23 @@ use std::{
     time::Duration,
 };
 
-use shoal_scheduler::{HostView, NodeRequest, Plan, Request, Scheduler, Snapshot, Unplaceable};
-use shoal_storage::{Acquired, Cluster, Conflict, Host, Network, Node, Resource, SecretKind, StoreError};
+use shoal_scheduler::{Plan, Request, Snapshot};
+use shoal_storage::{
+    Acquired, Cluster, Conflict, Decision, Host, Network, Node, Resource, SecretKind, StoreError,
+};
 use shoal_types::{
-    Capacity, ClusterId, ClusterPhase, ClusterSpec, EventKind, EventLevel, Generation, HostId, MacAddr,
-    NetworkId, NewEvent, NodeId, NodeState, Profile, Revision, SubnetPlan, Timestamp,
+    ClusterId, ClusterPhase, ClusterSpec, EventKind, EventLevel, Generation, HostId, MacAddr, NetworkId,
+    NewEvent, NodeId, NodeState, Revision, SubnetPlan, Timestamp,
 };
 
 use crate::{
     Fault,
     addressing::{InUse, choose_subnet, choose_vni},
-    capacity::total,
     coordinator::Coordinator,
     entropy::draw,
     image::ImageOfCluster,
     lease::{Claim, Held, TTL},
+    placing::{Decided, NoPlan, Record, Taken, check_pins, decide, request, snapshot},
     survey::{Seen, underlay},
 };
 
@@ -47,6 +49,14 @@ pub(crate) struct CreateTerms {
     pub(crate) keep_on_failure: bool,
 }
 
+/// Where a cluster would go: what was seen, what was asked, and what was decided.
+#[derive(Debug)]
+pub(crate) struct DryRun {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) request: Request,
+    pub(crate) decided: Result<Decided, NoPlan>,
+}
+
 /// A cluster just admitted, owned by this process.
 #[derive(Debug)]
 pub(crate) struct Admitted {
@@ -61,10 +71,18 @@ impl Coordinator {
         spec: &ClusterSpec,
         seen: &[Seen],
         image: &ImageOfCluster,
-    ) -> Result<Result<Plan, Unplaceable>, Fault> {
-        let mut read = self.store.read().await?;
-        let usage = read.hosts().usage().await?;
-        Ok(spec.scheduler.place(&snapshot(seen, &usage, image), &request(spec, image)))
+    ) -> Result<DryRun, Fault> {
+        check_pins(spec, seen)?;
+        let taken = Taken::read(&mut self.store.read().await?, spec, None, &BTreeSet::new()).await?;
+        let snapshot = snapshot(seen, &taken, image);
+        let request = self.request(spec, image);
+        let decided = decide(spec, &snapshot, &request).await?;
+        Ok(DryRun { snapshot, request, decided })
+    }
+
+    fn request(&self, spec: &ClusterSpec, image: &ImageOfCluster) -> Request {
+        let seed = u64::from_le_bytes(draw(&mut *self.rng()));
+        request(spec, spec.nodes(), &image.architecture, BTreeMap::new(), seed)
     }
 
     /// Admits a cluster.
@@ -75,6 +93,7 @@ impl Coordinator {
         image: &ImageOfCluster,
         terms: CreateTerms,
     ) -> Result<Admitted, Fault> {
+        check_pins(spec, seen)?;
         let mut stale = None;
         for _ in 0..TRIES {
             match self.try_admit(spec, seen, image, terms).await {
@@ -99,10 +118,14 @@ impl Coordinator {
     ) -> Result<Admitted, Fault> {
         let (version, usage, taken) = {
             let mut read = self.store.read().await?;
-            (read.placement_version().await?, read.hosts().usage().await?, read.networks().taken().await?)
+            let usage = Taken::read(&mut read, spec, None, &BTreeSet::new()).await?;
+            (read.placement_version().await?, usage, read.networks().taken().await?)
         };
-        let plan = spec.scheduler.place(&snapshot(seen, &usage, image), &request(spec, image));
-        let plan = plan.map_err(|source| Fault::Unplaceable { cluster: spec.name.clone(), source })?;
+        let (snapshot, request) = (snapshot(seen, &usage, image), self.request(spec, image));
+        let decided = decide(spec, &snapshot, &request).await?;
+        let decided = decided.map_err(|source| Fault::Unplaceable { cluster: spec.name.clone(), source })?;
+        let document = Record::new(&snapshot, &request, &decided)?.fold()?;
+        let plan = &decided.plan;
         let members: BTreeSet<HostId> = plan.placements.iter().map(|p| p.host_id).collect();
         let members: Vec<_> = seen.iter().filter(|s| members.contains(&s.host.id)).collect();
         let mut rng = self.rng();
@@ -113,7 +136,7 @@ impl Coordinator {
             cluster: id,
             ..self.network(spec, &members, &taken)?
         };
-        let nodes = nodes(spec, &plan, &network, now, &mut || NodeId::new(now.0, draw(&mut *rng)))?;
+        let nodes = nodes(spec, plan, &network, now, &mut || NodeId::new(now.0, draw(&mut *rng)))?;
         let seed: zeroize::Zeroizing<[u8; 32]> = zeroize::Zeroizing::new(draw(&mut *self.rng()));
 
         let mut tx = self.store.begin().await?;
@@ -136,6 +159,7 @@ impl Coordinator {
         tx.clusters().insert(&cluster).await?;
         tx.networks().insert(&network).await?;
         tx.nodes().insert(&nodes).await?;
+        tx.decisions().add(&Decision { cluster: id, at: now, document }).await?;
         let message = format!(
             "{} nodes on {} hosts, network {} (VNI {})",
             nodes.len(),
@@ -143,7 +167,11 @@ impl Coordinator {
             network.subnet,
             network.vni
         );
-        tx.events().append(&admitted_event(spec, now, message)).await?;
+        if let Some(why) = &decided.fallback {
+            let message = format!("{why}: {} placed instead", decided.by);
+            tx.events().append(&placed_event(spec, now, EventLevel::Warn, message)).await?;
+        }
+        tx.events().append(&placed_event(spec, now, EventLevel::Info, message)).await?;
         let busy = |holder: String| Fault::Busy { cluster: spec.name.clone(), holder };
         let lease =
             match tx.leases().acquire(&Resource::cluster(id), &self.holder, now, TTL, |_| true).await? {
@@ -199,52 +227,6 @@ impl Coordinator {
     }
 }
 
-/// The hosts as the scheduler sees them.
-pub(crate) fn snapshot(
-    seen: &[Seen],
-    usage: &BTreeMap<HostId, shoal_storage::Usage>,
-    image: &ImageOfCluster,
-) -> Snapshot {
-    let view = |Seen { host, .. }: &Seen| {
-        let used = usage.get(&host.id);
-        HostView {
-            id: host.id,
-            name: host.name.clone(),
-            state: host.health.state,
-            labels: host.settings.labels.clone(),
-            total: total(host),
-            overcommit: host.settings.overcommit,
-            keep_back: host.settings.reserve,
-            reserved: used.map_or(Capacity::default(), |u| Capacity {
-                cpu: u.reserved.cpu,
-                memory: u.reserved.memory,
-                node_slots: u.nodes,
-            }),
-            cluster_nodes: 0,
-            architecture: host.engine.architecture.clone(),
-            profiles: vec![Profile::System],
-            image: image.on(host.id),
-        }
-    };
-    Snapshot { hosts: seen.iter().map(view).collect() }
-}
-
-fn request(spec: &ClusterSpec, image: &ImageOfCluster) -> Request {
-    let node = |(name, group): (shoal_types::NodeName, &shoal_types::NodeGroup)| NodeRequest {
-        name,
-        reserve: group.reserve,
-        constraints: group.constraints.clone(),
-    };
-    Request {
-        nodes: spec.nodes().map(node).collect(),
-        constraints: spec.constraints.clone(),
-        image: spec.image.clone(),
-        architecture: Some(image.architecture.clone()),
-        profile: spec.profile,
-        exclude: BTreeMap::new(),
-    }
-}
-
 /// Addresses and MACs in the order the nodes are numbered.
 fn nodes(
     spec: &ClusterSpec,
@@ -282,11 +264,11 @@ fn nodes(
     Ok(nodes)
 }
 
-fn admitted_event(spec: &ClusterSpec, at: Timestamp, message: String) -> NewEvent {
+fn placed_event(spec: &ClusterSpec, at: Timestamp, level: EventLevel, message: String) -> NewEvent {
     let cluster = Some((spec.realm.clone(), spec.name.clone()));
     NewEvent {
         at,
-        level: EventLevel::Info,
+        level,
         kind: EventKind::Admitted,
         cluster,
         node: None,
@@ -298,7 +280,7 @@ fn admitted_event(spec: &ClusterSpec, at: Timestamp, message: String) -> NewEven
 
 #[cfg(test)]
 mod tests {
-    use shoal_types::{NodeGroup, Role, SlurmSpec, Strategy, Vni};
+    use shoal_types::{NodeGroup, Placing, Profile, Role, SlurmSpec, Strategy, Vni};
 
     use super::*;
 
@@ -308,7 +290,8 @@ mod tests {
             name: shoal_types::ClusterName::default(),
             image: "shoal-node:bookworm".into(),
             profile: Profile::System,
-            scheduler: Strategy::Spread,
+            scheduler: Strategy::Spread.into(),
+            placing: Placing::default(),
             constraints: vec![],
             groups: vec![
                 NodeGroup::new(Role::Controller, 1, None, None),

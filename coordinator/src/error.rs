@@ -4,12 +4,15 @@ use std::{fmt, path::PathBuf};
 
 use shoal_docker::{EndpointError, EngineError, RetryClass, TlsMaterialError, Unusable};
 use shoal_proto::FieldError;
-use shoal_scheduler::Unplaceable;
 use shoal_slurm::{BootstrapError, ViewError};
 use shoal_storage::{HolderError, KeyError, StoreError, StoreUrlError};
-use shoal_types::{ClusterName, HostName, InvalidTransition, NodeName, RealmName};
+use shoal_types::{ClusterName, HostName, InvalidTransition, NodeName, RealmName, SchedulerAddress};
 
-use crate::{fleet::AgentError, reconcile::NotReady};
+use crate::{
+    fleet::AgentError,
+    placing::{NoPlan, ProgramError, Unreadable},
+    reconcile::NotReady,
+};
 
 /// Why a coordinator cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -190,7 +193,35 @@ pub enum Fault {
         /// The cluster.
         cluster: ClusterName,
         /// Why, host by host.
-        source: Unplaceable,
+        source: NoPlan,
+    },
+    /// Nodes are pinned to hosts that are not registered.
+    #[error("nodes are pinned to {hosts}, which is not registered: `shoal get hosts` lists those that are")]
+    PinnedNowhere {
+        /// The hosts, by name.
+        hosts: String,
+    },
+    /// A program that schedules gave no plan.
+    #[error("the scheduler at {address}")]
+    Program {
+        /// Where it listens.
+        address: SchedulerAddress,
+        /// What happened.
+        #[source]
+        source: Box<ProgramError>,
+    },
+    /// What was recorded of a placement cannot be read.
+    #[error(transparent)]
+    Record(#[from] Unreadable),
+    /// Nothing was recorded of a placement.
+    #[error(
+        "nothing is known of how {node} of cluster {cluster} was placed: it was by a version of shoal that kept no record"
+    )]
+    NoRecord {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The node.
+        node: NodeName,
     },
     /// No subnet or VNI is left.
     #[error(transparent)]
@@ -412,6 +443,10 @@ impl Fault {
             | Self::OtherEngine { .. }
             | Self::Unusable { .. }
             | Self::Unplaceable { .. }
+            | Self::PinnedNowhere { .. }
+            | Self::Program { .. }
+            | Self::Record(_)
+            | Self::NoRecord { .. }
             | Self::NoAddress(_)
             | Self::NoImage { .. }
             | Self::NotPulled { .. }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! gRPC request --> server/ --> operation --> survey     look at the hosts            survey.rs
-//!                                  |-------> admission  place, address, one commit   admission.rs, addressing.rs, image.rs
+//!                                  |-------> admission  place, address, one commit   admission.rs, placing/, addressing.rs, image.rs
 //!                                  `-------> reconcile  bring up, settle, take down  reconcile/
 //!                                                |
 //!                          fleet/: one link per host = engine + agent over `docker exec`
@@ -23,6 +23,7 @@ mod image;
 mod lease;
 mod naming;
 mod operation;
+mod placing;
 mod reconcile;
 mod render;
 mod server;
@@ -37,4 +38,5 @@ pub use embedded::{Embedded, Options, embedded, embedded_in};
 pub use entropy::{Entropy, SystemEntropy};
 pub use error::{After, CoordinatorError, Fault};
 pub use fleet::{AgentError, BinaryError, Connect, RealEngines};
+pub use placing::{NoPlan, ProgramError, Unreadable};
 pub use reconcile::{NotReady, StuckNode};

@@ -11,14 +11,13 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use shoal_docker::Reference;
-use shoal_scheduler::{Plan, Unplaceable};
 use shoal_storage::{Acquired, Cluster, Conflict, Holder, Resource, StoreError};
 use shoal_types::{ClusterId, ClusterName, ClusterPhase, ClusterSpec, PhaseChange, RealmName};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Fault,
-    admission::CreateTerms,
+    admission::{CreateTerms, DryRun},
     coordinator::Coordinator,
     error::After,
     lease::{Claim, Held, LONGEST_CALL, TTL},
@@ -43,7 +42,7 @@ impl Coordinator {
     }
 
     /// Where a cluster would go.
-    pub(crate) async fn dry_run(&self, spec: &ClusterSpec) -> Result<Result<Plan, Unplaceable>, Fault> {
+    pub(crate) async fn dry_run(&self, spec: &ClusterSpec) -> Result<DryRun, Fault> {
         let seen = self.hosts_for_work().await?;
         let image = self.image(&spec.image, &seen).await?;
         self.plan(spec, &seen, &image).await

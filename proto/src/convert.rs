@@ -1,10 +1,10 @@
 //! Messages to types and back. Every refusal names the field.
 
-use std::{fmt::Display, str::FromStr};
+use std::{collections::BTreeSet, fmt::Display, num::NonZeroU32, str::FromStr};
 
 use shoal_types::{
-    Bytes, ClusterSpec, Event, EventKind, EventLevel, MilliCpu, NewEvent, NodeGroup, Profile, Progress,
-    Resources, Role, SlurmSpec, Timestamp,
+    Bytes, ClusterSpec, Event, EventKind, EventLevel, MilliCpu, NewEvent, NodeGroup, Placing, Profile,
+    Progress, Resources, Role, SlurmSpec, Timestamp,
 };
 
 use crate::v1;
@@ -44,6 +44,15 @@ impl From<Role> for v1::Role {
     }
 }
 
+fn known_role(role: v1::Role) -> Option<Role> {
+    match role {
+        v1::Role::Controller => Some(Role::Controller),
+        v1::Role::Submitter => Some(Role::Submitter),
+        v1::Role::Worker => Some(Role::Worker),
+        v1::Role::Unspecified => None,
+    }
+}
+
 impl From<&NodeGroup> for v1::NodeGroup {
     fn from(group: &NodeGroup) -> Self {
         Self {
@@ -63,12 +72,8 @@ impl TryFrom<v1::NodeGroup> for NodeGroup {
     type Error = FieldError;
 
     fn try_from(group: v1::NodeGroup) -> Result<Self, FieldError> {
-        let role = match group.role() {
-            v1::Role::Controller => Role::Controller,
-            v1::Role::Submitter => Role::Submitter,
-            v1::Role::Worker => Role::Worker,
-            v1::Role::Unspecified => return Err(FieldError::new("spec.groups.role", "not a known role")),
-        };
+        let role = known_role(group.role());
+        let role = role.ok_or_else(|| FieldError::new("spec.groups.role", "not a known role"))?;
         Ok(Self {
             role,
             count: group.count,
@@ -80,6 +85,56 @@ impl TryFrom<v1::NodeGroup> for NodeGroup {
             memory_limit: Bytes(group.memory_limit_bytes),
             tmp_size: Bytes(group.tmp_size_bytes),
             constraints: parse_all("spec.groups.constraints", &group.constraints)?,
+        })
+    }
+}
+
+impl From<&Placing> for v1::Placing {
+    fn from(placing: &Placing) -> Self {
+        let roles = |roles: &BTreeSet<Role>| roles.iter().map(|r| v1::Role::from(*r).into()).collect();
+        Self {
+            apart: roles(&placing.apart),
+            prefer_apart: roles(&placing.prefer_apart),
+            max_per_host: placing.max_per_host.map(NonZeroU32::get),
+            spread_over: placing.spread_over.as_ref().map(ToString::to_string).unwrap_or_default(),
+            pins: placing.pins.iter().map(ToString::to_string).collect(),
+            scheduler_timeout_ms: placing.scheduler_timeout_ms,
+            scheduler_fallback: placing
+                .scheduler_fallback
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl TryFrom<v1::Placing> for Placing {
+    type Error = FieldError;
+
+    fn try_from(placing: v1::Placing) -> Result<Self, FieldError> {
+        let roles = |field: &'static str, roles: &[i32]| {
+            let known = |r: &i32| v1::Role::try_from(*r).ok().and_then(known_role);
+            let each =
+                roles.iter().map(|r| known(r).ok_or_else(|| FieldError::new(field, "not a known role")));
+            each.collect::<Result<BTreeSet<_>, _>>()
+        };
+        let most = |most: u32| {
+            let refused = || FieldError::new("spec.placing.max_per_host", "a number from 1");
+            NonZeroU32::new(most).ok_or_else(refused)
+        };
+        let named = |text: String| (!text.is_empty()).then_some(text);
+        Ok(Self {
+            apart: roles("spec.placing.apart", &placing.apart)?,
+            prefer_apart: roles("spec.placing.prefer_apart", &placing.prefer_apart)?,
+            max_per_host: placing.max_per_host.map(most).transpose()?,
+            spread_over: named(placing.spread_over)
+                .map(|label| parse("spec.placing.spread_over", &label))
+                .transpose()?,
+            pins: placing.pins.iter().map(|pin| parse("spec.placing.pins", pin)).collect::<Result<_, _>>()?,
+            scheduler_timeout_ms: placing.scheduler_timeout_ms,
+            scheduler_fallback: named(placing.scheduler_fallback)
+                .map(|strategy| parse("spec.placing.scheduler_fallback", &strategy))
+                .transpose()?,
         })
     }
 }
@@ -97,6 +152,7 @@ impl From<&ClusterSpec> for v1::ClusterSpec {
             slurm_cpus: spec.slurm.cpus,
             slurm_memory_bytes: spec.slurm.memory.map(|m| m.0),
             ssh_keys: spec.ssh_keys.iter().map(ToString::to_string).collect(),
+            placing: Some((&spec.placing).into()),
         }
     }
 }
@@ -112,6 +168,7 @@ impl TryFrom<v1::ClusterSpec> for ClusterSpec {
             image: spec.image,
             profile: Profile::System,
             scheduler: parse("spec.scheduler", &spec.scheduler)?,
+            placing: spec.placing.map(TryInto::try_into).transpose()?.unwrap_or_default(),
             constraints: parse_all("spec.constraints", &spec.constraints)?,
             groups: spec.groups.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
             slurm: SlurmSpec {
@@ -186,7 +243,15 @@ mod tests {
             name: ClusterName::default(),
             image: "shoal-node:bookworm".into(),
             profile: Profile::System,
-            scheduler: Strategy::Metadata,
+            scheduler: Strategy::Metadata.into(),
+            placing: Placing {
+                apart: [Role::Controller].into(),
+                prefer_apart: [Role::Worker].into(),
+                max_per_host: NonZeroU32::new(3),
+                spread_over: Some("rack".parse().unwrap()),
+                pins: vec!["worker-[0-1]=host1".parse().unwrap()],
+                ..Placing::default()
+            },
             constraints: vec!["rack in (a,b)".parse().unwrap()],
             groups: vec![
                 NodeGroup::new(Role::Controller, 1, None, None),
@@ -204,6 +269,11 @@ mod tests {
     #[test]
     fn a_specification_survives_the_wire() {
         assert_eq!(ClusterSpec::try_from(v1::ClusterSpec::from(&spec())), Ok(spec()));
+        let mut remote = spec();
+        remote.scheduler = "grpc://127.0.0.1:7070".parse().unwrap();
+        remote.placing.scheduler_timeout_ms = Some(100);
+        remote.placing.scheduler_fallback = Some(Strategy::Binpack);
+        assert_eq!(ClusterSpec::try_from(v1::ClusterSpec::from(&remote)), Ok(remote));
     }
 
     #[test]
@@ -216,5 +286,16 @@ mod tests {
         assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, "spec.scheduler");
         let wire = v1::ClusterSpec { ssh_keys: vec!["ssh-rsa x".into()], ..v1::ClusterSpec::from(&spec()) };
         assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, "spec.ssh_keys");
+        let placing = |change: fn(&mut v1::Placing)| {
+            let mut wire = v1::ClusterSpec::from(&spec());
+            change(wire.placing.get_or_insert_default());
+            ClusterSpec::try_from(wire).unwrap_err().to_string()
+        };
+        assert_eq!(placing(|p| p.apart = vec![9]), "spec.placing.apart: not a known role");
+        assert_eq!(placing(|p| p.max_per_host = Some(0)), "spec.placing.max_per_host: a number from 1");
+        assert!(placing(|p| p.pins = vec!["x".into()]).starts_with("spec.placing.pins: "));
+        assert!(placing(|p| p.spread_over = "a b".into()).starts_with("spec.placing.spread_over: "));
+        assert!(placing(|p| p.scheduler_fallback = "best".into()).contains("not a strategy"));
+        assert!(placing(|p| p.pins = vec!["worker-3=host1".into()]).contains("no such node"));
     }
 }

@@ -11,6 +11,8 @@ pub(crate) struct Demand<'a> {
     pub(crate) request: &'a Request,
     /// The first node of the class.
     pub(crate) node: &'a NodeRequest,
+    /// Its position in the request: tells classes apart.
+    pub(crate) first: usize,
 }
 
 impl<'a> Demand<'a> {
@@ -28,17 +30,24 @@ pub(crate) struct Class<'a> {
     pub(crate) nodes: Vec<usize>,
 }
 
-/// The classes of a request, in the order of their first nodes.
-pub(crate) fn classes(request: &Request) -> Vec<Class<'_>> {
+/// The classes of a request, in the order of their first nodes; `claimed` says whether any host is claimed for a role.
+pub(crate) fn classes(request: &Request, claimed: bool) -> Vec<Class<'_>> {
     let mut classes: Vec<Class<'_>> = Vec::new();
+    // A host others claim for a role refuses that role alone.
+    let roles = claimed || !request.rules.apart.is_empty() || !request.rules.prefer_apart.is_empty();
     for (position, node) in request.nodes.iter().enumerate() {
         let same = |class: &&mut Class<'_>| {
-            class.demand.node.reserve == node.reserve && class.demand.node.constraints == node.constraints
+            let first = class.demand.node;
+            first.reserve == node.reserve
+                && first.constraints == node.constraints
+                && first.pin == node.pin
+                && (first.role == node.role || !roles)
         };
         // From the back: nodes of one group follow each other.
         match classes.iter_mut().rev().find(same) {
             Some(class) => class.nodes.push(position),
-            None => classes.push(Class { demand: Demand { request, node }, nodes: vec![position] }),
+            None => classes
+                .push(Class { demand: Demand { request, node, first: position }, nodes: vec![position] }),
         }
     }
     classes

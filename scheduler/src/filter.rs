@@ -20,32 +20,44 @@ pub enum Filter {
     Profile,
     /// It has the image, or can get it.
     Image,
+    /// It is the one the node is pinned to.
+    Pinned,
     /// Its labels satisfy every expression.
     Constraint,
+    /// It has the label nodes are spread over.
+    SpreadOver,
+    /// No node of another cluster that is to be apart from this one is on it.
+    Apart,
     /// Enough CPU is free.
     Cpu,
     /// Enough memory is free.
     Memory,
     /// A node slot is free.
     NodeSlots,
+    /// It has fewer nodes of the cluster than one host may have.
+    MaxPerHost,
 }
 
 impl Filter {
     /// Every filter, in the order they are asked.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::State,
         Self::Excluded,
         Self::Architecture,
         Self::Profile,
         Self::Image,
+        Self::Pinned,
         Self::Constraint,
+        Self::SpreadOver,
+        Self::Apart,
         Self::Cpu,
         Self::Memory,
         Self::NodeSlots,
+        Self::MaxPerHost,
     ];
 
     /// Those whose answer changes while nodes are placed.
-    pub(crate) const OF_ROOM: [Self; 3] = [Self::Cpu, Self::Memory, Self::NodeSlots];
+    pub(crate) const OF_ROOM: [Self; 4] = [Self::Cpu, Self::Memory, Self::NodeSlots, Self::MaxPerHost];
 
     /// The word, as shown.
     #[must_use]
@@ -56,17 +68,21 @@ impl Filter {
             Self::Architecture => "architecture",
             Self::Profile => "profile",
             Self::Image => "image",
+            Self::Pinned => "pinned",
             Self::Constraint => "constraint",
+            Self::SpreadOver => "spread-over",
+            Self::Apart => "apart",
             Self::Cpu => "cpu",
             Self::Memory => "memory",
             Self::NodeSlots => "node-slots",
+            Self::MaxPerHost => "max-per-host",
         }
     }
 
     /// Why this filter refuses the host for such a node, if it does.
     pub(crate) fn refuses(self, room: &Room<'_>, demand: Demand<'_>) -> Option<Reason> {
         let (host, request, reserve) = (room.host, demand.request, demand.node.reserve);
-        let free = room.free();
+        let (free, rules) = (room.free(), &request.rules);
         match self {
             Self::State => match host.state {
                 HostState::Ready => None,
@@ -88,8 +104,22 @@ impl Filter {
                     Some(Reason::ImageDifferent { image: request.image.clone(), digest: digest.clone() })
                 }
             },
+            Self::Pinned => {
+                let pin = demand.node.pin.as_ref().filter(|pin| **pin != host.name)?;
+                Some(Reason::Pinned(pin.clone()))
+            }
             Self::Constraint => {
                 demand.exprs().find(|e| !e.matches(&host.labels)).map(|e| Reason::Constraint(e.clone()))
+            }
+            Self::SpreadOver => {
+                let label = rules.spread_over.as_ref().filter(|label| host.labels.get(label).is_none())?;
+                Some(Reason::NoLabel(label.clone()))
+            }
+            Self::Apart => {
+                let role = demand.node.role;
+                let there = host.others.get(&role).is_some_and(|count| *count > 0);
+                let ours = there && rules.apart.contains(&role);
+                (ours || host.claimed.contains(&role)).then_some(Reason::Apart(role))
             }
             Self::Cpu => {
                 (free.cpu < reserve.cpu).then_some(Reason::Cpu { need: reserve.cpu, free: free.cpu })
@@ -98,6 +128,10 @@ impl Filter {
                 .then_some(Reason::Memory { need: reserve.memory, free: free.memory }),
             Self::NodeSlots => {
                 (free.node_slots == 0).then_some(Reason::NodeSlots { total: host.total.node_slots })
+            }
+            Self::MaxPerHost => {
+                let most = rules.max_per_host.filter(|most| room.cluster_nodes >= most.get())?;
+                Some(Reason::MaxPerHost { most: most.get() })
             }
         }
     }

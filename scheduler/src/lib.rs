@@ -11,11 +11,13 @@
 //!     |                                                        |
 //!     +-----------------------+--------------------------------+
 //!                             v          scarcest class first
-//!     filter   state > excluded > architecture > profile > image > constraint > cpu > memory > node-slots
-//!                             |          the first that refuses a host gives its Reason
-//!     score    a strategy's Ranking; the least wins, a tie goes to the lower host id
+//!     filter   state > excluded > architecture > profile > image > pinned > constraint > spread-over > apart
+//!                             |          > cpu > memory > node-slots > max-per-host; the first that refuses a host gives its Reason
+//!     group    the value of the label nodes are spread over that has the fewest; there, hosts wished for first
 //!                             |
-//!     reserve  the Room shrinks, the host goes back into the class's heap with its new score
+//!     choose   a strategy's Choice: the least score, a tie goes to the lower host id; or by chance
+//!                             |
+//!     reserve  the Room shrinks, the host goes back into its pool as it is now
 //!                             v
 //!     Ok(Plan): a host for every node, and the refusals    Err(Unplaceable): none, and why
 //! ```
@@ -36,16 +38,22 @@
 //!    nodes are placed, `score` says how good a host is now. Let the score be a struct that derives `Ord`: the order of
 //!    its fields is their priority. It may depend on that host alone, because only the host just used is scored again.
 //!    Chance enters as a seed in a new field of [`Request`], never from the machine.
-//! 3. An arm in the `Scheduler` implementation in `strategy.rs`: the compiler asks for it.
+//!    A strategy that does not order hosts, as `random`, implements `Choice` instead.
+//! 3. An arm in the `Scheduler` implementation in `strategy.rs`, and one below it to explain: the compiler asks for both.
 //! 4. A readable example in `tests/placement/strategies.rs`. The properties there (never over capacity, never on a filtered
 //!    host, deterministic, ...) run over `Strategy::ALL`, and so over the new one too.
 //!
 //! A condition on hosts is a filter instead: a variant of [`Filter`] and of [`Reason`], and the arms the compiler asks for.
 
+mod account;
+mod check;
+mod choice;
 mod class;
 mod filter;
+mod offer;
 mod place;
 mod plan;
+mod queue;
 mod rank;
 mod reason;
 mod request;
@@ -54,10 +62,13 @@ mod snapshot;
 mod strategy;
 mod unplaceable;
 
+pub use account::{Account, Candidate, Group};
+pub use check::{Wrong, check};
 pub use filter::Filter;
+pub use offer::{candidates, refusal_of};
 pub use plan::{Placement, Plan};
 pub use reason::{Reason, Refusal};
-pub use request::{NodeRequest, Request};
+pub use request::{NodeRequest, Request, Rules};
 pub use snapshot::{HostView, ImageState, Snapshot};
-pub use strategy::Scheduler;
+pub use strategy::{Scheduler, explain};
 pub use unplaceable::Unplaceable;

@@ -1,31 +1,32 @@
-//! The pipeline: filter, score, reserve, class by class, all or nothing.
+//! The pipeline: filter, choose, reserve, class by class, all or nothing.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, binary_heap::PeekMut},
-};
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use shoal_types::{Capacity, Resources};
 
 use crate::{
-    Filter, Placement, Plan, Reason, Refusal, Request, Snapshot, Unplaceable,
+    Account, Filter, Placement, Plan, Reason, Refusal, Request, Snapshot, Unplaceable,
+    account::Sight,
+    choice::Choice,
     class::{Class, Demand, classes},
-    rank::{Constraints, Ranking},
+    queue::Queue,
+    rank::Constraints,
     room::{Room, fill},
 };
 
-/// Places `request` by the ranking `R`.
-pub(crate) fn place<R: Ranking>(snapshot: &Snapshot, request: &Request) -> Result<Plan, Unplaceable> {
-    let mut rooms: Vec<_> = snapshot.hosts.iter().map(Room::new).collect();
-    rooms.sort_by_key(|room| room.host.id);
+/// (position, filter) -> why the host was refused to the earliest class of the request that it was refused to.
+pub(crate) type Refused = BTreeMap<(usize, Filter), Reason>;
 
-    let (classes, refused) = survey::<R>(&rooms, request);
+/// Places `request`, choosing by `C`.
+pub(crate) fn place<C: Choice>(snapshot: &Snapshot, request: &Request) -> Result<Plan, Unplaceable> {
+    let mut rooms = rooms(snapshot);
+    let (classes, refused) = survey(C::CONSTRAINTS, &rooms, request);
     let mut assigned = Vec::with_capacity(request.nodes.len());
     for class in &classes {
-        let mut queue = Queue::<R>::new(&rooms, class.demand);
+        let mut queue = Queue::<C>::new(&rooms, class.demand);
         for &node in &class.nodes {
             let Some(position) = queue.take(&mut rooms) else {
-                return Err(unplaceable::<R>(&rooms, class.demand, node, assigned.len()));
+                return Err(unplaceable(C::CONSTRAINTS, &rooms, class.demand, node, assigned.len()));
             };
             assigned.push((node, position));
         }
@@ -36,23 +37,51 @@ pub(crate) fn place<R: Ranking>(snapshot: &Snapshot, request: &Request) -> Resul
         let (node, host) = (request.nodes[node].name.clone(), rooms[position].host);
         Placement { node, host: host.name.clone(), host_id: host.id }
     });
-    let refusals = refused.into_iter().map(|((position, _), reason)| (position, reason));
-    Ok(Plan { placements: placements.collect(), refusals: by_name(&rooms, refusals) })
+    let placements = placements.collect();
+    Ok(Plan { placements, refusals: named(&rooms, refused) })
+}
+
+/// Places `request` as [`place`] does, up to the node at `watched`, and says what was seen there; `None` if it is not placed.
+pub(crate) fn account<C: Choice>(snapshot: &Snapshot, request: &Request, watched: usize) -> Option<Account> {
+    let mut rooms = rooms(snapshot);
+    let (classes, _) = survey(C::CONSTRAINTS, &rooms, request);
+    let mut before = 0;
+    for class in &classes {
+        let mut queue = Queue::<C>::new(&rooms, class.demand);
+        for &node in &class.nodes {
+            let sight = (node == watched).then(|| Sight::of(&queue, &rooms, class.demand, before));
+            let position = queue.take(&mut rooms)?;
+            if let Some(sight) = sight {
+                return Some(sight.chosen(&rooms, request, node, position));
+            }
+            before += 1;
+        }
+    }
+    None
+}
+
+/// A room per host, in order of the ids.
+pub(crate) fn rooms(snapshot: &Snapshot) -> Vec<Room<'_>> {
+    let mut rooms: Vec<_> = snapshot.hosts.iter().map(Room::new).collect();
+    rooms.sort_by_key(|room| room.host.id);
+    rooms
 }
 
 /// Asks every host about every class before anything is placed: the classes in the order they are to be placed, and
-/// why hosts were refused, (position, filter) -> reason of the earliest class in the request.
-fn survey<'a, R: Ranking>(
+/// why hosts were refused.
+pub(crate) fn survey<'a>(
+    constraints: Constraints,
     rooms: &[Room<'_>],
     request: &'a Request,
-) -> (Vec<Class<'a>>, BTreeMap<(usize, Filter), Reason>) {
+) -> (Vec<Class<'a>>, Refused) {
     let mut refused = BTreeMap::new();
     let whole = rooms.iter().fold(Capacity::default(), |sum, room| plus(sum, room.allocatable));
+    let claimed = rooms.iter().any(|room| !room.host.claimed.is_empty());
     let mut ranked = Vec::new();
-    for class in classes(request) {
+    for class in classes(request, claimed) {
         let mut usable = 0_usize;
         for (position, room) in rooms.iter().enumerate() {
-            match refuses::<R>(room, class.demand) {
+            match refuses(constraints, room, class.demand) {
                 None => usable += 1,
                 Some(reason) => {
                     refused.entry((position, reason.filter())).or_insert(reason);
@@ -67,57 +96,35 @@ fn survey<'a, R: Ranking>(
 }
 
 /// Why a host cannot take such a node: the first filter that refuses it.
-fn refuses<R: Ranking>(room: &Room<'_>, demand: Demand<'_>) -> Option<Reason> {
-    let asked = |filter: &Filter| *filter != Filter::Constraint || R::CONSTRAINTS == Constraints::Required;
+pub(crate) fn refuses(constraints: Constraints, room: &Room<'_>, demand: Demand<'_>) -> Option<Reason> {
+    let asked = |filter: &Filter| *filter != Filter::Constraint || constraints == Constraints::Required;
     Filter::ALL.into_iter().filter(asked).find_map(|filter| filter.refuses(room, demand))
 }
 
-/// The hosts that can take a node of one class, best first.
-struct Queue<'a, R: Ranking> {
-    demand: Demand<'a>,
-    ranking: R,
-    /// (score, position): the position follows the host's id, so it settles ties.
-    heap: BinaryHeap<Reverse<(R::Score, usize)>>,
-}
-
-impl<'a, R: Ranking> Queue<'a, R> {
-    fn new(rooms: &[Room<'_>], demand: Demand<'a>) -> Self {
-        let usable: Vec<usize> =
-            (0..rooms.len()).filter(|position| refuses::<R>(&rooms[*position], demand).is_none()).collect();
-        let ranking = R::new(rooms, &usable, demand);
-        let scored = |position: usize| Reverse((ranking.score(position, &rooms[position]), position));
-        let heap = usable.into_iter().map(scored).collect();
-        Self { demand, ranking, heap }
-    }
-
-    /// Reserves room for the next node on the best host; its position.
-    fn take(&mut self, rooms: &mut [Room<'_>]) -> Option<usize> {
-        let mut best = self.heap.peek_mut()?;
-        let position = best.0.1;
-        let room = &mut rooms[position];
-        room.take(self.demand.node.reserve);
-        if Filter::OF_ROOM.iter().any(|filter| filter.refuses(room, self.demand).is_some()) {
-            PeekMut::pop(best);
-        } else {
-            best.0.0 = self.ranking.score(position, room);
-        }
-        Some(position)
-    }
-}
-
-fn unplaceable<R: Ranking>(
+fn unplaceable(
+    constraints: Constraints,
     rooms: &[Room<'_>],
     demand: Demand<'_>,
     node: usize,
     placed: usize,
 ) -> Unplaceable {
-    let refusals = rooms.iter().enumerate().filter_map(|(at, room)| Some((at, refuses::<R>(room, demand)?)));
     Unplaceable {
         node: demand.request.nodes[node].name.clone(),
         placed,
         nodes: demand.request.nodes.len(),
-        refusals: by_name(rooms, refusals),
+        refusals: refused_now(constraints, rooms, demand),
     }
+}
+
+/// The hosts that cannot take such a node as things are.
+pub(crate) fn refused_now(constraints: Constraints, rooms: &[Room<'_>], demand: Demand<'_>) -> Vec<Refusal> {
+    let refused = |(at, room)| Some((at, refuses(constraints, room, demand)?));
+    by_name(rooms, rooms.iter().enumerate().filter_map(refused))
+}
+
+/// Refusals as a plan lists them.
+pub(crate) fn named(rooms: &[Room<'_>], refused: Refused) -> Vec<Refusal> {
+    by_name(rooms, refused.into_iter().map(|((position, _), reason)| (position, reason)))
 }
 
 /// Refusals by host name, then in the order of the filters.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use shoal_types::{Bytes, HostId, HostName, LabelExpr, MilliCpu, Profile};
+use shoal_types::{Bytes, HostId, HostName, LabelExpr, LabelKey, MilliCpu, Profile, Role};
 
 use crate::Filter;
 
@@ -44,8 +44,14 @@ pub enum Reason {
         /// Digest of what is there.
         digest: String,
     },
+    /// The node is pinned to this other host.
+    Pinned(HostName),
     /// Its labels do not satisfy this expression.
     Constraint(LabelExpr),
+    /// It does not have the label nodes are spread over.
+    NoLabel(LabelKey),
+    /// It has a node of this role of another cluster, and one of the two clusters wants such nodes apart.
+    Apart(Role),
     /// Too little CPU is free.
     Cpu {
         /// What the node reserves.
@@ -65,6 +71,11 @@ pub enum Reason {
         /// How many that is.
         total: u32,
     },
+    /// It has as many nodes of the cluster as one host may have.
+    MaxPerHost {
+        /// How many that is.
+        most: u32,
+    },
 }
 
 impl Reason {
@@ -77,10 +88,14 @@ impl Reason {
             Self::Architecture { .. } => Filter::Architecture,
             Self::Profile(_) => Filter::Profile,
             Self::ImageAbsent(_) | Self::ImageDifferent { .. } => Filter::Image,
+            Self::Pinned(_) => Filter::Pinned,
             Self::Constraint(_) => Filter::Constraint,
+            Self::NoLabel(_) => Filter::SpreadOver,
+            Self::Apart(_) => Filter::Apart,
             Self::Cpu { .. } => Filter::Cpu,
             Self::Memory { .. } => Filter::Memory,
             Self::NodeSlots { .. } => Filter::NodeSlots,
+            Self::MaxPerHost { .. } => Filter::MaxPerHost,
         }
     }
 
@@ -116,6 +131,14 @@ impl Reason {
             Self::ImageDifferent { image, .. } => {
                 format!("{} another image as {}", verb("has", "have"), image.escape_debug())
             }
+            Self::Pinned(host) => format!("{is} not {host}, where it is pinned"),
+            Self::NoLabel(label) => format!("{lack} label {label}, which nodes are spread over"),
+            Self::Apart(role) => {
+                format!("{} a {role} of another cluster, and they are to be apart", verb("has", "have"))
+            }
+            Self::MaxPerHost { most } => {
+                format!("{} {most} of the cluster's nodes, the most one host may have", verb("has", "have"))
+            }
             Self::Constraint(expr) => format!("{} {expr}", verb("fails", "fail")),
             Self::Cpu { need, free } => format!("{lack} CPU (need {need}, most {free} free)"),
             Self::Memory { need, free } => format!("{lack} memory (need {need}, most {free} free)"),
@@ -139,7 +162,11 @@ impl fmt::Display for Reason {
             | Self::Architecture { .. }
             | Self::Profile(_)
             | Self::ImageAbsent(_)
-            | Self::Constraint(_) => f.write_str(&self.of_many(1)),
+            | Self::Pinned(_)
+            | Self::Constraint(_)
+            | Self::NoLabel(_)
+            | Self::Apart(_)
+            | Self::MaxPerHost { .. } => f.write_str(&self.of_many(1)),
         }
     }
 }

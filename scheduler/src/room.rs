@@ -35,6 +35,11 @@ impl<'a> Room<'a> {
         free
     }
 
+    /// Nodes on it, of every cluster and of this plan.
+    pub(crate) fn nodes(&self) -> u32 {
+        self.taken.node_slots
+    }
+
     /// Reserves room for one node.
     pub(crate) fn take(&mut self, reserve: Resources) {
         self.taken = self.with(reserve);

@@ -1,16 +1,19 @@
 //! What the scheduler sees of the hosts: everything a decision needs, gathered by the coordinator at one moment.
 
-use shoal_types::{Capacity, HostId, HostName, HostState, Labels, Overcommit, Profile, Resources};
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use shoal_types::{Capacity, HostId, HostName, HostState, Labels, Overcommit, Profile, Resources, Role};
 
 /// The hosts at one moment, in any order; ids are unique.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Every registered host, usable or not: a host that is not listed cannot be explained.
     pub hosts: Vec<HostView>,
 }
 
 /// One host, as far as placing is concerned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostView {
     /// Its id, which also settles ties.
     pub id: HostId,
@@ -30,6 +33,10 @@ pub struct HostView {
     pub reserved: Capacity,
     /// How many of them belong to the cluster being placed.
     pub cluster_nodes: u32,
+    /// Nodes of other clusters on it, by role; roles without any may be left out.
+    pub others: BTreeMap<Role, u32>,
+    /// Roles whose nodes there, of other clusters, are to be apart from those of the cluster being placed.
+    pub claimed: BTreeSet<Role>,
     /// Its architecture, in the engine's words (`x86_64`, `aarch64`).
     pub architecture: String,
     /// What it can run as PID 1 of a node.
@@ -39,7 +46,7 @@ pub struct HostView {
 }
 
 /// The image of a request on one host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ImageState {
     /// It is there.
     Present,

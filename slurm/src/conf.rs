@@ -96,13 +96,10 @@ MessageTimeout=30
 mod tests {
     use std::collections::BTreeMap;
 
-    use shoal_types::{Bytes, SlurmSpec};
+    use shoal_types::{Bytes, SlurmSpec, nodeset};
 
     use super::*;
-    use crate::{
-        nodeset,
-        view::tests::{sized, view},
-    };
+    use crate::view::tests::{sized, view};
 
     fn with_main(text: &str) -> String {
         let main = BTreeMap::from([("main".to_owned(), text.to_owned())]);

@@ -6,9 +6,8 @@ use ipnet::Ipv4Net;
 use shoal_types::{
     Bytes, ClusterName, DNS_ZONE, MilliCpu, NodeGroup, NodeName, RealmName, Role, SlurmSpec, SshPublicKey,
     node_fqdn,
+    nodeset::{NaturalKey, natural_key},
 };
-
-use crate::nodeset::{NaturalKey, natural_key};
 
 /// TCP port of slurmctld (slurm.conf(5), SlurmctldPort).
 pub const SLURMCTLD_PORT: u16 = 6817;

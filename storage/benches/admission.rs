@@ -16,7 +16,7 @@ use shoal_storage::{
 use shoal_types::{
     Bytes, Capacity, ClusterId, ClusterPhase, ClusterSpec, EngineFacts, EventKind, EventLevel, Generation,
     HostId, Labels, MacAddr, MilliCpu, NetworkId, NewEvent, NodeGroup, NodeId, NodeState, Overcommit,
-    Profile, Resources, Revision, Role, SlurmSpec, Strategy, SubnetPlan, Timestamp, Vni,
+    Placing, Profile, Resources, Revision, Role, SlurmSpec, Strategy, SubnetPlan, Timestamp, Vni,
 };
 use tokio::runtime::Runtime;
 
@@ -65,7 +65,8 @@ fn spec() -> ClusterSpec {
         name: "bench".parse().unwrap(),
         image: "shoal-node".into(),
         profile: Profile::System,
-        scheduler: Strategy::Spread,
+        scheduler: Strategy::Spread.into(),
+        placing: Placing::default(),
         constraints: vec![],
         groups: vec![
             NodeGroup::new(Role::Controller, 1, None, None),

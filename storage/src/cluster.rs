@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use shoal_types::{
-    ClusterId, ClusterName, ClusterPhase, ClusterSpec, Generation, RealmName, SecretId, Timestamp,
+    ClusterId, ClusterName, ClusterPhase, ClusterSpec, Generation, RealmName, Role, SecretId, Timestamp,
 };
 
 use crate::{
@@ -108,6 +108,20 @@ impl<M: Mode> Clusters<'_, M> {
     pub async fn in_realm(&mut self, realm: &RealmName) -> Result<Vec<Cluster>, StoreError> {
         let query = Query::new(CLUSTERS, "SELECT * FROM clusters WHERE realm = $1 ORDER BY name").bind(realm);
         self.0.all(query).await?.into_iter().map(Cluster::try_from).collect()
+    }
+
+    /// The clusters that want nodes of some roles apart from those of others, and which roles, in no order.
+    ///
+    /// # Errors
+    /// As [`Clusters::get`].
+    pub async fn apart(&mut self) -> Result<Vec<(ClusterId, BTreeSet<Role>)>, StoreError> {
+        // What is asked of the text only spares reading the others; the specification decides.
+        let query = Query::new(CLUSTERS, "SELECT id, spec FROM clusters WHERE spec LIKE '%\"apart\":[\"%'");
+        let apart = |row: Row| {
+            let spec: ClusterSpec = row.json("spec")?;
+            Ok((row.get("id")?, spec.placing.apart))
+        };
+        self.0.all(query).await?.into_iter().map(apart).collect()
     }
 
     /// The clusters that were deleted, ever: what may still be found of them is nobody's.

@@ -16,6 +16,7 @@ mod admission;
 mod cluster;
 mod column;
 mod conflict;
+mod decision;
 mod error;
 mod event;
 mod failpoint;
@@ -43,6 +44,7 @@ mod url;
 
 pub use cluster::{Cluster, Clusters};
 pub use conflict::Conflict;
+pub use decision::{Decision, Decisions};
 pub use error::StoreError;
 pub use event::{EventFilter, Events};
 #[cfg(feature = "failpoints")]
@@ -55,7 +57,7 @@ pub use key::{KeyError, Rng, SealingKey};
 pub use lease::{Acquired, Lease, Leases, Resource};
 pub use network::{Network, Networks};
 pub use node::{Node, NodeReport};
-pub use nodes::Nodes;
+pub use nodes::{Crowd, Nodes};
 pub use registry::{Registries, Registry};
 pub use remnant::{NewRemnant, Remnant, Remnants};
 pub use secret::{SecretKind, Secrets};

@@ -1,13 +1,27 @@
 //! Nodes in the store: placed in bulk at admission, reported on, moved, removed once their host is known to be empty.
 
-use shoal_types::{ClusterId, Generation, HostId, NodeId, NodeState, Timestamp};
+use shoal_types::{ClusterId, Generation, HostId, NodeId, NodeState, Role, Timestamp};
 
 use crate::{
     Mode, Node, NodeReport, Owner, Session, StoreError, Writes,
     query::{Query, ROWS_PER_STATEMENT, Table},
+    row::Row,
 };
 
 const NODES: Table = Table { name: "nodes", key: "id" };
+
+/// Nodes of one role of one cluster on one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Crowd {
+    /// The host.
+    pub host: HostId,
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// Their role.
+    pub role: Role,
+    /// How many.
+    pub nodes: u32,
+}
 
 /// Nodes; from [`Session::nodes`].
 #[derive(Debug)]
@@ -40,6 +54,26 @@ impl<M: Mode> Nodes<'_, M> {
         let query =
             Query::new(NODES, "SELECT * FROM nodes WHERE host_id = $1 ORDER BY cluster_id, role, idx");
         self.0.all(query.bind(&host)).await?.into_iter().map(Node::try_from).collect()
+    }
+
+    /// How many nodes of which role each cluster has on each host, in no order.
+    ///
+    /// # Errors
+    /// As [`Nodes::get`].
+    pub async fn crowds(&mut self) -> Result<Vec<Crowd>, StoreError> {
+        let query = Query::new(
+            Table { name: "nodes", key: "host_id" },
+            "SELECT host_id, cluster_id, role, COUNT(*) AS nodes FROM nodes GROUP BY host_id, cluster_id, role",
+        );
+        let crowd = |row: Row| {
+            Ok(Crowd {
+                host: row.get("host_id")?,
+                cluster: row.get("cluster_id")?,
+                role: row.get("role")?,
+                nodes: row.get("nodes")?,
+            })
+        };
+        self.0.all(query).await?.into_iter().map(crowd).collect()
     }
 
     /// All nodes, by cluster, then in order of role and index.

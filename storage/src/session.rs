@@ -19,8 +19,8 @@ use std::{marker::PhantomData, sync::Arc};
 use sqlx::{Postgres, Sqlite, Transaction as Sql};
 
 use crate::{
-    Clusters, Events, Hosts, Images, Lease, Leases, Networks, Nodes, Registries, Remnants, Secrets,
-    StoreError,
+    Clusters, Decisions, Events, Hosts, Images, Lease, Leases, Networks, Nodes, Registries, Remnants,
+    Secrets, StoreError,
     failpoint::{Moment, Work},
     fault::Label,
     query::{Operation, Query},
@@ -106,6 +106,11 @@ impl<M: Mode> Session<M> {
     /// Nodes as placed.
     pub fn nodes(&mut self) -> Nodes<'_, M> {
         Nodes(self)
+    }
+
+    /// What placements were decided on.
+    pub fn decisions(&mut self) -> Decisions<'_, M> {
+        Decisions(self)
     }
 
     /// Networks of clusters.

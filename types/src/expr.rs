@@ -51,6 +51,18 @@ pub enum LabelExpr {
 }
 
 impl LabelExpr {
+    /// The label it is about.
+    #[must_use]
+    pub fn key(&self) -> &LabelKey {
+        match self {
+            Self::Equals(key, _)
+            | Self::Differs(key, _)
+            | Self::In(key, _)
+            | Self::Exists(key)
+            | Self::Absent(key) => key,
+        }
+    }
+
     /// Whether `labels` satisfy the expression.
     #[must_use]
     pub fn matches(&self, labels: &Labels) -> bool {

@@ -13,6 +13,9 @@ mod label;
 mod name;
 mod net;
 mod node;
+pub mod nodeset;
+mod placing;
+mod scheduler;
 mod spec;
 mod ssh;
 mod units;
@@ -29,9 +32,11 @@ pub use label::{LabelError, LabelKey, LabelValue, Labels};
 pub use name::{ClusterName, HostName, NameError, NodeName, RealmName};
 pub use net::{DNS_ZONE, MacAddr, MacError, SubnetPlan, Vni, VniError, node_fqdn};
 pub use node::{NodeState, Role, RoleError};
+pub use placing::{MAX_SCHEDULER_TIMEOUT_MS, Pin, PinError, Placing, PlacingError, SCHEDULER_TIMEOUT_MS};
+pub use scheduler::{SchedulerAddress, SchedulerError, SchedulerName, Strategy};
 pub use spec::{
     ClusterSpec, DEFAULT_MEMORY_LIMIT, DEFAULT_RESERVED_CPU, DEFAULT_RESERVED_MEMORY, DEFAULT_TMP_SIZE,
-    MIN_MEMORY, NodeGroup, Profile, SlurmSpec, SpecError, Strategy, StrategyError,
+    MIN_MEMORY, NodeGroup, Profile, SlurmSpec, SpecError,
 };
 pub use ssh::{SshKeyError, SshPublicKey};
 pub use units::{Bytes, MilliCpu, UnitError};

@@ -1,63 +1,16 @@
 //! What a user asks for: a cluster of groups of nodes, how they are placed, and what Slurm is told.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, ClusterName, LabelExpr, NodeName, RealmName, Resources, Role, SshPublicKey};
+use crate::{
+    Bytes, ClusterName, LabelExpr, NodeName, Placing, PlacingError, RealmName, Resources, Role,
+    SchedulerName, SshPublicKey,
+};
 
 /// Most nodes of one cluster: a /16 holds no more with room for Docker's own range.
 const MAX_NODES: u32 = 10_000;
-
-/// How hosts are chosen among those that fit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    /// Keep hosts evenly filled, and a cluster's nodes apart.
-    #[default]
-    Spread,
-    /// One host after the other, in order of their names.
-    RoundRobin,
-    /// Order hosts by how many of the constraints' labels they carry; constraints choose, they do not filter.
-    Metadata,
-}
-
-impl Strategy {
-    /// Every strategy.
-    pub const ALL: [Self; 3] = [Self::Spread, Self::RoundRobin, Self::Metadata];
-
-    /// The word, as given on the command line.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Spread => "spread",
-            Self::RoundRobin => "round-robin",
-            Self::Metadata => "metadata",
-        }
-    }
-}
-
-impl fmt::Display for Strategy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// A word that is no strategy.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a scheduler: spread, round-robin or metadata")]
-pub struct StrategyError {
-    /// What was read.
-    pub text: String,
-}
-
-impl FromStr for Strategy {
-    type Err = StrategyError;
-
-    fn from_str(text: &str) -> Result<Self, StrategyError> {
-        Self::ALL.into_iter().find(|s| s.as_str() == text).ok_or_else(|| StrategyError { text: text.into() })
-    }
-}
 
 /// What runs as PID 1 of a node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -156,8 +109,11 @@ pub struct ClusterSpec {
     pub image: String,
     /// What runs as PID 1.
     pub profile: Profile,
-    /// How hosts are chosen.
-    pub scheduler: Strategy,
+    /// Who chooses hosts.
+    pub scheduler: SchedulerName,
+    /// What must hold of the nodes' hosts together.
+    #[serde(default)]
+    pub placing: Placing,
     /// Conditions on the hosts of all nodes.
     pub constraints: Vec<LabelExpr>,
     /// The nodes, in the order they are numbered.
@@ -219,6 +175,9 @@ pub enum SpecError {
         /// The name, escaped.
         name: String,
     },
+    /// A rule of placing that cannot be.
+    #[error(transparent)]
+    Placing(#[from] PlacingError),
 }
 
 /// Most SSH keys of a cluster: they are in every node's archive.
@@ -274,7 +233,7 @@ impl ClusterSpec {
             .find(|(name, text)| !plain(name) || text.len() > 1 << 20 || text.contains('\0'))
         {
             Some((name, _)) => Err(SpecError::Fragment { name: name.escape_default().to_string() }),
-            None => Ok(()),
+            None => Ok(self.placing.check(&self.scheduler, || self.nodes().map(|(name, _)| name))?),
         }
     }
 
@@ -299,6 +258,7 @@ impl ClusterSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Strategy;
 
     fn spec(workers: u32) -> ClusterSpec {
         ClusterSpec {
@@ -306,7 +266,8 @@ mod tests {
             name: ClusterName::default(),
             image: "shoal-node:bookworm".into(),
             profile: Profile::System,
-            scheduler: Strategy::Spread,
+            scheduler: Strategy::Spread.into(),
+            placing: Placing::default(),
             constraints: vec![],
             groups: vec![
                 NodeGroup::new(Role::Controller, 1, None, None),

@@ -4,9 +4,9 @@ use std::{num::NonZeroU32, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use shoal_proto::v1::{self, CreateClusterRequest, PlanClusterRequest};
-use shoal_types::{Bytes, ClusterName, ClusterSpec, LabelExpr, MilliCpu, Strategy};
+use shoal_types::{Bytes, ClusterName, ClusterSpec, LabelExpr, MilliCpu, SchedulerName};
 
-use super::{bring_up::bring_up, onlook::onlook, ssh_config};
+use super::{bring_up::bring_up, onlook::onlook, placing_args::PlacingArgs, ssh_config};
 use crate::{
     args::Global,
     config::{Document, Overrides, Source, cluster_spec},
@@ -87,9 +87,10 @@ struct CreateCluster {
     /// Image of every node
     #[arg(long, value_name = "REFERENCE")]
     image: Option<String>,
-    /// How hosts are chosen: spread, round-robin or metadata
-    #[arg(long, value_name = "NAME", value_parser = word::<Strategy>)]
-    scheduler: Option<Strategy>,
+    /// How hosts are chosen: spread, round-robin, metadata, binpack, random, or a scheduler of your own on this machine, as
+    /// grpc://ADDRESS:PORT or grpc+unix:///PATH [default: spread]
+    #[arg(long, value_name = "NAME", value_parser = word::<SchedulerName>)]
+    scheduler: Option<SchedulerName>,
     /// Only hosts for which this holds, besides the configuration's constraints; may be repeated
     #[arg(long = "constraint", value_name = "EXPRESSION", value_parser = word::<LabelExpr>)]
     constraints: Vec<LabelExpr>,
@@ -99,7 +100,9 @@ struct CreateCluster {
     /// None is taken by itself: `shoal ssh` and the SSH configuration of `shoal get ssh-config` use a key of the cluster's own.
     #[arg(long = "ssh-key", value_name = "FILE")]
     ssh_keys: Vec<PathBuf>,
-    /// Show where the nodes would go, and create nothing
+    #[command(flatten)]
+    placing: PlacingArgs,
+    /// Show where the nodes would go, how full that makes the hosts and why others are refused, and create nothing
     #[arg(long)]
     dry_run: bool,
     /// How long it may take until all workers are idle; 0 for no limit
@@ -170,7 +173,8 @@ impl CreateCluster {
             cpus: self.cpus,
             memory: self.memory,
             image: self.image.clone(),
-            scheduler: self.scheduler,
+            scheduler: self.scheduler.clone(),
+            placing: self.placing.overrides(),
             constraints: self.constraints.clone(),
             ssh_keys: ssh_keys::read(&self.ssh_keys)?,
         };

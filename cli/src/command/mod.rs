@@ -9,6 +9,7 @@ mod create;
 mod delete;
 mod enter;
 mod exec;
+mod explain;
 mod first_host;
 mod frames;
 mod get;
@@ -17,6 +18,7 @@ mod inside;
 mod load;
 mod logs;
 mod onlook;
+mod placing_args;
 mod port_forward;
 mod proxy;
 mod register;
@@ -49,6 +51,8 @@ pub(crate) enum Command {
     Delete(delete::Delete),
     /// Show hosts, clusters, nodes, images, networks, events
     Get(get::Get),
+    /// Say why things are as they are
+    Explain(explain::Explain),
     /// Run a command in a cluster's submitter, or controller if it has none
     ///
     /// Standard input goes to the command, its outputs and its status come back. With --tty it has this terminal: keys such
@@ -108,6 +112,7 @@ impl Command {
             Self::Create(command) => command.run(global, interrupt).await,
             Self::Delete(command) => command.run(global, interrupt).await,
             Self::Get(command) => command.run(global, interrupt).await,
+            Self::Explain(command) => command.run(global, interrupt).await,
             Self::Exec(command) => command.run(global, interrupt).await,
             Self::Enter(command) => command.run(global, interrupt).await,
             Self::Ssh(command) => command.run(global, interrupt).await,
@@ -139,6 +144,7 @@ impl Command {
             | Self::Cp(_)
             | Self::Logs(_)
             | Self::PortForward(_)
+            | Self::Explain(_)
             | Self::Proxy(_)
             | Self::Build(_)
             | Self::Load(_)
@@ -167,6 +173,7 @@ impl Command {
             | Self::Get(_)
             | Self::Cp(_)
             | Self::PortForward(_)
+            | Self::Explain(_)
             | Self::Build(_)
             | Self::Load(_)
             | Self::Resume(_)

@@ -7,6 +7,7 @@
 //! defaults: { image: shoal-node:bookworm, cpus: 1, memory: 512m, tmpSize: 256m }
 //! scheduler: spread
 //! constraints: ['rack in (a,b)']
+//! placing: { apart: [controller], maxPerHost: 4, spreadOver: rack, pins: ['controller=host1'] }
 //! nodes:
 //!   - controller
 //!   - worker: 3
@@ -21,12 +22,13 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, Visitor},
 };
-use shoal_types::{ClusterName, RealmName, Strategy};
+use shoal_types::{ClusterName, RealmName, SchedulerName};
 
 use super::{
     ConfigError, Source, explain,
     node::Node,
-    value::{Constraint, Count, Cpus, Size, SshKey},
+    placing::PlacingSection,
+    value::{Constraint, Count, Cpus, Size, SshKey, Word},
 };
 
 /// Deepest nesting of a configuration; sind's goes to 4.
@@ -56,8 +58,9 @@ pub(crate) struct Document {
     /// What Slurm is told.
     pub(super) slurm: Option<Slurm>,
     /// How hosts are chosen.
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
-    pub(super) scheduler: Option<Strategy>,
+    pub(super) scheduler: Option<Word<SchedulerName>>,
+    /// Rules on where nodes go.
+    pub(super) placing: Option<PlacingSection>,
     /// Conditions on the hosts of all nodes.
     pub(super) constraints: Option<Vec<Constraint>>,
     /// SSH public keys that open root's account on every node.

@@ -9,6 +9,7 @@ mod document;
 mod error;
 mod explain;
 mod node;
+mod placing;
 mod source;
 mod spec;
 mod value;
@@ -20,5 +21,6 @@ mod tests;
 
 pub(crate) use document::Document;
 pub(crate) use error::ConfigError;
+pub(crate) use placing::{Fallback, Limit, PlacingOverrides};
 pub(crate) use source::Source;
 pub(crate) use spec::{Overrides, cluster_spec};

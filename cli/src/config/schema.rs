@@ -5,13 +5,14 @@ use std::{borrow::Cow, fmt::Write};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::Value;
-use shoal_types::Role;
+use shoal_types::{LabelKey, Pin, Role, SchedulerName, Strategy};
 
 use super::{
     Document,
     document::Fragments,
     node::Node,
-    value::{Constraint, Count, Cpus, Size, SshKey},
+    placing::{Fallback, Limit},
+    value::{Constraint, Count, Cpus, Size, SshKey, Word},
 };
 use crate::generated::assert_published;
 
@@ -69,6 +70,68 @@ schema!(Fragments, "Fragments", |_| json_schema!({
     ],
 }));
 
+/// What one word stands for.
+trait Named {
+    fn schema() -> Schema;
+}
+
+impl<T: Named> JsonSchema for Word<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Word".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        T::schema()
+    }
+}
+
+impl Named for Role {
+    fn schema() -> Schema {
+        let roles: Vec<_> = Self::ALL.iter().map(ToString::to_string).collect();
+        json_schema!({ "title": roles.join(", "), "enum": roles })
+    }
+}
+
+impl Named for LabelKey {
+    fn schema() -> Schema {
+        json_schema!({ "title": "key of a label: `rack`", "type": "string", "minLength": 1 })
+    }
+}
+
+impl Named for Pin {
+    fn schema() -> Schema {
+        json_schema!({ "title": "NODES=HOST: `worker-[0-3]=host2`", "type": "string", "pattern": "^[^=]+=[^=]+$" })
+    }
+}
+
+impl Named for Limit {
+    fn schema() -> Schema {
+        json_schema!({ "title": "a time from 1ms to 5m: `2s`", "type": "string", "pattern": "^[0-9]+(ms|s|m)$" })
+    }
+}
+
+impl Named for Fallback {
+    fn schema() -> Schema {
+        let names: Vec<_> =
+            ["fail".to_owned()].into_iter().chain(Strategy::ALL.iter().map(ToString::to_string)).collect();
+        json_schema!({ "title": names.join(", "), "enum": names })
+    }
+}
+
+impl Named for SchedulerName {
+    fn schema() -> Schema {
+        let names: Vec<_> = Strategy::ALL.iter().map(ToString::to_string).collect();
+        json_schema!({
+            "title": format!("{}, or the address of a program: `grpc://127.0.0.1:7000`", names.join(", ")),
+            "anyOf": [{ "enum": names }, { "type": "string", "pattern": "^grpc[a-z+]*://" }],
+        })
+    }
+}
+
 impl JsonSchema for Node {
     fn schema_name() -> Cow<'static, str> {
         "Node".into()
@@ -85,8 +148,7 @@ impl JsonSchema for Node {
             <Option<Size>>::json_schema(generator),
         );
         let constraints = <Option<Vec<Constraint>>>::json_schema(generator);
-        let roles: Vec<_> = Role::ALL.iter().map(ToString::to_string).collect();
-        let role = json_schema!({ "title": roles.join(", "), "enum": roles });
+        let role = <Role as Named>::schema();
         json_schema!({
             "description": "A role (`controller`), a role and how many (`worker: 3`), or everything by name.",
             "anyOf": [
@@ -123,6 +185,7 @@ fn reference(schema: &Value) -> String {
         ("The cluster", schema),
         ("`defaults`", &schema["$defs"]["Defaults"]),
         ("An entry of `nodes`", node),
+        ("`placing`", &schema["$defs"]["PlacingSection"]),
         ("`slurm`", &schema["$defs"]["Slurm"]),
     ];
     for (title, section) in sections {
@@ -143,6 +206,7 @@ fn takes(schema: &Value) -> String {
     if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
         return match name {
             "Node" => "[an entry of `nodes`](#an-entry-of-nodes)".to_owned(),
+            "PlacingSection" => "[a section](#placing)".to_owned(),
             section => format!("[a section](#{})", section.to_lowercase()),
         };
     }
@@ -186,6 +250,18 @@ fn the_schema_and_the_reader_agree() {
         ("nodes: [{role: worker, tmpSize: 64Mi, constraints: [gpu, '!old']}]\ndefaults:", true),
         ("slurm: { cpus: 128, memory: 512g, main: { limits: 'MaxJobCount=10' } }", true),
         ("slurm: { main: 'MaxJobCount=10' }", true),
+        (
+            "placing: { apart: [controller], maxPerHost: 4, spreadOver: rack, pins: ['controller=host1'] }",
+            true,
+        ),
+        ("placing: { preferApart: [worker], schedulerTimeout: 2s, schedulerFallback: spread }", true),
+        ("scheduler: grpc://127.0.0.1:7000", true),
+        ("scheduler: best", false),
+        ("placing: { maxPerHost: 0 }", false),
+        ("placing: { apart: [king] }", false),
+        ("placing: { pins: [host1] }", false),
+        ("placing: { schedulerTimeout: 2 }", false),
+        ("placing: { schedulerFallback: best }", false),
         ("colour: red", false),
         ("defaults: { memory: 12parsecs }", false),
         ("defaults: { cpus: many }", false),

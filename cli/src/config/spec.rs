@@ -4,13 +4,14 @@ use std::{collections::BTreeSet, num::NonZeroU32};
 
 use shoal_types::{
     Bytes, ClusterName, ClusterSpec, DEFAULT_TMP_SIZE, LabelExpr, MilliCpu, NodeGroup, Profile, RealmName,
-    Role, SlurmSpec, SshPublicKey, Strategy,
+    Role, SchedulerName, SlurmSpec, SshPublicKey,
 };
 
 use super::{
     ConfigError, Document,
     document::Defaults,
     node::Node,
+    placing::PlacingOverrides,
     value::{Constraint, Count},
 };
 
@@ -28,7 +29,9 @@ pub(crate) struct Overrides {
     /// Instead of `defaults.image`.
     pub(crate) image: Option<String>,
     /// Instead of `scheduler`.
-    pub(crate) scheduler: Option<Strategy>,
+    pub(crate) scheduler: Option<SchedulerName>,
+    /// Besides, or instead of, `placing`.
+    pub(crate) placing: PlacingOverrides,
     /// Besides `constraints`: all of them hold.
     pub(crate) constraints: Vec<LabelExpr>,
     /// Besides `sshKeys`.
@@ -63,7 +66,8 @@ pub(crate) fn cluster_spec(
         name: overrides.name.or(document.name).unwrap_or_default(),
         image: overrides.image.or(defaults.image.clone()).unwrap_or_else(|| default_image.to_owned()),
         profile: Profile::System,
-        scheduler: overrides.scheduler.or(document.scheduler).unwrap_or_default(),
+        scheduler: overrides.scheduler.or(document.scheduler.map(|word| word.0)).unwrap_or_default(),
+        placing: document.placing.unwrap_or_default().with(overrides.placing),
         constraints: document
             .constraints
             .into_iter()

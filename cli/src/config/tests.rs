@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use shoal_types::{Bytes, ClusterSpec, MilliCpu, RealmName, Role, Strategy};
 
-use super::{ConfigError, Document, Overrides, cluster_spec};
+use super::{ConfigError, Document, Overrides, PlacingOverrides, cluster_spec};
 use crate::{error::chain, escape};
 
 fn parse(text: &str) -> Result<Document, ConfigError> {
@@ -41,7 +41,7 @@ fn the_least_is_one_controller_and_one_worker() {
         let spec = spec(text);
         assert_eq!(groups(&spec), [(Role::Controller, 1), (Role::Worker, 1)], "{text}");
         assert_eq!((spec.name.as_str(), spec.image.as_str()), ("default", "default-image"));
-        assert_eq!(spec.scheduler, Strategy::Spread);
+        assert_eq!(spec.scheduler, Strategy::Spread.into());
     }
 }
 
@@ -86,7 +86,7 @@ slurm:
     assert_eq!(document.realm.as_ref().map(RealmName::as_str), Some("lab"));
     let spec = spec(text);
     assert_eq!((spec.name.as_str(), spec.image.as_str()), ("dev", "own:1"));
-    assert_eq!(spec.scheduler, Strategy::Metadata);
+    assert_eq!(spec.scheduler, Strategy::Metadata.into());
     let [controller, worker] = &spec.groups[..] else { unreachable!("two groups") };
     assert_eq!((controller.cpu_limit, controller.memory_limit), (Some(MilliCpu(500)), Bytes::mib(128)));
     assert_eq!(controller.tmp_size, Bytes::mib(16));
@@ -114,21 +114,31 @@ fn aliases_are_fine_while_they_are_few() {
 #[test]
 fn flags_come_first() {
     let text = "kind: Cluster\nname: dev\ndefaults: {memory: 128m, image: own}\nscheduler: metadata\n\
-                constraints: [a]\nnodes: [controller, {role: worker, count: 2, memory: 1g}]\n";
+                constraints: [a]\nplacing: {maxPerHost: 9, pins: [controller=h1]}\n\
+                nodes: [controller, {role: worker, count: 2, memory: 1g}]\n";
     let overrides = Overrides {
         name: Some("other".parse().unwrap()),
         workers: std::num::NonZeroU32::new(7),
         cpus: Some(MilliCpu(2000)),
         memory: Some(Bytes::mib(256)),
         image: Some("flag".into()),
-        scheduler: Some(Strategy::RoundRobin),
+        scheduler: Some(Strategy::RoundRobin.into()),
+        placing: PlacingOverrides {
+            pins: vec!["worker-[0-1]=h2".parse().unwrap()],
+            scheduler_fallback: None,
+            max_per_host: std::num::NonZeroU32::new(3),
+            ..PlacingOverrides::default()
+        },
         constraints: vec!["b".parse().unwrap()],
         ssh_keys: vec![],
     };
     let spec = spec_with(text, overrides).unwrap();
     assert_eq!((spec.name.as_str(), spec.image.as_str()), ("other", "flag"));
     assert_eq!(groups(&spec), [(Role::Controller, 1), (Role::Worker, 7)]);
-    assert_eq!(spec.scheduler, Strategy::RoundRobin);
+    assert_eq!(spec.scheduler, Strategy::RoundRobin.into());
+    assert_eq!(spec.placing.max_per_host, std::num::NonZeroU32::new(3));
+    let pins: Vec<_> = spec.placing.pins.iter().map(ToString::to_string).collect();
+    assert_eq!(pins, ["controller=h1", "worker-[0-1]=h2"]);
     let constraints: Vec<_> = spec.constraints.iter().map(ToString::to_string).collect();
     assert_eq!(constraints, ["a", "b"]);
     for group in &spec.groups {
@@ -432,5 +442,49 @@ proptest! {
     #[test]
     fn any_bytes_as_a_value(value in "\\PC{0,80}") {
         let _ = spec_with(&format!("kind: Cluster\nname: {value}\n"), Overrides::default());
+    }
+}
+
+#[test]
+fn rules_of_placing() {
+    let spec = spec(
+        "kind: Cluster\nscheduler: grpc://localhost:7070\nplacing:\n  apart: [controller]\n  preferApart: [worker]\n  \
+         maxPerHost: 2\n  spreadOver: rack\n  pins: ['controller=h1', 'worker-0=h2']\n  schedulerTimeout: 2s\n  \
+         schedulerFallback: binpack\n",
+    );
+    let placing = &spec.placing;
+    assert_eq!(spec.scheduler.to_string(), "grpc://127.0.0.1:7070");
+    assert_eq!((&placing.apart, &placing.prefer_apart), (&[Role::Controller].into(), &[Role::Worker].into()));
+    assert_eq!(placing.spread_over.as_ref().map(ToString::to_string).as_deref(), Some("rack"));
+    assert_eq!((placing.pins.len(), placing.scheduler_timeout_ms), (2, Some(2000)));
+    assert_eq!(placing.scheduler_fallback, Some(Strategy::Binpack));
+}
+
+#[test]
+fn rules_of_placing_that_cannot_be_are_told_with_their_line() {
+    let refused = |section: &str| {
+        let text = format!("kind: Cluster\nplacing:\n  {section}\n");
+        spec_with(&text, Overrides::default()).map(drop).unwrap_err()
+    };
+    for (section, message) in [
+        ("apart: [boss]", "`boss` is not a role"),
+        ("maxPerHost: 0", "is not a whole number from 1"),
+        ("spreadOver: 'a b'", "label"),
+        ("pins: [controller]", "a pin is NODES=HOST"),
+        ("pins: ['worker-[0=h']", "brackets"),
+        ("schedulerTimeout: 1h", "not a time from 1ms to 5m"),
+        ("schedulerFallback: best", "not fail"),
+        ("maxPerHots: 2", "unknown key `maxPerHots`"),
+    ] {
+        let shown = refused(section);
+        let text = shown.to_string();
+        assert!(text.contains(":3:") && text.contains(message), "{section}: {text}");
+    }
+    for (section, message) in [
+        ("pins: ['worker-7=h1']", "the cluster has no such node"),
+        ("schedulerFallback: spread", "for a scheduler of your own"),
+    ] {
+        let text = crate::error::chain(&refused(section));
+        assert!(text.contains(message), "{section}: {text}");
     }
 }

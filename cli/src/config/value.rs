@@ -84,6 +84,16 @@ impl<'de> Deserialize<'de> for SshKey {
     }
 }
 
+/// Anything that is read from one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Word<T>(pub(super) T);
+
+impl<'de, T: FromStr<Err: std::error::Error>> Deserialize<'de> for Word<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Scalar(PhantomData, "text")).map(Self)
+    }
+}
+
 /// How many: from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Count(pub(super) NonZeroU32);

@@ -206,55 +206,6 @@ impl From<v1::Event> for EventJson {
     }
 }
 
-/// A node on a host.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct PlacementJson {
-    /// The node.
-    node: String,
-    /// The host it would go to.
-    host: String,
-}
-
-/// A host that was refused.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct RefusalJson {
-    /// The host.
-    host: String,
-    /// What kept nodes from it.
-    filter: String,
-    /// Why, in words.
-    reason: String,
-}
-
-/// Where a cluster would go, and why not elsewhere.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct PlanJson {
-    /// Where each node would go.
-    placements: Vec<PlacementJson>,
-    /// Hosts that were not considered, or not for all nodes.
-    refusals: Vec<RefusalJson>,
-    /// Whether all nodes find a place.
-    fits: bool,
-    /// Why they do not.
-    reason: Option<String>,
-}
-
-impl From<v1::PlanClusterResponse> for PlanJson {
-    fn from(plan: v1::PlanClusterResponse) -> Self {
-        let placement = |p: v1::Placement| PlacementJson { node: p.node, host: p.host };
-        let refusal = |r: v1::Refusal| RefusalJson { host: r.host, filter: r.filter, reason: r.reason };
-        Self {
-            placements: plan.placements.into_iter().map(placement).collect(),
-            refusals: plan.refusals.into_iter().map(refusal).collect(),
-            fits: plan.fits,
-            reason: known(plan.reason),
-        }
-    }
-}
-
 /// Clusters that are gone.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -14,10 +14,14 @@ mod json;
 mod nodes;
 mod paint;
 mod plan;
+mod plan_json;
+mod reason;
 mod screen;
 mod sweep;
 mod table;
 
+#[cfg(test)]
+mod placement_tests;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
@@ -31,11 +35,13 @@ pub(crate) use hosts::{host_line, hosts_table, without_host};
 pub(crate) use images::{ImagesJson, RegistryJson, images_table, registries_table, sorted};
 pub(crate) use json::{
     BuiltJson, ClusterJson, DeletedJson, DockerfileJson, EventJson, HostJson, LoadedJson, NetworkJson,
-    NodeJson, PlanJson, UnregisteredJson, VersionJson,
+    NodeJson, UnregisteredJson, VersionJson,
 };
 pub(crate) use nodes::{cluster_text, clusters_table, networks_table, nodes_table, per_host};
 pub(crate) use paint::{of_word, styled};
 pub(crate) use plan::plan_text;
+pub(crate) use plan_json::PlanJson;
+pub(crate) use reason::{PlacementReasonJson, placement_reason_text};
 pub(crate) use screen::{Screen, raw};
 pub(crate) use sweep::{ResumedJson, SweepJson, sweep_text};
 pub(crate) use table::{Width, table};

@@ -1,17 +1,128 @@
-//! A dry run for people: where the nodes would go, and why not elsewhere.
+//! A dry run for people: where the nodes would go, how full that makes the hosts, and why not elsewhere.
 
-use shoal_proto::v1::PlanClusterResponse;
+use std::collections::BTreeMap;
 
-use super::{Width, per_host, table};
+use shoal_proto::v1::{Amounts, Placing, PlanClusterResponse, PlannedHost, Refusal, Role};
+use shoal_types::{Bytes, MilliCpu};
 
-/// Nodes per host, then every refusal.
+use super::{Width, bar, table};
+use crate::{escape, natural, nodeset::fold};
+
+/// Columns of a bar where there is room for all three, and where there is not.
+const BAR: usize = 12;
+const SHORT_BAR: usize = 5;
+/// From this width on, bars are of the longer kind.
+const WIDE: u16 = 120;
+
+/// Who places by which rules, then each host before and after, then every refusal.
 pub(crate) fn plan_text(width: Width, plan: &PlanClusterResponse) -> String {
-    let placed = plan.placements.iter().map(|p| (p.host.as_str(), p.node.as_str()));
-    let refusals = plan.refusals.iter().map(|r| [r.host.clone(), r.filter.clone(), r.reason.clone()]);
-    let refused = table(width, ["HOST", "FILTER", "REASON"], 3, refusals, "");
-    let parts = match plan.fits {
-        true => ["it fits; nothing was created".to_owned(), per_host(width, placed), refused],
-        false => ["it does not fit".to_owned(), String::new(), refused],
+    let head = match plan.fits {
+        true => "it fits; nothing was created".to_owned(),
+        false => format!("it does not fit: {}", escape::line(&plan.reason)),
     };
+    let rules = rules_text(&plan.scheduler, plan.seed, &plan.constraints, plan.placing.as_ref());
+    let fallback = match plan.fallback_reason.as_str() {
+        "" => String::new(),
+        why => format!("warning: {}: {} places instead", escape::line(why), escape::line(&plan.scheduler)),
+    };
+    let parts = [head, fallback, rules, hosts_text(width, plan), refusals_text(width, &plan.refusals)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
+}
+
+/// The scheduler and the rules in effect, a line each.
+pub(super) fn rules_text(
+    scheduler: &str,
+    seed: Option<u64>,
+    constraints: &[String],
+    placing: Option<&Placing>,
+) -> String {
+    let mut lines = vec![match seed {
+        Some(seed) => format!("scheduler:    {} (seed {seed})", escape::line(scheduler)),
+        None => format!("scheduler:    {}", escape::line(scheduler)),
+    }];
+    let mut line = |name: &str, text: String| {
+        if !text.is_empty() {
+            lines.push(format!("{:<13} {}", format!("{name}:"), escape::line(&text)));
+        }
+    };
+    line("constraints", constraints.join(", "));
+    if let Some(placing) = placing {
+        line("apart", roles(&placing.apart).join(", "));
+        line("prefer apart", roles(&placing.prefer_apart).join(", "));
+        line("max per host", placing.max_per_host.map(|most| most.to_string()).unwrap_or_default());
+        line("spread over", placing.spread_over.clone());
+        line("pinned", placing.pins.join(", "));
+    }
+    lines.join("\n")
+}
+
+/// Roles in words.
+pub(super) fn roles(roles: &[i32]) -> Vec<String> {
+    let word = |role: &i32| match Role::try_from(*role).unwrap_or(Role::Unspecified) {
+        Role::Controller => "controller",
+        Role::Submitter => "submitter",
+        Role::Worker => "worker",
+        Role::Unspecified => "?",
+    };
+    roles.iter().map(|role| word(role).to_owned()).collect()
+}
+
+/// Hosts with what they hold before and after: those that would get nodes; all if none would.
+fn hosts_text(width: Width, plan: &PlanClusterResponse) -> String {
+    let mut nodes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for placement in &plan.placements {
+        nodes.entry(&placement.host).or_default().push(&placement.node);
+    }
+    let mut hosts: Vec<&PlannedHost> =
+        plan.hosts.iter().filter(|host| !plan.fits || nodes.contains_key(host.name.as_str())).collect();
+    hosts.sort_by(|a, b| natural::cmp(&a.name, &b.name));
+    let columns = if width.0.is_none_or(|width| width >= WIDE) { BAR } else { SHORT_BAR };
+    let rows = hosts.iter().map(|host| {
+        let capacity = host.capacity.unwrap_or_default();
+        let (before, added) = (host.reserved.unwrap_or_default(), host.added.unwrap_or_default());
+        let full = |part: fn(&Amounts) -> u64| {
+            let (whole, before) = (part(&capacity), part(&before));
+            let after = before.saturating_add(part(&added));
+            let bar = bar(after, whole, columns);
+            format!("{bar} {:>3}>{:>3}%", percent(before, whole), percent(after, whole))
+        };
+        [
+            host.name.clone(),
+            full(|a| a.cpu_milli),
+            full(|a| a.memory_bytes),
+            full(|a| u64::from(a.node_slots)),
+            format!("{}", added.node_slots),
+            reserve(&added),
+            nodes.get(host.name.as_str()).map(|names| fold(names)).unwrap_or_default(),
+        ]
+    });
+    table(width, ["HOST", "CPU", "MEMORY", "SLOTS", "NODES", "RESERVES", "WHICH"], 5, rows, "")
+}
+
+/// What would be reserved: `0.2 CPU, 256 MiB`.
+fn reserve(added: &Amounts) -> String {
+    match added.node_slots {
+        0 => "-".into(),
+        _ => format!("{} CPU, {}", MilliCpu(added.cpu_milli), Bytes(added.memory_bytes)),
+    }
+}
+
+/// Whole percent, rounded up: full is full, and something is not nothing.
+pub(super) fn percent(part: u64, whole: u64) -> u64 {
+    let hundredths = (u128::from(part) * 100).div_ceil(u128::from(whole.max(1)));
+    u64::try_from(hundredths).unwrap_or(u64::MAX)
+}
+
+/// Refusals with the hosts of one reason together.
+pub(super) fn refusals_text(width: Width, refusals: &[Refusal]) -> String {
+    let mut groups: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for refusal in refusals {
+        groups.entry((&refusal.filter, &refusal.reason)).or_default().push(&refusal.host);
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(_, hosts)| std::cmp::Reverse(hosts.len()));
+    let rows = groups.into_iter().map(|((filter, reason), hosts)| {
+        [hosts.len().to_string(), filter.to_owned(), reason.to_owned(), fold(&hosts)]
+    });
+    table(width, ["REFUSED", "FILTER", "REASON", "HOSTS"], 4, rows, "")
 }

@@ -10,8 +10,8 @@ use shoal_proto::v1;
 
 use super::{
     BuiltJson, ClusterJson, DeletedJson, DockerfileJson, EventJson, ForwardJson, HostJson, ImagesJson,
-    LoadedJson, NetworkJson, NodeJson, PlanJson, RegistryJson, ResumedJson, SshConfigJson, SweepJson,
-    UnregisteredJson, VersionJson, data,
+    LoadedJson, NetworkJson, NodeJson, PlacementReasonJson, PlanJson, RegistryJson, ResumedJson,
+    SshConfigJson, SweepJson, UnregisteredJson, VersionJson, data,
 };
 use crate::generated::assert_published;
 
@@ -38,6 +38,7 @@ const KINDS: &[Kind] = &[
     kind::<Vec<LoadedJson>>("loaded", "shoal load image"),
     kind::<Vec<NetworkJson>>("networks", "shoal get networks"),
     kind::<Vec<NodeJson>>("nodes", "shoal get nodes"),
+    kind::<PlacementReasonJson>("placement-reason", "shoal explain placement"),
     kind::<PlanJson>("plan", "shoal create cluster --dry-run"),
     kind::<Vec<RegistryJson>>("registries", "shoal get registries"),
     kind::<ResumedJson>("resumed", "shoal resume"),

@@ -5,7 +5,7 @@ use shoal_proto::v1;
 
 use super::{
     Detail, Width, cluster_text, clusters_table, events_table, host_line, hosts_table, networks_table,
-    nodes_table, plan_text,
+    nodes_table,
 };
 
 const TERMINAL: Width = Width(Some(80));
@@ -172,44 +172,6 @@ fn clusters() {
     insta::assert_snapshot!(plain(networks_table(TERMINAL, USUAL, &[cluster().network.unwrap()])), @"
     CLUSTER  SUBNET        GATEWAY    VNI  MTU   UDP   HOSTS
     dev      10.96.0.0/24  10.96.0.1  77   1450  4799  host2 host10
-    ");
-}
-
-#[test]
-fn plans() {
-    let placement = |node: &str, host: &str| v1::Placement { node: node.into(), host: host.into() };
-    let refusal = v1::Refusal {
-        host: "host3".into(),
-        filter: "memory".into(),
-        reason: "needs 512 MiB, 300 MiB free".into(),
-    };
-    let fits = v1::PlanClusterResponse {
-        placements: vec![
-            placement("controller", "host2"),
-            placement("worker-0", "host10"),
-            placement("worker-1", "host2"),
-        ],
-        refusals: vec![refusal],
-        fits: true,
-        reason: String::new(),
-    };
-    insta::assert_snapshot!(plain(plan_text(PIPE, &fits)), @"
-    it fits; nothing was created
-
-    HOST    NODES  WHICH
-    host2   2      controller,worker-1
-    host10  1      worker-0
-
-    HOST   FILTER  REASON
-    host3  memory  needs 512 MiB, 300 MiB free
-    ");
-    let not =
-        v1::PlanClusterResponse { placements: vec![], fits: false, reason: "0/1 hosts fit".into(), ..fits };
-    insta::assert_snapshot!(plain(plan_text(PIPE, &not)), @"
-    it does not fit
-
-    HOST   FILTER  REASON
-    host3  memory  needs 512 MiB, 300 MiB free
     ");
 }
 

@@ -10,8 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shoal_scheduler::{NodeRequest, Request, Scheduler};
-use shoal_storage::{Host, Network, NewRemnant, Node, StoreError};
+use shoal_storage::{Decision, Host, Network, NewRemnant, Node, StoreError};
 use shoal_types::{EventKind, EventLevel, HostId, HostName};
 
 use super::{
@@ -22,7 +21,9 @@ use super::{
 use crate::{
     Fault,
     addressing::overlaps,
-    admission::{TRIES, VXLAN_OVERHEAD, snapshot},
+    admission::{TRIES, VXLAN_OVERHEAD},
+    entropy::draw,
+    placing::{Record, Taken, decide, request, snapshot},
     render::Intent,
     server::text,
     survey::{Depth, Seen, underlay},
@@ -67,25 +68,27 @@ impl Work {
         let spec = &intent.cluster.spec;
         let image = coordinator.image_by_id(&spec.image, &intent.cluster.image_id, &seen).await;
         let moved: Vec<&Node> = intent.nodes.iter().filter(|n| unfit.contains_key(&n.host)).collect();
-        let request = Request {
-            nodes: moved.iter().filter_map(|node| self.asked(intent, node)).collect(),
-            constraints: spec.constraints.clone(),
-            image: spec.image.clone(),
-            architecture: Some(image.architecture.clone()).filter(|known| !known.is_empty()),
-            profile: spec.profile,
-            exclude: excluded(intent, unfit, &seen),
-        };
+        let nodes = moved.iter().filter_map(|node| Some((node.name.clone(), intent.group(node)?)));
+        let seed = u64::from_le_bytes(draw(&mut *coordinator.rng()));
+        let request = request(spec, nodes, &image.architecture, excluded(intent, unfit, &seen), seed);
+        let leaving = unfit.keys().copied().collect();
         for _ in 0..TRIES {
-            let (version, usage) = {
+            let (version, taken) = {
                 let mut read = coordinator.store.read().await?;
-                (read.placement_version().await?, read.hosts().usage().await?)
+                let taken = Taken::read(&mut read, spec, Some(self.cluster), &leaving).await?;
+                (read.placement_version().await?, taken)
             };
-            let plan = match spec.scheduler.place(&snapshot(&seen, &usage, &image), &request) {
-                Ok(plan) => plan,
-                Err(refused) => {
+            let snapshot = snapshot(&seen, &taken, &image);
+            let decided = match decide(spec, &snapshot, &request).await {
+                Ok(Ok(decided)) => decided,
+                Ok(Err(refused)) => {
                     return Err(Stuck::Here(format!("{}; and elsewhere {refused}", why())));
                 }
+                Err(fault) => return Err(Stuck::Here(format!("{}; and elsewhere: {}", why(), text(&fault)))),
             };
+            let record = Record::new(&snapshot, &request, &decided).map_err(Fault::from)?;
+            let document = record.of_moved(&request, why()).fold().map_err(Fault::from)?;
+            let plan = &decided.plan;
             let now = coordinator.now();
             let mut tx = self.lease.begin().await?;
             match tx.bump_placement_version(version).await {
@@ -96,7 +99,13 @@ impl Work {
             for (node, placement) in moved.iter().zip(&plan.placements) {
                 tx.nodes().place(node.id, node.generation, placement.host_id, now).await?;
             }
+            tx.decisions().add(&Decision { cluster: self.cluster, at: now, document }).await?;
             tx.networks().next_revision(intent.network.id).await?;
+            if let Some(why) = &decided.fallback {
+                let message = format!("{why}: {} placed instead", decided.by);
+                let event = self.event(intent, EventLevel::Warn, EventKind::Step, None, message);
+                tx.events().append(&event).await?;
+            }
             for (host, why) in unfit {
                 tx.remnants().add(&self.remnant(intent, *host, text(why))).await?;
             }
@@ -127,15 +136,6 @@ impl Work {
             reason,
             since: self.coordinator.now(),
         }
-    }
-
-    fn asked(&self, intent: &Intent, node: &Node) -> Option<NodeRequest> {
-        let group = intent.group(node)?;
-        Some(NodeRequest {
-            name: node.name.clone(),
-            reserve: group.reserve,
-            constraints: group.constraints.clone(),
-        })
     }
 
     /// Removes what is on those of the hosts that still answer; the remnant of one whose every call was answered goes too.

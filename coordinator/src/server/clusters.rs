@@ -4,7 +4,6 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::Stream;
 use shoal_proto::v1::{self, create_cluster_response, delete_cluster_response};
-use shoal_scheduler::Refusal;
 use shoal_storage::{EventFilter, StoreError};
 use shoal_types::{ClusterName, ClusterSpec, Event, RealmName};
 use tokio::sync::mpsc;
@@ -16,6 +15,7 @@ use super::{
     field,
     follow::{Follow, Told},
     onlook::onlook,
+    placement,
 };
 use crate::{Fault, admission::CreateTerms, coordinator::Coordinator};
 
@@ -39,30 +39,18 @@ impl v1::clusters_server::Clusters for ClustersService {
         request: Request<v1::PlanClusterRequest>,
     ) -> Result<Response<v1::PlanClusterResponse>, Status> {
         let spec = spec(request.into_inner().spec)?;
-        let refused = |r: &Refusal| v1::Refusal {
-            host: r.host.to_string(),
-            filter: r.reason.filter().to_string(),
-            reason: r.reason.to_string(),
-        };
-        let response = match self.0.dry_run(&spec).await? {
-            Ok(plan) => v1::PlanClusterResponse {
-                placements: plan
-                    .placements
-                    .iter()
-                    .map(|p| v1::Placement { node: p.node.to_string(), host: p.host.to_string() })
-                    .collect(),
-                refusals: plan.refusals.iter().map(refused).collect(),
-                fits: true,
-                reason: String::new(),
-            },
-            Err(unplaceable) => v1::PlanClusterResponse {
-                placements: vec![],
-                refusals: unplaceable.refusals.iter().map(refused).collect(),
-                fits: false,
-                reason: unplaceable.to_string(),
-            },
-        };
-        Ok(Response::new(response))
+        let dry_run = self.0.dry_run(&spec).await?;
+        Ok(Response::new(placement::planned(&spec, &dry_run)))
+    }
+
+    async fn explain_placement(
+        &self,
+        request: Request<v1::ExplainPlacementRequest>,
+    ) -> Result<Response<v1::ExplainPlacementResponse>, Status> {
+        let r = request.into_inner();
+        let (realm, cluster) = names(&r.realm, &r.cluster)?;
+        let node = field("node", &r.node).map_err(Fault::from)?;
+        Ok(Response::new(self.0.explain_placement(&realm, &cluster, &node).await?))
     }
 
     type CreateClusterStream = Steps<v1::CreateClusterResponse>;

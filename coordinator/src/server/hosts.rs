@@ -1,6 +1,9 @@
 //! The service for hosts.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use shoal_docker::TlsMaterial;
 use shoal_proto::{FieldError, v1};
@@ -145,6 +148,8 @@ fn shown(host: &Host, usage: Option<&Usage>, now: Timestamp) -> v1::Host {
         keep_back: settings.reserve,
         reserved: shoal_types::Capacity::default(),
         cluster_nodes: 0,
+        others: BTreeMap::new(),
+        claimed: BTreeSet::new(),
         architecture: String::new(),
         profiles: vec![],
         image: shoal_scheduler::ImageState::Present,

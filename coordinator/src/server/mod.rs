@@ -10,6 +10,7 @@ mod images;
 mod lifeline;
 mod listing;
 mod onlook;
+mod placement;
 mod registries;
 mod status;
 mod sweep;

@@ -17,13 +17,17 @@ impl From<Fault> for Status {
 fn code(fault: &Fault) -> Code {
     match fault {
         Fault::Field(_) | Fault::Endpoint(_) | Fault::Material(_) => Code::InvalidArgument,
-        Fault::NoHost { .. } | Fault::NoCluster { .. } | Fault::NoNode { .. } | Fault::NoRegistry { .. } => {
-            Code::NotFound
-        }
+        Fault::NoHost { .. }
+        | Fault::NoCluster { .. }
+        | Fault::NoNode { .. }
+        | Fault::NoRegistry { .. }
+        | Fault::PinnedNowhere { .. } => Code::NotFound,
         Fault::NoHosts
         | Fault::HostInUse { .. }
         | Fault::OtherEngine { .. }
         | Fault::Unusable { .. }
+        | Fault::Program { .. }
+        | Fault::NoRecord { .. }
         | Fault::NoImage { .. } => Code::FailedPrecondition,
         Fault::BadImage { .. }
         | Fault::NotPulled { .. }
@@ -48,7 +52,11 @@ fn code(fault: &Fault) -> Code {
         Fault::NotReady { after: After::Removed | After::Kept, .. } => Code::DeadlineExceeded,
         Fault::Interrupted { .. } | Fault::Stopped => Code::Cancelled,
         Fault::Store(StoreError::Conflict(_)) => Code::AlreadyExists,
-        Fault::Store(_) | Fault::View { .. } | Fault::Render { .. } | Fault::Local { .. } => Code::Internal,
+        Fault::Store(_)
+        | Fault::View { .. }
+        | Fault::Render { .. }
+        | Fault::Record(_)
+        | Fault::Local { .. } => Code::Internal,
     }
 }
 

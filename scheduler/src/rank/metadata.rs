@@ -14,7 +14,7 @@ pub(crate) struct Metadata {
 }
 
 /// How far a host is from what was wished; the order of the fields is their priority.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct MetadataScore {
     /// Expressions it fails.
     failed: usize,
@@ -34,5 +34,9 @@ impl Ranking for Metadata {
 
     fn score(&self, position: usize, room: &Room<'_>) -> MetadataScore {
         MetadataScore { failed: self.failed[position], spread: self.spread.score(position, room) }
+    }
+
+    fn say(score: MetadataScore) -> String {
+        format!("fails {} of the expressions, {}", score.failed, Spread::say(score.spread))
     }
 }

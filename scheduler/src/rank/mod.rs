@@ -1,9 +1,11 @@
 //! Rankings: which of the hosts that fit is best for the next node. One file per strategy.
 
+mod binpack;
 mod metadata;
 mod round_robin;
 mod spread;
 
+pub(crate) use binpack::Binpack;
 pub(crate) use metadata::Metadata;
 pub(crate) use round_robin::RoundRobin;
 pub(crate) use spread::Spread;
@@ -22,7 +24,7 @@ pub(crate) enum Constraints {
 /// The order of hosts for the nodes of one class.
 pub(crate) trait Ranking {
     /// Lower is better; derive `Ord` on a struct whose fields are in order of priority.
-    type Score: Ord;
+    type Score: Ord + Copy;
 
     /// What label expressions do.
     const CONSTRAINTS: Constraints = Constraints::Required;
@@ -33,4 +35,21 @@ pub(crate) trait Ranking {
 
     /// How good the host at `position` is for the next node; nothing but its own room may change it.
     fn score(&self, position: usize, room: &Room<'_>) -> Self::Score;
+
+    /// A score in words, as what follows the host's name.
+    fn say(score: Self::Score) -> String;
+}
+
+/// Millionths as a person reads them: `12.3 %`.
+pub(crate) fn percent(millionths: u64) -> String {
+    format!("{}.{} %", millionths / 10_000, millionths % 10_000 / 1_000)
+}
+
+/// A number of nodes of the cluster.
+fn nodes(count: u32) -> String {
+    match count {
+        0 => "no node of the cluster".into(),
+        1 => "1 node of the cluster".into(),
+        n => format!("{n} nodes of the cluster"),
+    }
 }

@@ -14,7 +14,7 @@ pub(crate) struct RoundRobin {
 }
 
 /// When a host is next; the order of the fields is their priority.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Turn {
     /// Turns it has had in this plan.
     had: u32,
@@ -40,5 +40,9 @@ impl Ranking for RoundRobin {
 
     fn score(&self, position: usize, room: &Room<'_>) -> Turn {
         Turn { had: room.turns, place: self.turn[position] }
+    }
+
+    fn say(turn: Turn) -> String {
+        format!("has had {} turns, is number {} of a round", turn.had, turn.place + 1)
     }
 }

@@ -12,7 +12,7 @@
 
 use shoal_types::Resources;
 
-use super::Ranking;
+use super::{Ranking, nodes, percent};
 use crate::{class::Demand, room::Room};
 
 /// The order of `spread`.
@@ -24,7 +24,7 @@ pub(crate) struct Spread {
 }
 
 /// How much a host has; the order of the fields is their priority.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SpreadScore {
     /// Rounds it has behind it.
     round: u32,
@@ -56,5 +56,9 @@ impl Ranking for Spread {
             cluster_nodes: room.cluster_nodes,
             fill: room.fill_with(self.reserve),
         }
+    }
+
+    fn say(score: SpreadScore) -> String {
+        format!("has {}, would be {} full", nodes(score.cluster_nodes), percent(score.fill))
     }
 }

@@ -1,14 +1,17 @@
 //! Fleets and requests of all kinds, for the properties.
 
+use std::{collections::BTreeSet, num::NonZeroU32};
+
 use proptest::{
     collection::vec,
     prelude::*,
     sample::{Index, select},
     strategy::Strategy as Generator,
 };
-use shoal_scheduler::{HostView, ImageState, NodeRequest, Request};
+use shoal_scheduler::{HostView, ImageState, NodeRequest, Request, Rules};
 use shoal_types::{
-    Bytes, Capacity, HostState, LabelExpr, Labels, MilliCpu, Overcommit, Profile, Resources, Strategy,
+    Bytes, Capacity, HostName, HostState, LabelExpr, Labels, MilliCpu, Overcommit, Profile, Resources, Role,
+    Strategy,
 };
 
 use crate::fleet::{host, host_id};
@@ -35,6 +38,8 @@ prop_compose! {
         reserved in (amount(500), amount(500), 0..4_u32),
         cluster_nodes in prop_oneof![9 => 0..4_u32, 1 => any::<u32>()],
         kind in 0..20_u8,
+        others in vec((select(&Role::ALL[..]), 0..3_u32), 0..=2),
+        claimed in prop_oneof![9 => Just(None), 1 => select(&Role::ALL[..]).prop_map(Some)],
     ) -> HostView {
         HostView {
             state: match ready {
@@ -52,6 +57,8 @@ prop_compose! {
                 node_slots: reserved.2,
             },
             cluster_nodes,
+            others: others.into_iter().collect(),
+            claimed: claimed.into_iter().collect(),
             architecture: if kind == 0 { "aarch64".into() } else { "x86_64".into() },
             profiles: if kind == 1 { vec![] } else { vec![Profile::System] },
             image: match kind {
@@ -65,6 +72,10 @@ prop_compose! {
     }
 }
 
+fn host_name(number: u8) -> HostName {
+    format!("h{}", number.wrapping_mul(97)).parse().unwrap()
+}
+
 /// Up to eight hosts of up to four kinds, in any order, so that there are ties; ids and names are unique and follow
 /// different orders.
 pub(crate) fn any_fleet() -> impl Generator<Value = Vec<HostView>> {
@@ -72,7 +83,7 @@ pub(crate) fn any_fleet() -> impl Generator<Value = Vec<HostView>> {
     let fleet = (vec(any_host(), 1..=4), picks).prop_map(|(kinds, picks)| {
         let number = |(n, pick): (u8, Index)| HostView {
             id: host_id(n),
-            name: format!("h{}", n.wrapping_mul(97)).parse().unwrap(),
+            name: host_name(n),
             ..pick.get(&kinds).clone()
         };
         (0..).zip(picks).map(number).collect::<Vec<_>>()
@@ -80,22 +91,45 @@ pub(crate) fn any_fleet() -> impl Generator<Value = Vec<HostView>> {
     fleet.prop_shuffle()
 }
 
+fn roles() -> impl Generator<Value = BTreeSet<Role>> {
+    prop_oneof![3 => Just(BTreeSet::new()), 1 => select(&Role::ALL[..]).prop_map(|role| [role].into())]
+}
+
+fn any_rules() -> impl Generator<Value = Rules> {
+    let max_per_host = prop::option::weighted(0.3, (1..6_u32).prop_map(|n| NonZeroU32::new(n).unwrap()));
+    let spread_over = prop::option::weighted(0.3, Just("rack".parse().unwrap()));
+    (roles(), roles(), max_per_host, spread_over).prop_map(
+        |(apart, prefer_apart, max_per_host, spread_over)| Rules {
+            apart,
+            prefer_apart,
+            max_per_host,
+            spread_over,
+        },
+    )
+}
+
 /// Up to 30 nodes of up to `classes` kinds.
 pub(crate) fn any_request(classes: usize) -> impl Generator<Value = Request> {
-    let kind = (amount(400), amount(400), exprs());
+    let pin = prop::option::weighted(0.1, (0..8_u8).prop_map(host_name));
+    let kind = (amount(400), amount(400), exprs(), select(&Role::ALL[..]), pin);
+    let chance = (any_rules(), any::<u64>());
     let nodes = vec(any::<Index>(), 0..=30);
     let exclude = prop::option::weighted(0.2, 0..8_u8);
-    (vec(kind, 1..=classes), nodes, exprs(), exclude, any::<bool>()).prop_map(
-        |(kinds, picks, constraints, exclude, any_architecture)| Request {
+    (vec(kind, 1..=classes), nodes, exprs(), exclude, any::<bool>(), chance).prop_map(
+        |(kinds, picks, constraints, exclude, any_architecture, (rules, seed))| Request {
+            rules,
+            seed,
             nodes: picks
                 .iter()
                 .enumerate()
                 .map(|(n, pick)| {
-                    let (cpu, memory, constraints) = pick.get(&kinds).clone();
+                    let (cpu, memory, constraints, role, pin) = pick.get(&kinds).clone();
                     NodeRequest {
                         name: format!("worker-{n}").parse().unwrap(),
+                        role,
                         reserve: Resources { cpu: MilliCpu(cpu), memory: Bytes(memory) },
                         constraints,
+                        pin,
                     }
                 })
                 .collect(),

@@ -1,12 +1,12 @@
 //! Hosts and requests for tests: all alike unless told otherwise, and how many nodes a plan put where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_scheduler::{
-    HostView, ImageState, NodeRequest, Plan, Request, Scheduler as _, Snapshot, Unplaceable,
+    HostView, ImageState, NodeRequest, Plan, Request, Rules, Scheduler as _, Snapshot, Unplaceable,
 };
 use shoal_types::{
-    Bytes, Capacity, HostId, HostState, Labels, MilliCpu, Overcommit, Profile, Resources, Strategy,
+    Bytes, Capacity, HostId, HostState, Labels, MilliCpu, Overcommit, Profile, Resources, Role, Strategy,
 };
 
 /// The id of the host with this number; ids are in order of the numbers.
@@ -26,6 +26,8 @@ pub(crate) fn host(number: u8, name: &str) -> HostView {
         keep_back: Resources::default(),
         reserved: Capacity::default(),
         cluster_nodes: 0,
+        others: BTreeMap::new(),
+        claimed: BTreeSet::new(),
         architecture: "x86_64".into(),
         profiles: vec![Profile::System],
         image: ImageState::Present,
@@ -46,8 +48,10 @@ pub(crate) fn labelled(mut host: HostView, labels: &[&str]) -> HostView {
 pub(crate) fn node(name: &str, memory: Bytes) -> NodeRequest {
     NodeRequest {
         name: name.parse().unwrap(),
+        role: Role::Worker,
         reserve: Resources { cpu: MilliCpu(100), memory },
         constraints: vec![],
+        pin: None,
     }
 }
 
@@ -64,6 +68,8 @@ pub(crate) fn request(nodes: Vec<NodeRequest>) -> Request {
         architecture: Some("x86_64".into()),
         profile: Profile::System,
         exclude: BTreeMap::new(),
+        rules: Rules::default(),
+        seed: 7,
     }
 }
 

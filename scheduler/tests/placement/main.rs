@@ -1,6 +1,8 @@
 //! Placement through the public interface: readable examples, texts, and properties over arbitrary fleets.
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod arbitrary;
 #[cfg(test)]
 mod fleet;
@@ -12,5 +14,7 @@ mod oracle;
 mod properties;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod rules;
 #[cfg(test)]
 mod strategies;

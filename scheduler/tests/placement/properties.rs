@@ -7,7 +7,7 @@ use shoal_types::{Bytes, MilliCpu, Strategy};
 use crate::{
     arbitrary::{any_fleet, any_request, any_strategy},
     fleet::{counts, host, place, workers},
-    oracle::{check, takes},
+    oracle::{check, check_even, takes},
 };
 
 proptest! {
@@ -32,6 +32,7 @@ proptest! {
             Ok(plan) => {
                 prop_assert!(fits >= request.nodes.len() as u128);
                 check(strategy, &hosts, &request, &plan)?;
+                check_even(strategy, &hosts, &request, &plan)?;
             }
             Err(refused) => {
                 prop_assert_eq!(refused.placed as u128, fits, "{}", refused);
@@ -148,6 +149,10 @@ proptest! {
 
     #[test]
     fn metadata_never_passes_over_a_better_host_with_room(hosts in any_fleet(), request in any_request(1)) {
+        let mut request = request;
+        // Both come before what a strategy wishes.
+        request.rules.spread_over = None;
+        request.rules.prefer_apart.clear();
         let Ok(plan) = place(Strategy::Metadata, &hosts, &request) else { return Ok(()) };
         let Some(node) = request.nodes.first() else { return Ok(()) };
         let failed = |h: &HostView| {

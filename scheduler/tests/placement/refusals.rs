@@ -1,7 +1,9 @@
 //! What a person reads when a host, or every host, is refused.
 
+use std::num::NonZeroU32;
+
 use shoal_scheduler::{Filter, HostView, ImageState, Reason, Request};
-use shoal_types::{Bytes, HostState, LabelExpr, MilliCpu, Strategy};
+use shoal_types::{Bytes, HostState, LabelExpr, MilliCpu, Role, Strategy};
 
 use crate::fleet::{host, host_id, hosts, labelled, node, order, place, request, workers};
 
@@ -40,6 +42,26 @@ fn every_filter_says_why() {
         ["memory: lacks memory: needs 64 MiB, 6 MiB free"]
     );
     assert_eq!(refused(|h, _| h.reserved.node_slots = 100), ["node-slots: has no node slot free of 100"]);
+    assert_eq!(
+        refused(|_, r| r.nodes.iter_mut().for_each(|node| node.pin = Some("good".parse().unwrap()))),
+        ["pinned: is not good, where it is pinned"]
+    );
+    let apart = "apart: has a worker of another cluster, and they are to be apart";
+    assert_eq!(refused(|h, _| drop(h.claimed.insert(Role::Worker))), [apart]);
+    assert_eq!(
+        refused(|h, r| {
+            h.others.insert(Role::Worker, 1);
+            r.rules.apart.insert(Role::Worker);
+        }),
+        [apart]
+    );
+    assert_eq!(
+        refused(|h, r| {
+            h.cluster_nodes = 2;
+            r.rules.max_per_host = NonZeroU32::new(2);
+        }),
+        ["max-per-host: has 2 of the cluster's nodes, the most one host may have"]
+    );
 }
 
 #[test]
@@ -173,10 +195,14 @@ fn filters_have_different_words() {
             "architecture",
             "profile",
             "image",
+            "pinned",
             "constraint",
+            "spread-over",
+            "apart",
             "cpu",
             "memory",
-            "node-slots"
+            "node-slots",
+            "max-per-host"
         ]
     );
     assert_eq!(Reason::EngineDown.filter(), Filter::State);

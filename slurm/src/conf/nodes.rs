@@ -7,10 +7,9 @@
 
 use std::fmt::Write;
 
-use crate::{
-    NodeView,
-    nodeset::{self, natural_key},
-};
+use shoal_types::nodeset::{self, natural_key};
+
+use crate::NodeView;
 
 /// Most nodes of one line: an address range counts in its last octet.
 const MAX_LINE: usize = 256;

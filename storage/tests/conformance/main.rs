@@ -9,6 +9,7 @@
 mod admission;
 mod bed;
 mod clusters;
+mod decisions;
 mod events;
 mod hosts;
 mod images;

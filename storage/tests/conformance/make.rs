@@ -8,8 +8,8 @@ use shoal_storage::{
 };
 use shoal_types::{
     Bytes, Capacity, ClusterId, ClusterPhase, ClusterSpec, EngineFacts, Generation, HostId, Labels, MacAddr,
-    MilliCpu, NetworkId, NodeGroup, NodeId, NodeState, Overcommit, Profile, Resources, Revision, Role,
-    SecretId, SlurmSpec, Strategy, SubnetPlan, Vni,
+    MilliCpu, NetworkId, NodeGroup, NodeId, NodeState, Overcommit, Placing, Profile, Resources, Revision,
+    Role, SecretId, SlurmSpec, Strategy, SubnetPlan, Vni,
 };
 
 use crate::bed::START;
@@ -64,7 +64,8 @@ pub(crate) fn spec(name: &str, workers: u32) -> ClusterSpec {
         name: name.parse().unwrap(),
         image: "shoal-node:bookworm".into(),
         profile: Profile::System,
-        scheduler: Strategy::Spread,
+        scheduler: Strategy::Spread.into(),
+        placing: Placing::default(),
         constraints: vec!["rack=b".parse().unwrap()],
         groups: vec![
             NodeGroup::new(Role::Controller, 1, None, None),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use shoal_proto::v1;
 
-use super::{ClusterJson, EventJson, HostJson, LoadedJson, PlanJson};
+use super::{ClusterJson, EventJson, HostJson, LoadedJson};
 use crate::output::{data, schema::assert_fits};
 
 fn pretty(value: impl Serialize) -> String {
@@ -194,40 +194,6 @@ fn an_event() {
       "message": "registered",
       "done_bytes": null,
       "total_bytes": null
-    }
-    "#);
-}
-
-#[test]
-fn a_dry_run() {
-    let refusal = v1::Refusal {
-        host: "host2".into(),
-        filter: "memory".into(),
-        reason: "needs 512 MiB, 300 MiB free".into(),
-    };
-    let plan = v1::PlanClusterResponse {
-        placements: vec![v1::Placement { node: "controller".into(), host: "host1".into() }],
-        refusals: vec![refusal],
-        fits: true,
-        reason: String::new(),
-    };
-    insta::assert_snapshot!(fits("plan", PlanJson::from(plan)), @r#"
-    {
-      "placements": [
-        {
-          "node": "controller",
-          "host": "host1"
-        }
-      ],
-      "refusals": [
-        {
-          "host": "host2",
-          "filter": "memory",
-          "reason": "needs 512 MiB, 300 MiB free"
-        }
-      ],
-      "fits": true,
-      "reason": null
     }
     "#);
 }

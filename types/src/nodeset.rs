@@ -152,7 +152,7 @@ pub fn compress<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// Numbers in the order given as parts of a nodeset: `4-11,13`, each padded with zeros to `width`.
-pub(crate) fn push_ranges(text: &mut String, numbers: &[u32], width: usize) {
+pub fn push_ranges(text: &mut String, numbers: &[u32], width: usize) {
     for (at, run) in numbers.chunk_by(|a, b| a.checked_add(1) == Some(*b)).enumerate() {
         if at > 0 {
             text.push(',');
@@ -172,13 +172,13 @@ fn push_number(text: &mut String, number: u32, width: usize) {
 
 /// A name taken apart so that keys sort naturally: by prefix, then by the number at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct NaturalKey<'a> {
+pub struct NaturalKey<'a> {
     /// What stands before the number, or all of a name without one.
-    pub(crate) prefix: &'a str,
+    pub prefix: &'a str,
     /// The number at the end.
-    pub(crate) number: Option<u32>,
+    pub number: Option<u32>,
     /// How many digits it is written with.
-    pub(crate) digits: usize,
+    pub digits: usize,
 }
 
 impl NaturalKey<'_> {
@@ -188,13 +188,15 @@ impl NaturalKey<'_> {
     }
 
     /// Whether it is written with more digits than it needs.
-    pub(crate) fn is_padded(&self) -> bool {
+    #[must_use]
+    pub fn is_padded(&self) -> bool {
         self.number.is_some_and(|n| self.digits > n.checked_ilog10().map_or(1, |log| log as usize + 1))
     }
 }
 
 /// Takes a name apart; a run of more than nine digits counts as text.
-pub(crate) fn natural_key(name: &str) -> NaturalKey<'_> {
+#[must_use]
+pub fn natural_key(name: &str) -> NaturalKey<'_> {
     let prefix = name.trim_end_matches(|c: char| c.is_ascii_digit());
     let digits = &name[prefix.len()..];
     match number(digits) {

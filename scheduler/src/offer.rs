@@ -1,0 +1,39 @@
+//! What somebody else who places is told: which hosts could take which nodes, by the same filters.
+
+use crate::{
+    Filter, HostView, Reason, Request, Snapshot,
+    class::{Demand, classes},
+    place::refuses,
+    rank::Constraints,
+    room::Room,
+};
+
+/// Filters on a host whatever the node.
+const OF_HOST: [Filter; 5] =
+    [Filter::State, Filter::Excluded, Filter::Architecture, Filter::Profile, Filter::Image];
+
+/// Why a host can take no node of a request, whatever its size and role; `None` if it may take some.
+#[must_use]
+pub fn refusal_of(host: &HostView, request: &Request) -> Option<Reason> {
+    let demand = Demand { request, node: request.nodes.first()?, first: 0 };
+    let room = Room::new(host);
+    OF_HOST.into_iter().find_map(|filter| filter.refuses(&room, demand))
+}
+
+/// The hosts that can take each node while no other is placed: lists of positions in the snapshot, ascending, and the number
+/// of its list for every node, in the order of the request.
+#[must_use]
+pub fn candidates(snapshot: &Snapshot, request: &Request) -> (Vec<Vec<u32>>, Vec<u32>) {
+    let rooms: Vec<_> = snapshot.hosts.iter().map(Room::new).collect();
+    let claimed = snapshot.hosts.iter().any(|host| !host.claimed.is_empty());
+    let mut of_node = vec![0; request.nodes.len()];
+    let mut lists = Vec::new();
+    for (number, class) in (0..).zip(classes(request, claimed)) {
+        let fits = |room: &Room<'_>| refuses(Constraints::Required, room, class.demand).is_none();
+        lists.push((0..).zip(&rooms).filter(|(_, room)| fits(room)).map(|(at, _)| at).collect());
+        for node in class.nodes {
+            of_node[node] = number;
+        }
+    }
+    (lists, of_node)
+}
