@@ -14,7 +14,7 @@ use std::{io, os::fd::AsFd, path::Path, time::Duration};
 
 use shoal_proto::GREETING_PREFIX;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, copy_buf},
     net::{UnixStream, unix::pipe},
     time::{Instant, sleep, timeout},
 };
@@ -25,6 +25,8 @@ use crate::AgentError;
 const AGENT_START: Duration = Duration::from_secs(5);
 /// How often to look for the socket until then.
 const RETRY: Duration = Duration::from_millis(50);
+/// Bytes read at once: as many as a pipe holds (pipe(7)).
+const PIECE: usize = 64 << 10;
 /// How long the agent has to close after the input has ended.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -59,19 +61,19 @@ fn is_starting(error: &io::Error) -> bool {
 
 async fn relay(
     agent: UnixStream,
-    mut input: impl AsyncRead + Unpin,
+    input: impl AsyncRead + Unpin,
     mut output: impl AsyncWrite + Unpin,
     version: &str,
     last_words: Duration,
 ) -> io::Result<()> {
     output.write_all(format!("{GREETING_PREFIX}{version}\n").as_bytes()).await?;
-    let (mut from_agent, mut to_agent) = agent.into_split();
+    let (from_agent, mut to_agent) = agent.into_split();
     let up = async {
-        copy(&mut input, &mut to_agent).await?;
+        copy_buf(&mut BufReader::with_capacity(PIECE, input), &mut to_agent).await?;
         to_agent.shutdown().await
     };
     let mut down = std::pin::pin!(async {
-        copy(&mut from_agent, &mut output).await?;
+        copy_buf(&mut BufReader::with_capacity(PIECE, from_agent), &mut output).await?;
         output.shutdown().await
     });
     let ended = tokio::select! {

@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use shoal_proto::v1::agent_server::AgentServer;
+use shoal_proto::{
+    CONNECTION_WINDOW, HTTP2_FRAME, MAX_STREAMS, STREAM_WINDOW, v1::agent_server::AgentServer,
+};
 use tokio::{net::UnixListener, time::timeout};
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -18,9 +20,6 @@ use crate::{AgentError, dns::Servers, keeper::Keeper, mesh::Events, service::Ser
 /// HTTP/2 pings: a session that answers none ends 20 s after its last sign of life.
 const PING_EVERY: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// Windows: a tunnel must not wait for a round trip through an exec every 64 KiB.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
 /// How long calls in flight may take to end once the agent is told to stop.
 const LAST_CALLS: Duration = Duration::from_secs(3);
 
@@ -81,6 +80,8 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Ag
             .http2_keepalive_timeout(Some(PING_TIMEOUT))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(HTTP2_FRAME)
+            .max_concurrent_streams(MAX_STREAMS)
             .serve_with_incoming_shutdown(
                 AgentServer::new(service),
                 UnixListenerStream::new(listener),

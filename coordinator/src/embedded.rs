@@ -7,6 +7,7 @@ use std::{
 };
 
 use hyper_util::rt::TokioIo;
+use shoal_proto::{CONNECTION_WINDOW, HTTP2_FRAME, STREAM_WINDOW};
 use shoal_storage::{Holder, SealingKey, Store, StoreUrl};
 use shoal_types::{Clock, SystemClock};
 use tokio::io::DuplexStream;
@@ -109,8 +110,9 @@ pub async fn embedded_in(store: Store, surroundings: Surroundings) -> Result<Emb
         async move { take(&pipe).map(TokioIo::new) }
     });
     let endpoint = Endpoint::from_static("http://coordinator")
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20);
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(HTTP2_FRAME);
     let channel = endpoint.connect_with_connector(connector).await?;
     Ok(Embedded { channel, coordinator, end })
 }

@@ -72,17 +72,30 @@ impl Installation {
         self.call(words).end()
     }
 
-    /// Begins a call and leaves it running, its standard output to be read.
-    ///
-    /// # Errors
-    /// It cannot be started.
-    pub fn begin(&self, words: &[&str]) -> anyhow::Result<Child> {
+    /// Where its state is.
+    #[must_use]
+    pub fn state_dir(&self) -> &Path {
+        self.state.path()
+    }
+
+    /// A call, not yet made, without a limit on its time.
+    #[must_use]
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.shoal);
         command.args(words).env("SHOAL_STATE_DIR", self.state.path());
         for variable in ELSEWHERE {
             command.env_remove(variable);
         }
         command.envs(self.store.iter().map(|store| ("SHOAL_STORE", store)));
+        command
+    }
+
+    /// Begins a call and leaves it running, its standard output to be read.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn begin(&self, words: &[&str]) -> anyhow::Result<Child> {
+        let mut command = self.command(words);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         command.spawn().with_context(|| format!("shoal {}", words.join(" ")))
     }

@@ -22,6 +22,7 @@ mod proxy;
 mod registry;
 pub mod sim;
 mod stage;
+mod terminal;
 mod traces;
 
 pub use call::{Call, Ended};
@@ -34,5 +35,6 @@ pub use page::{ANY, Command, Page, Step};
 pub use postgres::Postgres;
 pub use proxy::{Action, Mode, Proxy, Rule, When};
 pub use registry::Registry;
-pub use stage::{Means, Stage};
+pub use stage::{Means, Stage, USER_KEY};
+pub use terminal::{Terminal, eventually, tell};
 pub use traces::Traces;

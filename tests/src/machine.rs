@@ -40,13 +40,19 @@ impl Machine {
         &self.host
     }
 
+    /// A call of docker(1) on its engine, not yet made.
+    #[must_use]
+    pub fn call(&self, words: &[&str]) -> Call {
+        let socket = format!("unix://{}", self.host.socket.display());
+        Call::new("docker").words(["-H", &socket]).words(words)
+    }
+
     /// A call of docker(1) on its engine.
     ///
     /// # Errors
     /// There is no docker(1).
     pub fn docker(&self, words: &[&str]) -> anyhow::Result<Ended> {
-        let socket = format!("unix://{}", self.host.socket.display());
-        Call::new("docker").words(["-H", &socket]).words(words).end()
+        self.call(words).end()
     }
 
     /// Ids of what carries a label `KEY=VALUE`; `kind` is `container`, `network` or `volume`.

@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use nix::fcntl::{Flock, FlockArg};
 use shoal_lab::{Engines, Lab, LabGuard, LabName, Options};
 
-use crate::{cluster::Cluster, installation::Installation, machine::Machine};
+use crate::{call::Call, cluster::Cluster, installation::Installation, machine::Machine};
 
 /// The lab's name: the same for every run, so that what a killed one left is found and removed.
 const LAB: &str = "e2e";
@@ -25,6 +25,9 @@ nodes:
   - submitter
   - worker: 7
 ";
+
+/// In the state directory of the installation: the key of a user of `dev`.
+pub const USER_KEY: &str = "user_key";
 
 /// What `cargo xtask test --tier e2e` hands to the tests.
 #[derive(Debug, Clone)]
@@ -121,7 +124,11 @@ impl Stage {
     pub fn dev(&self) -> anyhow::Result<&Cluster> {
         once(&self.dev, || {
             let home = self.home()?;
-            home.call(&["create", "cluster", "--config", "-"]).input(CONFIG).end()?.ok()?;
+            let key = home.state_dir().join(USER_KEY).display().to_string();
+            let words = ["-q", "-t", "ed25519", "-N", "", "-C", "user", "-f", &key];
+            Call::new("ssh-keygen").words(words).end()?.ok()?;
+            let create = ["create", "cluster", "--config", "-", "--ssh-key", &format!("{key}.pub")];
+            home.call(&create).input(CONFIG).end()?.ok()?;
             home.cluster("dev", self.machines()?)
         })
     }

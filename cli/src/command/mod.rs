@@ -161,16 +161,20 @@ impl Command {
         u8::from(matches!(self, Self::Agent(_)))
     }
 
-    /// Worker threads: one relays a stream, two do the rest, the agent's work too.
+    /// Worker threads: one becomes another program, two do the rest: of a stream, one receives while the other sends.
     pub(crate) fn threads(&self) -> usize {
         match self {
-            Self::Proxy(_) | Self::Exec(_) | Self::Enter(_) | Self::Ssh(_) | Self::Logs(_) => 1,
+            Self::Ssh(_) => 1,
             Self::Register(_)
             | Self::Set(_)
             | Self::Unregister(_)
             | Self::Create(_)
             | Self::Delete(_)
             | Self::Get(_)
+            | Self::Proxy(_)
+            | Self::Exec(_)
+            | Self::Enter(_)
+            | Self::Logs(_)
             | Self::Cp(_)
             | Self::PortForward(_)
             | Self::Explain(_)

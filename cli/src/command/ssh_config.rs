@@ -1,9 +1,9 @@
 //! `shoal get ssh-config`: what plain ssh, scp, sftp, rsync and Ansible need to know of the nodes.
 //!
 //! ```text
-//! <state-dir>/ssh/config              what a user includes: every realm's, one after the other
-//! <state-dir>/ssh/<realm>/config      the nodes of one realm
-//! <state-dir>/ssh/lock                held while they are written
+//! <state-dir>/ssh/ssh_config          what a user includes: every realm's, one after the other
+//! <state-dir>/ssh/<realm>/ssh_config  the nodes of one realm
+//! <state-dir>/ssh/.lock               held while they are written
 //! ```
 //! Once written with `--write`, the files follow: `create cluster` and `delete cluster` write them again. All are replaced whole.
 
@@ -30,13 +30,16 @@ use crate::{
     ssh_options::{ProxyWords, host_block, state_dir},
 };
 
+/// A name that neither a realm nor a cluster can have.
+const FILE: &str = "ssh_config";
+
 /// Arguments of `get ssh-config`.
 #[derive(Debug, Args)]
 pub(crate) struct SshConfig {
     /// Only the nodes of this cluster
     #[arg(value_parser = word::<ClusterName>)]
     cluster: Option<ClusterName>,
-    /// Write it to the file `ssh/config` of the state directory, and keep that current from now on
+    /// Write it to the file `ssh/ssh_config` of the state directory, and keep that current from now on
     ///
     /// `create cluster` and `delete cluster` write the file again, with the nodes of every realm it was written for. Put the
     /// `Include` line that is printed at the top of ~/.ssh/config, once.
@@ -98,7 +101,7 @@ async fn follow(global: &Global, realm: &str, deleted: &[String]) -> Result<(), 
             Ok(()) | Err(_) => {}
         }
     }
-    if !dir.join("config").exists() {
+    if !dir.join(FILE).exists() {
         return Ok(());
     }
     let session = Session::open(global).await?;
@@ -171,10 +174,10 @@ async fn write(session: &Session, global: &Global, realm: &RealmName) -> Result<
     let dir = state_dir(global)?.join("ssh");
     SshFiles::directory(&dir.join(realm.as_str()))?;
     // Held until the end: of two that write at the same time, the later one has the later list.
-    let _lock = lock(dir.join("lock")).await?;
+    let _lock = lock(dir.join(".lock")).await?;
     let known = gather(session, global, realm, None).await?;
-    replace(dir.join(realm.as_str()).join("config"), &known.text)?;
-    let file = replace(dir.join("config"), &together(&dir)?)?;
+    replace(dir.join(realm.as_str()).join(FILE), &known.text)?;
+    let file = replace(dir.join(FILE), &together(&dir)?)?;
     Ok((known, file))
 }
 
@@ -198,7 +201,7 @@ fn together(dir: &Path) -> Result<String, CliError> {
         realms.extend(realm);
     }
     realms.sort();
-    let files = realms.iter().map(|realm| dir.join(realm.as_str()).join("config"));
+    let files = realms.iter().map(|realm| dir.join(realm.as_str()).join(FILE));
     let mut texts = Vec::new();
     for file in files {
         match fs::read_to_string(&file) {
@@ -220,7 +223,7 @@ mod tests {
         assert_eq!(together(dir.path()).unwrap(), "");
         for (realm, text) in [("lab", "Host b\n"), ("default", "Host a\n"), ("Not-a-realm", "Host x\n")] {
             SshFiles::directory(&dir.path().join(realm)).unwrap();
-            replace(dir.path().join(realm).join("config"), text).unwrap();
+            replace(dir.path().join(realm).join(FILE), text).unwrap();
         }
         SshFiles::directory(&dir.path().join("never-written")).unwrap();
         assert_eq!(together(dir.path()).unwrap(), "Host a\n\nHost b\n");

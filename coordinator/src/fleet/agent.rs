@@ -20,7 +20,9 @@ use shoal_docker::{
     EngineError, ExecDuplex, ExecSpec, FileContent, ImageArchive, ImageFile, Layer, Mount, PackedImage,
     RestartPolicy,
 };
-use shoal_proto::{GREETING_PREFIX, v1::agent_client::AgentClient};
+use shoal_proto::{
+    CONNECTION_WINDOW, GREETING_PREFIX, HTTP2_FRAME, STREAM_WINDOW, v1::agent_client::AgentClient,
+};
 use shoal_types::HostName;
 use tokio::{io::AsyncReadExt, time::timeout};
 use tonic::transport::{Channel, Endpoint};
@@ -142,8 +144,9 @@ impl Seat {
             }
         });
         let endpoint = Endpoint::from_static("http://agent")
-            .initial_stream_window_size(1 << 20)
-            .initial_connection_window_size(4 << 20)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(HTTP2_FRAME)
             .http2_keep_alive_interval(KEEPALIVE)
             .keep_alive_timeout(KEEPALIVE)
             .keep_alive_while_idle(true);

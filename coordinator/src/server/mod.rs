@@ -18,7 +18,7 @@ mod sweep;
 use std::sync::Arc;
 
 use shoal_proto::{
-    FieldError,
+    CONNECTION_WINDOW, FieldError, HTTP2_FRAME, MAX_STREAMS, STREAM_WINDOW,
     v1::{
         access_server::AccessServer, clusters_server::ClustersServer, hosts_server::HostsServer,
         images_server::ImagesServer, registries_server::RegistriesServer, upkeep_server::UpkeepServer,
@@ -36,8 +36,10 @@ pub(crate) const MESSAGE_LIMIT: usize = 64 << 20;
 pub(crate) fn router(coordinator: &Arc<Coordinator>) -> Router {
     let limit = MESSAGE_LIMIT;
     tonic::transport::Server::builder()
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(HTTP2_FRAME)
+        .max_concurrent_streams(MAX_STREAMS)
         .add_service(
             HostsServer::new(hosts::HostsService(coordinator.clone())).max_decoding_message_size(limit),
         )

@@ -11,6 +11,7 @@ mod completion;
 mod crashes;
 mod documentation;
 mod failures;
+mod files;
 mod images;
 mod installations;
 mod interrupted;
@@ -19,7 +20,9 @@ mod lost_hosts;
 mod names;
 mod refusals;
 mod strangers;
+mod streams;
 mod sweep;
+mod terminals;
 mod together;
 
 use std::{process::ExitCode, sync::Arc};
@@ -48,6 +51,14 @@ const TESTS: &[Test] = tests![
     access::exec_passes_input_outputs_and_status,
     access::what_is_not_there_cannot_be_entered,
     completion::shells_offer_the_names_there_are,
+    terminals::a_shell_has_the_users_terminal,
+    terminals::a_terminal_is_given_back_however_it_ends,
+    terminals::a_command_goes_with_its_client,
+    files::plain_ssh_and_its_kin_go_by_one_file,
+    files::files_and_directories_are_copied_both_ways,
+    files::the_journal_is_shown_and_followed,
+    streams::two_hundred_tunnels_and_readers_that_stop,
+    streams::a_reader_that_stops_holds_no_memory,
     strangers::a_container_without_address_never_gets_a_nodes,
     refusals::what_does_not_fit_says_why,
     refusals::a_dry_run_shows_where_and_makes_nothing,

@@ -14,7 +14,7 @@ use clap::Args;
 use jiff::Timestamp;
 use shoal_lab::{Engines, Lab, Options};
 
-use super::{base::Base, median, phases};
+use super::{base::Base, median, phases, rounded};
 use crate::{cargo::Programs, image, machine, shoal::Shoal, workspace::Workspace};
 
 /// The most a creation may take, in times of the base.
@@ -116,9 +116,4 @@ impl Create {
         crate::shell::output(&mut shoal.command(&["delete", "cluster", NAME]))?;
         Ok((took, phases))
     }
-}
-
-/// To a thousandth.
-fn rounded(value: f64) -> serde_json::Value {
-    ((value * 1000.0).round() / 1000.0).into()
 }

@@ -5,6 +5,7 @@ mod base;
 mod create;
 mod phases;
 mod scale;
+mod tunnel;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,8 @@ enum What {
     Create(create::Create),
     /// Memory at 1,000 simulated hosts with 20,000 nodes, and how many small clusters a minute sees
     Scale,
+    /// What a stream out of a node carries, next to `docker exec NODE cat FILE`
+    Tunnel(tunnel::Tunnel),
 }
 
 impl Bench {
@@ -34,8 +37,14 @@ impl Bench {
         match self.what {
             What::Create(create) => create.run(),
             What::Scale => scale::run(),
+            What::Tunnel(tunnel) => tunnel.run(),
         }
     }
+}
+
+/// To a thousandth.
+fn rounded(value: f64) -> serde_json::Value {
+    ((value * 1000.0).round() / 1000.0).into()
 }
 
 /// The median; of an even number the mean of the two in the middle. 0 of nothing.
