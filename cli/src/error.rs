@@ -3,9 +3,9 @@
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use shoal_agent::AgentError;
-use shoal_coordinator::CoordinatorError;
+use shoal_coordinator::{CoordinatorError, hint_of};
 use shoal_images::BuildError;
-use tonic::{Code, Status};
+use tonic::Status;
 
 use crate::{
     config::ConfigError, exit::Exit, pem::PemError, quote::QuoteError, ssh_files::SshFilesError,
@@ -231,73 +231,76 @@ impl CliError {
 
     /// What to do next, where there is something to do.
     pub(crate) fn hint(&self) -> Option<String> {
+        self.next().ok()
+    }
+
+    /// What to do next, or why nothing is said of it.
+    fn next(&self) -> Result<String, &'static str> {
+        let once_more = || Ok("run it once more; -vvv shows more".to_owned());
         match self {
-            Self::Usage { hint, .. } => hint.clone(),
-            Self::Config(error) => error.hint(),
-            Self::DoesNotFit { .. } => Some(FREE.into()),
-            Self::StateDir(_) => Some("name one with --state-dir or SHOAL_STATE_DIR".into()),
-            Self::SshClient(error) if error.kind() == io::ErrorKind::NotFound => {
-                Some("install the OpenSSH client".into())
+            Self::Usage { hint: Some(hint), .. } => Ok(hint.clone()),
+            Self::Usage { hint: None, .. } => Ok("`shoal COMMAND --help` says what it takes".into()),
+            Self::Config(error) => Ok(error.hint()),
+            Self::Pem(_) => {
+                Ok("--tls-dir takes a directory with ca.pem, cert.pem and key.pem, as docker has them".into())
             }
-            Self::NoNode { target } => Some(format!("`shoal get nodes {}` lists them", target.cluster)),
-            Self::Quote(_) => Some("name a state directory without it: --state-dir or SHOAL_STATE_DIR".into()),
+            Self::StateDir(_) => Ok("name one with --state-dir or SHOAL_STATE_DIR".into()),
+            Self::Coordinator(error) => error.hint(),
+            // Some say themselves what to do: those come without.
+            Self::Status(status) => hint_of(status).ok_or("the coordinator has none"),
+            Self::DoesNotFit { .. } => Ok(FREE.into()),
+            Self::SomeHosts { .. } => {
+                Ok("what failed on each is said above; --host names those to try once more".into())
+            }
+            Self::Quote(_) => Ok("name a state directory without it: --state-dir or SHOAL_STATE_DIR".into()),
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
-                Some("leave LOCAL out, and a free port is chosen".into())
+                Ok("leave LOCAL out, and a free port is chosen".into())
             }
-            Self::NoService { .. } => Some(
+            Self::Listen { .. } => Ok("see that --address is one of this machine, and the port from 1024".into()),
+            Self::NoService { .. } => Ok(
                 "slurmctld runs on the controller, slurmd on workers, munge and ssh on every node; without a service the \
                  whole journal is shown"
                     .into(),
             ),
-            Self::Status(status) => status_hint(status.code()).map(Into::into),
-            Self::Unseen { .. } => status_hint(Code::Unavailable).map(Into::into),
+            Self::NoPath { .. } => Ok("`shoal exec CLUSTER --node NODE -- ls` shows what is there".into()),
+            Self::Terminal(_) => Ok("leave -t out where there is no terminal".into()),
+            Self::Connection { .. } => Ok("see that something listens there, and run it once more".into()),
+            Self::Inside { .. } => Ok("`shoal status CLUSTER` shows how the node is".into()),
             Self::TooMuch { .. } => {
-                Some("if every line of it is right, `shoal sweep --yes-really` removes them".into())
+                Ok("if every line of it is right, `shoal sweep --yes-really` removes them".into())
             }
-            Self::Pem(_)
-            | Self::Coordinator(_)
-            | Self::Answer { .. }
-            | Self::SomeHosts { .. }
-            | Self::File { .. }
-            | Self::Runtime(_)
-            | Self::Build(_)
-            | Self::Agent(_)
-            | Self::SshFiles(_)
-            | Self::SshClient(_)
-            | Self::Terminal(_)
-            | Self::Listen { .. }
-            | Self::Connection { .. }
-            | Self::NoPath { .. }
-            | Self::Inside { .. }
-            | Self::Stdin(_)
-            | Self::Stdout(_)
-            | Self::Json(_)
-            | Self::Yaml(_)
-            | Self::Interrupted => None,
+            Self::Unseen { .. } => Ok(UNSEEN.into()),
+            Self::File { .. } => Ok("see that the path is right and may be used".into()),
+            Self::NoNode { target } => Ok(format!("`shoal get nodes {}` lists them", target.cluster)),
+            Self::SshFiles(_) => Ok("see that the state directory can be written".into()),
+            Self::SshClient(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok("install the OpenSSH client".into())
+            }
+            Self::SshClient(_) => Ok("see that `ssh` of PATH can be run".into()),
+            Self::Stdin(_) => Ok("see that standard input is open for reading".into()),
+            Self::Stdout(_) => Ok("see that there is room where it goes".into()),
+            Self::Runtime(_) | Self::Answer { .. } | Self::Json(_) | Self::Yaml(_) => once_more(),
+            Self::Build(error) => match error {
+                BuildError::NotRoot | BuildError::NoMmdebstrap => Err("its text ends with what to do"),
+                BuildError::Stopped => Err("the user wanted it so"),
+                BuildError::Mmdebstrap { .. } => {
+                    Ok("see that the mirror can be reached; the last lines above say what failed".into())
+                }
+                BuildError::NoVersion { .. } => Ok("build it once more, with another suite or mirror".into()),
+                BuildError::Io { .. } | BuildError::Archive(_) => {
+                    Ok("see that there is room; --output names another place".into())
+                }
+            },
+            Self::Agent(_) => Err("it is read by the coordinator that started the agent"),
+            Self::Interrupted => Err("the user wanted it so"),
         }
     }
 }
 
 /// Where to look when something does not fit.
 const FREE: &str = "`shoal get hosts` shows what is free; `--dry-run` shows every refusal";
-
-/// What to do after a refusal of the coordinator, beyond what its message says.
-fn status_hint(code: Code) -> Option<&'static str> {
-    match Exit::from(code) {
-        Exit::DoesNotFit => Some(FREE),
-        Exit::Unreachable => {
-            Some("see that the engine runs and listens there; `shoal get hosts` shows which hosts answer")
-        }
-        Exit::Ok
-        | Exit::Failure
-        | Exit::Usage
-        | Exit::NotFound
-        | Exit::Interrupted
-        | Exit::Inner(_)
-        | Exit::ExecFailed
-        | Exit::SshFailed => None,
-    }
-}
+/// Where to look when a host does not answer.
+const UNSEEN: &str = "see that the engine runs and listens there; `shoal get hosts` shows which hosts answer";
 
 /// The error and its causes on one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
@@ -337,6 +340,38 @@ mod tests {
             (Status::internal(""), 1),
         ] {
             assert_eq!(CliError::Status(status).exit().code(), code);
+        }
+    }
+
+    #[test]
+    fn every_error_ends_with_what_to_do_next() {
+        let io = || io::Error::other("no");
+        let target = "worker-0.dev".parse().unwrap();
+        let with = [
+            CliError::usage("wrong", None),
+            ConfigError::TooLarge { name: "dev.yaml".into() }.into(),
+            StateDirError::NoHome.into(),
+            CoordinatorError::StateDir { path: "/x".into(), source: io() }.into(),
+            CliError::Answer { missing: "the host" },
+            CliError::DoesNotFit { reason: "no".into() },
+            CliError::SomeHosts { failed: 1, total: 2 },
+            CliError::TooMuch { going: 1, total: 2 },
+            CliError::Unseen { failed: 1, total: 2 },
+            CliError::File { action: "read", path: "x".into(), source: io() },
+            CliError::NoNode { target },
+            CliError::Runtime(io()),
+            BuildError::NoVersion { said: String::new() }.into(),
+            CliError::SshClient(io()),
+            CliError::Stdin(io()),
+            CliError::Stdout(io()),
+            serde_json::from_str::<u8>("x").unwrap_err().into(),
+        ];
+        for error in with {
+            assert!(error.hint().is_some_and(|hint| !hint.is_empty()), "{error}");
+        }
+        // Their texts say it, or there is nothing to do.
+        for error in [BuildError::NotRoot.into(), CliError::Interrupted] {
+            assert!(error.next().is_err_and(|why| !why.is_empty()), "{error}");
         }
     }
 

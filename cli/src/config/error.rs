@@ -69,13 +69,19 @@ pub(crate) enum ConfigError {
 }
 
 impl ConfigError {
-    /// What to do next, where there is something to do.
-    pub(crate) fn hint(&self) -> Option<String> {
+    /// What to do next.
+    pub(crate) fn hint(&self) -> String {
         match self {
-            Self::At { hint, .. } => hint.clone(),
-            Self::Empty { .. } => Some("the least there can be is `kind: Cluster`".into()),
-            Self::Workers { .. } => Some("set `count` of the groups in the configuration".into()),
-            Self::Read { .. } | Self::TooLarge { .. } | Self::Nowhere { .. } | Self::Spec { .. } => None,
+            Self::At { hint: Some(hint), .. } => hint.clone(),
+            Self::At { hint: None, .. } => "correct that line".into(),
+            Self::Empty { .. } => "the least there can be is `kind: Cluster`".into(),
+            Self::Workers { .. } => "set `count` of the groups in the configuration".into(),
+            Self::Read { .. } => {
+                "see that the file is there and may be read; `-` reads standard input".into()
+            }
+            Self::TooLarge { .. } => "see that it is the right file".into(),
+            Self::Nowhere { .. } => "see that it is YAML, as in `kind: Cluster`".into(),
+            Self::Spec { .. } => "change that in the configuration or on the command line".into(),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! ✓ placed  ✓ image  ▸ nodes 9/16  · idle 4/16                 phases
 //! host1  ████▌·····  8 created  5 started  1 idle  of 8        a row per host, or as many as there is room for
 //! host2  image ██▌·······  40 MiB/180 MiB  11 MiB/s
-//! warning: host3: does not answer                              trouble, else the last step
+//! warning: host3: does not answer                              trouble, else what is waited for
 //! ```
 
 use std::{collections::BTreeMap, time::Duration};
@@ -41,7 +41,7 @@ pub(super) fn frame(view: &View, now_ms: u64, size: Size) -> Vec<Line> {
     let mut lines = vec![title(view, now_ms, size.columns)];
     let phases = phases(view, &hosts);
     lines.extend(phases);
-    let last = last(view);
+    let last = last(view, &hosts);
     let room = size.rows.saturating_sub(1 + lines.len() + usize::from(last.is_some()));
     match view.task {
         Task::Build => {
@@ -131,13 +131,29 @@ fn phases(view: &View, hosts: &BTreeMap<Name, HostView>) -> Option<Line> {
     Some(line)
 }
 
-/// The trouble there is, else the step that is under way.
-fn last(view: &View) -> Option<Line> {
+/// The trouble there is, else what is waited for.
+fn last(view: &View, hosts: &BTreeMap<Name, HostView>) -> Option<Line> {
     match &view.trouble {
         Some((true, text)) => Some(Line::default().with(BAD, "error: ").text(text)),
         Some((false, text)) => Some(Line::default().with(WARN, "warning: ").text(text)),
-        None if view.step.is_empty() => None,
-        None => Some(Line::default().with(FAINT, &view.step)),
+        None => waiting(view, hosts).map(|text| Line::default().with(FAINT, text)),
+    }
+}
+
+/// What is waited for, as far as it is not plain from the counts.
+fn waiting(view: &View, hosts: &BTreeMap<Name, HostView>) -> Option<String> {
+    let all =
+        |of: fn(&HostView) -> u64| !hosts.is_empty() && hosts.values().all(|host| of(host) == host.nodes);
+    match view.task {
+        Task::Create if !view.rolling_back && !view.admitted => Some("looking at the hosts".into()),
+        Task::Create if !view.rolling_back && all(|host| host.started) => {
+            Some("waiting until Slurm has every worker idle".into())
+        }
+        Task::Create | Task::Delete if view.rolling_back && all(|host| host.removed) => {
+            Some("removing networks and volumes".into())
+        }
+        Task::Create | Task::Delete | Task::Load | Task::Build if view.step.is_empty() => None,
+        Task::Create | Task::Delete | Task::Load | Task::Build => Some(view.step.clone()),
     }
 }
 

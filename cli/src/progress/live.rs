@@ -104,6 +104,7 @@ fn run(mut view: View, heard: &Receiver<Said>, on: Stream, out: &mut impl Write)
             let size = on.size();
             let lines = match end {
                 Some(true) => Vec::new(),
+                Some(false) if view.is_empty() => Vec::new(),
                 Some(false) | None => frame(&view, SystemClock.now().0, size),
             };
             let text = block.frame(&above, lines, size);

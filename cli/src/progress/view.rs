@@ -213,6 +213,11 @@ impl View {
         }
     }
 
+    /// Whether nothing came of it yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.nodes.is_empty() && self.transfers.is_empty() && self.ends.is_empty() && self.tail.is_empty()
+    }
+
     /// What each host has of it.
     pub(super) fn hosts(&self) -> BTreeMap<Name, HostView> {
         let mut hosts: BTreeMap<Name, HostView> = BTreeMap::new();

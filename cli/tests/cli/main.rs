@@ -4,4 +4,5 @@
 
 mod empty;
 mod shoal;
+mod terminal;
 mod usage;

@@ -6,11 +6,11 @@ use shoal_docker::{EngineError, RetryClass};
 use shoal_storage::StoreError;
 use tonic::{Code, Status};
 
-use crate::{After, Fault};
+use crate::{After, Fault, hint::hinted};
 
 impl From<Fault> for Status {
     fn from(fault: Fault) -> Self {
-        Self::new(code(&fault), text(&fault))
+        hinted(Self::new(code(&fault), text(&fault)), &fault)
     }
 }
 

@@ -34,7 +34,9 @@ pub(crate) fn plain_ssh_and_its_kin_go_by_one_file(stage: &Stage) -> anyhow::Res
     fs::write(at("config"), format!("{include}\n"))?;
     let kept = home.state_dir().join("ssh/ssh_config");
     ensure!(mode(&kept)? == 0o600, "{:o}", mode(&kept)?);
-    ensure!(fs::read_to_string(&kept)? == fs::read_to_string(home.state_dir().join("ssh/default/ssh_config"))?);
+    ensure!(
+        fs::read_to_string(&kept)? == fs::read_to_string(home.state_dir().join("ssh/default/ssh_config"))?
+    );
 
     let (config, ssh) = (at("config"), format!("ssh -F {}", at("config")));
     fs::write(at("big"), bytes(BIG))?;
@@ -55,7 +57,8 @@ pub(crate) fn plain_ssh_and_its_kin_go_by_one_file(stage: &Stage) -> anyhow::Res
         // Not the cluster's key: the user's, that was given at create.
         let key = home.state_dir().join(USER_KEY).display().to_string();
         let own = ["-F", &config, "-o", &format!("IdentityFile={key}"), "-o", "BatchMode=yes", "-v"];
-        let ended = Call::new("ssh").words(own).words([&format!("{}.dev", node.name), "true"]).end()?.with(0)?;
+        let ended =
+            Call::new("ssh").words(own).words([&format!("{}.dev", node.name), "true"]).end()?.with(0)?;
         ensure!(ended.stderr.contains(&format!("Server accepts key: {key}")), "{ended}");
     }
     Ok(())

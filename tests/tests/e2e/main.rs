@@ -18,6 +18,7 @@ mod interrupted;
 mod jobs;
 mod lost_hosts;
 mod names;
+mod progress;
 mod refusals;
 mod strangers;
 mod streams;
@@ -75,6 +76,7 @@ const TESTS: &[Test] = tests![
     failures::a_deadline_names_node_host_and_stage_and_leaves_nothing,
     failures::what_slurm_refuses_is_shown,
     failures::a_failure_can_be_kept,
+    progress::a_create_looks_the_same_from_elsewhere,
     interrupted::an_interrupt_rolls_back,
     interrupted::a_killed_create_is_finished_by_the_next_command,
     sweep::what_nothing_explains_goes_and_nothing_else,

@@ -25,7 +25,9 @@ const SLACK_KIB: u64 = 16 << 10;
 
 /// Services of a node for these tests: each connection has a process of its own.
 fn serve(node: &Node) -> anyhow::Result<()> {
-    for (unit, port, command) in [("echo", 9001, "cat"), ("sum", 9002, "md5sum"), ("flood", 9003, "cat /dev/zero")] {
+    for (unit, port, command) in
+        [("echo", 9001, "cat"), ("sum", 9002, "md5sum"), ("flood", 9003, "cat /dev/zero")]
+    {
         let listen = format!(
             "systemctl is-active --quiet e2e-{unit} || systemd-run --quiet --unit=e2e-{unit} --property=TasksMax=infinity \
              systemd-socket-activate --listen={port} --accept --inetd {command}; \
@@ -156,7 +158,10 @@ pub(crate) fn a_reader_that_stops_holds_no_memory(stage: &Stage) -> anyhow::Resu
         let second = settled(|| resident_kib(child.id()))?;
         let agent_grown = node.machine.agent_resident_kib()?.saturating_sub(agent);
         println!("{}: {first} KiB, after 100 MiB more {second} KiB, agent +{agent_grown} KiB", words[0]);
-        ensure!(second < first + SLACK_KIB && agent_grown < SLACK_KIB, "{first}, {second}, agent +{agent_grown}");
+        ensure!(
+            second < first + SLACK_KIB && agent_grown < SLACK_KIB,
+            "{first}, {second}, agent +{agent_grown}"
+        );
         child.kill()?;
         child.wait()?;
     }

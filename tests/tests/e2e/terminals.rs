@@ -43,7 +43,8 @@ pub(crate) fn a_shell_has_the_users_terminal(stage: &Stage) -> anyhow::Result<()
 pub(crate) fn a_terminal_is_given_back_however_it_ends(stage: &Stage) -> anyhow::Result<()> {
     let home = stage.home()?;
     stage.dev()?;
-    let run = |node| home.command(&["exec", "-it", "dev", "--node", node, "--", "sh", "-c", "echo go; sleep 1000"]);
+    let run =
+        |node| home.command(&["exec", "-it", "dev", "--node", node, "--", "sh", "-c", "echo go; sleep 1000"]);
     for signal in [None, Some(Signal::SIGTERM), Some(Signal::SIGHUP), Some(Signal::SIGQUIT)] {
         let (mut terminal, mut child) = Terminal::run(run("worker-0"), (24, 80))?;
         terminal.shows("go")?;

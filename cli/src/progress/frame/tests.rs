@@ -71,12 +71,13 @@ fn before_it_is_admitted() {
     insta::assert_snapshot!(text(&view, 0, NARROW), @"
     create dev                                                                 0:00
     ▸ placed  · created  · started  · idle
+    looking at the hosts
     ");
     view.happened(&event(1, "agent", "host1", "", "agent started"));
     insta::assert_snapshot!(text(&view, 1, NARROW), @"
     create dev                                                                 0:01
     ▸ placed  · created  · started  · idle
-    host1: agent started
+    looking at the hosts
     ");
 }
 
