@@ -3,7 +3,8 @@
 use shoal_coordinator::{Embedded, Options, embedded};
 use shoal_proto::v1::{
     access_client::AccessClient, clusters_client::ClustersClient, hosts_client::HostsClient,
-    images_client::ImagesClient, registries_client::RegistriesClient, upkeep_client::UpkeepClient,
+    images_client::ImagesClient, insight_client::InsightClient, registries_client::RegistriesClient,
+    upkeep_client::UpkeepClient,
 };
 use tonic::transport::Channel;
 
@@ -74,6 +75,11 @@ impl Session {
     /// Client of the service for upkeep.
     pub(crate) fn upkeep(&self) -> UpkeepClient<Channel> {
         UpkeepClient::new(self.coordinator.channel()).max_decoding_message_size(MAX_ANSWER_BYTES)
+    }
+
+    /// Client of the service that says why.
+    pub(crate) fn insight(&self) -> InsightClient<Channel> {
+        InsightClient::new(self.coordinator.channel()).max_decoding_message_size(MAX_ANSWER_BYTES)
     }
 
     /// Client of the service for images.

@@ -38,7 +38,7 @@ use crate::{
 /// Bytes VXLAN takes of each packet: outer Ethernet, IPv4, UDP and VXLAN headers (RFC 7348 section 5).
 pub(crate) const VXLAN_OVERHEAD: u32 = 50;
 /// The kernel's own port for VXLAN is 4789 (IANA) and 8472 (Linux); ours meets neither.
-const UDP_PORT: u16 = 4799;
+pub(crate) const UDP_PORT: u16 = 4799;
 /// How often a placement is decided again because someone else's was committed first.
 pub(crate) const TRIES: usize = 16;
 

@@ -8,7 +8,9 @@ const INOTIFY_PER_NODE: u32 = 9;
 /// Dynamic entries in the kernel's one neighbour table that a node takes: its gateway, its controller and a few peers.
 const NEIGHBOURS_PER_NODE: u32 = 4;
 /// A Linux bridge has 1,024 ports (BR_PORT_BITS); some stay free for the tunnel and for people.
-const BRIDGE_PORTS: u32 = 1000;
+pub(crate) const BRIDGE_PORTS: u32 = 1000;
+/// Processes and threads of an idle node with systemd: up to 20 in a worker, its controller has more (measured 2026-11-21).
+const PIDS_PER_NODE: u64 = 32;
 /// What is kept back for the engine, the agent and the machine itself.
 pub(crate) const KEEP_BACK: Resources = Resources { cpu: MilliCpu(100), memory: Bytes::mib(256) };
 
@@ -16,6 +18,21 @@ pub(crate) const KEEP_BACK: Resources = Resources { cpu: MilliCpu(100), memory: 
 pub(crate) fn total(host: &Host) -> Capacity {
     let set = host.settings.capacity;
     capacity(&host.engine, host.facts.as_ref(), Some(set.cpu), Some(set.memory))
+}
+
+/// Nodes that this many inotify instances carry.
+pub(crate) fn fits_inotify(instances: u32) -> u32 {
+    instances / INOTIFY_PER_NODE
+}
+
+/// Nodes that a neighbour table of this size carries.
+pub(crate) fn fits_neighbours(limit: u32) -> u32 {
+    limit / NEIGHBOURS_PER_NODE
+}
+
+/// Nodes that this many processes carry.
+pub(crate) fn fits_pids(limit: u64) -> u32 {
+    u32::try_from(limit / PIDS_PER_NODE).unwrap_or(u32::MAX)
 }
 
 /// What a host has to give; `cpus` and `memory` are the operator's word instead of the engine's.
@@ -26,8 +43,8 @@ pub(crate) fn capacity(
     memory: Option<Bytes>,
 ) -> Capacity {
     let slots = facts.map_or(BRIDGE_PORTS, |facts| {
-        let inotify = facts.inotify_instances / INOTIFY_PER_NODE;
-        let neighbours = facts.neighbour_limit / NEIGHBOURS_PER_NODE;
+        let inotify = fits_inotify(facts.inotify_instances);
+        let neighbours = fits_neighbours(facts.neighbour_limit);
         inotify.min(neighbours).min(BRIDGE_PORTS)
     });
     Capacity {

@@ -40,7 +40,7 @@ pub use exec::{ExecChunk, ExecDuplex, ExecOutput, ExecSession, ExecSpec, Resize,
 pub use image::{ImageInfo, ImageSummary};
 pub use label::LabelFilter;
 pub use network::{NetworkInfo, NetworkSpec};
-pub use real::connect;
+pub use real::{connect, server_expiry};
 pub use refusal::{Unusable, refusal};
 pub use registry::{Reference, RegistryAuth};
 pub use timeouts::{CallClass, Timeouts};

@@ -151,6 +151,20 @@ impl TlsMaterial {
         Ok(material)
     }
 
+    /// Until when each of the two certificates is valid: of a bundle the first one, which is the one shown.
+    ///
+    /// # Errors
+    /// [`TlsMaterialError`]: one of them cannot be read.
+    pub fn expiries(&self) -> Result<Vec<(TlsFile, Timestamp)>, TlsMaterialError> {
+        let mut expiries = Vec::new();
+        for (file, text) in [(TlsFile::Ca, &self.ca), (TlsFile::Certificate, &self.cert)] {
+            if let Some(der) = certificates(text).map_err(|p| at(file, p))?.first() {
+                expiries.push((file, expiry(der).map_err(|p| at(file, p))?));
+            }
+        }
+        Ok(expiries)
+    }
+
     fn check(&self, now: Timestamp) -> Result<(), TlsMaterialError> {
         for (file, text) in [(TlsFile::Ca, &self.ca), (TlsFile::Certificate, &self.cert)] {
             // The first one counts: further ones of a bundle may have run out without harm.
@@ -255,6 +269,14 @@ fn not_pem(error: pem::Error) -> TlsMaterialProblem {
         pem::Error::MissingSectionEnd { .. } => "it is cut short: an `-----END` line is missing".into(),
         other => other.to_string(),
     })
+}
+
+/// Until when a certificate is valid.
+pub(crate) fn expiry(der: &CertificateDer<'_>) -> Result<Timestamp, TlsMaterialProblem> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(der)
+        .map_err(|e| TlsMaterialProblem::BadCertificate(e.to_string()))?;
+    let seconds = certificate.validity().not_after.timestamp();
+    Ok(Timestamp(u64::try_from(seconds).unwrap_or(0).saturating_mul(1000)))
 }
 
 fn check_dates(der: &CertificateDer<'_>, now: Timestamp) -> Result<(), TlsMaterialProblem> {

@@ -7,6 +7,7 @@ mod completion;
 mod cp;
 mod create;
 mod delete;
+mod doctor;
 mod enter;
 mod exec;
 mod explain;
@@ -28,6 +29,7 @@ mod set;
 mod sink;
 mod ssh;
 mod ssh_config;
+mod status;
 mod sweep;
 mod unregister;
 mod version;
@@ -53,6 +55,10 @@ pub(crate) enum Command {
     Get(get::Get),
     /// Say why things are as they are
     Explain(explain::Explain),
+    /// Show how every node of a cluster is, and what is wrong
+    Status(status::Status),
+    /// Check hosts and the ways between them, and say what to do
+    Doctor(doctor::Doctor),
     /// Run a command in a cluster's submitter, or controller if it has none
     ///
     /// Standard input goes to the command, its outputs and its status come back. With --tty it has this terminal: keys such
@@ -113,6 +119,8 @@ impl Command {
             Self::Delete(command) => command.run(global, interrupt).await,
             Self::Get(command) => command.run(global, interrupt).await,
             Self::Explain(command) => command.run(global, interrupt).await,
+            Self::Status(command) => command.run(global, interrupt).await,
+            Self::Doctor(command) => command.run(global, interrupt).await,
             Self::Exec(command) => command.run(global, interrupt).await,
             Self::Enter(command) => command.run(global, interrupt).await,
             Self::Ssh(command) => command.run(global, interrupt).await,
@@ -145,6 +153,8 @@ impl Command {
             | Self::Logs(_)
             | Self::PortForward(_)
             | Self::Explain(_)
+            | Self::Status(_)
+            | Self::Doctor(_)
             | Self::Proxy(_)
             | Self::Build(_)
             | Self::Load(_)
@@ -178,6 +188,8 @@ impl Command {
             | Self::Cp(_)
             | Self::PortForward(_)
             | Self::Explain(_)
+            | Self::Status(_)
+            | Self::Doctor(_)
             | Self::Build(_)
             | Self::Load(_)
             | Self::Resume(_)

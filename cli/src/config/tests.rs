@@ -176,7 +176,7 @@ fn refusals_of_keys() {
     insta::assert_snapshot!(shown, @r#"
     kind: Cluster\nworker: 3\n
         dev.yaml:2:1: unknown key `worker`
-        hint: known here: kind, name, realm, defaults, nodes, slurm, scheduler, constraints
+        hint: known here: kind, name, realm, defaults, nodes, slurm, scheduler, placing, constraints, sshKeys
     kind: Cluster\nnode:\n- controller\n
         dev.yaml:2:1: unknown key `node`
         hint: did you mean `nodes`?
@@ -191,10 +191,10 @@ fn refusals_of_keys() {
         hint: did you mean `count`?
     kind: Cluster\nzzz: 1\n
         dev.yaml:2:1: unknown key `zzz`
-        hint: known here: kind, name, realm, defaults, nodes, slurm, scheduler, constraints
+        hint: known here: kind, name, realm, defaults, nodes, slurm, scheduler, placing, constraints, sshKeys
     kind: Cluster\n"a\e[31m": 1\n
         dev.yaml:2:1: unknown key `a\u{1b}[31m`
-        hint: known here: kind, name, realm, defaults, nodes, slurm, scheduler, constraints
+        hint: known here: kind, name, realm, defaults, nodes, slurm, scheduler, placing, constraints, sshKeys
     kind: Cluster\nstorage:\n  dataStorage: {type: volume}\n
         dev.yaml:2:1: `storage` is known but not supported yet
         hint: remove it
@@ -297,7 +297,7 @@ fn refusals_of_values() {
         dev.yaml:2:8: realm name `../etc` is not usable: lower-case letters, digits and inner dashes only, starting with a letter
         hint: correct that line
     kind: Cluster\nscheduler: best\n
-        dev.yaml:2:12: `best` is not spread or round-robin or metadata
+        dev.yaml:2:12: `best` is not a scheduler: spread, round-robin, metadata, binpack, random, grpc://ADDRESS:PORT or grpc+unix:///PATH
         hint: correct that line
     kind: Cluster\nconstraints: rack=b\n
         dev.yaml:2:14: expected a list
@@ -449,7 +449,7 @@ fn refusals_of_yaml() {
         hint: correct that line
     kind: Cluster\na: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nname: *b\n
         dev.yaml:2:1: unknown key `a`
-        hint: known here: kind, name, realm, defaults, nodes, slurm, scheduler, constraints
+        hint: known here: kind, name, realm, defaults, nodes, slurm, scheduler, placing, constraints, sshKeys
     kind: Cluster\nconstraints: [&a gpu, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, 
         dev.yaml:2:18: aliases stand for too much
         hint: correct that line

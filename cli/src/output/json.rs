@@ -3,6 +3,8 @@
 
 mod host;
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use shoal_proto::v1;
@@ -97,6 +99,13 @@ pub(crate) struct NetworkJson {
     udp_port: u32,
     /// The member hosts.
     hosts: Vec<String>,
+}
+
+impl fmt::Display for NetworkJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { subnet, gateway, vni, udp_port, mtu, .. } = self;
+        write!(f, "{subnet}, gateway {gateway}, VNI {vni} on UDP {udp_port}, MTU {mtu}")
+    }
 }
 
 impl From<v1::Network> for NetworkJson {

@@ -9,9 +9,9 @@ use serde_json::Value;
 use shoal_proto::v1;
 
 use super::{
-    BuiltJson, ClusterJson, DeletedJson, DockerfileJson, EventJson, ForwardJson, HostJson, ImagesJson,
-    LoadedJson, NetworkJson, NodeJson, PlacementReasonJson, PlanJson, RegistryJson, ResumedJson,
-    SshConfigJson, SweepJson, UnregisteredJson, VersionJson, data,
+    BuiltJson, ClusterJson, DeletedJson, DockerfileJson, DoctorJson, EventJson, ForwardJson, HostJson,
+    ImagesJson, LoadedJson, NetworkJson, NodeJson, PlacementReasonJson, PlanJson, RegistryJson, ResumedJson,
+    SshConfigJson, StatusJson, SweepJson, UnregisteredJson, VersionJson, data,
 };
 use crate::generated::assert_published;
 
@@ -29,6 +29,7 @@ const KINDS: &[Kind] = &[
     kind::<Vec<ClusterJson>>("clusters", "shoal get clusters"),
     kind::<DeletedJson>("deleted", "shoal delete cluster"),
     kind::<DockerfileJson>("dockerfile", "shoal build dockerfile"),
+    kind::<DoctorJson>("doctor", "shoal doctor"),
     kind::<EventJson>("event", "a line of --progress json"),
     kind::<Vec<EventJson>>("events", "shoal get events"),
     kind::<Vec<ForwardJson>>("forwards", "shoal port-forward"),
@@ -43,6 +44,7 @@ const KINDS: &[Kind] = &[
     kind::<Vec<RegistryJson>>("registries", "shoal get registries"),
     kind::<ResumedJson>("resumed", "shoal resume"),
     kind::<SshConfigJson>("ssh-config", "shoal get ssh-config"),
+    kind::<StatusJson>("status", "shoal status"),
     kind::<SweepJson>("sweep", "shoal sweep"),
     kind::<UnregisteredJson>("unregistered", "shoal unregister"),
     kind::<VersionJson>("version", "shoal version"),

@@ -48,6 +48,8 @@ fn that_cannot_be() {
         every("node", 2, |name| words(&["ssh", &format!("{name}.dev")])),
         every("cluster to delete", 2, |name| words(&["delete", "cluster", "--", name])),
         every("cluster to run in", 2, |name| words(&["exec", name, "--", "true"])),
+        every("cluster to ask after", 2, |name| words(&["status", "--", name])),
+        every("host to check", 2, |name| words(&["doctor", "--", name])),
         labels,
         every("constraint", 2, |name| words(&["create", "cluster", &format!("--constraint={name}=x=")])),
     ];
@@ -66,6 +68,8 @@ fn of_nothing() {
         ("nodes of a cluster", 3, &["get", "nodes", "nope"]),
         ("cluster to delete", 3, &["delete", "cluster", "nope"]),
         ("cluster to run in", 125, &["exec", "nope", "--", "true"]),
+        ("cluster to ask after", 3, &["status", "nope"]),
+        ("host to check", 3, &["doctor", "nope"]),
         ("node to log in to", 255, &["ssh", "worker-0.nope"]),
         ("node to be connected with", 3, &["proxy", "worker-0.nope"]),
         ("host to change", 3, &["set", "host", "nope", "--label", "a=b"]),

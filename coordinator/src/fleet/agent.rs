@@ -116,6 +116,15 @@ impl AgentError {
     }
 }
 
+/// Which agent is spoken with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// One made of the executable that asks: brought there if there is none.
+    OfThisBuild,
+    /// Whichever runs there, for who only looks: none is brought, and nothing is read but its name.
+    Present,
+}
+
 /// What is needed to bring an agent to one host and reach it there.
 #[derive(Debug)]
 pub(crate) struct Seat {
@@ -129,17 +138,17 @@ pub(crate) struct Seat {
 
 impl Seat {
     /// A client of this host's agent, connected.
-    pub(crate) async fn client(self: Arc<Self>) -> Result<AgentClient<Channel>, AgentError> {
+    pub(crate) async fn client(self: Arc<Self>, which: Which) -> Result<AgentClient<Channel>, AgentError> {
         let host = self.host.clone();
         // The first session is opened here, where its errors keep their type; the channel opens the later ones.
-        let first = Arc::new(Mutex::new(Some(self.open().await?)));
+        let first = Arc::new(Mutex::new(Some(self.open(which).await?)));
         let connector = service_fn(move |_| {
             let (seat, first) = (self.clone(), first.clone());
             async move {
                 let opened = first.lock().unwrap_or_else(PoisonError::into_inner).take();
                 match opened {
                     Some(stream) => Ok(TokioIo::new(stream)),
-                    None => seat.open().await.map(TokioIo::new),
+                    None => seat.open(which).await.map(TokioIo::new),
                 }
             }
         });
@@ -163,8 +172,11 @@ impl Seat {
         Ok(binary.build[..12].to_owned())
     }
 
-    async fn open(&self) -> Result<ExecDuplex, AgentError> {
-        let container = self.ensure().await?;
+    async fn open(&self, which: Which) -> Result<ExecDuplex, AgentError> {
+        let container = match which {
+            Which::OfThisBuild => self.ensure().await?,
+            Which::Present => self.naming.agent(),
+        };
         let spec = ExecSpec::new(["/shoal", "agent", "connect"]);
         let session = self.engine.attach_exec(&container, &spec).await.map_err(|e| self.engine_error(e))?;
         let mut stream = session.into_duplex(format!("agent of {}", self.host));

@@ -8,7 +8,7 @@ use shoal_types::{HostId, HostName};
 use tokio::sync::{OnceCell, Semaphore};
 use tonic::{Code, Response, Status, transport::Channel};
 
-use super::agent::{AgentError, Seat};
+use super::agent::{AgentError, Seat, Which};
 
 /// Fewest starts in flight on a host, however few its cores: one works while another waits for the disk.
 const MIN_IN_FLIGHT: usize = 2;
@@ -25,6 +25,7 @@ pub(crate) struct HostLink {
     pub(crate) in_flight: Semaphore,
     seat: Arc<Seat>,
     agent: OnceCell<AgentClient<Channel>>,
+    present: OnceCell<AgentClient<Channel>>,
 }
 
 impl HostLink {
@@ -36,12 +37,21 @@ impl HostLink {
             in_flight: Semaphore::new((cpus as usize).max(MIN_IN_FLIGHT)),
             seat: Arc::new(seat),
             agent: OnceCell::new(),
+            present: OnceCell::new(),
         }
     }
 
     /// The agent, brought there first if need be.
     pub(crate) async fn agent(&self) -> Result<AgentClient<Channel>, AgentError> {
-        self.agent.get_or_try_init(|| self.seat.clone().client()).await.cloned()
+        self.agent.get_or_try_init(|| self.seat.clone().client(Which::OfThisBuild)).await.cloned()
+    }
+
+    /// The agent that is there, of whatever build; none is brought.
+    pub(crate) async fn present_agent(&self) -> Result<AgentClient<Channel>, AgentError> {
+        if let Some(agent) = self.agent.get() {
+            return Ok(agent.clone());
+        }
+        self.present.get_or_try_init(|| self.seat.clone().client(Which::Present)).await.cloned()
     }
 
     /// The build of the agent, as shown.
@@ -58,7 +68,19 @@ impl HostLink {
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        let agent = self.agent().await?;
+        self.ask_of(self.agent().await?, call, ask).await
+    }
+
+    /// Asks this client of the agent something, within the limit of a call.
+    pub(crate) async fn ask_of<T, F>(
+        &self,
+        agent: AgentClient<Channel>,
+        call: &'static str,
+        ask: impl FnOnce(AgentClient<Channel>) -> F,
+    ) -> Result<T, AgentError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
         let refused = |message: String, transient| AgentError::Call {
             host: self.name.clone(),
             call,

@@ -14,7 +14,7 @@ use std::{
 use async_trait::async_trait;
 use shoal_docker::{Endpoint, Engine, EngineError, Timeouts, TlsMaterial};
 use shoal_storage::{Host, SecretKind, Store};
-use shoal_types::{HostId, SecretId};
+use shoal_types::{HostId, SecretId, Timestamp};
 
 pub use self::{agent::AgentError, binary::BinaryError};
 pub(crate) use self::{binary::Binaries, link::HostLink};
@@ -32,6 +32,16 @@ pub trait Connect: Send + Sync + fmt::Debug {
         endpoint: &Endpoint,
         tls: Option<&TlsMaterial>,
     ) -> Result<Arc<dyn Engine>, EngineError>;
+
+    /// Until when the certificate is valid that the engine shows; `None` if it shows none.
+    ///
+    /// # Errors
+    /// As [`shoal_docker::server_expiry`].
+    async fn server_expiry(
+        &self,
+        endpoint: &Endpoint,
+        tls: Option<&TlsMaterial>,
+    ) -> Result<Option<Timestamp>, EngineError>;
 }
 
 /// Connects to real engines.
@@ -46,6 +56,14 @@ impl Connect for RealEngines {
         tls: Option<&TlsMaterial>,
     ) -> Result<Arc<dyn Engine>, EngineError> {
         shoal_docker::connect(endpoint, tls, Timeouts::default()).await
+    }
+
+    async fn server_expiry(
+        &self,
+        endpoint: &Endpoint,
+        tls: Option<&TlsMaterial>,
+    ) -> Result<Option<Timestamp>, EngineError> {
+        shoal_docker::server_expiry(endpoint, tls, Timeouts::default()).await
     }
 }
 

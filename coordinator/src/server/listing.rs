@@ -94,9 +94,10 @@ impl Coordinator {
 }
 
 /// What a host says of its node containers, or why it says nothing.
-type Running = Result<BTreeMap<NodeId, ContainerState>, String>;
+pub(super) type Running = Result<BTreeMap<NodeId, ContainerState>, String>;
 
-fn shown(
+/// A cluster as shown; `owned`: somebody who lives works on it.
+pub(super) fn shown(
     cluster: &Cluster,
     network: Option<&Network>,
     nodes: &[Node],

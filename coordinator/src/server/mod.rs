@@ -7,6 +7,7 @@ mod follow;
 mod hosts;
 mod image_list;
 mod images;
+mod insight;
 mod lifeline;
 mod listing;
 mod onlook;
@@ -21,7 +22,8 @@ use shoal_proto::{
     CONNECTION_WINDOW, FieldError, HTTP2_FRAME, MAX_STREAMS, STREAM_WINDOW,
     v1::{
         access_server::AccessServer, clusters_server::ClustersServer, hosts_server::HostsServer,
-        images_server::ImagesServer, registries_server::RegistriesServer, upkeep_server::UpkeepServer,
+        images_server::ImagesServer, insight_server::InsightServer, registries_server::RegistriesServer,
+        upkeep_server::UpkeepServer,
     },
 };
 use tonic::transport::server::Router;
@@ -59,6 +61,9 @@ pub(crate) fn router(coordinator: &Arc<Coordinator>) -> Router {
         )
         .add_service(
             UpkeepServer::new(sweep::UpkeepService(coordinator.clone())).max_decoding_message_size(limit),
+        )
+        .add_service(
+            InsightServer::new(insight::InsightService(coordinator.clone())).max_decoding_message_size(limit),
         )
 }
 

@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use bollard::{API_DEFAULT_VERSION, errors::Error, models::SystemVersion};
+use shoal_types::Timestamp;
 
 use super::{
     Docker,
     call::Call,
     fault::{fault, shorten},
-    transport::{Transport, verdict},
+    transport::{Transport, shown_certificate, verdict},
 };
-use crate::{CallClass, Endpoint, Engine, EngineError, Subject, Timeouts, TlsMaterial};
+use crate::{CallClass, Endpoint, Engine, EngineError, Subject, Timeouts, TlsMaterial, tls::expiry};
 
 /// The oldest API spoken: engine 20.10, the first with private cgroup namespaces and cgroup version 2.
 const OLDEST_API: (usize, usize) = (1, 41);
@@ -57,6 +58,24 @@ pub async fn connect(
     let api = agree(endpoint, &version)?;
     let bollard = handle(Some(&api))?;
     Ok(Arc::new(Docker { api_version: api.into(), bollard, ..unversioned }))
+}
+
+/// Until when the certificate is valid that the engine shows; `None` for one reached without TLS.
+///
+/// # Errors
+/// `Refused`, `Unreachable`, `Timeout`, `Tls`, `Material`: there is no connection.
+pub async fn server_expiry(
+    endpoint: &Endpoint,
+    tls: Option<&TlsMaterial>,
+    timeouts: Timeouts,
+) -> Result<Option<Timestamp>, EngineError> {
+    let (Endpoint::Tcp { host, port }, Some(material)) = (endpoint, tls) else { return Ok(None) };
+    let bad = |source| EngineError::Material { endpoint: endpoint.clone(), source };
+    let config = material.client_config().map_err(bad)?;
+    let call = Call::new("handshake", Subject::Engine, CallClass::Read);
+    let shown = shown_certificate(host, *port, config, &timeouts).await;
+    let shown = shown.map_err(|err| fault(endpoint, &call, Error::IOError { err }))?;
+    Ok(shown.and_then(|der| expiry(&der).ok()))
 }
 
 /// Why a connection broke, if it was for our certificate; otherwise the error as it is.

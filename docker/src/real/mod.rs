@@ -22,7 +22,7 @@ mod networks;
 mod transport;
 mod volumes;
 
-pub use connect::connect;
+pub use connect::{connect, server_expiry};
 
 use std::sync::Arc;
 

@@ -18,7 +18,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
 use rustls::ClientConfig;
-use rustls_pki_types::ServerName;
+use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::{
     io::AsyncReadExt as _,
     net::{TcpStream, UnixStream},
@@ -129,6 +129,26 @@ pub(super) async fn verdict(
         TlsConnector::from(Arc::new(config)).connect(name, stream).await?.read(&mut [0]).await
     };
     within(timeouts.connect, listen).await
+}
+
+/// Shakes hands and looks at the certificate the engine shows; asks nothing.
+///
+/// # Errors
+/// As the handshake's.
+pub(super) async fn shown_certificate(
+    host: &str,
+    port: u16,
+    config: ClientConfig,
+    timeouts: &Timeouts,
+) -> io::Result<Option<CertificateDer<'static>>> {
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    let shake = async {
+        let stream = TcpStream::connect((host, port)).await?;
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        Ok(chain.first().map(|der| der.clone().into_owned()))
+    };
+    within(timeouts.connect, shake).await
 }
 
 fn with_prefix(uri: &Uri, prefix: &str) -> Result<Uri, Error> {

@@ -12,6 +12,7 @@ use shoal_proto::{
     },
 };
 use tokio::io::{AsyncWriteExt as _, copy, split};
+use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status, Streaming, transport::Server};
 
 use super::{cast::Cast, mesh::HostMesh, points::Fault};
@@ -58,6 +59,8 @@ pub(crate) async fn connect(cast: Arc<Cast>, inside: Inside, mut stdio: Stdio) -
     0
 }
 
+type Counts = futures_util::stream::BoxStream<'static, Result<v1::CountProbesResponse, Status>>;
+
 #[derive(Debug)]
 struct Service {
     cast: Arc<Cast>,
@@ -97,6 +100,7 @@ impl Service {
 #[tonic::async_trait]
 impl Agent for Service {
     type TunnelStream = tokio_stream::Pending<Result<v1::TunnelResponse, Status>>;
+    type CountProbesStream = Counts;
 
     async fn get_host_facts(
         &self,
@@ -191,5 +195,56 @@ impl Agent for Service {
         _: Request<Streaming<v1::TunnelRequest>>,
     ) -> Result<Response<Self::TunnelStream>, Status> {
         Err(Status::unavailable("nothing listens in a simulated node"))
+    }
+
+    async fn probe_nodes(
+        &self,
+        request: Request<v1::ProbeNodesRequest>,
+    ) -> Result<Response<v1::ProbeNodesResponse>, Status> {
+        let containers = request.into_inner().containers;
+        let probes = containers.into_iter().map(|id| self.cast.runs(&self.engine, id)).collect();
+        let response = v1::ProbeNodesResponse { probes, version: "simulated".into() };
+        self.call("ProbeNodes", |_, _| Ok(response)).await
+    }
+
+    async fn get_host_health(
+        &self,
+        _: Request<v1::GetHostHealthRequest>,
+    ) -> Result<Response<v1::GetHostHealthResponse>, Status> {
+        let clock_ms = self.cast.host_clock(&self.engine);
+        self.call("GetHostHealth", |mesh, _| {
+            Ok(v1::GetHostHealthResponse {
+                clock_ms,
+                disk_total_bytes: 1 << 40,
+                disk_free_bytes: 1 << 39,
+                pid_limit: 1 << 22,
+                pids: 100,
+                name_listeners: mesh.name_listeners.clone(),
+                bridge_ports: 1,
+                bridge: "sb".into(),
+            })
+        })
+        .await
+    }
+
+    async fn count_probes(
+        &self,
+        request: Request<v1::CountProbesRequest>,
+    ) -> Result<Response<Self::CountProbesStream>, Status> {
+        let vni = request.into_inner().vni;
+        let counts = self.cast.count(&self.engine, vni);
+        let counts = WatchStream::new(counts).map(|frames| Ok(v1::CountProbesResponse { frames, bytes: 0 }));
+        let counts: Counts = counts.boxed();
+        self.call("CountProbes", |_, _| Ok(counts)).await
+    }
+
+    async fn send_probes(
+        &self,
+        request: Request<v1::SendProbesRequest>,
+    ) -> Result<Response<v1::SendProbesResponse>, Status> {
+        let r = request.into_inner();
+        let sent = u32::try_from(r.sizes.len()).unwrap_or(u32::MAX);
+        self.cast.send(&r);
+        self.call("SendProbes", |_, _| Ok(v1::SendProbesResponse { sent, error: String::new() })).await
     }
 }

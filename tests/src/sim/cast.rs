@@ -20,9 +20,10 @@ use shoal_docker_fake::{
     ContainerTruth, ContainerView, End, FakeEngine, Fleet, Inside, Main, Programs, Stdio, VirtualClock,
     not_found,
 };
+use shoal_proto::v1;
 use shoal_slurm::{SINFO_COMMAND, SLURMCTLD_PORT};
 use shoal_types::{Clock as _, Timestamp};
-use tokio::io::AsyncWriteExt as _;
+use tokio::{io::AsyncWriteExt as _, sync::watch};
 
 use super::{agent, mesh::HostMesh, points::Points};
 
@@ -106,6 +107,59 @@ impl Cast {
         truth.containers.iter().find(|c| c.id == began.id && c.state == ContainerState::Running)?;
         let up = began.controller && self.clock.now().since(began.at) >= CONTROLLER_BOOT;
         Some(up.then_some(SLURMCTLD_PORT))
+    }
+
+    /// What runs in the node of this container, as its host's agent would read it.
+    pub(crate) fn runs(&self, engine: &str, container: String) -> v1::NodeProbe {
+        let truth = self.fleet.engine(engine).map(|engine| engine.truth());
+        let there = truth.into_iter().flat_map(|t| t.containers).find(|c| *c.id == *container);
+        let lives = |c: &ContainerTruth| matches!(c.state, ContainerState::Running | ContainerState::Paused);
+        let Some(there) = there.filter(lives) else {
+            return v1::NodeProbe { container, ..v1::NodeProbe::default() };
+        };
+        let name = there.spec.hostname.clone().unwrap_or_default();
+        let stopped = self.mesh(engine, |mesh| mesh.stopped.get(&name).cloned().unwrap_or_default());
+        let daemon = match there.spec.labels.get("shoal.role").map(String::as_str) {
+            Some("controller") => Some("slurmctld.service"),
+            Some("worker") => Some("slurmd.service"),
+            _ => None,
+        };
+        let all = ["munge.service", "ssh.service"].into_iter().chain(daemon);
+        let units: Vec<String> = all.map(str::to_owned).filter(|unit| !stopped.contains(unit)).collect();
+        let has = |unit: &str| units.iter().any(|u| u == unit);
+        v1::NodeProbe {
+            container,
+            alive: true,
+            manager: true,
+            munge: has("munge.service"),
+            ports: if has("ssh.service") { vec![22] } else { vec![] },
+            units,
+            up_ms: 3_600_000,
+        }
+    }
+
+    /// What a host's clock shows.
+    pub(crate) fn host_clock(&self, engine: &str) -> u64 {
+        self.mesh(engine, |mesh| self.clock.now().0 + mesh.clock_ahead_ms)
+    }
+
+    /// Begins to count what reaches a host for a check.
+    pub(crate) fn count(&self, engine: &str, vni: u32) -> watch::Receiver<u64> {
+        let (count, counts) = watch::channel(0);
+        self.mesh(engine, |mesh| mesh.counts.insert(vni, Arc::new(count)));
+        counts
+    }
+
+    /// Packets of a check reach the host that has the address, as far as it lets them.
+    pub(crate) fn send(&self, request: &v1::SendProbesRequest) {
+        let meshes = self.meshes();
+        let to = meshes.values().find(|m| m.underlay.is_some_and(|u| u.to_string() == request.remote));
+        let Some((mesh, count)) = to.and_then(|mesh| Some((mesh, mesh.counts.get(&request.vni)?))) else {
+            return;
+        };
+        let passes = |size: &&u32| mesh.largest_packet.is_none_or(|largest| **size <= largest);
+        let came = request.sizes.iter().filter(passes).count() as u64;
+        count.send_modify(|frames| *frames += came);
     }
 
     /// Spends no memory on what nodes and agents hold: for worlds in which only the coordinator matters.

@@ -20,16 +20,16 @@ use shoal_docker::{Endpoint, Engine, EngineError, TlsMaterial};
 use shoal_docker_fake::{Fleet, Phase};
 use shoal_proto::v1::{
     self, clusters_client::ClustersClient, create_cluster_response, hosts_client::HostsClient,
-    upkeep_client::UpkeepClient,
+    insight_client::InsightClient, upkeep_client::UpkeepClient,
 };
 use shoal_storage::{Fate, Holder, Moment, Probe, Rng, SealingKey, Store, StoreUrl};
-use shoal_types::Clock as _;
+use shoal_types::{Clock as _, Timestamp};
 use tonic::{Status, transport::Channel};
 
 use super::{
     points::{Fault, Points},
     still::{Still, Stillness},
-    world::World,
+    world::{IMAGE, World},
 };
 
 /// How long a commit takes that hangs: longer than the longest back-off, shorter than anybody waits for the writer.
@@ -67,6 +67,14 @@ impl Connect for Engines {
         tls: Option<&TlsMaterial>,
     ) -> Result<Arc<dyn Engine>, EngineError> {
         self.fleet.connect(&self.client, endpoint, tls).await
+    }
+
+    async fn server_expiry(
+        &self,
+        _: &Endpoint,
+        _: Option<&TlsMaterial>,
+    ) -> Result<Option<Timestamp>, EngineError> {
+        Ok(None)
     }
 }
 
@@ -289,6 +297,27 @@ impl Coordinator {
         let mut steps = self.clusters().delete_cluster(request).await?.into_inner();
         while steps.message().await?.is_some() {}
         Ok(())
+    }
+
+    /// How a cluster is.
+    ///
+    /// # Errors
+    /// What the coordinator says.
+    pub async fn status(&self, cluster: &str) -> Result<v1::GetStatusResponse, Status> {
+        let request = v1::GetStatusRequest { realm: "default".into(), cluster: cluster.into() };
+        let mut insight = InsightClient::new(self.embedded.channel());
+        Ok(insight.get_status(request).await?.into_inner())
+    }
+
+    /// What is wrong with these hosts, or with all.
+    ///
+    /// # Errors
+    /// What the coordinator says.
+    pub async fn examine(&self, hosts: &[&str]) -> Result<v1::ExamineHostsResponse, Status> {
+        let hosts = hosts.iter().map(ToString::to_string).collect();
+        let request = v1::ExamineHostsRequest { hosts, image: IMAGE.into() };
+        let mut insight = InsightClient::new(self.embedded.channel());
+        Ok(insight.examine_hosts(request).await?.into_inner())
     }
 
     /// Removes what no row explains, however young and however much.

@@ -4,9 +4,10 @@
 //! As the real keeper: a revision lower than the one kept is refused, an equal one must be equal; what is kept is durable
 //! before the kernel is touched; a device needs Docker's bridge.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 
 use shoal_proto::v1::NetworkState;
+use tokio::sync::watch;
 use tonic::Status;
 
 /// A VXLAN device with its entries.
@@ -29,6 +30,16 @@ pub struct HostMesh {
     pub kept: BTreeMap<String, NetworkState>,
     /// What the kernel holds, by name.
     pub devices: BTreeMap<String, Device>,
+    /// Addresses that something has port 53 of.
+    pub name_listeners: Vec<String>,
+    /// How far its clock is ahead of the world's, in milliseconds.
+    pub clock_ahead_ms: u64,
+    /// Services that do not run in a node, by its name.
+    pub stopped: BTreeMap<String, Vec<String>>,
+    /// Largest packet that reaches it; none at all with 0.
+    pub largest_packet: Option<u32>,
+    /// What it counts for a check, by VNI.
+    pub(crate) counts: BTreeMap<u32, Arc<watch::Sender<u64>>>,
     /// Of the volume `kept` lies in.
     pub(crate) token: String,
 }

@@ -13,6 +13,7 @@ mod documentation;
 mod failures;
 mod files;
 mod images;
+mod insight;
 mod installations;
 mod interrupted;
 mod jobs;
@@ -77,6 +78,7 @@ const TESTS: &[Test] = tests![
     failures::what_slurm_refuses_is_shown,
     failures::a_failure_can_be_kept,
     progress::a_create_looks_the_same_from_elsewhere,
+    insight::what_is_broken_in_nodes_is_told,
     interrupted::an_interrupt_rolls_back,
     interrupted::a_killed_create_is_finished_by_the_next_command,
     sweep::what_nothing_explains_goes_and_nothing_else,

@@ -7,6 +7,7 @@
 mod effects;
 mod hosts;
 mod images;
+mod insight;
 mod once;
 mod schedules;
 mod two;

@@ -1,0 +1,44 @@
+//! `shoal status`: how every node of a cluster is now.
+
+use clap::Args;
+use shoal_proto::v1::GetStatusRequest;
+use shoal_types::ClusterName;
+
+use crate::{
+    args::Global,
+    connect::Session,
+    error::CliError,
+    exit::Exit,
+    interrupt::Interrupt,
+    natural,
+    output::{StatusJson, status_text},
+    parse::word,
+};
+
+/// Arguments of `status`.
+///
+/// Asks the cluster's hosts, their agents and its controller at once, each for 2 seconds at most; what does not answer is
+/// `unknown`. Exit status 0: the cluster is ready and all is well; 1: something is not; 3: there is no such cluster.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// The cluster
+    #[arg(value_parser = word::<ClusterName>)]
+    cluster: ClusterName,
+}
+
+impl Status {
+    pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
+        let request =
+            GetStatusRequest { realm: global.realm(None)?.to_string(), cluster: self.cluster.to_string() };
+        let mut answer = Session::within(global, interrupt, async |session| {
+            Ok(session.insight().get_status(request).await?.into_inner())
+        })
+        .await?;
+        answer.nodes.sort_by(|a, b| natural::cmp(&a.name, &b.name));
+        answer.hosts.sort_by(|a, b| natural::cmp(&a.name, &b.name));
+        let status = StatusJson::try_from(answer)?;
+        let well = status.is_well();
+        global.screen().result(&status, |width| status_text(width, &status))?;
+        Ok(if well { Exit::Ok } else { Exit::Failure })
+    }
+}

@@ -1,0 +1,162 @@
+//! The service that says why: how a cluster is, and what is wrong with hosts.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use shoal_proto::v1;
+use shoal_storage::Host;
+use shoal_types::{ClusterName, HostName, RealmName, Timestamp};
+use tokio::time::Instant;
+use tonic::{Request, Response, Status};
+
+use super::{
+    field,
+    listing::{Running, millis, shown},
+};
+use crate::{
+    Fault,
+    coordinator::Coordinator,
+    doctor::{Checked, Examination},
+    status::{
+        Heard, Looked,
+        judge::{Evidence, UNKNOWN, judge},
+    },
+};
+
+/// Status of clusters, examination of hosts.
+#[derive(Debug)]
+pub(crate) struct InsightService(pub(crate) Arc<Coordinator>);
+
+#[tonic::async_trait]
+impl v1::insight_server::Insight for InsightService {
+    async fn get_status(
+        &self,
+        request: Request<v1::GetStatusRequest>,
+    ) -> Result<Response<v1::GetStatusResponse>, Status> {
+        let began = Instant::now();
+        let r = request.into_inner();
+        let realm: RealmName = field("realm", &r.realm).map_err(Fault::from)?;
+        let name: ClusterName = field("cluster", &r.cluster).map_err(Fault::from)?;
+        let cluster = self.0.cluster(&realm, &name).await?;
+        let looked = self.0.look_at_cluster(cluster).await.map_err(Fault::from)?;
+        let owned = self.0.is_owned(looked.lease.as_ref());
+        let mut response = status(&looked, owned, self.0.now());
+        response.elapsed_ms = millis(began.elapsed());
+        Ok(Response::new(response))
+    }
+
+    async fn examine_hosts(
+        &self,
+        request: Request<v1::ExamineHostsRequest>,
+    ) -> Result<Response<v1::ExamineHostsResponse>, Status> {
+        let r = request.into_inner();
+        let names: Result<Vec<HostName>, _> = r.hosts.iter().map(|name| field("host", name)).collect();
+        let names = names.map_err(Fault::from)?;
+        let image = Some(r.image.as_str()).filter(|image| !image.is_empty());
+        let found = self.0.examine(&names, image).await?;
+        Ok(Response::new(examination(&found)))
+    }
+}
+
+fn status(looked: &Looked, owned: bool, now: Timestamp) -> v1::GetStatusResponse {
+    let Looked { cluster, network, nodes, hosts, heard, slurm, .. } = looked;
+    let running: BTreeMap<_, Running> = heard
+        .iter()
+        .map(|(id, heard)| {
+            let states = heard.containers.as_ref().map_err(Clone::clone);
+            (*id, states.map(|all| all.iter().map(|(node, (_, state))| (*node, *state)).collect()))
+        })
+        .collect();
+    let mut cluster_shown = shown(cluster, network.as_ref(), nodes, (owned, now), hosts, &running);
+    cluster_shown.nodes = vec![];
+    let age =
+        |host: Option<&Host>| host.and_then(|h| h.health.last_seen).map_or(0, |at| millis(now.since(at)));
+    let node = |node: &shoal_storage::Node| {
+        let heard = heard.get(&node.host);
+        let containers = heard.and_then(|h| h.containers.as_ref().ok());
+        let container = containers.map(|all| all.get(&node.id));
+        let probe = || {
+            let (id, _) = container.flatten()?;
+            heard?.agent.as_ref().ok()?.probes.get(id)
+        };
+        let verdict = judge(&Evidence {
+            role: node.role,
+            container: container.map(|found| found.map(|(_, state)| *state)),
+            probe: probe(),
+            slurm: slurm.as_ref().ok().map(|all| all.get(node.name.as_str())),
+        });
+        let host = hosts.get(&node.host);
+        v1::NodeStatus {
+            name: node.name.to_string(),
+            role: node.role.to_string(),
+            host: host.map(|h| h.name.to_string()).unwrap_or_default(),
+            address: node.address.to_string(),
+            container: verdict.container.into(),
+            systemd: verdict.systemd.into(),
+            munge: verdict.munge.into(),
+            sshd: verdict.sshd.into(),
+            daemon: verdict.daemon.into(),
+            slurm: verdict.slurm,
+            slurm_reason: verdict.reason,
+            age_ms: if containers.is_some() { 0 } else { age(host) },
+            troubles: verdict.troubles,
+        }
+    };
+    let network_id = network.as_ref().map(|n| n.id.to_string()).unwrap_or_default();
+    let host = |(id, heard): (&shoal_types::HostId, &Heard)| {
+        let host = hosts.get(id);
+        let (state, trouble) = part(heard, &network_id);
+        let engine_answered = heard.containers.is_ok();
+        v1::HostStatus {
+            name: host.map(|h| h.name.to_string()).unwrap_or_default(),
+            nodes: u32::try_from(nodes.iter().filter(|n| n.host == *id).count()).unwrap_or(u32::MAX),
+            engine_version: host.map(|h| h.engine.version.clone()).unwrap_or_default(),
+            agent_version: heard.agent.as_ref().map(|a| a.version.clone()).unwrap_or_default(),
+            network: state.into(),
+            network_trouble: trouble,
+            error: heard.containers.as_ref().err().cloned().unwrap_or_default(),
+            agent_error: heard.agent.as_ref().err().filter(|_| engine_answered).cloned().unwrap_or_default(),
+            age_ms: if engine_answered { 0 } else { age(host) },
+        }
+    };
+    v1::GetStatusResponse {
+        cluster: Some(cluster_shown),
+        nodes: nodes.iter().map(node).collect(),
+        hosts: heard.iter().map(host).collect(),
+        image_id: cluster.image_id.clone(),
+        slurm_error: slurm.as_ref().err().cloned().unwrap_or_default(),
+        elapsed_ms: 0,
+    }
+}
+
+/// A host's part of the network.
+fn part(heard: &Heard, network: &str) -> (&'static str, String) {
+    match &heard.agent {
+        Err(_) => (UNKNOWN, String::new()),
+        Ok(agent) => match agent.networks.iter().find(|kept| kept.network == network) {
+            None => ("absent", "its agent keeps no part of the network".into()),
+            Some(kept) if kept.trouble.is_empty() => ("ok", String::new()),
+            Some(kept) => ("trouble", kept.trouble.clone()),
+        },
+    }
+}
+
+fn examination(found: &Examination) -> v1::ExamineHostsResponse {
+    let host = |(name, findings): &(HostName, Result<Vec<_>, String>)| v1::HostExamination {
+        host: name.to_string(),
+        error: findings.as_ref().err().cloned().unwrap_or_default(),
+        findings: findings.iter().flatten().map(v1::Finding::from).collect(),
+    };
+    let pair = |pair: &Checked| v1::PairExamination {
+        from: pair.from.to_string(),
+        to: pair.to.to_string(),
+        verdict: pair.grade.as_str().into(),
+        message: pair.message.clone(),
+        fix: pair.fix.clone(),
+        largest_bytes: pair.largest,
+    };
+    v1::ExamineHostsResponse {
+        hosts: found.hosts.iter().map(host).collect(),
+        pairs: found.pairs.iter().map(pair).collect(),
+        note: found.note.map(|note| note.to_string()).unwrap_or_default(),
+    }
+}

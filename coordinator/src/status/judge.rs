@@ -1,0 +1,306 @@
+//! What is told of a node: from what its host, its agent and Slurm said. Pure.
+
+use std::time::Duration;
+
+use shoal_docker::ContainerState;
+use shoal_proto::v1;
+use shoal_slurm::{NodeReport, NodeStatus as SlurmStatus, Stage};
+use shoal_types::Role;
+
+/// How long the services of a node may take to come up before one that is not there counts as missing: systemd nodes are IDLE
+/// 2 to 9 s after their start, on a busy machine later (measured 2026-11-21).
+const START: Duration = Duration::from_secs(30);
+const SSH: u32 = 22;
+/// What is not known.
+pub(crate) const UNKNOWN: &str = "unknown";
+
+/// What was heard of one node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Evidence<'a> {
+    pub(crate) role: Role,
+    /// `None`: its host does not answer; `Some(None)`: it has no container there.
+    pub(crate) container: Option<Option<ContainerState>>,
+    /// `None`: the agent does not answer.
+    pub(crate) probe: Option<&'a v1::NodeProbe>,
+    /// `None`: Slurm does not answer; `Some(None)`: it does not know the node.
+    pub(crate) slurm: Option<Option<&'a NodeReport>>,
+}
+
+/// What is told of a node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) container: &'static str,
+    pub(crate) systemd: &'static str,
+    pub(crate) munge: &'static str,
+    pub(crate) sshd: &'static str,
+    /// Empty for a role without one.
+    pub(crate) daemon: &'static str,
+    /// With its flags; empty for a role that is none of Slurm's nodes.
+    pub(crate) slurm: String,
+    pub(crate) reason: String,
+    /// What is not as it should be.
+    pub(crate) troubles: Vec<String>,
+}
+
+/// Puts it together.
+pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
+    let mut verdict = Verdict { container: container(evidence.container), ..Verdict::default() };
+    let has_daemon = evidence.role != Role::Submitter;
+    match evidence.container {
+        None => verdict.troubles.push("its host does not answer".into()),
+        Some(None) => verdict.troubles.push("it has no container".into()),
+        Some(Some(ContainerState::Running)) => {}
+        Some(Some(_)) => verdict.troubles.push(format!("its container is {}", verdict.container)),
+    }
+    let services = match evidence.container {
+        Some(Some(ContainerState::Running | ContainerState::Paused)) => evidence.probe,
+        Some(_) => Some(&v1::NodeProbe { ..STOPPED }),
+        None => None,
+    };
+    match services {
+        None => {
+            verdict.systemd = UNKNOWN;
+            verdict.munge = UNKNOWN;
+            verdict.sshd = UNKNOWN;
+            verdict.daemon = if has_daemon { UNKNOWN } else { "" };
+        }
+        Some(probe) => tell_services(evidence.role, probe, &mut verdict),
+    }
+    tell_slurm(evidence, &mut verdict);
+    verdict
+}
+
+/// A node of which nothing runs.
+const STOPPED: v1::NodeProbe = v1::NodeProbe {
+    container: String::new(),
+    alive: false,
+    manager: false,
+    units: Vec::new(),
+    munge: false,
+    ports: Vec::new(),
+    up_ms: 0,
+};
+
+fn container(seen: Option<Option<ContainerState>>) -> &'static str {
+    match seen {
+        None => UNKNOWN,
+        Some(None) => "absent",
+        Some(Some(state)) => match state {
+            ContainerState::Created => "created",
+            ContainerState::Running => "running",
+            ContainerState::Paused => "paused",
+            ContainerState::Restarting => "restarting",
+            ContainerState::Removing => "removing",
+            ContainerState::Exited => "exited",
+            ContainerState::Dead => "dead",
+        },
+    }
+}
+
+fn tell_services(role: Role, probe: &v1::NodeProbe, verdict: &mut Verdict) {
+    let up = |is: bool| if is { "up" } else { "down" };
+    let runs = |stage: &Stage| match stage {
+        Stage::Munge => probe.munge,
+        // Also where systemd itself listens and starts it at the first connection.
+        Stage::Sshd => probe.ports.contains(&SSH),
+        Stage::Slurmctld | Stage::Slurmd | Stage::Container | Stage::Systemd => {
+            stage.unit().is_some_and(|unit| probe.units.iter().any(|u| u == unit))
+        }
+    };
+    let of =
+        |wanted: fn(&Stage) -> bool| Stage::services(role).iter().find(|s| wanted(s)).map(|s| up(runs(s)));
+    verdict.munge = of(|s| *s == Stage::Munge).unwrap_or("");
+    verdict.sshd = of(|s| *s == Stage::Sshd).unwrap_or("");
+    verdict.daemon = of(|s| matches!(s, Stage::Slurmctld | Stage::Slurmd)).unwrap_or("");
+    let missing: Vec<_> = Stage::services(role).iter().filter(|stage| !runs(stage)).collect();
+    verdict.systemd = match (probe.alive, probe.manager) {
+        (false, _) => "stopped",
+        (true, false) => "starting",
+        (true, true) if missing.is_empty() => "running",
+        (true, true) if Duration::from_millis(probe.up_ms) < START => "starting",
+        (true, true) => "degraded",
+    };
+    if verdict.container != "running" {
+        // What follows from that is no trouble of its own.
+        return;
+    }
+    match verdict.systemd {
+        "stopped" => verdict.troubles.push("its first process is gone".into()),
+        _ if !probe.manager => verdict.troubles.push("systemd takes no commands yet".into()),
+        _ => verdict.troubles.extend(missing.into_iter().map(|stage| format!("{stage} is down"))),
+    }
+}
+
+fn tell_slurm(evidence: &Evidence<'_>, verdict: &mut Verdict) {
+    if evidence.role != Role::Worker {
+        return;
+    }
+    let report = match evidence.slurm {
+        None => {
+            UNKNOWN.clone_into(&mut verdict.slurm);
+            return;
+        }
+        Some(None) => {
+            UNKNOWN.clone_into(&mut verdict.slurm);
+            verdict.troubles.push("Slurm does not know it".into());
+            return;
+        }
+        Some(Some(report)) => report,
+    };
+    verdict.slurm = format!("{}{}", word(&report.status), report.flags);
+    verdict.reason = report.reason.clone().unwrap_or_default();
+    if !is_usable(report) {
+        let why = report.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        verdict.troubles.push(format!("Slurm has it {}{why}", verdict.slurm));
+    }
+}
+
+fn word(status: &SlurmStatus) -> &str {
+    match status {
+        SlurmStatus::Idle => "idle",
+        SlurmStatus::Allocated => "allocated",
+        SlurmStatus::Mixed => "mixed",
+        SlurmStatus::Completing => "completing",
+        SlurmStatus::Down => "down",
+        SlurmStatus::Drained => "drained",
+        SlurmStatus::Draining => "draining",
+        SlurmStatus::Unknown => UNKNOWN,
+        SlurmStatus::Other(word) => word,
+    }
+}
+
+/// Whether jobs run there, now or when their reservation begins; flags are those of sinfo(1).
+fn is_usable(report: &NodeReport) -> bool {
+    let state = match &report.status {
+        SlurmStatus::Idle | SlurmStatus::Allocated | SlurmStatus::Mixed | SlurmStatus::Completing => true,
+        SlurmStatus::Other(word) => matches!(word.as_str(), "reserved" | "planned" | "maint"),
+        SlurmStatus::Down | SlurmStatus::Drained | SlurmStatus::Draining | SlurmStatus::Unknown => false,
+    };
+    state && report.flags.chars().all(|flag| matches!(flag, '-' | '$' | '+'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probe(units: &[&str]) -> v1::NodeProbe {
+        v1::NodeProbe {
+            alive: true,
+            manager: true,
+            units: units.iter().map(ToString::to_string).collect(),
+            munge: units.contains(&"munge.service"),
+            ports: if units.contains(&"ssh.service") { vec![22, 6818] } else { vec![] },
+            up_ms: 60_000,
+            ..v1::NodeProbe::default()
+        }
+    }
+
+    fn slurm(status: SlurmStatus, flags: &str, reason: Option<&str>) -> NodeReport {
+        NodeReport {
+            name: "worker-0".parse().unwrap(),
+            status,
+            flags: flags.into(),
+            reason: reason.map(str::to_owned),
+        }
+    }
+
+    const ALL: [&str; 3] = ["munge.service", "ssh.service", "slurmd.service"];
+
+    #[test]
+    fn a_worker_that_is_well() {
+        let (probe, report) = (probe(&ALL), slurm(SlurmStatus::Idle, "", None));
+        let verdict = judge(&Evidence {
+            role: Role::Worker,
+            container: Some(Some(ContainerState::Running)),
+            probe: Some(&probe),
+            slurm: Some(Some(&report)),
+        });
+        let told = (verdict.container, verdict.systemd, verdict.munge, verdict.sshd, verdict.daemon);
+        assert_eq!(told, ("running", "running", "up", "up", "up"));
+        assert_eq!((verdict.slurm.as_str(), verdict.troubles), ("idle", vec![]));
+    }
+
+    #[test]
+    fn every_trouble_is_told_once() {
+        let running = Some(Some(ContainerState::Running));
+        let idle = slurm(SlurmStatus::Idle, "", None);
+        let down = slurm(SlurmStatus::Down, "*", Some("Not responding"));
+        let young = v1::NodeProbe { up_ms: 500, ..probe(&[]) };
+        let booting = v1::NodeProbe { manager: false, ..young.clone() };
+        for (name, container, seen, report, systemd, troubles) in [
+            ("munge", running, Some(probe(&ALL[1..])), Some(&idle), "degraded", &["munge is down"][..]),
+            ("slurmd", running, Some(probe(&ALL[..2])), Some(&idle), "degraded", &["slurmd is down"]),
+            (
+                "young",
+                running,
+                Some(young),
+                Some(&idle),
+                "starting",
+                &["munge is down", "sshd is down", "slurmd is down"],
+            ),
+            ("boots", running, Some(booting), Some(&idle), "starting", &["systemd takes no commands yet"]),
+            (
+                "paused",
+                Some(Some(ContainerState::Paused)),
+                Some(probe(&ALL)),
+                Some(&idle),
+                "running",
+                &["its container is paused"],
+            ),
+            (
+                "exited",
+                Some(Some(ContainerState::Exited)),
+                None,
+                Some(&down),
+                "stopped",
+                &["its container is exited", "Slurm has it down*: Not responding"],
+            ),
+            ("gone", Some(None), None, Some(&idle), "stopped", &["it has no container"]),
+            ("host", None, None, Some(&idle), UNKNOWN, &["its host does not answer"]),
+            ("agent", running, None, Some(&idle), UNKNOWN, &[]),
+            ("stranger", running, Some(probe(&ALL)), None, "running", &["Slurm does not know it"]),
+        ] {
+            let verdict =
+                judge(&Evidence { role: Role::Worker, container, probe: seen.as_ref(), slurm: Some(report) });
+            assert_eq!(
+                (verdict.systemd, verdict.troubles),
+                (systemd, troubles.iter().map(ToString::to_string).collect::<Vec<_>>()),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn states_of_slurm_that_run_jobs() {
+        let other = |word: &str| SlurmStatus::Other(word.into());
+        for (status, flags, usable) in [
+            (SlurmStatus::Idle, "", true),
+            (SlurmStatus::Mixed, "-", true),
+            (SlurmStatus::Allocated, "", true),
+            (other("reserved"), "", true),
+            (SlurmStatus::Idle, "*", false),
+            (SlurmStatus::Idle, "~", false),
+            (SlurmStatus::Drained, "", false),
+            (SlurmStatus::Draining, "", false),
+            (other("inval"), "", false),
+        ] {
+            assert_eq!(is_usable(&slurm(status.clone(), flags, None)), usable, "{status:?}{flags}");
+        }
+    }
+
+    #[test]
+    fn a_submitter_has_no_daemon_and_a_silent_controller_blames_no_node() {
+        let probe = probe(&ALL[..2]);
+        let evidence = |role| Evidence {
+            role,
+            container: Some(Some(ContainerState::Running)),
+            probe: Some(&probe),
+            slurm: None,
+        };
+        let verdict = judge(&evidence(Role::Submitter));
+        assert_eq!((verdict.systemd, verdict.daemon, verdict.slurm.as_str()), ("running", "", ""));
+        assert!(verdict.troubles.is_empty());
+        assert_eq!(judge(&evidence(Role::Worker)).slurm, UNKNOWN);
+        assert_eq!(judge(&evidence(Role::Controller)).troubles, ["slurmctld is down"]);
+    }
+}

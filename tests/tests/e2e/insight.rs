@@ -1,0 +1,188 @@
+//! `shoal status` and `shoal doctor`: things are broken on real nodes and hosts, and exactly these are told.
+
+use std::{
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, ensure};
+use serde_json::Value;
+use shoal_tests::{Call, Installation, Machine, Stage, list, text};
+
+/// Longer than Slurm takes to notice a state set by hand, or systemd a service's end.
+const SOON: Duration = Duration::from_secs(20);
+
+fn answer(home: &Installation, words: &[&str], code: i32) -> anyhow::Result<Value> {
+    let ended = home.run(&[words, &["-o", "json"]].concat())?.with(code)?;
+    serde_json::from_str(&ended.stdout).with_context(|| ended.to_string())
+}
+
+/// Every trouble as `node: trouble`.
+fn troubles(status: &Value) -> anyhow::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for node in list(&status["nodes"])? {
+        for trouble in list(&node["troubles"])? {
+            found.push(format!("{}: {}", text(node, "name")?, trouble.as_str().unwrap_or_default()));
+        }
+    }
+    Ok(found)
+}
+
+/// Asks until the troubles are these.
+fn until_troubles(home: &Installation, expected: &[String], code: i32) -> anyhow::Result<Value> {
+    let began = Instant::now();
+    loop {
+        let ended = home.run(&["status", "why", "-o", "json"])?;
+        let status: Value = serde_json::from_str(&ended.stdout).with_context(|| ended.to_string())?;
+        let found = troubles(&status)?;
+        if found == expected && ended.code == Some(code) {
+            return Ok(status);
+        }
+        ensure!(began.elapsed() < SOON, "{found:?}, status {:?}, where {expected:?} should be", ended.code);
+    }
+}
+
+/// A service is stopped, another killed for good, a container paused, one stopped, a node drained: these are told, and nothing else.
+pub(crate) fn what_is_broken_in_nodes_is_told(stage: &Stage) -> anyhow::Result<()> {
+    let (home, machines) = (stage.home()?, stage.machines()?);
+    home.run(&["create", "cluster", "why", "--workers", "5"])?.ok()?;
+    let well = until_troubles(home, &[], 0)?;
+    println!("  status of 6 nodes: {} ms in the coordinator", well["elapsed_ms"]);
+    for node in list(&well["nodes"])? {
+        let state = [&node["container"], &node["systemd"], &node["munge"], &node["sshd"], &node["daemon"]];
+        ensure!(state == ["running", "running", "up", "up", "up"], "{node}");
+        ensure!((node["role"] == "worker") == (node["slurm"] == "idle") && node["age_ms"] == 0, "{node}");
+    }
+    for host in list(&well["hosts"])? {
+        ensure!(
+            host["network"] == "ok"
+                && host["agent_version"].is_string()
+                && host["engine_version"].is_string(),
+            "{host}"
+        );
+    }
+    ensure!(well["slurm"]["version"].is_string() && well["network"]["mtu"] == 1450, "{well}");
+
+    let why = home.cluster("why", machines)?;
+    let [munge, slurmd, paused, drained] =
+        ["worker-0", "worker-1", "worker-2", "worker-3"].map(|name| why.node(name));
+    let (munge, slurmd, paused, drained) = (munge?, slurmd?, paused?, drained?);
+    munge.exec(&["systemctl", "stop", "munge"])?.ok()?;
+    // Without its unit's word it would be started again.
+    slurmd
+        .shell(
+            "mkdir -p /run/systemd/system/slurmd.service.d && printf '[Service]\\nRestart=no\\n' \
+        > /run/systemd/system/slurmd.service.d/zz.conf && systemctl daemon-reload && pkill -KILL -x slurmd",
+        )?
+        .ok()?;
+    paused.machine.docker(&["pause", &paused.container()?])?.ok()?;
+    let words =
+        ["exec", "why", "--", "scontrol", "update", "nodename=worker-3", "state=drain", "reason=bad memory"];
+    home.run(&words)?.ok()?;
+    let expected = [
+        "worker-0: munge is down",
+        "worker-1: slurmd is down",
+        "worker-2: its container is paused",
+        "worker-3: Slurm has it drained: bad memory",
+    ]
+    .map(str::to_owned);
+    let ill = until_troubles(home, &expected, 1)?;
+    let of = |name: &str| {
+        list(&ill["nodes"]).map(|all| all.iter().find(|n| n["name"] == name).cloned().unwrap_or_default())
+    };
+    ensure!(of(&drained.name)?["slurm_reason"] == "bad memory", "{ill}");
+    ensure!(of(&munge.name)?["systemd"] == "degraded" && of("controller")?["systemd"] == "running", "{ill}");
+    let human = home.run(&["status", "why"])?.with(1)?.stdout;
+    ensure!(human.starts_with("why is ready, but not well: 2 of 6 nodes are well"), "{human}");
+    ensure!(human.contains("\nworker-2: its container is paused\n"), "{human}");
+
+    munge.exec(&["systemctl", "start", "munge"])?.ok()?;
+    slurmd.exec(&["systemctl", "start", "slurmd"])?.ok()?;
+    paused.machine.docker(&["unpause", &paused.container()?])?.ok()?;
+    home.run(&["exec", "why", "--", "scontrol", "update", "nodename=worker-3", "state=resume"])?.ok()?;
+    until_troubles(home, &[], 0)?;
+    doctor(home, machines)?;
+    home.run(&["delete", "cluster", "why"])?.ok().map(drop)
+}
+
+/// What went wrong, as `host check` and `from -> to`.
+fn failed(found: &Value) -> anyhow::Result<Vec<String>> {
+    let mut failed = Vec::new();
+    for host in list(&found["hosts"])? {
+        ensure!(host["error"].is_null(), "{host}");
+        for finding in list(&host["findings"])?.iter().filter(|f| f["verdict"] == "fail") {
+            failed.push(format!("{} {}", text(host, "host")?, text(finding, "check")?));
+        }
+    }
+    for pair in list(&found["pairs"])?.iter().filter(|p| p["verdict"] == "fail") {
+        failed.push(format!("{} -> {} {}", text(pair, "from")?, text(pair, "to")?, pair["largest_bytes"]));
+    }
+    Ok(failed)
+}
+
+/// Undoes what a test did to the network of hosts, whatever became of the test.
+struct Mend(Vec<Vec<String>>);
+
+impl Drop for Mend {
+    fn drop(&mut self) {
+        for words in &self.0 {
+            drop(Call::new(Path::new("ip")).words(words).end());
+        }
+    }
+}
+
+/// The network of healthy hosts passes while a cluster uses it; a firewall on one host and a narrow link of another are named.
+fn doctor(home: &Installation, machines: &[Machine]) -> anyhow::Result<()> {
+    let well = answer(home, &["doctor"], 0)?;
+    ensure!(failed(&well)?.is_empty() && list(&well["pairs"])?.len() == 6, "{well}");
+    let [first, second, third] = machines else { anyhow::bail!("{} hosts", machines.len()) };
+    let rule = |verb: &str| {
+        let words = [
+            "netns",
+            "exec",
+            &first.host().netns,
+            "iptables",
+            verb,
+            "INPUT",
+            "-p",
+            "udp",
+            "--dport",
+            "4799",
+            "-j",
+            "DROP",
+        ];
+        words.map(str::to_owned).to_vec()
+    };
+    let mtu = |mtu: &str| {
+        // The end of its cable in the LAN: what is larger is dropped there without a word.
+        let lan =
+            third.host().netns.rsplit_once('.').map_or_else(String::new, |(lab, _)| format!("{lab}.lan"));
+        ["-netns", &lan, "link", "set", &third.name(), "mtu", mtu].map(str::to_owned).to_vec()
+    };
+    let mend = Mend(vec![rule("-D"), mtu("1500")]);
+    for words in [rule("-I"), mtu("1400")] {
+        Call::new(Path::new("ip")).words(&words).end()?.ok()?;
+    }
+    let ill = failed(&answer(home, &["doctor"], 1)?)?;
+    let [a, b, c] = [first, second, third].map(Machine::name);
+    let expected = [
+        format!("{a} -> {c} 1400"),
+        format!("{b} -> {a} 0"),
+        format!("{b} -> {c} 1400"),
+        format!("{c} -> {a} 0"),
+    ];
+    ensure!(ill == expected, "{ill:?} where {expected:?} should be");
+    drop(mend);
+    ensure!(failed(&answer(home, &["doctor"], 0)?)?.is_empty(), "it is not mended");
+    // The devices of the check are gone.
+    let began = Instant::now();
+    for machine in machines {
+        while list(&machine.kernel("ip", &["link", "show", "type", "vxlan"])?)?.len() > 1 {
+            ensure!(began.elapsed() < SOON, "a device of the check stays on {}", machine.name());
+            thread::yield_now();
+        }
+    }
+    answer(home, &["doctor", &b], 0)?;
+    home.run(&["doctor", "nope"])?.with(3).map(drop)
+}
