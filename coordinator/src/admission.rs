@@ -94,6 +94,7 @@ impl Coordinator {
         terms: CreateTerms,
     ) -> Result<Admitted, Fault> {
         check_pins(spec, seen)?;
+        let began = tokio::time::Instant::now();
         let mut stale = None;
         for _ in 0..TRIES {
             match self.try_admit(spec, seen, image, terms).await {
@@ -103,7 +104,11 @@ impl Coordinator {
                 ))) => {
                     stale = Some(conflict.into());
                 }
-                other => return other,
+                other => {
+                    let elapsed_ms = began.elapsed().as_millis();
+                    tracing::debug!(cluster.name = %spec.name, hosts = seen.len(), elapsed_ms, "admission");
+                    return other;
+                }
             }
         }
         Err(stale.map_or(Fault::NoHosts, Fault::Store))

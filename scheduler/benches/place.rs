@@ -1,9 +1,9 @@
 //! How long placing takes, per strategy and shape (hosts x nodes). Target: 1,000 x 10,000 in under 100 ms on one core.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use shoal_scheduler::{HostView, ImageState, NodeRequest, Request, Scheduler as _, Snapshot};
+use shoal_scheduler::{HostView, ImageState, NodeRequest, Request, Rules, Scheduler as _, Snapshot};
 use shoal_types::{
-    Bytes, Capacity, HostId, HostState, Labels, MilliCpu, Overcommit, Profile, Resources, Strategy,
+    Bytes, Capacity, HostId, HostState, Labels, MilliCpu, Overcommit, Profile, Resources, Role, Strategy,
 };
 
 /// Hosts of three sizes in eight racks, partly filled.
@@ -31,6 +31,8 @@ fn snapshot(hosts: u32) -> Snapshot {
                 node_slots: n % 50,
             },
             cluster_nodes: 0,
+            others: Default::default(),
+            claimed: Default::default(),
             architecture: "x86_64".into(),
             profiles: vec![Profile::System],
             image: ImageState::Present,
@@ -51,6 +53,8 @@ fn request(nodes: u32) -> Request {
             name: name.parse().expect("a node name"),
             reserve: Resources { cpu: MilliCpu(50 * size), memory: Bytes::mib(64 * size) },
             constraints: vec![],
+            role: Role::Worker,
+            pin: None,
         }
     };
     Request {
@@ -60,12 +64,16 @@ fn request(nodes: u32) -> Request {
         architecture: Some("x86_64".into()),
         profile: Profile::System,
         exclude: Default::default(),
+        rules: Rules::default(),
+        seed: 7,
     }
 }
 
 fn place(c: &mut Criterion) {
     let mut group = c.benchmark_group("place");
-    for (hosts, nodes) in [(100, 1_000), (1_000, 10_000)] {
+    for (hosts, nodes) in [(100, 1_000), (1_000, 10_000), (5_000, 50_000), (12_500, 100_000)] {
+        // The large shapes take a while each; ten samples tell enough.
+        group.sample_size(if hosts > 1_000 { 10 } else { 100 });
         let (snapshot, request) = (snapshot(hosts), request(nodes));
         for strategy in Strategy::ALL {
             let id = BenchmarkId::new(strategy.as_str(), format!("{hosts}x{nodes}"));
@@ -74,6 +82,15 @@ fn place(c: &mut Criterion) {
             });
         }
     }
+    let (fleet, mut ruled) = (snapshot(12_500), request(100_000));
+    ruled.rules = Rules {
+        spread_over: Some("rack".parse().expect("a label")),
+        max_per_host: std::num::NonZeroU32::new(20),
+        ..Rules::default()
+    };
+    group.bench_function("spread/12500x100000-over-racks", |b| {
+        b.iter(|| Strategy::Spread.place(&fleet, &ruled).expect("the request fits"));
+    });
     // The worst case: no two nodes ask for the same, so every host is filtered and scored for each.
     let (snapshot, mut request) = (snapshot(1_000), request(1_000));
     for (n, node) in (0..).zip(&mut request.nodes) {

@@ -37,6 +37,13 @@ pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
+/// Has Debian's own Python gRPC and its compiler?
+pub(crate) fn has_python_grpc() -> bool {
+    let mut python = std::process::Command::new("/usr/bin/python3");
+    python.args(["-c", "import grpc, grpc_tools.protoc"]);
+    python.stderr(std::process::Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
 /// Are OpenSSH's client and key generator in PATH?
 pub(crate) fn has_openssh() -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();

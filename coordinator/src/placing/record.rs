@@ -192,3 +192,66 @@ impl Explained {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shoal_scheduler::{ImageState, Rules, Scheduler as _};
+    use shoal_types::{HostState, Labels, Overcommit, Profile, Resources};
+
+    use super::*;
+
+    fn host(number: u32) -> HostView {
+        let mut id = [0; 10];
+        id[6..].copy_from_slice(&number.to_be_bytes());
+        let labels = [format!("rack=r{}", number % 8), format!("serial=s{number}")];
+        HostView {
+            id: HostId::new(1, id),
+            name: format!("host-{number}").parse().unwrap(),
+            state: HostState::Ready,
+            labels: Labels::from_pairs(labels.iter().map(String::as_str)).unwrap(),
+            total: Capacity { cpu: MilliCpu(16_000), memory: Bytes::mib(65_536), node_slots: 500 },
+            overcommit: Overcommit::default(),
+            keep_back: Resources::default(),
+            reserved: Capacity {
+                cpu: MilliCpu(u64::from(number) * 50),
+                memory: Bytes::mib(u64::from(number) * 64),
+                node_slots: number,
+            },
+            cluster_nodes: 0,
+            others: BTreeMap::new(),
+            claimed: BTreeSet::new(),
+            architecture: "x86_64".into(),
+            profiles: vec![Profile::System],
+            image: ImageState::Present,
+        }
+    }
+
+    #[test]
+    fn a_thousand_hosts_are_kept_small_and_come_back_as_they_were_seen() {
+        let mut snapshot = Snapshot { hosts: (0..1000).map(host).collect() };
+        let request = Request {
+            nodes: vec![],
+            constraints: vec![],
+            image: "shoal-node".into(),
+            architecture: Some("x86_64".into()),
+            profile: Profile::System,
+            exclude: BTreeMap::new(),
+            rules: Rules { spread_over: Some("rack".parse().unwrap()), ..Rules::default() },
+            seed: u64::MAX,
+        };
+        let plan = Strategy::Random.place(&snapshot, &request).unwrap();
+        let notes = BTreeMap::new();
+        let decided = Decided { plan, by: Strategy::Random.into(), fallback: None, notes };
+        let record = Record::new(&snapshot, &request, &decided).unwrap();
+        let document = record.fold().unwrap();
+        assert!(document.len() < 120_000, "{} bytes", document.len());
+        let back = Record::unfold(&document).unwrap();
+        assert_eq!(back, record);
+        assert_eq!((back.seed, back.by), (u64::MAX, Strategy::Random.into()));
+        for host in &mut snapshot.hosts {
+            host.labels.0.retain(|label, _| label.as_str() == "rack");
+        }
+        assert_eq!(back.hosts.unfold(), snapshot);
+        assert!(Record::unfold(b"{").is_err());
+    }
+}

@@ -47,7 +47,7 @@ fn every_filter_says_why() {
         ["pinned: is not good, where it is pinned"]
     );
     let apart = "apart: has a worker of another cluster, and they are to be apart";
-    assert_eq!(refused(|h, _| drop(h.claimed.insert(Role::Worker))), [apart]);
+    assert_eq!(refused(|h, _| h.claimed = [Role::Worker].into()), [apart]);
     assert_eq!(
         refused(|h, r| {
             h.others.insert(Role::Worker, 1);

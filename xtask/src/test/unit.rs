@@ -1,4 +1,4 @@
-//! Tests that need nothing but a compiler, and OpenSSH to read what is written for it.
+//! Tests that need nothing but a compiler, OpenSSH to read what is written for it, and Python for the example scheduler.
 
 use shoal_lab::install;
 
@@ -9,6 +9,9 @@ use crate::{machine, workspace::Workspace};
 const ELSEWHERE: [&str; 4] =
     [super::storage::PROGRAM, super::netns::PROGRAM, super::e2e::LABS, super::e2e::CLUSTERS];
 
+/// What the example scheduler in Python is made with.
+const PYTHON: [&str; 2] = ["python3-grpcio", "python3-grpc-tools"];
+
 /// Runs them: beside the code, in `tests/` unless another tier has it, in the documentation.
 pub(super) fn run(workspace: &Workspace, results: &mut Results) -> anyhow::Result<()> {
     let mut cargo = tests(workspace);
@@ -18,11 +21,18 @@ pub(super) fn run(workspace: &Workspace, results: &mut Results) -> anyhow::Resul
     }
     if machine::for_labs().is_ok() {
         install::ensure_packages(&["openssh-client"])?;
+        install::ensure_packages(&PYTHON)?;
     }
+    cargo.arg("--");
     if !machine::has_openssh() {
         results
             .skip("what OpenSSH makes of our files", "no ssh and ssh-keygen: install openssh-client".into());
-        cargo.args(["--", "--skip", "openssh"]);
+        cargo.args(["--skip", "openssh"]);
+    }
+    if !machine::has_python_grpc() {
+        let packages = PYTHON.join(" and ");
+        results.skip("the example scheduler in Python", format!("install {packages}"));
+        cargo.args(["--skip", "in_python"]);
     }
     results.tests(&mut cargo)?;
     // Whether it passes counts: not every crate has an example.
