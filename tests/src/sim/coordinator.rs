@@ -162,6 +162,10 @@ pub struct Wish {
     pub wait: Duration,
     /// Whether it stays if it fails.
     pub keep: bool,
+    /// Who places it.
+    pub scheduler: String,
+    /// By which rules.
+    pub placing: v1::Placing,
 }
 
 impl Wish {
@@ -169,7 +173,21 @@ impl Wish {
     #[must_use]
     pub fn new(name: &str, workers: u32) -> Self {
         let image = super::world::IMAGE.to_owned();
-        Self { name: name.into(), workers, image, wait: Duration::from_secs(300), keep: false }
+        Self {
+            name: name.into(),
+            workers,
+            image,
+            wait: Duration::from_secs(300),
+            keep: false,
+            scheduler: "spread".into(),
+            placing: v1::Placing::default(),
+        }
+    }
+
+    /// What it is to be.
+    #[must_use]
+    pub fn spec(&self) -> v1::ClusterSpec {
+        self.request().spec.unwrap_or_default()
     }
 
     fn request(&self) -> v1::CreateClusterRequest {
@@ -187,7 +205,8 @@ impl Wish {
             realm: "default".into(),
             name: self.name.clone(),
             image: self.image.clone(),
-            scheduler: "spread".into(),
+            scheduler: self.scheduler.clone(),
+            placing: Some(self.placing.clone()),
             groups: vec![group(v1::Role::Controller, 1), group(v1::Role::Worker, self.workers)],
             ..v1::ClusterSpec::default()
         };
@@ -268,6 +287,25 @@ impl Coordinator {
     pub async fn unregister(&self, host: &str, force: bool) -> Result<v1::UnregisterHostResponse, Status> {
         let request = v1::UnregisterHostRequest { name: host.into(), force };
         Ok(self.hosts().unregister_host(request).await?.into_inner())
+    }
+
+    /// Where a cluster of this specification would go.
+    ///
+    /// # Errors
+    /// What the coordinator says.
+    pub async fn plan(&self, spec: v1::ClusterSpec) -> Result<v1::PlanClusterResponse, Status> {
+        let request = v1::PlanClusterRequest { spec: Some(spec) };
+        Ok(self.clusters().plan_cluster(request).await?.into_inner())
+    }
+
+    /// Why a node of the realm `default` is where it is.
+    ///
+    /// # Errors
+    /// What the coordinator says.
+    pub async fn explain(&self, cluster: &str, node: &str) -> Result<v1::ExplainPlacementResponse, Status> {
+        let (realm, cluster, node) = ("default".into(), cluster.into(), node.into());
+        let request = v1::ExplainPlacementRequest { realm, cluster, node };
+        Ok(self.clusters().explain_placement(request).await?.into_inner())
     }
 
     /// Creates a cluster and waits for it.

@@ -138,7 +138,19 @@ impl World {
     /// # Errors
     /// No runtime can be made.
     pub fn live<T>(&self, story: impl AsyncFnOnce(Life) -> T) -> anyhow::Result<Option<T>> {
-        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build()?;
+        self.live_in(true, story)
+    }
+
+    /// The same in real time: for a story with another program in it, whose answers no timeout may run ahead of.
+    ///
+    /// # Errors
+    /// As [`World::live`].
+    pub fn live_awake<T>(&self, story: impl AsyncFnOnce(Life) -> T) -> anyhow::Result<Option<T>> {
+        self.live_in(false, story)
+    }
+
+    fn live_in<T>(&self, paused: bool, story: impl AsyncFnOnce(Life) -> T) -> anyhow::Result<Option<T>> {
+        let runtime = Builder::new_current_thread().enable_all().start_paused(paused).build()?;
         let ended = runtime.block_on(async {
             self.0.clock.enter();
             let life = Life { world: self.clone(), still: Stillness::new(Handle::current()) };

@@ -34,6 +34,22 @@ pub(crate) fn a_dry_run_shows_where_and_makes_nothing(stage: &Stage) -> anyhow::
     let expected = ["controller", "worker-0", "worker-1", "worker-2", "worker-3", "worker-4"];
     ensure!(nodes == expected.map(String::from).into(), "{plan}");
     ensure!(placed(&plan)?.len() == 3, "spread over all hosts: {plan}");
+    for node in stage.dev()?.nodes.iter().take(2) {
+        let why = home.json(&["explain", "placement", &format!("{}.dev", node.name)])?;
+        ensure!(why["host"] == node.machine.name().as_str() && why["differs"].is_null(), "{why}");
+        ensure!(why["rank"].as_u64().is_some_and(|rank| rank >= 1), "{why}");
+    }
+    let added = |host: &serde_json::Value| host["added"]["nodes"].as_u64().unwrap_or(0);
+    ensure!(list(&plan["hosts"])?.iter().map(added).sum::<u64>() == 6, "{plan}");
+    ensure!(plan["rules"]["scheduler"] == "spread", "{plan}");
+    let words = ["create", "cluster", "plan", "--workers", "5", "--scheduler", "binpack", "--dry-run"];
+    let ended = home.run(&words)?.with(0)?;
+    ensure!(ended.stdout.contains("scheduler:    binpack") && ended.stdout.contains("MEMORY"), "{ended}");
+    let pinned = ["create", "cluster", "plan", "--pin", "controller=host2", "--dry-run"];
+    let on = |plan: &serde_json::Value| plan["placements"][0]["host"].clone();
+    ensure!(on(&home.json(&pinned)?) == "host2");
+    let nowhere = ["create", "cluster", "plan", "--pin", "controller=host9", "--dry-run"];
+    ensure!(home.run(&nowhere)?.with(3)?.stderr.contains("host9"));
     home.run(&["get", "cluster", "plan"])?.with(3)?;
     let after = Traces::of(stage.machines()?)?;
     ensure!(after == before, "{:?}", after.since(&before));

@@ -9,5 +9,7 @@ mod hosts;
 mod images;
 mod insight;
 mod once;
+mod placing;
+mod programs;
 mod schedules;
 mod two;

@@ -22,6 +22,9 @@ pub(super) fn run(workspace: &Workspace, results: &mut Results) -> anyhow::Resul
     let long = [("SHOAL_SIM_SCHEDULES", "3000"), ("SHOAL_SIM_POINTS", "all")];
     results.tests(workspace.cargo().args(simulated).envs(long))?;
     results.check(workspace.cargo().args(["xtask", "bench", "scale"]))?;
+    let admission =
+        ["bench", "--locked", "--profile", "quick", "--package", "shoal-tests", "--bench", "admission"];
+    results.check(workspace.cargo().args(admission))?;
     results.check(workspace.cargo().args(["bench", "--locked", "--package", "shoal-scheduler"]))?;
     results.check(workspace.cargo().args(["bench", "--locked", "--package", "shoal-storage"]))?;
     match machine::for_labs() {
