@@ -129,6 +129,10 @@ impl Coordinator {
             {
                 images.push((cluster.spec.image.clone(), Some(cluster.image_id.clone())));
             }
+            // What a cluster runs under the reference is what counts; one finding says it.
+            let known: Vec<String> =
+                images.iter().filter(|(_, of)| of.is_some()).map(|(r, _)| r.clone()).collect();
+            images.retain(|(reference, of)| of.is_some() || !known.contains(reference));
             images.dedup();
             let count = usage.get(&seen.host.id).map_or(0, |u| u.nodes);
             async move {

@@ -89,6 +89,10 @@ impl HostLink {
         };
         match tokio::time::timeout(CALL_TIMEOUT, ask(agent)).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
+            // An agent of an older build says so without a message.
+            Ok(Err(status)) if status.code() == Code::Unimplemented => {
+                Err(refused("it is of another build, which cannot do that".into(), false))
+            }
             Ok(Err(status)) => Err(refused(status.message().to_owned(), is_transient(status.code()))),
             Err(_) => Err(refused(format!("no answer within {} s", CALL_TIMEOUT.as_secs()), true)),
         }
