@@ -153,7 +153,34 @@ pub(crate) mod tests {
         let block = |realm: &str| {
             host_block((&node, &cluster, &realm.parse().unwrap()), &files("/s/ssh"), &proxy("/s")).unwrap()
         };
-        insta::assert_snapshot!(block("default") + &block("lab"), @"");
+        insta::assert_snapshot!(block("default") + &block("lab"), @r#"
+        Host worker-0.dev worker-0.dev.default.shoal.internal
+            HostName worker-0.dev.default.shoal.internal
+            User root
+            ProxyCommand printf '%%s|' --state-dir /s proxy worker-0.dev
+            ProxyUseFdpass no
+            UserKnownHostsFile "/s/ssh/known_hosts"
+            GlobalKnownHostsFile /dev/null
+            StrictHostKeyChecking yes
+            UpdateHostKeys no
+            CheckHostIP no
+            HostKeyAlias worker-0.dev.default.shoal.internal
+            IdentityFile "/s/ssh/id_ed25519"
+            IdentitiesOnly yes
+        Host worker-0.dev.lab worker-0.dev.lab.shoal.internal
+            HostName worker-0.dev.lab.shoal.internal
+            User root
+            ProxyCommand printf '%%s|' --state-dir /s proxy worker-0.dev
+            ProxyUseFdpass no
+            UserKnownHostsFile "/s/ssh/known_hosts"
+            GlobalKnownHostsFile /dev/null
+            StrictHostKeyChecking yes
+            UpdateHostKeys no
+            CheckHostIP no
+            HostKeyAlias worker-0.dev.lab.shoal.internal
+            IdentityFile "/s/ssh/id_ed25519"
+            IdentitiesOnly yes
+        "#);
         let config = block("default") + &block("lab");
         for (host, fqdn) in [
             ("worker-0.dev", "worker-0.dev.default.shoal.internal"),
