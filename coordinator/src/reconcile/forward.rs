@@ -227,21 +227,12 @@ impl Work {
         }
     }
 
-    /// Sorts what went wrong on a host: what no host would do better ends the pass.
-    pub(crate) fn meet(
-        &self,
-        host: HostId,
-        fault: Fault,
-        met: &mut BTreeMap<HostId, Fault>,
-    ) -> Result<(), Halt> {
-        if matches!(fault, Fault::Store(_)) || verdict(&fault) == Verdict::Fatal {
-            return Err(fault.into());
-        }
+    /// Sorts what went wrong on a host, which may have done what it did not answer.
+    fn meet(&self, host: HostId, fault: Fault, met: &mut BTreeMap<HostId, Fault>) -> Result<(), Halt> {
         if leaves_doubt(&fault) {
             self.effects.doubt(host);
         }
-        met.insert(host, fault);
-        Ok(())
+        sort(host, fault, met)
     }
 
     /// What the nodes' archives share: keys of the cluster's seed, accounts of its image. `None`: no host could be asked for
@@ -274,4 +265,13 @@ impl Work {
         }
         Ok(None)
     }
+}
+
+/// Sorts what went wrong on a host: what no host would do better ends the pass.
+pub(crate) fn sort(host: HostId, fault: Fault, met: &mut BTreeMap<HostId, Fault>) -> Result<(), Halt> {
+    if matches!(fault, Fault::Store(_)) || verdict(&fault) == Verdict::Fatal {
+        return Err(fault.into());
+    }
+    met.insert(host, fault);
+    Ok(())
 }

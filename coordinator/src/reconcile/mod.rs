@@ -36,7 +36,7 @@ pub use self::diagnose::{NotReady, StuckNode};
 pub(crate) use self::{
     backward::TAKE_DOWN_TRIES,
     bring_up::remove_container,
-    forward::Outcome,
+    forward::{Outcome, sort},
     take_down::remove_network,
     trouble::PATIENCE,
     watch::{silent_without, while_alive},

@@ -30,7 +30,7 @@ use crate::{
     Fault,
     coordinator::Coordinator,
     fleet::HostLink,
-    reconcile::{Halt, PATIENCE, Work, while_alive},
+    reconcile::{Halt, PATIENCE, Work, sort, while_alive},
     render::Intent,
     server::text,
 };
@@ -97,7 +97,8 @@ impl Work {
                             self.warn(intent, host, links, &format!("{}: trying again", text(&fault))).await;
                         }
                         Brought::NotRead(fault) | Brought::Failed(fault) => {
-                            self.meet(host, fault, met)?;
+                            // Nothing of the cluster can be there: no doubt is left behind.
+                            sort(host, fault, met)?;
                             lacking.remove(&host);
                         }
                     }
@@ -127,9 +128,15 @@ impl Work {
         let mut lacking = BTreeMap::new();
         for (link, answer) in join_all(each).await {
             match answer {
+                // Whoever brought it died before it had a name.
+                Ok(Some(info)) if info.repo_tags.is_empty() => {
+                    if let Brought::Failed(fault) = self.named(intent, link).await {
+                        sort(link.id, fault, met)?;
+                    }
+                }
                 Ok(Some(_)) => {}
                 Ok(None) => drop(lacking.insert(link.id, link.clone())),
-                Err(Halt::Fault(fault)) => self.meet(link.id, fault, met)?,
+                Err(Halt::Fault(fault)) => sort(link.id, fault, met)?,
                 Err(Halt::Stopped) => return Err(Halt::Stopped),
             }
         }
