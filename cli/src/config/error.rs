@@ -73,7 +73,9 @@ impl ConfigError {
     pub(crate) fn hint(&self) -> String {
         match self {
             Self::At { hint: Some(hint), .. } => hint.clone(),
-            Self::At { hint: None, .. } => "correct that line".into(),
+            Self::At { hint: None, .. } => {
+                "correct that line; --dry-run checks it and creates nothing".into()
+            }
             Self::Empty { .. } => "the least there can be is `kind: Cluster`".into(),
             Self::Workers { .. } => "set `count` of the groups in the configuration".into(),
             Self::Read { .. } => {

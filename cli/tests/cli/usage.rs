@@ -123,7 +123,8 @@ fn files_that_cannot_be_read_are_named() {
     assert_eq!(status, 2);
     assert_eq!(
         error,
-        "error: cannot read the CA certificate none/ca.pem: No such file or directory (os error 2)\n"
+        "error: cannot read the CA certificate none/ca.pem: No such file or directory (os error 2)\n\
+         hint: --tls-dir takes a directory with ca.pem, cert.pem and key.pem, as docker has them\n"
     );
     let tls = ["--tls-ca", "cert.pem", "--tls-cert", "cert.pem", "--tls-key", "cert.pem"];
     let (status, error) =
@@ -133,7 +134,11 @@ fn files_that_cannot_be_read_are_named() {
     let (status, error) = shoal.fails(&["load", "image", "none.tar"]);
     assert_eq!(
         (status, error.as_str()),
-        (2, "error: cannot read none.tar: No such file or directory (os error 2)\n")
+        (
+            2,
+            "error: cannot read none.tar: No such file or directory (os error 2)\n\
+             hint: see that the path is right and may be used\n"
+        )
     );
     let (status, error) = shoal.fails(&["--agent-binary", "cert.pem", "get", "hosts"]);
     assert_eq!(status, 2);
@@ -150,7 +155,11 @@ fn bad_configurations() {
     let (status, error) = shoal.fails(&["create", "cluster", "--config", "none.yaml", "--dry-run"]);
     assert_eq!(
         (status, error.as_str()),
-        (2, "error: cannot read none.yaml: No such file or directory (os error 2)\n")
+        (
+            2,
+            "error: cannot read none.yaml: No such file or directory (os error 2)\n\
+             hint: see that the file is there and may be read; `-` reads standard input\n"
+        )
     );
     let (status, error) = shoal.fails(&["create", "cluster", "--config", "-"]);
     assert_eq!(status, 2);
