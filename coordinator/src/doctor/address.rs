@@ -136,7 +136,7 @@ mod tests {
             (with(own(), |_, f| f.underlay_mtu = 0), other.clone(), "no interface"),
             (with(own(), |h, _| h.engine.id = "E2".into()), other.clone(), "same machine"),
             (with(own(), |_, f| f.agent_id = "A2".into()), other.clone(), "same machine"),
-            (routes(own(), &["10.96.0.0/24", "10.0.0.0/9", "0.0.0.0/0"]), other.clone(), ""),
+            (routes(own(), &["10.96.0.0/24", "10.0.0.0/10", "0.0.0.0/0"]), other.clone(), ""),
             (
                 routes(own(), &["10.96.0.128/25"]),
                 other.clone(),
