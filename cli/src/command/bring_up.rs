@@ -122,6 +122,7 @@ impl Create<'_> {
             match self.session.clusters().get_cluster(request).await {
                 Err(status) if status.code() == Code::NotFound => {
                     self.progress.note(&format!("rolled back: nothing of {name} is left"))?;
+                    self.progress.clear();
                     return Err(CliError::Interrupted);
                 }
                 Err(status) => {

@@ -37,6 +37,7 @@ pub(super) async fn onlook(
             progress.note(&format!(
                 "no longer looking: the create of {name} goes on; `shoal create --follow {name}` shows it again"
             ))?;
+            progress.clear();
             Err(CliError::Interrupted)
         }
     }

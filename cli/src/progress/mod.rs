@@ -153,6 +153,13 @@ impl Progress {
         }
     }
 
+    /// Takes a view away whose last frame would tell less than what was said above it.
+    pub(crate) fn clear(&self) {
+        if let Shown::Live(live) = &self.shown {
+            live.tell(Said::Done);
+        }
+    }
+
     /// The end, with its result: names, data or a text for people. Where standard output carries events for a program, the text for
     /// people is left out.
     ///
