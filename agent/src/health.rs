@@ -5,10 +5,10 @@ use std::{
     fs, io,
     net::IpAddr,
     path::Path,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use nix::sys::statvfs::statvfs;
+use shoal_types::{Clock, SystemClock};
 
 use crate::{
     facts::FactsError,
@@ -50,13 +50,12 @@ pub(crate) async fn health(state_dir: &Path) -> Result<Health, FactsError> {
     let bridge = busiest(&Snapshot::take(&handle).await?);
     let disk = |errno: nix::Error| FactsError::File { path: "the state directory", source: errno.into() };
     let disk = statvfs(state_dir).map_err(disk)?;
-    let block = u64::from(disk.fragment_size());
+    let block = disk.fragment_size();
     let pid_limit = number("/proc/sys/kernel/pid_max")?.min(number("/proc/sys/kernel/threads-max")?);
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(Health {
-        clock_ms: u64::try_from(clock.as_millis()).unwrap_or(u64::MAX),
-        disk_total_bytes: u64::from(disk.blocks()).saturating_mul(block),
-        disk_free_bytes: u64::from(disk.blocks_available()).saturating_mul(block),
+        clock_ms: SystemClock.now().0,
+        disk_total_bytes: disk.blocks().saturating_mul(block),
+        disk_free_bytes: disk.blocks_available().saturating_mul(block),
         pid_limit,
         pids: threads(&read("/proc/loadavg")?).unwrap_or(0),
         name_listeners: name_listeners(|table| fs::read_to_string(format!("/proc/self/net/{table}"))),

@@ -149,7 +149,8 @@ mod tests {
         ] {
             let error = line.parse::<SshPublicKey>().unwrap_err();
             assert_eq!(error, reason, "{line}");
-            assert!(line.is_empty() || !error.to_string().contains(line));
+            let shown = error.to_string();
+            assert!(["", "ssh-ed25519"].contains(&line) || !shown.contains(line), "{shown}");
         }
         assert_eq!(SshPublicKey::lines("# none\n"), Err((1, SshKeyError::Empty)));
         assert_eq!(SshPublicKey::lines(&format!("{ED25519}\nx")), Err((2, SshKeyError::Malformed)));

@@ -59,7 +59,7 @@ pub(super) async fn ask(
             .max_decoding_message_size(MESSAGE_LIMIT)
             .max_encoding_message_size(MESSAGE_LIMIT);
         let answer = client.place(message(spec, snapshot, request)).await;
-        answer.map_err(|status| ProgramError::Failed { reason: plain(&format!("{}", status.message())) })
+        answer.map_err(|status| ProgramError::Failed { reason: plain(status.message()) })
     };
     let answer = tokio::time::timeout(limit, asked).await.map_err(|_| ProgramError::Silent { limit })??;
     let answer = answer.into_inner();

@@ -179,9 +179,7 @@ impl Explained {
 
     /// Why the account leads to another host than the node has, if it does.
     pub(crate) fn differs(&self, host: &HostName) -> Option<String> {
-        if self.by.strategy().is_none() {
-            return None;
-        }
+        self.by.strategy()?;
         match &self.account {
             None => Some("this version of shoal would not place it, from the same hosts and request".into()),
             Some(account) if account.host != *host => Some(format!(

@@ -147,7 +147,12 @@ impl Coordinator {
             AgentError::Engine { source, .. } if matches!(*source, EngineError::NotFound { .. }) => {
                 Unheard::NoAgent
             }
-            other => other.into(),
+            error @ (AgentError::Engine { .. }
+            | AgentError::Binary { .. }
+            | AgentError::Contended { .. }
+            | AgentError::Greeting { .. }
+            | AgentError::Channel { .. }
+            | AgentError::Call { .. }) => error.into(),
         })?;
         let installation = self.naming.installation().to_string();
         let networks = link.ask_of(client.clone(), "ListNetworks", |mut agent| async move {

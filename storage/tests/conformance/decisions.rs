@@ -42,7 +42,7 @@ on_both! {
 
         let mut crowds = tx.nodes().crowds().await.unwrap();
         crowds.sort_by_key(|crowd| crowd.role);
-        let of = |role| first.nodes.iter().filter(|n| n.role == role).count() as u32;
+        let of = |role| u32::try_from(first.nodes.iter().filter(|n| n.role == role).count()).unwrap();
         let crowd = |role| Crowd { host: first.host.id, cluster: first.cluster.id, role, nodes: of(role) };
         assert_eq!(crowds, [crowd(Role::Controller), crowd(Role::Worker)]);
     }
