@@ -9,7 +9,8 @@ const INOTIFY_PER_NODE: u32 = 9;
 const NEIGHBOURS_PER_NODE: u32 = 4;
 /// A Linux bridge has 1,024 ports (BR_PORT_BITS); some stay free for the tunnel and for people.
 pub(crate) const BRIDGE_PORTS: u32 = 1000;
-/// Processes and threads of an idle node with systemd: up to 20 in a worker, its controller has more (measured 2026-11-21).
+/// Processes and threads of a node, with room for a job and a login: an idle worker has 8, a controller 17 (`docker stats` on
+/// engine 20.10, measured 2026-11-21).
 const PIDS_PER_NODE: u64 = 32;
 /// What is kept back for the engine, the agent and the machine itself.
 pub(crate) const KEEP_BACK: Resources = Resources { cpu: MilliCpu(100), memory: Bytes::mib(256) };

@@ -109,7 +109,7 @@ fn listen_in(netns: PathBuf, address: String) -> anyhow::Result<TcpListener> {
     let made = thread::spawn(move || -> anyhow::Result<TcpListener> {
         let file = File::open(&netns).with_context(|| netns.display().to_string())?;
         setns(file, CloneFlags::CLONE_NEWNET)?;
-        Ok(TcpListener::bind(&address).with_context(|| address.clone())?)
+        TcpListener::bind(&address).with_context(|| address.clone())
     });
     made.join().map_err(|_| anyhow::anyhow!("the thread that listens panicked"))?
 }

@@ -123,6 +123,7 @@ pub fn tell(child: &Child, signal: Signal) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// It never does.
+#[expect(clippy::disallowed_methods, reason = "between two looks at a condition")]
 pub fn eventually(call: impl Fn() -> Call) -> anyhow::Result<()> {
     let end = Instant::now() + PATIENCE;
     loop {

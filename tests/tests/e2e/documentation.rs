@@ -138,7 +138,11 @@ impl<'a> Bed<'a> {
             symlink(&machine.host().tls_dir, home.path().join(".docker").join(name))?;
             meant.insert(format!("tcp://{name}:2376"), machine.host().endpoint.clone());
         }
-        let bed = Self { stage, shoal: Installation::new(stage.means(), None)?, home, meant };
+        let shoal = Installation::new(stage.means(), None)?;
+        let state = home.path().join(".local/state");
+        fs::create_dir_all(&state)?;
+        symlink(shoal.state_dir(), state.join("shoal"))?;
+        let bed = Self { stage, shoal, home, meant };
         if registered {
             for (name, rack) in HOSTS.iter().zip(["a", "b", "b"]) {
                 let line = format!(
@@ -167,8 +171,9 @@ impl<'a> Bed<'a> {
 
     fn on_page(&self, text: &str) -> String {
         let home = self.home.path().display().to_string();
+        let state = self.shoal.state_dir().display().to_string();
         let text = self.meant.iter().fold(text.to_owned(), |text, (page, lab)| text.replace(lab, page));
-        text.replace(&home, "~").replace('\r', "")
+        text.replace(&home, "~").replace(&state, "~/.local/state/shoal").replace('\r', "")
     }
 
     fn shell(&self, line: &str) -> Call {
