@@ -80,6 +80,7 @@ fn resident_kib(pid: u32) -> anyhow::Result<u64> {
 }
 
 /// Waits until a size stays as it is: everything that has room is full.
+#[expect(clippy::disallowed_methods, reason = "between two looks at a condition")]
 fn settled(mut size: impl FnMut() -> anyhow::Result<u64>) -> anyhow::Result<u64> {
     let (end, mut last, mut same) = (Instant::now() + Duration::from_secs(30), size()?, 0);
     while same < 5 {

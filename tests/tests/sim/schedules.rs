@@ -40,7 +40,7 @@ impl Log {
 
 #[derive(Debug, Clone)]
 enum Command {
-    Create(Wish),
+    Create(Box<Wish>),
     Delete(Vec<&'static str>),
     Resume,
     Sweep,
@@ -52,7 +52,7 @@ impl Command {
         match rng.random_range(0..100) {
             0..60 => {
                 let wait = if rng.random_ratio(1, 8) { Duration::from_secs(10) } else { WAIT };
-                Self::Create(Wish { wait, ..Wish::new(name, rng.random_range(1..=5)) })
+                Self::Create(Box::new(Wish { wait, ..Wish::new(name, rng.random_range(1..=5)) }))
             }
             60..88 => Self::Delete(vec![name]),
             88..93 => Self::Delete(vec![]),
