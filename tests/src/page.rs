@@ -77,10 +77,15 @@ impl Command {
     }
 }
 
-/// A line without what differs from run to run: numbers, spaces, marks of a bar.
+/// A line without what differs from run to run: numbers, digests, spaces, marks of a bar.
 fn alike(line: &str) -> String {
+    let digest = |word: &str| word.len() >= 8 && word.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let words = line.trim().split_inclusive(|c: char| !c.is_ascii_alphanumeric()).map(|word| {
+        let bare = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        if digest(bare) { word.replace(bare, "0") } else { word.to_owned() }
+    });
     let mut out = String::new();
-    for c in line.trim().chars() {
+    for c in words.collect::<String>().chars() {
         let c = match c {
             '0'..='9' => '0',
             c if c.is_whitespace() => ' ',
@@ -216,6 +221,10 @@ $ not a command
         assert!(commands[2].interrupted && !commands[1].interrupted);
         assert!(commands[3].fails());
         assert_eq!(commands[3].missing("error: it failed 12.5 times"), None);
+        assert_eq!(
+            alike("agent 0.1+9be4b43872fd (sha256:f00c5cdbaa8b)"),
+            alike("agent 2.3+aaaaaaaaaaaa (sha256:00112233)")
+        );
         assert_eq!(page.lines[commands[3].at.clone()], ["error: it failed 3 times"]);
     }
 

@@ -115,7 +115,9 @@ impl DoctorJson {
         let mut parts = Vec::new();
         parts.extend((silent > 0).then(|| format!("{silent} of {} hosts not reached", self.hosts.len())));
         parts.extend((failed > 0).then(|| format!("{failed} failed")));
-        parts.extend((warned > 0).then(|| format!("{warned} warnings")));
+        parts.extend(
+            (warned > 0).then(|| format!("{warned} {}", if warned == 1 { "warning" } else { "warnings" })),
+        );
         match (self.hosts.len(), parts.is_empty()) {
             (0, _) => "no hosts; register one: shoal register NAME --docker ENDPOINT".into(),
             (hosts, true) => format!("{hosts} hosts are well"),
@@ -259,7 +261,7 @@ mod tests {
                 fix: open it
           ok    1 of 2 ways between hosts: packets of 1500 bytes arrive
           note  not all were tried
-        1 of 2 hosts not reached, 1 failed, 1 warnings
+        1 of 2 hosts not reached, 1 failed, 1 warning
         ");
         let none = DoctorJson::from(v1::ExamineHostsResponse::default());
         assert!(doctor_text(Width(None), &none).starts_with("no hosts; register one"));

@@ -219,9 +219,10 @@ impl StatusJson {
             facts.push((
                 "host",
                 format!(
-                    "{}: {} nodes, engine {}, agent {}, network {}",
+                    "{}: {} {}, engine {}, agent {}, network {}",
                     host.name,
                     host.nodes,
+                    if host.nodes == 1 { "node" } else { "nodes" },
                     of(&host.engine_version),
                     of(&host.agent_version),
                     host.network

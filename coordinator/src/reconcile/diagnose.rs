@@ -55,7 +55,14 @@ impl fmt::Display for NotReady {
         for StuckNode { node, host, stage, log } in &self.stuck {
             write!(f, "\n  {node} on {host} is stuck at {stage}")?;
             for line in log {
-                write!(f, "\n    | {}", line.escape_debug())?;
+                write!(f, "\n    | ")?;
+                // Control characters are spelt out, quotes are not.
+                for c in line.chars() {
+                    match c.is_control() {
+                        true => write!(f, "{}", c.escape_default())?,
+                        false => write!(f, "{c}")?,
+                    }
+                }
             }
         }
         match self.count.saturating_sub(self.stuck.len()) {

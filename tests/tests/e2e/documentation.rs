@@ -173,6 +173,8 @@ impl<'a> Bed<'a> {
         let home = self.home.path().display().to_string();
         let state = self.shoal.state_dir().display().to_string();
         let text = self.meant.iter().fold(text.to_owned(), |text, (page, lab)| text.replace(lab, page));
+        // What a shell tells a terminal beside its lines: bracketed paste.
+        let text = text.replace("\u{1b}[?2004h", "").replace("\u{1b}[?2004l", "");
         text.replace(&home, "~").replace(&state, "~/.local/state/shoal").replace('\r', "")
     }
 

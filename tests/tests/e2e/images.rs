@@ -77,12 +77,10 @@ pub(crate) fn a_missing_image_comes_from_the_host_that_has_it(stage: &Stage) -> 
     ensure!(names(&entry, "hosts")? == all && names(&entry, "missing")?.is_empty(), "{entry}");
     ensure!(names(&entry, "clusters")? == BTreeSet::from(["default/brought".to_owned()]), "{entry}");
     let events = bed.home.json(&["get", "events", "brought"])?;
-    let arrived = list(&events)?.iter().any(|event| {
-        event["kind"] == "image"
-            && event["host"].is_string()
-            && event["message"].as_str().is_some_and(|m| m.ends_with("is there"))
+    let moved = list(&events)?.iter().any(|event| {
+        event["kind"] == "image" && event["host"].is_string() && event["done_bytes"].as_u64() > Some(0)
     });
-    ensure!(arrived, "{events}");
+    ensure!(moved, "{events}");
     bed.home.run(&["delete", "cluster", "brought"])?.ok()?;
     remove(bed.machines, &id)?;
     bed.gone("brought")?;
@@ -111,6 +109,7 @@ pub(crate) fn an_image_is_pulled_as_who_was_set(stage: &Stage) -> anyhow::Result
     }
     created.ok()?;
     ensure!(listed.stdout.contains("ann"), "{listed}");
+    ensure!(events.stdout.contains("is there"), "{events}");
     for machine in bed.machines {
         ensure!(id_of(machine, REMOTE)?.as_deref() == Some(&*id), "{} has another", machine.name());
     }
