@@ -109,7 +109,7 @@ pub(crate) fn an_image_is_pulled_as_who_was_set(stage: &Stage) -> anyhow::Result
     }
     created.ok()?;
     ensure!(listed.stdout.contains("ann"), "{listed}");
-    ensure!(events.stdout.contains("is there"), "{events}");
+    ensure!(events.stdout.contains("was pulled"), "{events}");
     for machine in bed.machines {
         ensure!(id_of(machine, REMOTE)?.as_deref() == Some(&*id), "{} has another", machine.name());
     }
