@@ -30,10 +30,11 @@ pub(super) fn run(workspace: &Workspace, results: &mut Results) -> anyhow::Resul
     match machine::for_labs() {
         Ok(()) => {
             results.check(workspace.cargo().args(["xtask", "bench", "create"]))?;
+            results.check(workspace.cargo().args(["xtask", "bench", "tunnel"]))?;
             let violations = Soak::of(SOAK_MINUTES, SOAK_HOSTS, None).violations()?;
             results.record(violations == 0, || format!("{violations} violations in the soak"));
         }
-        Err(reason) => results.skip("bench create and the soak", reason),
+        Err(reason) => results.skip("bench create, bench tunnel and the soak", reason),
     }
     Ok(())
 }
