@@ -73,3 +73,35 @@ fn ask(words: impl Iterator<Item = OsString>) -> Option<ListNamesResponse> {
     };
     runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await.ok().flatten() })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Command;
+    use clap_complete::ArgValueCandidates;
+
+    use super::*;
+
+    /// Arguments of shown commands that name what is there, and whether names are offered for them.
+    fn named(command: &Command, path: &str, found: &mut Vec<(String, bool)>) {
+        for argument in command.get_arguments() {
+            let value =
+                argument.get_value_names().and_then(|names| names.first()).map_or("", |name| name.as_str());
+            if argument.get_id() == "cluster" || ["NODE[.CLUSTER]", "HOST"].contains(&value) {
+                let offered = argument.get::<ArgValueCandidates>().is_some();
+                found.push((format!("{path} {}", argument.get_id()), offered));
+            }
+        }
+        for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
+            named(below, &format!("{path} {}", below.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn names_are_offered_wherever_one_is_wanted() {
+        let mut found = Vec::new();
+        named(&Cli::command(), "shoal", &mut found);
+        assert!(found.len() > 10, "{found:?}");
+        let bare: Vec<_> = found.iter().filter(|(_, offered)| !offered).collect();
+        assert!(bare.is_empty(), "no names for {bare:?}");
+    }
+}

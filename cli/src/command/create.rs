@@ -3,12 +3,14 @@
 use std::{num::NonZeroU32, path::PathBuf};
 
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCandidates;
 use shoal_proto::v1::{self, CreateClusterRequest, PlanClusterRequest};
 use shoal_types::{Bytes, ClusterName, ClusterSpec, LabelExpr, MilliCpu, SchedulerName};
 
 use super::{bring_up::bring_up, onlook::onlook, placing_args::PlacingArgs, ssh_config};
 use crate::{
     args::Global,
+    complete,
     config::{Document, Overrides, Source, cluster_spec},
     connect::Session,
     error::CliError,
@@ -38,7 +40,7 @@ struct FollowCluster {
     ///
     /// It shows what has happened since the cluster was admitted, then what happens. The exit status is 0 when the cluster is
     /// ready, 1 when it failed, 3 if there is no such cluster. Ctrl-C only stops watching.
-    #[arg(long, value_name = "NAME", value_parser = word::<ClusterName>)]
+    #[arg(long, value_name = "NAME", value_parser = word::<ClusterName>, add = ArgValueCandidates::new(complete::clusters))]
     follow: Option<ClusterName>,
     #[command(flatten)]
     progress: ProgressArgs,

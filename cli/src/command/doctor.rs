@@ -1,11 +1,13 @@
 //! `shoal doctor`: what is wrong with hosts and the ways between them, and what to do.
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use shoal_proto::v1::ExamineHostsRequest;
 use shoal_types::HostName;
 
 use crate::{
     args::Global,
+    complete,
     connect::Session,
     error::CliError,
     exit::Exit,
@@ -23,7 +25,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     /// Only these hosts, and the ways between them [default: all]
-    #[arg(value_name = "HOST", value_parser = word::<HostName>)]
+    #[arg(value_name = "HOST", value_parser = word::<HostName>, add = ArgValueCandidates::new(complete::hosts))]
     hosts: Vec<HostName>,
 }
 

@@ -1,11 +1,14 @@
 //! `shoal enter`: a shell where one works with a cluster.
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use shoal_proto::v1::ExecOpen;
 use shoal_types::{ClusterName, NodeName};
 
 use super::inside;
-use crate::{args::Global, error::CliError, exit::Exit, interrupt::Interrupt, parse::word, terminal};
+use crate::{
+    args::Global, complete, error::CliError, exit::Exit, interrupt::Interrupt, parse::word, terminal,
+};
 
 /// A login shell in root's home: bash where the image has it.
 const SHELL: &str = r#"cd; exec "$(command -v bash || command -v sh)" -l"#;
@@ -14,7 +17,7 @@ const SHELL: &str = r#"cd; exec "$(command -v bash || command -v sh)" -l"#;
 #[derive(Debug, Args)]
 pub(crate) struct Enter {
     /// The cluster
-    #[arg(default_value_t, value_parser = word::<ClusterName>)]
+    #[arg(default_value_t, value_parser = word::<ClusterName>, add = ArgValueCandidates::new(complete::clusters))]
     cluster: ClusterName,
     /// Enter this node instead of the submitter, or the controller of a cluster without one
     #[arg(long, value_name = "NODE", value_parser = word::<NodeName>)]

@@ -1,10 +1,12 @@
 //! `shoal explain`: why things are as they are.
 
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCandidates;
 use shoal_proto::v1::ExplainPlacementRequest;
 
 use crate::{
     args::Global,
+    complete,
     connect::Session,
     error::CliError,
     exit::Exit,
@@ -29,7 +31,7 @@ enum What {
     /// moment, which hosts could not take the node and why, and whether the node was placed anew since.
     Placement {
         /// The node; of the cluster `default` if none is named
-        #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>)]
+        #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>, add = ArgValueCandidates::new(complete::nodes))]
         target: Target,
     },
 }

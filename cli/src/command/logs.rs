@@ -3,12 +3,13 @@
 use std::{str::FromStr, time::Duration};
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use shoal_proto::v1::{ExecOpen, ExecResponse, exec_response};
 
 use super::inside;
 use crate::{
-    args::Global, connect::Session, error::CliError, escape::Lines, exit::Exit, interrupt::Interrupt,
-    output::raw, parse::word, target::Target, wait::Wait,
+    args::Global, complete, connect::Session, error::CliError, escape::Lines, exit::Exit,
+    interrupt::Interrupt, output::raw, parse::word, target::Target, wait::Wait,
 };
 
 /// `$1` is the unit, empty for the whole journal; the rest are journalctl's. A unit that is not there is no empty journal.
@@ -32,7 +33,7 @@ const MESSAGE_BYTES: usize = 4096;
 #[derive(Debug, Args)]
 pub(crate) struct Logs {
     /// The node; of the cluster `default` if none is named
-    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>)]
+    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>, add = ArgValueCandidates::new(complete::nodes))]
     target: Target,
     /// Only this service, such as slurmctld, slurmd, munge or ssh; the whole journal if left out
     #[arg(value_name = "SERVICE", value_parser = word::<Service>)]

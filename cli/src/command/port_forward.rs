@@ -15,6 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use shoal_proto::v1::{
     ListNodesRequest, ProxyOpen, ProxyRequest, ProxyResponse, access_client::AccessClient, proxy_request,
     proxy_response,
@@ -29,6 +30,7 @@ use tonic::{Streaming, transport::Channel};
 use super::frames::Pump;
 use crate::{
     args::Global,
+    complete,
     connect::Session,
     error::{CliError, chain},
     escape,
@@ -46,7 +48,7 @@ const NO_ROOM: Duration = Duration::from_millis(200);
 #[derive(Debug, Args)]
 pub(crate) struct PortForward {
     /// The node; of the cluster `default` if none is named
-    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>)]
+    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>, add = ArgValueCandidates::new(complete::nodes))]
     target: Target,
     /// Port here and port of the node; without LOCAL, or with 0, a free one is chosen and printed
     #[arg(value_name = "[LOCAL:]REMOTE", required = true, value_parser = word::<Ports>)]

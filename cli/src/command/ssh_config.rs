@@ -14,6 +14,7 @@ use std::{
 };
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use nix::fcntl::{Flock, FlockArg};
 use shoal_proto::v1::{GetSshAccessRequest, ListClustersRequest};
 use shoal_types::{ClusterName, ClusterPhase, NodeName, RealmName};
@@ -21,6 +22,7 @@ use tonic::Code;
 
 use crate::{
     args::Global,
+    complete,
     connect::Session,
     error::{CliError, chain},
     escape, natural,
@@ -37,7 +39,7 @@ const FILE: &str = "ssh_config";
 #[derive(Debug, Args)]
 pub(crate) struct SshConfig {
     /// Only the nodes of this cluster
-    #[arg(value_parser = word::<ClusterName>)]
+    #[arg(value_parser = word::<ClusterName>, add = ArgValueCandidates::new(complete::clusters))]
     cluster: Option<ClusterName>,
     /// Write it to the file `ssh/ssh_config` of the state directory, and keep that current from now on
     ///

@@ -1,11 +1,13 @@
 //! `shoal status`: how every node of a cluster is now.
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 use shoal_proto::v1::GetStatusRequest;
 use shoal_types::ClusterName;
 
 use crate::{
     args::Global,
+    complete,
     connect::Session,
     error::CliError,
     exit::Exit,
@@ -22,7 +24,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     /// The cluster
-    #[arg(value_parser = word::<ClusterName>)]
+    #[arg(value_parser = word::<ClusterName>, add = ArgValueCandidates::new(complete::clusters))]
     cluster: ClusterName,
 }
 
