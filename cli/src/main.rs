@@ -36,11 +36,14 @@ mod wait;
 use std::{io, process::ExitCode};
 
 use clap::Parser;
+use nix::sys::signal::SigSet;
 use tracing_subscriber::EnvFilter;
 
 use crate::{args::Cli, error::CliError, exit::Exit, interrupt::Interrupt};
 
 fn main() -> ExitCode {
+    // Some callers leave signals blocked, and what is blocked reaches no listener: not Ctrl-C, not a window's new size.
+    let _ = SigSet::empty().thread_set_mask();
     // Fails only if a provider is there already, and then TLS works too.
     let _ = rustls::crypto::ring::default_provider().install_default();
     complete::if_asked();

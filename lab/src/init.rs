@@ -15,6 +15,7 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, sethostname};
+use signal_hook::iterator::Signals;
 
 use crate::command;
 use crate::error::{Error, file};
@@ -36,11 +37,11 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 pub fn init(spec_path: &Path) -> Result<Infallible, Error> {
     let spec = HostSpec::read(spec_path)?;
     let step = |what| move |source| Error::Kernel { host: spec.name, what, source };
-    // Blocked before anything starts, so that no request and no death is lost; children get an empty mask.
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGCHLD);
-    signals.add(START_ENGINE);
-    signals.thread_block().map_err(step("block signals"))?;
+    // Before anything starts, so that no request and no death is lost. Caught and not blocked: what is blocked, here or by
+    // who made the lab, stays blocked in the engine and in all its containers.
+    SigSet::empty().thread_set_mask().map_err(step("unblock signals"))?;
+    let mut signals = Signals::new([Signal::SIGCHLD as i32, START_ENGINE as i32])
+        .map_err(|error| step("catch signals")(Errno::from_raw(error.raw_os_error().unwrap_or(0))))?;
 
     prctl::set_name(c"shoal-lab").map_err(step("name its process"))?;
     sethostname(spec.name.to_string()).map_err(step("set its name"))?;
@@ -54,7 +55,7 @@ pub fn init(spec_path: &Path) -> Result<Infallible, Error> {
 
     let mut engine = Some(start_engine(&spec)?);
     loop {
-        let signal = signals.wait().map_err(step("wait for signals"))?;
+        let asked = signals.wait().any(|signal| signal == START_ENGINE as i32);
         // Signals of one kind merge, and a request overtakes the death that it follows: look for every death first.
         while let Some(death) = reap().map_err(step("reap"))? {
             if death.pid() == engine {
@@ -62,7 +63,7 @@ pub fn init(spec_path: &Path) -> Result<Infallible, Error> {
                 engine = None;
             }
         }
-        if signal == START_ENGINE && engine.is_none() {
+        if asked && engine.is_none() {
             engine = Some(start_engine(&spec)?);
         }
     }

@@ -36,5 +36,5 @@ pub use postgres::Postgres;
 pub use proxy::{Action, Mode, Proxy, Rule, When};
 pub use registry::Registry;
 pub use stage::{Means, Stage, USER_KEY};
-pub use terminal::{Terminal, eventually, tell};
+pub use terminal::{OnTerminal, Terminal, eventually, tell};
 pub use traces::Traces;

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{Read, Write},
+    ops::{Deref, DerefMut},
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
@@ -13,7 +14,7 @@ use anyhow::{Context, ensure};
 use nix::{
     pty::{Winsize, openpty},
     sys::{
-        signal::{Signal, kill},
+        signal::{SigSet, SigmaskHow, Signal, kill},
         termios::{Termios, tcgetattr},
     },
     unistd::Pid,
@@ -36,18 +37,22 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// One of this size, with a program on it.
+    /// One of this size, with a program on it. The program begins with blocked signals, as those of some CI systems do.
     ///
     /// # Errors
     /// There is none to be had, or the program cannot be run.
-    pub fn run(mut command: Command, (rows, columns): (u16, u16)) -> anyhow::Result<(Self, Child)> {
+    pub fn run(mut command: Command, (rows, columns): (u16, u16)) -> anyhow::Result<(Self, OnTerminal)> {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(Some(&size), None)?;
         let (keys, side) = (File::from(pty.master), File::from(pty.slave));
         let before = tcgetattr(&side)?;
         let stdio = || side.try_clone().map(Stdio::from);
         command.stdin(stdio()?).stdout(stdio()?).stderr(stdio()?);
-        let child = command.spawn().with_context(|| format!("{command:?}"))?;
+        // A program has the mask of the thread that starts it.
+        let mask = SigSet::from_iter([Signal::SIGWINCH, Signal::SIGINT]).thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let child = command.spawn().with_context(|| format!("{command:?}"));
+        mask.thread_set_mask()?;
+        let child = OnTerminal(child?);
         let mut screen = keys.try_clone()?;
         let (sender, seen) = channel();
         thread::spawn(move || {
@@ -108,6 +113,32 @@ impl Terminal {
         let now = tcgetattr(&self.side)?;
         ensure!(now == self.before, "the terminal was {:?} and is {now:?}", self.before);
         Ok(())
+    }
+}
+
+/// A program on a terminal; it does not outlive this.
+#[derive(Debug)]
+pub struct OnTerminal(Child);
+
+impl Deref for OnTerminal {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for OnTerminal {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for OnTerminal {
+    fn drop(&mut self) {
+        // One that has ended cannot be killed.
+        drop(self.0.kill());
+        drop(self.0.wait());
     }
 }
 
