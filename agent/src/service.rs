@@ -167,7 +167,7 @@ fn node_message(probe: NodeProbe, container: String) -> v1::NodeProbe {
         manager: probe.manager,
         units: probe.units.into_iter().collect(),
         munge: probe.munge,
-        ports: probe.ports.into_iter().map(u32::from).collect(),
+        sshd: probe.sshd,
         up_ms: u64::try_from(probe.up.as_millis()).unwrap_or(u64::MAX),
     }
 }

@@ -49,7 +49,8 @@ impl Terminal {
         let stdio = || side.try_clone().map(Stdio::from);
         command.stdin(stdio()?).stdout(stdio()?).stderr(stdio()?);
         // A program has the mask of the thread that starts it.
-        let mask = SigSet::from_iter([Signal::SIGWINCH, Signal::SIGINT]).thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let mask =
+            SigSet::from_iter([Signal::SIGWINCH, Signal::SIGINT]).thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         let child = command.spawn().with_context(|| format!("{command:?}"));
         mask.thread_set_mask()?;
         let child = OnTerminal(child?);

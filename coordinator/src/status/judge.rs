@@ -10,7 +10,6 @@ use shoal_types::Role;
 /// How long the services of a node may take to come up before one that is not there counts as missing: systemd nodes are IDLE
 /// 2 to 9 s after their start, on a busy machine later (measured 2026-11-21).
 const START: Duration = Duration::from_secs(30);
-const SSH: u32 = 22;
 /// What is not known.
 pub(crate) const UNKNOWN: &str = "unknown";
 
@@ -77,7 +76,7 @@ const STOPPED: v1::NodeProbe = v1::NodeProbe {
     manager: false,
     units: Vec::new(),
     munge: false,
-    ports: Vec::new(),
+    sshd: false,
     up_ms: 0,
 };
 
@@ -101,8 +100,7 @@ fn tell_services(role: Role, probe: &v1::NodeProbe, verdict: &mut Verdict) {
     let up = |is: bool| if is { "up" } else { "down" };
     let runs = |stage: &Stage| match stage {
         Stage::Munge => probe.munge,
-        // Also where systemd itself listens and starts it at the first connection.
-        Stage::Sshd => probe.ports.contains(&SSH),
+        Stage::Sshd => probe.sshd,
         Stage::Slurmctld | Stage::Slurmd | Stage::Container | Stage::Systemd => {
             stage.unit().is_some_and(|unit| probe.units.iter().any(|u| u == unit))
         }
@@ -189,7 +187,7 @@ mod tests {
             manager: true,
             units: units.iter().map(ToString::to_string).collect(),
             munge: units.contains(&"munge.service"),
-            ports: if units.contains(&"ssh.service") { vec![22, 6818] } else { vec![] },
+            sshd: units.contains(&"ssh.service"),
             up_ms: 60_000,
             ..v1::NodeProbe::default()
         }

@@ -132,7 +132,7 @@ impl Cast {
             alive: true,
             manager: true,
             munge: has("munge.service"),
-            ports: if has("ssh.service") { vec![22] } else { vec![] },
+            sshd: has("ssh.service"),
             units,
             up_ms: 3_600_000,
         }
