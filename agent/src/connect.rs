@@ -10,12 +10,26 @@
 //! does not read its input stays for ever) nor its agent: it ends when the input ends and the agent has closed,
 //! and at once when the agent closes.
 
-use std::{io, os::fd::AsFd, path::Path, time::Duration};
+use std::{
+    fs::File,
+    io::{self, Write},
+    net::Shutdown,
+    os::{fd::AsFd, unix::net::UnixStream as Socket},
+    path::Path,
+    thread,
+    time::Duration,
+};
 
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    fs::{FileType, fstat},
+    io::Errno,
+    pipe::{SpliceFlags, fcntl_setpipe_size, splice},
+};
 use shoal_proto::GREETING_PREFIX;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, copy_buf},
-    net::{UnixStream, unix::pipe},
+    net::UnixStream,
+    sync::oneshot,
     time::{Instant, sleep, timeout},
 };
 
@@ -25,24 +39,35 @@ use crate::AgentError;
 const AGENT_START: Duration = Duration::from_secs(5);
 /// How often to look for the socket until then.
 const RETRY: Duration = Duration::from_millis(50);
-/// Bytes read at once: as many as a pipe holds (pipe(7)).
-const PIECE: usize = 64 << 10;
+/// Bytes a pipe is to hold, and most that are moved at once: what any user may ask for (pipe(7)).
+const PIPE_BYTES: usize = 1 << 20;
 /// How long the agent has to close after the input has ended.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// Greets as `version`, then copies standard input and output to and from the agent's socket, each way until its end.
+/// Greets as `version`, then moves bytes from standard input to the agent's socket and from there to standard output, each way
+/// until its end.
 ///
 /// # Errors
 /// [`AgentError::Stdio`]: standard input or output is not a pipe. [`AgentError::Socket`]: no agent listens there.
-/// [`AgentError::Session`]: a copy failed.
+/// [`AgentError::Session`]: a move failed.
 pub async fn connect(socket: &Path, version: &str) -> Result<(), AgentError> {
-    let error = |stream| move |source| AgentError::Stdio { stream, source };
-    let input = std::io::stdin().as_fd().try_clone_to_owned().and_then(pipe::Receiver::from_owned_fd);
-    let output = std::io::stdout().as_fd().try_clone_to_owned().and_then(pipe::Sender::from_owned_fd);
-    let (input, output) =
-        (input.map_err(error("standard input"))?, output.map_err(error("standard output"))?);
+    let input =
+        pipe(std::io::stdin()).map_err(|source| AgentError::Stdio { stream: "standard input", source })?;
+    let output =
+        pipe(std::io::stdout()).map_err(|source| AgentError::Stdio { stream: "standard output", source })?;
     let agent = dial(socket).await.map_err(|source| AgentError::Socket { path: socket.into(), source })?;
+    let agent = agent.into_std().map_err(AgentError::Session)?;
     relay(agent, input, output, version, LAST_WORDS).await.map_err(AgentError::Session)
+}
+
+/// A pipe of this process, as large as it may be.
+fn pipe(stream: impl AsFd) -> io::Result<File> {
+    if FileType::from_raw_mode(fstat(&stream)?.st_mode) != FileType::Fifo {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a pipe"));
+    }
+    // A smaller one is slower, and nothing else.
+    let _ = fcntl_setpipe_size(&stream, PIPE_BYTES);
+    Ok(File::from(stream.as_fd().try_clone_to_owned()?))
 }
 
 async fn dial(socket: &Path) -> io::Result<UnixStream> {
@@ -60,30 +85,27 @@ fn is_starting(error: &io::Error) -> bool {
 }
 
 async fn relay(
-    agent: UnixStream,
-    input: impl AsyncRead + Unpin,
-    mut output: impl AsyncWrite + Unpin,
+    agent: Socket,
+    input: File,
+    mut output: File,
     version: &str,
     last_words: Duration,
 ) -> io::Result<()> {
-    output.write_all(format!("{GREETING_PREFIX}{version}\n").as_bytes()).await?;
-    let (from_agent, mut to_agent) = agent.into_split();
-    let up = async {
-        copy_buf(&mut BufReader::with_capacity(PIECE, input), &mut to_agent).await?;
-        to_agent.shutdown().await
-    };
-    let mut down = std::pin::pin!(async {
-        copy_buf(&mut BufReader::with_capacity(PIECE, from_agent), &mut output).await?;
-        output.shutdown().await
+    output.write_all(format!("{GREETING_PREFIX}{version}\n").as_bytes())?;
+    let to_agent = agent.try_clone()?;
+    let mut down = beside(move || carry(&agent, &output));
+    let up = beside(move || {
+        carry(&input, &to_agent)?;
+        to_agent.shutdown(Shutdown::Write)
     });
     let ended = tokio::select! {
         ended = &mut down => ended,
-        ended = up => match ended {
-            Ok(()) => timeout(last_words, down).await.unwrap_or(Ok(())),
-            Err(error) => Err(error),
+        Ok(ended) = up => match ended {
+            Ok(()) => timeout(last_words, down).await.unwrap_or(Ok(Ok(()))),
+            Err(error) => Ok(Err(error)),
         },
     };
-    match ended {
+    match ended.unwrap_or_else(|_| Err(io::ErrorKind::Interrupted.into())) {
         // One side has gone while the other still spoke: that is how a session ends.
         Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
             Ok(())
@@ -92,58 +114,127 @@ async fn relay(
     }
 }
 
+/// Does `work` in a thread, which lives as long as the work or the process; its outcome.
+fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
+    let (sender, outcome) = oneshot::channel();
+    // Nobody may wait any more.
+    thread::spawn(move || drop(sender.send(work())));
+    outcome
+}
+
+/// Moves bytes from a pipe or to one until they end. The kernel moves them, from buffer to buffer. It holds the pipe meanwhile:
+/// one that waited there would keep the pipe's other end from being read or written, so the wait is outside.
+fn carry(from: impl AsFd, to: impl AsFd) -> io::Result<()> {
+    let ready = |stream: &_, event| loop {
+        match poll(&mut [PollFd::from_borrowed_fd(*stream, event)], None) {
+            Err(Errno::INTR) => {}
+            answer => return answer.map(drop),
+        }
+    };
+    let (from, to) = (from.as_fd(), to.as_fd());
+    loop {
+        match splice(from, None, to, None, PIPE_BYTES, SpliceFlags::MOVE | SpliceFlags::NONBLOCK) {
+            Ok(0) => return Ok(()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                ready(&from, PollFlags::IN)?;
+                ready(&to, PollFlags::OUT)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, duplex};
+    use std::io::{PipeReader, PipeWriter, Read};
 
     use super::*;
 
+    /// A session, and the ends of those who use it: agent, input, output.
+    struct Ends {
+        agent: Socket,
+        stdin: PipeWriter,
+        stdout: PipeReader,
+        relay: tokio::task::JoinHandle<io::Result<()>>,
+    }
+
+    fn session(last_words: Duration) -> Ends {
+        let (near, agent) = Socket::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        let (input, stdin) = io::pipe().unwrap();
+        let (stdout, output) = io::pipe().unwrap();
+        let file = |stream: &dyn AsFd| pipe(stream.as_fd()).unwrap();
+        let (input, output) = (file(&input), file(&output));
+        let relay = tokio::spawn(relay(near, input, output, "9.9", last_words));
+        Ends { agent, stdin, stdout, relay }
+    }
+
+    /// Waits in a thread of its own: the session is carried by this one.
+    async fn all(mut from: impl Read + Send + 'static) -> Vec<u8> {
+        let read = move || {
+            let mut text = Vec::new();
+            from.read_to_end(&mut text).map(|_| text)
+        };
+        beside(read).await.unwrap().unwrap()
+    }
+
     #[tokio::test]
-    async fn greets_then_copies_and_half_closes_each_way() {
-        let (agent, mut session) = UnixStream::pair().unwrap();
-        let (mut stdin, input) = duplex(64);
-        let (output, mut stdout) = duplex(64);
-        let relay = tokio::spawn(relay(agent, input, output, "9.9", LAST_WORDS));
-        stdin.write_all(b"question").await.unwrap();
-        stdin.shutdown().await.unwrap();
-        let mut asked = String::new();
-        session.read_to_string(&mut asked).await.unwrap();
-        assert_eq!(asked, "question");
-        session.write_all(b"answer").await.unwrap();
-        drop(session);
-        let mut seen = String::new();
-        stdout.read_to_string(&mut seen).await.unwrap();
-        assert_eq!(seen, "SHOAL/1 9.9\nanswer");
+    async fn greets_then_carries_and_half_closes_each_way() {
+        let Ends { mut agent, mut stdin, stdout, relay } = session(LAST_WORDS);
+        stdin.write_all(b"question").unwrap();
+        drop(stdin);
+        assert_eq!(all(agent.try_clone().unwrap()).await, b"question");
+        agent.write_all(b"answer").unwrap();
+        drop(agent);
+        assert_eq!(all(stdout).await, b"SHOAL/1 9.9\nanswer");
+        relay.await.unwrap().unwrap();
+    }
+
+    /// More than all buffers hold, both ways at once, while neither reader keeps up.
+    #[tokio::test]
+    async fn what_is_carried_is_whole() {
+        let bytes: Vec<u8> = (0..=250).cycle().take(5 << 20).collect();
+        let Ends { agent, mut stdin, stdout, relay } = session(LAST_WORDS);
+        let (up, down, mut answers) = (bytes.clone(), bytes.clone(), agent.try_clone().unwrap());
+        let sent = beside(move || stdin.write_all(&up));
+        let answered = beside(move || {
+            answers.write_all(&down)?;
+            answers.shutdown(Shutdown::Write)
+        });
+        let (heard, said) = tokio::join!(all(agent), all(stdout));
+        assert!(heard == bytes && said.strip_prefix(b"SHOAL/1 9.9\n") == Some(&bytes[..]));
+        sent.await.unwrap().unwrap();
+        answered.await.unwrap().unwrap();
         relay.await.unwrap().unwrap();
     }
 
     #[tokio::test]
     async fn ends_with_the_agent_though_the_input_stays_open() {
-        let (agent, session) = UnixStream::pair().unwrap();
-        let (_stdin, input) = duplex(64);
-        let (output, _stdout) = duplex(64);
-        drop(session);
-        relay(agent, input, output, "9.9", LAST_WORDS).await.unwrap();
+        let Ends { agent, stdin: _stdin, stdout: _stdout, relay } = session(LAST_WORDS);
+        drop(agent);
+        relay.await.unwrap().unwrap();
     }
 
     #[tokio::test]
     async fn a_caller_that_has_gone_is_no_error() {
-        let (agent, mut session) = UnixStream::pair().unwrap();
-        let (_stdin, input) = duplex(64);
-        let (output, mut stdout) = duplex(64);
-        let relay = tokio::spawn(relay(agent, input, output, "9.9", LAST_WORDS));
-        stdout.read_exact(&mut [0; 12]).await.unwrap();
-        drop(stdout);
-        session.write_all(b"goodbye").await.unwrap();
+        let Ends { mut agent, stdin: _stdin, mut stdout, relay } = session(LAST_WORDS);
+        beside(move || stdout.read_exact(&mut [0; 12])).await.unwrap().unwrap();
+        agent.write_all(b"goodbye").unwrap();
         relay.await.unwrap().unwrap();
     }
 
     #[tokio::test]
     async fn does_not_outlive_its_input_though_the_agent_hangs() {
-        let (agent, _session) = UnixStream::pair().unwrap();
-        let (stdin, input) = duplex(64);
-        let (output, _stdout) = duplex(64);
+        let Ends { agent: _agent, stdin, stdout: _stdout, relay } = session(Duration::from_millis(1));
         drop(stdin);
-        relay(agent, input, output, "9.9", Duration::from_millis(1)).await.unwrap();
+        relay.await.unwrap().unwrap();
+    }
+
+    #[test]
+    fn only_pipes_are_taken() {
+        assert!(pipe(File::open("/dev/null").unwrap()).is_err());
+        let (reader, _writer) = io::pipe().unwrap();
+        pipe(reader).unwrap();
     }
 }

@@ -37,6 +37,7 @@ use std::{io, process::ExitCode};
 
 use clap::Parser;
 use nix::sys::signal::SigSet;
+use tokio::runtime::Builder;
 use tracing_subscriber::EnvFilter;
 
 use crate::{args::Cli, error::CliError, exit::Exit, interrupt::Interrupt};
@@ -58,11 +59,15 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<Exit, CliError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cli.command.threads())
-        .enable_all()
-        .build()
-        .map_err(CliError::Runtime)?;
+    let mut builder = match cli.command.threads() {
+        None => Builder::new_current_thread(),
+        Some(threads) => {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(threads);
+            builder
+        }
+    };
+    let runtime = builder.enable_all().build().map_err(CliError::Runtime)?;
     let result = runtime.block_on(async {
         let interrupt = Interrupt::listen().map_err(CliError::Runtime)?;
         cli.command.run(&cli.global, &interrupt).await
