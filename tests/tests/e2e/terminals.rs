@@ -13,14 +13,17 @@ pub(crate) fn a_shell_has_the_users_terminal(stage: &Stage) -> anyhow::Result<()
         let mut command = home.command(&["exec", "-it", "dev", "--node", &node.name, "--", "bash", "--norc"]);
         command.env("TERM", "vt100");
         let (mut terminal, mut child) = Terminal::run(command, (33, 101))?;
-        terminal.types("PS1=; stty -echo; echo size $(stty size) $TERM\r")?;
+        terminal.types("PS1='% '; stty -echo; echo size $(stty size) $TERM\r")?;
         terminal.shows("size 33 101 vt100")?;
         terminal.resize(&child, 44, 132)?;
         terminal.types("until [ \"$(stty size)\" = '44 132' ]; do sleep 0.1; done; echo resized\r")?;
         terminal.shows("resized")?;
-        terminal.types("echo ready; sleep 1000\r")?;
+        // It speaks when the terminal is its own: a key that comes before is the shell's.
+        terminal.types("sh -c 'echo ready; exec sleep 1000'\r")?;
         terminal.shows("ready")?;
         terminal.types("\u{3}")?;
+        // What is typed before the shell is back may be dropped with its line.
+        terminal.shows("% ")?;
         terminal.types("echo interrupted $?; exit 42\r")?;
         terminal.shows("interrupted 130")?;
         ensure!(child.wait()?.code() == Some(42), "the shell's status");
