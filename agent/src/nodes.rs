@@ -10,6 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     num::NonZero,
+    panic::resume_unwind,
     path::Path,
     thread,
     time::Duration,
@@ -71,7 +72,7 @@ pub(crate) fn probe_nodes(
             })
         });
         let parts: Vec<_> = parts.collect();
-        parts.into_iter().flat_map(|part| part.join().unwrap_or_default()).collect()
+        parts.into_iter().flat_map(|part| part.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
     });
     let mut nodes = BTreeMap::<String, NodeProbe>::new();
     let mut firsts = BTreeMap::<String, u32>::new();

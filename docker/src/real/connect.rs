@@ -48,14 +48,21 @@ pub async fn connect(
         timeouts,
         bollard: handle(None)?,
     };
-    let version = match unversioned.call(&call, unversioned.bollard.version()).await {
-        Ok(version) => version,
+    let asked = async {
+        // dockerd runs two programs before it answers `/version`. Only who is no engine of ours is asked that, to say what it is.
+        let pinged = unversioned.call(&call, transport.ping()).await?;
+        match pinged.as_deref().and_then(parse_api).filter(|api| *api >= OLDEST_API) {
+            Some(api) => Ok(common(api)),
+            None => agree(endpoint, &unversioned.call(&call, unversioned.bollard.version()).await?),
+        }
+    };
+    let api = match asked.await {
+        Ok(api) => api,
         Err(broken @ EngineError::Unreachable { .. }) => {
             return Err(alert(endpoint, tls, &call, timeouts, broken).await);
         }
         Err(error) => return Err(not_docker(endpoint, error)),
     };
-    let api = agree(endpoint, &version)?;
     let bollard = handle(Some(&api))?;
     Ok(Arc::new(Docker { api_version: api.into(), bollard, ..unversioned }))
 }
@@ -123,10 +130,14 @@ fn agree(endpoint: &Endpoint, version: &SystemVersion) -> Result<String, EngineE
             api: text.to_owned(),
         });
     }
-    // What bollard's types are made for, or what the engine speaks, whichever is older.
+    Ok(common(api))
+}
+
+/// What bollard's types are made for, or what the engine speaks, whichever is older.
+fn common(api: (usize, usize)) -> String {
     let ours = (API_DEFAULT_VERSION.major_version, API_DEFAULT_VERSION.minor_version);
     let (major, minor) = api.min(ours);
-    Ok(format!("{major}.{minor}"))
+    format!("{major}.{minor}")
 }
 
 fn parse_api(text: &str) -> Option<(usize, usize)> {

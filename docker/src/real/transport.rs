@@ -6,9 +6,11 @@
 
 use std::{fmt, future::Future, io, path::Path, sync::Arc, time::Duration};
 
-use bollard::{API_DEFAULT_VERSION, BollardRequest, errors::Error};
+use bollard::{API_DEFAULT_VERSION, BollardRequest, body_full, errors::Error};
+use bytes::Bytes;
 use futures_util::{FutureExt as _, TryFutureExt as _, future::BoxFuture};
-use hyper::{Response, Uri, body::Incoming};
+use http_body_util::BodyExt as _;
+use hyper::{Request, Response, Uri, body::Incoming};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::{
     client::legacy::{
@@ -81,6 +83,21 @@ impl Transport {
         });
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         Self { requester: pooled(dial), address: format!("https://{host}:{port}") }
+    }
+
+    /// The API version that an engine puts on its answer to a ping; `None` if the answer is not a Docker Engine's.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub(super) async fn ping(&self) -> Result<Option<String>, Error> {
+        let request = Request::get(format!("{}/_ping", self.address)).body(body_full(Bytes::new()))?;
+        let (head, body) = (self.requester)(request).await?.into_parts();
+        // To its end: then the connection serves the next call.
+        body.collect().await?;
+        let said = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let docker =
+            head.status.is_success() && said("Server").is_some_and(|name| name.starts_with("Docker/"));
+        Ok(said("Api-Version").filter(|_| docker).map(str::to_owned))
     }
 
     /// bollard's handle over this pool.

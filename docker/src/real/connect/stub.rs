@@ -25,6 +25,8 @@ use crate::{Endpoint, TlsMaterial};
 pub(super) enum Manner {
     /// Answers every request with this status and body.
     Answer(u16, String),
+    /// The same with these headers: lines that end in `\r\n`.
+    Engine(String, String),
     /// Sends this at once and closes.
     Say(&'static [u8]),
     /// Reads and never answers.
@@ -37,7 +39,7 @@ impl Manner {
     /// Answers as an engine with this API version.
     pub(super) fn engine(api: &str) -> Self {
         let body = format!(r#"{{"Version":"20.10.24","ApiVersion":"{api}","Os":"linux","Arch":"amd64"}}"#);
-        Self::Answer(200, body)
+        Self::Engine(format!("Api-Version: {api}\r\nServer: Docker/20.10.24 (linux)\r\n"), body)
     }
 }
 
@@ -127,12 +129,14 @@ async fn serve(
             buffer.drain(..end + 4);
             let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
             seen.lock().unwrap()[connection].push(path);
+            let mut answer = async |status: u16, headers: &str, body: &str| {
+                let length = body.len();
+                let text = format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
+                drop(stream.write_all(text.as_bytes()).await);
+            };
             match &manner {
-                Manner::Answer(status, body) => {
-                    let length = body.len();
-                    let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{body}");
-                    drop(stream.write_all(answer.as_bytes()).await);
-                }
+                Manner::Answer(status, body) => answer(*status, "", body).await,
+                Manner::Engine(headers, body) => answer(200, headers, body).await,
                 Manner::Close => return,
                 Manner::Hang | Manner::Say(_) => {}
             }

@@ -42,7 +42,7 @@ async fn requests_name_the_agreed_version_and_share_a_connection() {
     assert!(matches!(list, EngineError::BadAnswer { .. }), "{list:?}");
     let seen = stub.seen();
     assert_eq!(seen.len(), 1, "one connection: {seen:?}");
-    assert_eq!(seen[0][..4], ["/version", "/v1.41/_ping", "/v1.41/_ping", "/v1.41/_ping"]);
+    assert_eq!(seen[0][..4], ["/_ping", "/v1.41/_ping", "/v1.41/_ping", "/v1.41/_ping"]);
     assert!(seen[0][4].starts_with("/v1.41/containers/json?all=true"), "{seen:?}");
 
     let newer = Stub::unix(Manner::engine("1.99"));
@@ -58,6 +58,15 @@ async fn an_old_engine_is_refused() {
     assert!(
         error.to_string().ends_with("runs engine 20.10.24 (API 1.40): 20.10 (API 1.41) or newer is needed")
     );
+}
+
+/// One whose ping does not say it, or something between us and it that takes headers away.
+#[tokio::test]
+async fn an_engine_that_does_not_say_it_at_once_is_asked() {
+    let Manner::Engine(_, body) = Manner::engine("1.41") else { panic!("no engine") };
+    let stub = Stub::unix(Manner::Answer(200, body));
+    connect(&stub.endpoint, None, Timeouts::default()).await.unwrap().ping().await.unwrap();
+    assert_eq!(stub.seen(), [["/_ping", "/version", "/v1.41/_ping"]]);
 }
 
 #[tokio::test]
@@ -147,7 +156,7 @@ async fn a_good_handshake_is_kept() {
     let material = authority.client(&authority);
     let engine = connect(&stub.endpoint, Some(&material), Timeouts::default()).await.unwrap();
     engine.ping().await.unwrap();
-    assert_eq!(stub.seen(), [["/version", "/v1.41/_ping"]]);
+    assert_eq!(stub.seen(), [["/_ping", "/v1.41/_ping"]]);
 }
 
 #[tokio::test]
