@@ -39,8 +39,9 @@ use crate::AgentError;
 const AGENT_START: Duration = Duration::from_secs(5);
 /// How often to look for the socket until then.
 const RETRY: Duration = Duration::from_millis(50);
-/// Bytes a pipe is to hold, and most that are moved at once: what any user may ask for (pipe(7)).
-const PIPE_BYTES: usize = 1 << 20;
+/// Bytes a pipe is to hold, and most that are moved at once. A user's pipes together may hold 64 MiB (pipe(7),
+/// `pipe-user-pages-soft`), and those of root are the engine's, the nodes' and ours.
+const PIPE_BYTES: usize = 256 << 10;
 /// How long the agent has to close after the input has ended.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -91,22 +92,29 @@ async fn relay(
     version: &str,
     last_words: Duration,
 ) -> io::Result<()> {
+    // Who waits does so in `carry`.
+    agent.set_nonblocking(true)?;
     output.write_all(format!("{GREETING_PREFIX}{version}\n").as_bytes())?;
     let to_agent = agent.try_clone()?;
-    let mut down = beside(move || carry(&agent, &output));
+    let mut down = beside(move || carry(&agent, &output))?;
     let up = beside(move || {
         carry(&input, &to_agent)?;
         to_agent.shutdown(Shutdown::Write)
-    });
-    let ended = tokio::select! {
-        ended = &mut down => ended,
-        Ok(ended) = up => match ended {
-            Ok(()) => timeout(last_words, down).await.unwrap_or(Ok(Ok(()))),
-            Err(error) => Ok(Err(error)),
-        },
-    };
-    match ended.unwrap_or_else(|_| Err(io::ErrorKind::Interrupted.into())) {
-        // One side has gone while the other still spoke: that is how a session ends.
+    })?;
+    let lost = |_| Err(io::ErrorKind::Interrupted.into());
+    tokio::select! {
+        ended = &mut down => expected(ended.unwrap_or_else(lost)),
+        ended = up => {
+            expected(ended.unwrap_or_else(lost))?;
+            // What the agent has said arrives, whoever went first.
+            expected(timeout(last_words, down).await.unwrap_or(Ok(Ok(()))).unwrap_or_else(lost))
+        }
+    }
+}
+
+/// One side has gone while the other still spoke: that is how a session ends.
+fn expected(ended: io::Result<()>) -> io::Result<()> {
+    match ended {
         Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
             Ok(())
         }
@@ -115,11 +123,14 @@ async fn relay(
 }
 
 /// Does `work` in a thread, which lives as long as the work or the process; its outcome.
-fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> oneshot::Receiver<T> {
+///
+/// # Errors
+/// There is no thread to be had.
+fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<oneshot::Receiver<T>> {
     let (sender, outcome) = oneshot::channel();
     // Nobody may wait any more.
-    thread::spawn(move || drop(sender.send(work())));
-    outcome
+    thread::Builder::new().spawn(move || drop(sender.send(work())))?;
+    Ok(outcome)
 }
 
 /// Moves bytes from a pipe or to one until they end. The kernel moves them, from buffer to buffer. It holds the pipe meanwhile:
@@ -161,7 +172,6 @@ mod tests {
 
     fn session(last_words: Duration) -> Ends {
         let (near, agent) = Socket::pair().unwrap();
-        near.set_nonblocking(true).unwrap();
         let (input, stdin) = io::pipe().unwrap();
         let (stdout, output) = io::pipe().unwrap();
         let file = |stream: &dyn AsFd| pipe(stream.as_fd()).unwrap();
@@ -176,7 +186,7 @@ mod tests {
             let mut text = Vec::new();
             from.read_to_end(&mut text).map(|_| text)
         };
-        beside(read).await.unwrap().unwrap()
+        beside(read).unwrap().await.unwrap().unwrap()
     }
 
     #[tokio::test]
@@ -191,17 +201,18 @@ mod tests {
         relay.await.unwrap().unwrap();
     }
 
-    /// More than all buffers hold, both ways at once, while neither reader keeps up.
+    /// More than all buffers hold, both ways at once.
     #[tokio::test]
     async fn what_is_carried_is_whole() {
         let bytes: Vec<u8> = (0..=250).cycle().take(5 << 20).collect();
         let Ends { agent, mut stdin, stdout, relay } = session(LAST_WORDS);
         let (up, down, mut answers) = (bytes.clone(), bytes.clone(), agent.try_clone().unwrap());
-        let sent = beside(move || stdin.write_all(&up));
+        let sent = beside(move || stdin.write_all(&up)).unwrap();
         let answered = beside(move || {
             answers.write_all(&down)?;
             answers.shutdown(Shutdown::Write)
-        });
+        })
+        .unwrap();
         let (heard, said) = tokio::join!(all(agent), all(stdout));
         assert!(heard == bytes && said.strip_prefix(b"SHOAL/1 9.9\n") == Some(&bytes[..]));
         sent.await.unwrap().unwrap();
@@ -219,7 +230,7 @@ mod tests {
     #[tokio::test]
     async fn a_caller_that_has_gone_is_no_error() {
         let Ends { mut agent, stdin: _stdin, mut stdout, relay } = session(LAST_WORDS);
-        beside(move || stdout.read_exact(&mut [0; 12])).await.unwrap().unwrap();
+        beside(move || stdout.read_exact(&mut [0; 12])).unwrap().await.unwrap().unwrap();
         agent.write_all(b"goodbye").unwrap();
         relay.await.unwrap().unwrap();
     }

@@ -48,6 +48,13 @@ pub(crate) async fn health(state_dir: &Path) -> Result<Health, FactsError> {
     let mut reader = tokio::task::JoinSet::new();
     reader.spawn(connection);
     let bridge = busiest(&Snapshot::take(&handle).await?);
+    let state_dir = state_dir.to_owned();
+    // Tables of sockets take the kernel milliseconds, a disk at times much longer.
+    let read = tokio::task::spawn_blocking(move || read_health(&state_dir, bridge));
+    read.await.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))
+}
+
+fn read_health(state_dir: &Path, bridge: Option<(String, u32)>) -> Result<Health, FactsError> {
     let disk = |errno: nix::Error| FactsError::File { path: "the state directory", source: errno.into() };
     let disk = statvfs(state_dir).map_err(disk)?;
     let block = disk.fragment_size();

@@ -13,7 +13,7 @@
 //!
 //! It is told whole states and follows the last one by itself, across its own restart and the host's. It needs the
 //! capabilities `NET_ADMIN` and `NET_BIND_SERVICE` and the host's process ids; it never touches Docker.
-//! Two worker threads are enough: its work is small, and what waits for a disk is done elsewhere.
+//! One thread is enough: its work is small, and what waits for a disk or walks over processes is done elsewhere.
 
 mod connect;
 mod dns;

@@ -1,4 +1,5 @@
-//! What runs in nodes, as `/proc` tells it: no packet, no exec in any of them, and one walk over the processes for all nodes, by a few threads.
+//! What runs in nodes, as `/proc` tells it: no packet, no exec in any of them, and one walk over the processes for all nodes,
+//! by a few threads.
 //!
 //! systemd puts every unit into a cgroup of its own below its container's, so the cgroup of a process says both whose it is
 //! and which unit it runs: `.../<container id>/system.slice/munge.service`. That needs no permission beyond reading `/proc`: a node's
@@ -24,8 +25,10 @@ const MANAGER_SOCKET: &str = "/run/systemd/private";
 const MUNGE_SOCKET: &str = "/run/munge/munge.socket.2";
 /// `__SO_ACCEPTCON` in the flags of proc_pid_net(5): it listens.
 const LISTENS: &str = "00010000";
-/// sshd's unit on Debian.
+/// sshd's unit on Debian. Sessions may stay in it after sshd has ended: a node has no logind.
 const SSH_UNIT: &str = "ssh.service";
+/// What sshd says of itself in its command line while it listens.
+const SSH_LISTENS: &str = "[listener]";
 const SSH_PORT: u16 = 22;
 /// Threads of one walk.
 const MAX_THREADS: usize = 4;
@@ -43,7 +46,7 @@ pub(crate) struct NodeProbe {
     pub(crate) units: BTreeSet<String>,
     /// munged takes requests.
     pub(crate) munge: bool,
-    /// sshd runs, or systemd listens for it and starts it at the first connection.
+    /// sshd listens, or systemd does for it and starts it at the first connection.
     pub(crate) sshd: bool,
     /// How long its first process has run.
     pub(crate) up: Duration,
@@ -65,22 +68,26 @@ pub(crate) fn probe_nodes(
     // One of thousands of processes is read in some 60 µs.
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
     let share = pids.len().div_ceil(threads).max(1);
-    let found: Vec<Found> = thread::scope(|scope| {
-        let parts = pids.chunks(share).map(|part| {
-            scope.spawn(move || {
-                part.iter().filter_map(|pid| Found::look(proc, *pid, containers, uptime)).collect::<Vec<_>>()
-            })
-        });
-        let parts: Vec<_> = parts.collect();
-        parts.into_iter().flat_map(|part| part.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
-    });
+    let look = |part: &[u32]| -> io::Result<Vec<Found>> {
+        part.iter().filter_map(|pid| Found::look(proc, *pid, containers, uptime).transpose()).collect()
+    };
+    let found = thread::scope(|scope| {
+        let begin = |part| thread::Builder::new().spawn_scoped(scope, move || look(part));
+        let parts: Vec<_> = pids.chunks(share).map(begin).collect::<io::Result<_>>()?;
+        let mut found = Vec::new();
+        for part in parts {
+            found.extend(part.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+        }
+        Ok::<_, io::Error>(found)
+    })?;
     let mut nodes = BTreeMap::<String, NodeProbe>::new();
     let mut firsts = BTreeMap::<String, u32>::new();
     for Found { container, what } in found {
         let node = nodes.entry(container.clone()).or_default();
         match what {
-            What::Unit(unit) => {
+            What::Unit { unit, sshd } => {
                 node.units.insert(unit);
+                node.sshd |= sshd;
             }
             What::First { pid, alive, manager, munge, up } => {
                 *node = NodeProbe { alive, manager, munge, up, ..std::mem::take(node) };
@@ -91,7 +98,7 @@ pub(crate) fn probe_nodes(
     }
     for (container, pid) in firsts {
         let Some(node) = nodes.get_mut(&container) else { continue };
-        node.sshd = node.units.contains(SSH_UNIT)
+        node.sshd = node.sshd
             || match probe(proc, pid) {
                 Ok(seen) => seen.ports.contains(&SSH_PORT),
                 Err(error) if is_gone(&error) => false,
@@ -108,8 +115,11 @@ struct Found {
 }
 
 enum What {
-    /// Of this unit.
-    Unit(String),
+    /// Of this unit; whether it is sshd that listens.
+    Unit {
+        unit: String,
+        sshd: bool,
+    },
     /// The node's first.
     First {
         pid: u32,
@@ -123,28 +133,43 @@ enum What {
 
 impl Found {
     /// What this process is, if it is of one of the nodes.
-    fn look(proc: &Path, pid: u32, containers: &BTreeSet<String>, uptime: Option<f64>) -> Option<Self> {
-        let of_process = |file: &str| fs::read_to_string(proc.join(pid.to_string()).join(file)).ok();
+    fn look(
+        proc: &Path,
+        pid: u32,
+        containers: &BTreeSet<String>,
+        uptime: Option<f64>,
+    ) -> io::Result<Option<Self>> {
+        // Names of sockets and words of command lines are any bytes.
+        let of_process = |file: &str| match fs::read(proc.join(pid.to_string()).join(file)) {
+            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(error),
+        };
         // One that has ended meanwhile is of no node.
-        let cgroups = of_process("cgroup")?;
-        let (container, unit) = place(&cgroups, containers)?;
+        let Some(cgroups) = of_process("cgroup")? else { return Ok(None) };
+        let Some((container, unit)) = place(&cgroups, containers) else { return Ok(None) };
         let what = match unit {
-            Some(unit) if unit != MANAGER_UNIT => What::Unit(unit.to_owned()),
+            Some(unit) if unit != MANAGER_UNIT => {
+                let sshd =
+                    unit == SSH_UNIT && of_process("cmdline")?.is_some_and(|line| line.contains(SSH_LISTENS));
+                What::Unit { unit: unit.to_owned(), sshd }
+            }
             // The first process is not in a unit of its own before systemd has made them, and never without systemd.
-            Some(_) | None if of_process("status").is_some_and(|status| is_first(&status)) => {
-                let net = of_process("net/unix").unwrap_or_default();
+            Some(_) | None if of_process("status")?.is_some_and(|status| is_first(&status)) => {
+                let net = of_process("net/unix")?;
+                let table = net.as_deref().unwrap_or_default();
                 What::First {
                     pid,
                     // A zombie is in no network any more.
-                    alive: !net.is_empty(),
-                    manager: listens(&net, MANAGER_SOCKET),
-                    munge: listens(&net, MUNGE_SOCKET),
-                    up: age(uptime, of_process("stat").and_then(|stat| start_ticks(&stat))),
+                    alive: net.is_some(),
+                    manager: listens(table, MANAGER_SOCKET),
+                    munge: listens(table, MUNGE_SOCKET),
+                    up: age(uptime, of_process("stat")?.and_then(|stat| start_ticks(&stat))),
                 }
             }
             Some(_) | None => What::Other,
         };
-        Some(Self { container: container.to_owned(), what })
+        Ok(Some(Self { container: container.to_owned(), what }))
     }
 }
 
@@ -252,6 +277,62 @@ mod tests {
         assert_eq!(start_ticks(stat), Some(4711));
         assert!(age(seconds("100.50 300.00\n"), Some(50)) > Duration::from_secs(90));
         assert_eq!(age(None, Some(50)), Duration::ZERO);
+    }
+
+    /// A process: number, unit, number in its own namespace, command line.
+    fn process(proc: &Path, pid: u32, unit: &str, inner: u32, cmdline: &str) {
+        let dir = proc.join(pid.to_string());
+        fs::create_dir_all(dir.join("net")).unwrap();
+        let write = |file: &str, text: &[u8]| fs::write(dir.join(file), text).unwrap();
+        write("cgroup", format!("0::/docker/{ID}/{unit}\n").as_bytes());
+        write("status", format!("Name:\tx\nNSpid:\t{pid}\t{inner}\n").as_bytes());
+        write("stat", b"7 (x) S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 5000 1 2");
+        write("cmdline", cmdline.as_bytes());
+        // A name of a socket that is no text, as any user may give.
+        write(
+            "net/unix",
+            b"0: 00000002 00000000 00010000 0001 01 24 /run/systemd/private\n0: 3 0 0 1 3 25 @\xff\xfe\n",
+        );
+        let table = |port: u16| format!("0: 00000000:{port:04X} 00000000:0000 0A\n");
+        write("net/tcp", table(if inner == 1 { 22 } else { 6818 }).as_bytes());
+        write("net/tcp6", b"");
+    }
+
+    #[test]
+    fn processes_of_a_node_are_put_together() {
+        let proc = tempfile::tempdir().unwrap();
+        let seen = || probe_nodes(proc.path(), &ids()).unwrap().remove(ID).unwrap();
+        let remove =
+            |pid: u32, file: &str| fs::remove_file(proc.path().join(pid.to_string()).join(file)).unwrap();
+        fs::write(proc.path().join("uptime"), "100.00 300.00\n").unwrap();
+        fs::write(proc.path().join("self"), "no process").unwrap();
+        for (pid, unit) in (20..80).zip(["munge.service", "slurmd.service"].into_iter().cycle()) {
+            process(proc.path(), pid, &format!("system.slice/{unit}"), pid, "x");
+        }
+        process(proc.path(), 7, "init.scope", 1, "/lib/systemd/systemd");
+        process(
+            proc.path(),
+            90,
+            "system.slice/ssh.service",
+            90,
+            "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100",
+        );
+        // Told by what listens, and not by a table that is not there.
+        remove(7, "net/tcp");
+        let node = seen();
+        assert_eq!(
+            node.units.iter().map(String::as_str).collect::<Vec<_>>(),
+            ["munge.service", "slurmd.service", "ssh.service"]
+        );
+        assert!(node.alive && node.manager && !node.munge && node.sshd, "{node:?}");
+        assert!(node.up > Duration::from_secs(40), "{node:?}");
+        // A session that its sshd has left behind is no sshd; systemd that listens for it is as good.
+        process(proc.path(), 90, "system.slice/ssh.service", 90, "sshd: root@pts/0");
+        assert!(!seen().sshd);
+        process(proc.path(), 7, "init.scope", 1, "/lib/systemd/systemd");
+        assert!(seen().sshd);
+        remove(7, "net/unix");
+        assert!(!seen().alive);
     }
 
     #[test]

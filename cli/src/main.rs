@@ -1,6 +1,6 @@
 //! The `shoal` command: a client of a coordinator that runs inside it, and the agent it brings to hosts.
 //!
-//! This file is wiring: cryptography, arguments, logs, runtime, exit status. The verbs are in [`command`]; a shell that
+//! This file is wiring: signals, cryptography, arguments, logs, runtime, exit status. The verbs are in [`command`]; a shell that
 //! completes a word is answered before any of them ([`complete`]).
 
 mod agent_binary;

@@ -171,17 +171,16 @@ impl Command {
         u8::from(matches!(self, Self::Agent(_)))
     }
 
-    /// Worker threads besides the calling one, which does everything where there are none. What carries streams has none: a
-    /// piece passes through five tasks, and to wake another thread costs more than to handle it (a tunnel carried 0.66 instead of
-    /// 0.57 of a `docker exec`, an exec 1.1 instead of 0.9, on two cores, 2026-11-21).
+    /// Worker threads besides the calling one, which does everything where there are none. What carries streams has none, and
+    /// the agent, which carries their other ends: a piece passes through five tasks, and to wake another thread costs more than to
+    /// handle it (a tunnel carried 0.66 instead of 0.57 of a `docker exec`, an exec 1.1 instead of 0.9, on two cores, 2026-11-21).
+    /// Nothing there may wait for a disk or a reader but in a thread of its own. `ssh` has none because it becomes another program.
     pub(crate) fn threads(&self) -> Option<usize> {
         match self {
             Self::Ssh(_)
             | Self::Proxy(_)
             | Self::Exec(_)
             | Self::Enter(_)
-            | Self::Logs(_)
-            | Self::Cp(_)
             | Self::PortForward(_)
             | Self::Agent(_) => None,
             Self::Register(_)
@@ -190,6 +189,8 @@ impl Command {
             | Self::Create(_)
             | Self::Delete(_)
             | Self::Get(_)
+            | Self::Logs(_)
+            | Self::Cp(_)
             | Self::Explain(_)
             | Self::Status(_)
             | Self::Doctor(_)
