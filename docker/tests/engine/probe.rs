@@ -52,8 +52,10 @@ pub(crate) async fn run(words: Vec<String>) -> ExitCode {
             let mut changed = signal(SignalKind::window_change()).unwrap();
             let mut typed = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]));
             loop {
-                let Some((columns, rows)) = terminal_size::terminal_size() else { return ExitCode::FAILURE };
-                println!("{} rows, {} columns", rows.0, columns.0);
+                // An engine sizes a terminal after it has started the command: until then there is none.
+                if let Some((columns, rows)) = terminal_size::terminal_size() {
+                    println!("{} rows, {} columns", rows.0, columns.0);
+                }
                 tokio::select! {
                     _ = changed.recv() => {}
                     _ = &mut typed => std::process::exit(5),
