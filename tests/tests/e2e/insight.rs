@@ -1,6 +1,7 @@
 //! `shoal status` and `shoal doctor`: things are broken on real nodes and hosts, and exactly these are told.
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -168,8 +169,16 @@ impl Drop for Mend {
     }
 }
 
+/// The names of a host's VXLAN devices.
+fn tunnels(machine: &Machine) -> anyhow::Result<BTreeSet<String>> {
+    let devices = machine.kernel("ip", &["link", "show", "type", "vxlan"])?;
+    list(&devices)?.iter().map(|device| text(device, "ifname")).collect()
+}
+
 /// The network of healthy hosts passes while a cluster uses it; a firewall on one host and a narrow link of another are named.
 fn doctor(home: &Installation, machines: &[Machine]) -> anyhow::Result<()> {
+    // Those of clusters, also of other tests' ones.
+    let before = machines.iter().map(tunnels).collect::<anyhow::Result<Vec<_>>>()?;
     let well = answer(home, &["doctor"], 0)?;
     ensure!(failed(&well)?.is_empty() && list(&well["pairs"])?.len() == 6, "{well}");
     let [first, second, third] = machines else { anyhow::bail!("{} hosts", machines.len()) };
@@ -198,8 +207,8 @@ fn doctor(home: &Installation, machines: &[Machine]) -> anyhow::Result<()> {
     ensure!(failed(&answer(home, &["doctor"], 0)?)?.is_empty(), "it is not mended");
     // The devices of the check are gone.
     let began = Instant::now();
-    for machine in machines {
-        while list(&machine.kernel("ip", &["link", "show", "type", "vxlan"])?)?.len() > 1 {
+    for (machine, before) in machines.iter().zip(&before) {
+        while tunnels(machine)? != *before {
             ensure!(began.elapsed() < SOON, "a device of the check stays on {}", machine.name());
             thread::yield_now();
         }
