@@ -14,6 +14,7 @@
 
 use std::{pin::Pin, time::Duration};
 
+use futures_util::StreamExt as _;
 use shoal_docker::{Engine, EngineError, ExecSession, ExecSpec};
 use shoal_storage::Rng;
 use tokio::{
@@ -22,7 +23,8 @@ use tokio::{
 };
 
 /// The companion: its only argument is the mark. It needs a shell, grep and sleep, which every image of nodes has.
-const COMPANION: &str = r#"read -r word
+const COMPANION: &str = r#"echo here
+read -r word
 [ "$word" = done ] && exit 0
 marked() {
     for found in $(grep -lszxF -e "$1" /proc/[0-9]*/environ); do
@@ -37,6 +39,9 @@ for i in 1 2 3 4 5 6 7 8 9 10; do
 done
 for pid in $(marked "$1"); do kill -s KILL -- "-$pid"; done
 "#;
+/// How long an engine may take to run it: an exec answers before its process runs. One that has said nothing until then may come
+/// too late for a client that goes at once.
+const START: Duration = Duration::from_secs(5);
 /// What tells it that the command has ended.
 const DONE: &[u8] = b"done\n";
 /// How long an engine may take to hand that on; a companion that does not hear it finds nothing to end.
@@ -69,7 +74,8 @@ pub(super) struct Lifeline {
 }
 
 impl Lifeline {
-    /// Starts the companion of the command with this mark.
+    /// Starts the companion of the command with this mark, and waits until it is there: what a client reads of the command, it reads
+    /// when the command has its companion.
     ///
     /// # Errors
     /// As [`Engine::attach_exec`].
@@ -79,7 +85,11 @@ impl Lifeline {
         mark: &Mark,
     ) -> Result<Self, EngineError> {
         let words = ["sh", "-c", COMPANION, "shoal-lifeline", &mark.variable()];
-        let ExecSession { stdin, .. } = engine.attach_exec(container, &ExecSpec::new(words)).await?;
+        let ExecSession { stdin, mut output, .. } =
+            engine.attach_exec(container, &ExecSpec::new(words)).await?;
+        if timeout(START, output.next()).await.is_err() {
+            tracing::debug!("a command's companion is late");
+        }
         Ok(Self { stdin })
     }
 
