@@ -51,7 +51,9 @@ pub(crate) async fn health(state_dir: &Path) -> Result<Health, FactsError> {
     let state_dir = state_dir.to_owned();
     // Tables of sockets take the kernel milliseconds, a disk at times much longer.
     let read = tokio::task::spawn_blocking(move || read_health(&state_dir, bridge));
-    read.await.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))
+    // Not read to its end: the agent is ending.
+    read.await
+        .unwrap_or_else(|ended| Err(FactsError::File { path: "/proc", source: io::Error::other(ended) }))
 }
 
 fn read_health(state_dir: &Path, bridge: Option<(String, u32)>) -> Result<Health, FactsError> {

@@ -52,7 +52,7 @@ pub(crate) struct NodeProbe {
     pub(crate) up: Duration,
 }
 
-/// Looks at the nodes in these containers, by full id; a container without processes is not in the answer.
+/// Looks at the nodes in these containers, by full id; a container without a first process or units is not in the answer.
 ///
 /// # Errors
 /// The processes cannot be listed.
@@ -93,7 +93,6 @@ pub(crate) fn probe_nodes(
                 *node = NodeProbe { alive, manager, munge, up, ..std::mem::take(node) };
                 firsts.insert(container, pid);
             }
-            What::Other => {}
         }
     }
     for (container, pid) in firsts {
@@ -108,7 +107,7 @@ pub(crate) fn probe_nodes(
     Ok(nodes)
 }
 
-/// A process of a node.
+/// A process that says something of a node.
 struct Found {
     container: String,
     what: What,
@@ -116,23 +115,13 @@ struct Found {
 
 enum What {
     /// Of this unit; whether it is sshd that listens.
-    Unit {
-        unit: String,
-        sshd: bool,
-    },
+    Unit { unit: String, sshd: bool },
     /// The node's first.
-    First {
-        pid: u32,
-        alive: bool,
-        manager: bool,
-        munge: bool,
-        up: Duration,
-    },
-    Other,
+    First { pid: u32, alive: bool, manager: bool, munge: bool, up: Duration },
 }
 
 impl Found {
-    /// What this process is, if it is of one of the nodes.
+    /// What this process is, if it says something of one of the nodes.
     fn look(
         proc: &Path,
         pid: u32,
@@ -167,7 +156,7 @@ impl Found {
                     up: age(uptime, of_process("stat")?.and_then(|stat| start_ticks(&stat))),
                 }
             }
-            Some(_) | None => What::Other,
+            Some(_) | None => return Ok(None),
         };
         Ok(Some(Self { container: container.to_owned(), what }))
     }
