@@ -20,6 +20,8 @@ use anyhow::{bail, ensure};
 
 /// Fences that hold no commands.
 const QUIET: [&str; 7] = ["text", "yaml", "json", "python", "proto", "ini", "dockerfile"];
+/// How commands begin that change nothing.
+const LOOKS: [&str; 3] = ["shoal status ", "shoal get ", "shoal doctor"];
 /// What stands for any number of lines.
 pub const ANY: &str = "...";
 
@@ -66,6 +68,14 @@ impl Command {
     #[must_use]
     pub fn fails(&self) -> bool {
         self.shown.iter().any(|line| line.starts_with("error:"))
+    }
+
+    /// Whether it only looks at what Slurm and nodes come to by themselves: asked again, it may find what is shown.
+    /// A worker is `completing` for a moment after its job's last command has returned.
+    #[must_use]
+    pub fn looks(&self) -> bool {
+        LOOKS.iter().any(|look| self.line.starts_with(look))
+            || self.line.split_once(" -- ").is_some_and(|(_, run)| run.starts_with("sinfo"))
     }
 
     /// The first line that is shown and was not printed, whatever numbers it has and however it is spaced.
@@ -220,12 +230,28 @@ $ not a command
         );
         assert!(commands[2].interrupted && !commands[1].interrupted);
         assert!(commands[3].fails());
+        assert!(!commands.iter().any(|command| command.looks()));
         assert_eq!(commands[3].missing("error: it failed 12.5 times"), None);
         assert_eq!(
             alike("agent 0.1+9be4b43872fd (sha256:f00c5cdbaa8b)"),
             alike("agent 2.3+aaaaaaaaaaaa (sha256:00112233)")
         );
         assert_eq!(page.lines[commands[3].at.clone()], ["error: it failed 3 times"]);
+    }
+
+    #[test]
+    fn only_what_changes_nothing_is_asked_again() {
+        let looks = |line: &str| {
+            let page = Page::parse("page.md", &format!("```console\n$ {line}\n```\n")).unwrap();
+            page.commands().any(Command::looks)
+        };
+        for line in ["shoal status dev", "shoal get nodes dev -o wide", "shoal exec dev -- sinfo --format %n"]
+        {
+            assert!(looks(line), "{line}");
+        }
+        for line in ["shoal exec dev -- srun sinfo", "shoal create cluster dev", "cat shoal status"] {
+            assert!(!looks(line), "{line}");
+        }
     }
 
     #[test]

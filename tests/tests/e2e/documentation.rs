@@ -10,6 +10,8 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Child,
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, ensure};
@@ -25,6 +27,8 @@ const HOSTS: [&str; 3] = ["alpha", "beta", "gamma"];
 const BARE: &str = "<!-- begins without hosts -->";
 /// It ran before the tests did, with `--output`: what it made is put where the page would have it.
 const BUILT: (&str, &str) = ("shoal build image", "shoal-node-bookworm.tar");
+/// How long what a page shows may take to come about.
+const SETTLES: Duration = Duration::from_secs(30);
 /// Set to replace what pages show.
 const UPDATE: &str = "SHOAL_UPDATE_DOCS";
 
@@ -84,7 +88,7 @@ fn run(stage: &Stage, name: &str) -> anyhow::Result<()> {
         match step {
             Step::File { name, text } => fs::write(bed.home.path().join(name), text)?,
             Step::Command(command) => {
-                let (printed, succeeded) = bed.run(command).with_context(|| command.line.clone())?;
+                let (printed, succeeded) = bed.settle(command).with_context(|| command.line.clone())?;
                 let at = format!("{name}:{}: $ {}", command.at.start, command.line);
                 if update && !command.shown.is_empty() {
                     replaced.push((command.at.clone(), again(command, &page, &printed)));
@@ -184,6 +188,17 @@ impl<'a> Bed<'a> {
 
     fn settled(&self, call: Call) -> Call {
         self.shoal.beside(call).env("HOME", self.home.path()).env("TZ", "UTC").env("PS1", "")
+    }
+
+    /// Runs a command, and one that only looks as often as it takes to find what its page shows.
+    fn settle(&self, command: &Command) -> anyhow::Result<(String, bool)> {
+        let mut got = self.run(command)?;
+        let deadline = Instant::now() + SETTLES;
+        while command.looks() && command.missing(&got.0).is_some() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(200));
+            got = self.run(command)?;
+        }
+        Ok(got)
     }
 
     /// What a command prints, on both outputs, and whether it succeeds.
