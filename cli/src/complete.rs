@@ -6,11 +6,15 @@
 //! Names come from the store alone: no host is waited for. What goes wrong offers nothing and says nothing, because a person
 //! in the middle of a line asked for no message.
 
-use std::{env, ffi::OsString, time::Duration};
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    time::Duration,
+};
 
 use clap::{CommandFactory, FromArgMatches};
-use clap_complete::{CompleteEnv, CompletionCandidate};
-use shoal_proto::v1::{ListNamesRequest, ListNamesResponse};
+use clap_complete::{CompleteEnv, CompletionCandidate, PathCompleter, engine::ValueCompleter};
+use shoal_proto::v1::{ListNamesRequest, ListNamesResponse, NamedCluster};
 
 use crate::{
     args::{Cli, Global},
@@ -39,11 +43,24 @@ pub(crate) fn clusters() -> Vec<CompletionCandidate> {
 
 /// Nodes of the realm's clusters, as [`crate::target::Target`] reads them.
 pub(crate) fn nodes() -> Vec<CompletionCandidate> {
-    let of = |cluster: shoal_proto::v1::NamedCluster| {
+    candidates(targets())
+}
+
+/// Ends of a copy: nodes, each with the colon that a path follows, then paths here.
+pub(crate) fn places(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let start = typed.to_string_lossy();
+    let nodes = targets().map(|node| format!("{node}:")).filter(|place| place.starts_with(&*start));
+    let mut places = candidates(nodes);
+    places.extend(PathCompleter::any().stdio().complete(typed));
+    places
+}
+
+fn targets() -> impl Iterator<Item = String> {
+    let of = |cluster: NamedCluster| {
         let name = cluster.name;
         cluster.nodes.into_iter().map(move |node| format!("{node}.{name}"))
     };
-    candidates(names().clusters.into_iter().flat_map(of))
+    names().clusters.into_iter().flat_map(of)
 }
 
 fn candidates(names: impl IntoIterator<Item = String>) -> Vec<CompletionCandidate> {
@@ -77,7 +94,7 @@ fn ask(words: impl Iterator<Item = OsString>) -> Option<ListNamesResponse> {
 #[cfg(test)]
 mod tests {
     use clap::Command;
-    use clap_complete::ArgValueCandidates;
+    use clap_complete::{ArgValueCandidates, ArgValueCompleter};
 
     use super::*;
 
@@ -88,6 +105,10 @@ mod tests {
                 argument.get_value_names().and_then(|names| names.first()).map_or("", |name| name.as_str());
             if argument.get_id() == "cluster" || ["NODE[.CLUSTER]", "HOST"].contains(&value) {
                 let offered = argument.get::<ArgValueCandidates>().is_some();
+                found.push((format!("{path} {}", argument.get_id()), offered));
+            }
+            if ["SOURCE", "TARGET"].contains(&value) {
+                let offered = argument.get::<ArgValueCompleter>().is_some();
                 found.push((format!("{path} {}", argument.get_id()), offered));
             }
         }

@@ -34,6 +34,7 @@ pub(crate) fn shells_offer_the_names_there_are(stage: &Stage) -> anyhow::Result<
     for (words, offered) in [
         (["shoal", "ssh", "worker-1"], "worker-1.dev"),
         (["shoal", "exec", "d"], "dev"),
+        (["shoal", "cp", "worker-1"], "worker-1.dev:"),
         (["shoal", "unregister", "host2"], "host2"),
         (["shoal", "unr", ""], ""),
     ] {

@@ -1,6 +1,9 @@
 //! Images that not every host has: copied from one that has them, or pulled as who the registry knows.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, BufReader},
+};
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
@@ -84,6 +87,49 @@ pub(crate) fn a_missing_image_comes_from_the_host_that_has_it(stage: &Stage) -> 
     bed.home.run(&["delete", "cluster", "brought"])?.ok()?;
     remove(bed.machines, &id)?;
     bed.gone("brought")?;
+    bed.leave()
+}
+
+/// Power is cut on a host while the image comes to it: the create goes elsewhere, nothing half of it is there after the
+/// restart, and the next create brings it whole.
+pub(crate) fn a_power_cut_amid_a_transfer(stage: &Stage) -> anyhow::Result<()> {
+    let reference = "shoal-derived:2";
+    let bed = Bed::new(stage, 3)?;
+    let (lab, machines) = (stage.lab()?, bed.machines);
+    let [first, _, third] = machines else { anyhow::bail!("a lab of three hosts") };
+    let id = derive(first, reference)?;
+    let words = ["create", "cluster", "cut", "--workers", "5", "--image", reference, "--progress", "json"];
+    let mut create = bed.home.begin(&words)?;
+    let mut events = BufReader::new(create.stdout.take().context("no pipe")?).lines();
+    let name = third.name();
+    loop {
+        let line = events.next().context("it ended before the image came there")??;
+        let event: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
+        if event["kind"] == "image" && event["host"] == *name && event["done_bytes"].as_u64() > Some(0) {
+            break;
+        }
+    }
+    lab.cut_power(third.host().name)?;
+    let rest: Vec<String> = events.collect::<Result<_, _>>()?;
+    let code = create.wait()?.code();
+    lab.restart(third.host().name)?;
+    ensure!(code == Some(0), "{code:?} after {}", rest.join("\n"));
+    ensure!(id_of(third, reference)?.is_none(), "it had come before the power was cut");
+    let there = bed.home.cluster("cut", bed.machines)?.nodes;
+    ensure!(there.iter().all(|node| node.machine.name() != name), "a node is on {name}");
+    bed.job("cut", 5)?;
+    bed.finish()?;
+
+    bed.home.run(&["create", "cluster", "whole", "--workers", "5", "--image", reference])?.ok()?;
+    ensure!(id_of(third, reference)?.as_deref() == Some(&*id), "{name} has another");
+    let there = bed.home.cluster("whole", bed.machines)?.nodes;
+    ensure!(there.iter().any(|node| node.machine.name() == name), "no node is on {name}");
+    bed.job("whole", 5)?;
+    for cluster in ["cut", "whole"] {
+        bed.home.run(&["delete", "cluster", cluster])?.ok()?;
+    }
+    remove(bed.machines, &id)?;
+    bed.gone("cut")?;
     bed.leave()
 }
 

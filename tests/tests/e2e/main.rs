@@ -78,6 +78,7 @@ const TESTS: &[Test] = tests![
     failures::what_slurm_refuses_is_shown,
     failures::a_failure_can_be_kept,
     progress::a_create_looks_the_same_from_elsewhere,
+    progress::a_create_that_fails_looks_the_same_from_elsewhere,
     insight::what_is_broken_in_nodes_is_told,
     interrupted::an_interrupt_rolls_back,
     interrupted::a_killed_create_is_finished_by_the_next_command,
@@ -101,6 +102,7 @@ const TESTS: &[Test] = tests![
     lost_hosts::an_engine_dies_while_its_nodes_live,
     lost_hosts::a_power_cut_before_a_start,
     lost_hosts::a_host_is_cut_off,
+    images::a_power_cut_amid_a_transfer,
     documentation::the_first_session_is_as_recorded,
     documentation::every_command_of_every_page_runs,
 ];

@@ -58,3 +58,23 @@ pub(crate) fn a_create_looks_the_same_from_elsewhere(stage: &Stage) -> anyhow::R
     ensure!(names == "seen\n", "{names}");
     home.run(&follow)?.with(3).map(drop)
 }
+
+/// Who looks on at a create that fails is told why, with the same status; also when it is over and what it made is kept.
+pub(crate) fn a_create_that_fails_looks_the_same_from_elsewhere(stage: &Stage) -> anyhow::Result<()> {
+    let home = stage.home()?;
+    let words = ["create", "cluster", "lost", "--workers", "2", "--wait", "1s", "--keep-on-failure"];
+    let mut create = home.begin(&[&words[..], &["--progress", "json"]].concat())?;
+    let mut lines = output(&mut create)?;
+    // Once it is admitted there is something to look at.
+    while next(&mut lines)?.context("it ended before it was admitted")?["kind"] != "admitted" {}
+    let follow = ["create", "--follow", "lost"];
+    let midway = home.run(&follow)?.with(1)?;
+    rest(lines)?;
+    ensure!(create.wait()?.code() == Some(1), "the create itself ended otherwise");
+    let later = home.run(&follow)?.with(1)?;
+    for ended in [&midway, &later] {
+        let error = ended.stderr.lines().find(|line| line.starts_with("error:")).context("no error")?;
+        ensure!(error.contains("within 1 s"), "{ended}");
+    }
+    home.run(&["delete", "cluster", "lost"])?.ok().map(drop)
+}

@@ -16,11 +16,12 @@ mod upload;
 use std::{path::PathBuf, str::FromStr};
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use shoal_proto::v1::ExecOpen;
 use shoal_types::RealmName;
 
 use crate::{
-    args::Global, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, parse::word,
+    args::Global, complete, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, parse::word,
     target::Target,
 };
 
@@ -33,10 +34,10 @@ const HOME: &str = "/root";
 #[derive(Debug, Args)]
 pub(crate) struct Cp {
     /// What is copied: a local path, NODE[.CLUSTER]:PATH, or `-` for standard input
-    #[arg(value_parser = word::<Place>)]
+    #[arg(value_parser = word::<Place>, add = ArgValueCompleter::new(complete::places))]
     source: Place,
     /// Where to: into a directory that is there, else under this name; `-` for standard output
-    #[arg(value_parser = word::<Place>)]
+    #[arg(value_parser = word::<Place>, add = ArgValueCompleter::new(complete::places))]
     target: Place,
 }
 
