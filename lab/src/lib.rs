@@ -63,3 +63,4 @@ pub use lab::{Lab, LabGuard, Options};
 pub use name::{HOSTS_MAX, HostName, LabName, NameError};
 pub use pki::PkiError;
 pub use status::{Host, HostState, HostStatus, Status};
+pub use wait::until;

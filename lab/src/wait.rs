@@ -9,7 +9,10 @@ const INTERVAL: Duration = Duration::from_millis(20);
 ///
 /// The kernel tells nobody when a mount namespace, a cgroup or a socket of another process changes in the
 /// ways the lab waits for, so this looks at it every 20 ms.
-pub(crate) fn until<T, E>(limit: Duration, mut attempt: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+///
+/// # Errors
+/// What `attempt` said last.
+pub fn until<T, E>(limit: Duration, mut attempt: impl FnMut() -> Result<T, E>) -> Result<T, E> {
     let begin = Instant::now();
     loop {
         match attempt() {

@@ -19,6 +19,7 @@ use nix::{
     },
     unistd::Pid,
 };
+use shoal_lab::until;
 
 use crate::call::Call;
 
@@ -155,15 +156,6 @@ pub fn tell(child: &Child, signal: Signal) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// It never does.
-#[expect(clippy::disallowed_methods, reason = "between two looks at a condition")]
 pub fn eventually(call: impl Fn() -> Call) -> anyhow::Result<()> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let ended = call().end()?;
-        if ended.code == Some(0) {
-            return Ok(());
-        }
-        ensure!(Instant::now() < end, "{ended}");
-        thread::sleep(Duration::from_millis(100));
-    }
+    until(PATIENCE, || call().end()?.with(0)).map(drop)
 }

@@ -10,8 +10,7 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Child,
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, ensure};
@@ -19,6 +18,7 @@ use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
+use shoal_lab::until;
 use shoal_tests::{ANY, Call, Command, Installation, Page, Stage, Step};
 
 /// Names of the hosts on every page, in the lab's order.
@@ -192,13 +192,15 @@ impl<'a> Bed<'a> {
 
     /// Runs a command, and one that only looks as often as it takes to find what its page shows.
     fn settle(&self, command: &Command) -> anyhow::Result<(String, bool)> {
-        let mut got = self.run(command)?;
-        let deadline = Instant::now() + SETTLES;
-        while command.looks() && command.missing(&got.0).is_some() && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(200));
-            got = self.run(command)?;
+        if !command.looks() {
+            return self.run(command);
         }
-        Ok(got)
+        let look = || match self.run(command) {
+            Ok(got) if command.missing(&got.0).is_none() => Ok(got),
+            // What it was last is for who compares.
+            last => Err(last),
+        };
+        until(SETTLES, look).or_else(|last| last)
     }
 
     /// What a command prints, on both outputs, and whether it succeeds.
