@@ -16,9 +16,8 @@ use std::{
 
 use hyper_util::rt::TokioIo;
 use shoal_docker::{
-    ArchiveError, ContainerNetwork, ContainerSpec, ContainerState, ContainerSummary, Created, Engine,
-    EngineError, ExecDuplex, ExecSpec, FileContent, ImageArchive, ImageFile, Layer, Mount, PackedImage,
-    RestartPolicy,
+    ContainerNetwork, ContainerSpec, ContainerState, ContainerSummary, Created, Engine, EngineError,
+    ExecDuplex, ExecSpec, FileContent, ImageArchive, ImageFile, Layer, Mount, PackedImage, RestartPolicy,
 };
 use shoal_proto::{
     CONNECTION_WINDOW, GREETING_PREFIX, HTTP2_FRAME, STREAM_WINDOW, v1::agent_client::AgentClient,
@@ -28,7 +27,7 @@ use tokio::{io::AsyncReadExt, time::timeout};
 use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 
-use super::binary::{Binaries, BinaryError};
+use super::binary::{Binaries, Binary, BinaryError};
 use crate::naming::{BUILD, Naming, ROLE};
 
 /// Where the agent keeps its networks' states: a volume, so that they outlive its container.
@@ -238,11 +237,11 @@ impl Seat {
     }
 
     /// Loads the image if it is missing, creates the container and starts it. `None`: somebody else did at the same time.
-    async fn install(&self, binary: &super::binary::Binary) -> Result<Option<String>, EngineError> {
+    async fn install(&self, binary: &Arc<Binary>) -> Result<Option<String>, EngineError> {
         let image = format!("shoal-agent:{}", &binary.build[..12]);
         if self.engine.inspect_image(&image).await?.is_none() {
             let packed = tokio::task::spawn_blocking(self.image(&image, binary)).await;
-            let packed = packed.map_err(io::Error::other).and_then(|packed| packed.map_err(io::Error::other));
+            let packed = packed.map_err(io::Error::other).and_then(|packed| packed);
             match packed {
                 Ok(packed) => drop(self.engine.load_image(packed.stream()).await?),
                 Err(source) => {
@@ -284,29 +283,28 @@ impl Seat {
     fn image(
         &self,
         reference: &str,
-        binary: &super::binary::Binary,
-    ) -> impl FnOnce() -> Result<PackedImage, ArchiveError> + use<> {
+        binary: &Arc<Binary>,
+    ) -> impl FnOnce() -> io::Result<PackedImage> + use<> {
         let dir = |path: &str| ImageFile { path: path.into(), mode: 0o755, content: FileContent::Directory };
-        let executable = FileContent::Bytes(binary.bytes.clone());
-        let files = vec![
-            dir("run/"),
-            dir("tmp/"),
-            dir("var/"),
-            dir("var/lib/"),
-            dir("var/lib/shoal/"),
-            ImageFile { path: "shoal".into(), mode: 0o755, content: executable },
-        ];
-        let archive = ImageArchive {
-            reference: reference.into(),
-            architecture: ImageArchive::architecture_of(&self.architecture).into(),
-            entrypoint: vec!["/shoal".into()],
-            cmd: vec![],
-            env: std::collections::BTreeMap::new(),
-            labels: self.naming.agent_labels(&binary.build),
-            stop_signal: None,
-            layer: Layer::Files(files),
-        };
-        move || archive.pack()
+        let mut files = vec![dir("run/"), dir("tmp/"), dir("var/"), dir("var/lib/"), dir("var/lib/shoal/")];
+        let (reference, binary) = (reference.to_owned(), binary.clone());
+        let architecture = ImageArchive::architecture_of(&self.architecture).into();
+        let labels = self.naming.agent_labels(&binary.build);
+        move || {
+            let content = FileContent::Bytes(binary.read()?);
+            files.push(ImageFile { path: "shoal".into(), mode: 0o755, content });
+            let archive = ImageArchive {
+                reference,
+                architecture,
+                entrypoint: vec!["/shoal".into()],
+                cmd: vec![],
+                env: std::collections::BTreeMap::new(),
+                labels,
+                stop_signal: None,
+                layer: Layer::Files(files),
+            };
+            archive.pack().map_err(io::Error::other)
+        }
     }
 
     fn engine_error(&self, source: EngineError) -> AgentError {

@@ -1,16 +1,23 @@
-//! The agent's executable: our own, or one given for hosts of another architecture. Read and hashed once.
+//! The agent's executable: our own, or one given for hosts of another architecture.
+//!
+//! A build is known by the ID that the linker made of its content (NT_GNU_BUILD_ID), which a look at the headers tells; by its
+//! SHA-256 if it has none. The file is read as a whole only for an image.
 
 use std::{
     collections::BTreeMap,
+    fs::{self, File},
     io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use bytes::Bytes;
+use object::{Object, ReadCache};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
+/// The shortest build ID that is taken for one, in bytes: what lld(1) makes with `--build-id=fast`.
+const SHORTEST_ID: usize = 8;
 /// This process's executable (proc(5)); stays readable after the file was replaced.
 const OWN: &str = "/proc/self/exe";
 
@@ -34,13 +41,30 @@ pub enum BinaryError {
     },
 }
 
-/// An executable in memory.
+/// An executable.
 #[derive(Debug)]
 pub(crate) struct Binary {
-    /// SHA-256 of it, in hexadecimal.
+    /// What no other build has, in hexadecimal.
     pub(crate) build: String,
+    path: PathBuf,
+}
+
+impl Binary {
+    fn look(path: &Path) -> io::Result<Self> {
+        let file = ReadCache::new(File::open(path)?);
+        let parsed = object::File::parse(&file).ok();
+        let id = parsed.as_ref().and_then(|parsed| parsed.build_id().ok().flatten());
+        let build = match id.filter(|id| id.len() >= SHORTEST_ID) {
+            Some(id) => hex::encode(id),
+            None => hex::encode(Sha256::digest(fs::read(path)?)),
+        };
+        Ok(Self { build, path: path.into() })
+    }
+
     /// The file.
-    pub(crate) bytes: Bytes,
+    pub(crate) fn read(&self) -> io::Result<Bytes> {
+        fs::read(&self.path).map(Bytes::from)
+    }
 }
 
 /// The executables there are, by architecture in Docker's words.
@@ -65,15 +89,38 @@ impl Binaries {
     pub(crate) async fn get(&self, architecture: &str) -> Result<Arc<Binary>, BinaryError> {
         let missing = || BinaryError::Missing { architecture: architecture.into() };
         let (path, cell) = self.by_architecture.get(architecture).ok_or_else(missing)?;
-        cell.get_or_try_init(|| read(path)).await.cloned()
+        let look = async || {
+            let at = path.clone();
+            let looked = tokio::task::spawn_blocking(move || Binary::look(&at)).await;
+            let looked = looked.map_err(io::Error::other).and_then(|looked| looked);
+            looked.map(Arc::new).map_err(|source| BinaryError::Read { path: path.clone(), source })
+        };
+        cell.get_or_try_init(look).await.cloned()
     }
 }
 
-async fn read(path: &Path) -> Result<Arc<Binary>, BinaryError> {
-    let error = |source| BinaryError::Read { path: path.into(), source };
-    let bytes = Bytes::from(tokio::fs::read(path).await.map_err(error)?);
-    let hashed = bytes.clone();
-    let build = tokio::task::spawn_blocking(move || hex::encode(Sha256::digest(&hashed)));
-    let build = build.await.map_err(|join| error(io::Error::other(join)))?;
-    Ok(Arc::new(Binary { build, bytes }))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_is_known_by_its_id_or_else_by_its_content() {
+        let own = Binary::look(Path::new(OWN)).unwrap();
+        let again = Binary::look(&std::env::current_exe().unwrap()).unwrap();
+        assert_eq!(own.build, again.build);
+        let content = own.read().unwrap();
+        let parsed = object::File::parse(&*content).unwrap();
+        let id = parsed.build_id().unwrap().expect("linkers are asked for build IDs");
+        assert_eq!(own.build, hex::encode(id));
+
+        let directory = tempfile::tempdir().unwrap();
+        let builds = ["", "#!/bin/sh\n", "\u{7f}ELF\u{2}\u{1}\u{1}"].map(|text| {
+            let path = directory.path().join("agent");
+            fs::write(&path, text).unwrap();
+            Binary::look(&path).unwrap().build
+        });
+        assert_eq!(builds[0], "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert!(builds[0] != builds[1] && builds[1] != builds[2] && builds.iter().all(|id| id.len() == 64));
+        assert!(Binary::look(&directory.path().join("nothing")).is_err());
+    }
 }
