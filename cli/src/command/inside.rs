@@ -5,10 +5,12 @@
 //! with one:            keys, sizes    -->  command  --> screen, status; the terminal is raw as long as it runs
 //! ```
 
+use std::io;
+
 use shoal_proto::v1::{ExecOpen, ExecRequest, ExecResponse, exec_request, exec_response};
 use tokio::{
     io::{AsyncWriteExt, stderr, stdin},
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -40,15 +42,17 @@ pub(super) async fn attached(
     let with_terminal = open.terminal.is_some();
     Session::within(global, interrupt, async |session| {
         let (sender, answers) = begin(session, open).await?;
+        // Who ends this process from now on leaves the terminal as it was.
+        let signals = with_terminal.then(Signals::listen).transpose().map_err(CliError::Terminal)?;
         // Not before it runs: until then Ctrl-C is for this process.
         let _raw = with_terminal.then(Raw::enter).transpose().map_err(CliError::Terminal)?;
         let pump = Pump::feed(sender.clone(), stdin(), |bytes| ExecRequest {
             frame: Some(exec_request::Frame::Stdin(bytes)),
         });
         let sizes = async move {
-            match with_terminal {
-                true => tell_sizes(sender).await,
-                false => {
+            match signals {
+                Some(signals) => tell_sizes(signals, sender).await,
+                None => {
                     // The end of standard input is the end of the requests.
                     drop(sender);
                     std::future::pending().await
@@ -78,21 +82,31 @@ pub(super) async fn begin(
     Ok((sender, answers))
 }
 
+/// What is heard of while a command has the terminal.
+struct Signals {
+    changed: Signal,
+    hangup: Signal,
+    quit: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            changed: signal(SignalKind::window_change())?,
+            hangup: signal(SignalKind::hangup())?,
+            quit: signal(SignalKind::quit())?,
+        })
+    }
+}
+
 /// Tells every new size of the terminal, until the terminal is gone or somebody ends this process.
-async fn tell_sizes(sender: mpsc::Sender<ExecRequest>) -> CliError {
-    let listen = |kind| signal(kind).map_err(CliError::Terminal);
-    let signals =
-        (listen(SignalKind::window_change()), listen(SignalKind::hangup()), listen(SignalKind::quit()));
-    let (mut changed, mut hangup, mut quit) = match signals {
-        (Ok(changed), Ok(hangup), Ok(quit)) => (changed, hangup, quit),
-        (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => return error,
-    };
+async fn tell_sizes(mut signals: Signals, sender: mpsc::Sender<ExecRequest>) -> CliError {
     loop {
         tokio::select! {
-            _ = changed.recv() => {}
+            _ = signals.changed.recv() => {}
             // Keys of a raw terminal send no signals: these come from others, and the terminal must be restored.
-            _ = hangup.recv() => return CliError::Interrupted,
-            _ = quit.recv() => return CliError::Interrupted,
+            _ = signals.hangup.recv() => return CliError::Interrupted,
+            _ = signals.quit.recv() => return CliError::Interrupted,
         }
         let resize = exec_request::Frame::Resize(terminal::size());
         if sender.send(ExecRequest { frame: Some(resize) }).await.is_err() {
