@@ -9,6 +9,7 @@
 //! It speaks HTTP/1.1, so it knows every request; what was upgraded (exec, attach) is passed through as bytes.
 
 use std::{
+    future::{pending, ready},
     io,
     path::{Path, PathBuf},
     sync::{
@@ -18,10 +19,11 @@ use std::{
 };
 
 use anyhow::Context;
-use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use futures_util::{StreamExt, TryStreamExt, stream::once};
+use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{
     Request, Response, StatusCode,
-    body::{Bytes, Incoming},
+    body::{Bytes, Frame, Incoming},
     client, server,
     service::service_fn,
     upgrade::OnUpgrade,
@@ -196,14 +198,20 @@ impl Shared {
                     let _ = fired.send(answered.map_or_else(|e| e.to_string(), |a| a.status().to_string()));
                 });
                 slay(asker);
-                return std::future::pending().await;
+                return pending().await;
             }
             if let Some(answer) = self.act(*action, asker, fired, &line).await? {
                 return Ok(answer);
             }
         }
         let client = hyper::upgrade::on(&mut request);
-        let mut answer = self.forward(request.map(|body| body.boxed())).await?;
+        let request = request.map(|body| match &hit {
+            Some((Rule { when: When::Before, action: Action::Part(bytes), .. }, fired)) => {
+                part(body, *bytes, fired.clone(), line.clone())
+            }
+            Some(_) | None => body.boxed(),
+        });
+        let mut answer = self.forward(request).await?;
         let upgraded = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         let engine = hyper::upgrade::on(&mut answer);
         let mut answer = answer.map(|body| body.boxed());
@@ -235,6 +243,10 @@ impl Shared {
         fired: &Sender<String>,
         line: &str,
     ) -> Result<Option<Response<Body>>, Broken> {
+        if let Action::Part(_) = action {
+            // Its body acts, as it goes.
+            return Ok(None);
+        }
         if let Action::Become(mode) = action {
             self.mode.send_replace(mode);
         }
@@ -243,10 +255,10 @@ impl Shared {
         match action {
             Action::Kill | Action::KillThenPass(_) => {
                 slay(asker);
-                std::future::pending().await
+                pending().await
             }
             Action::Drop | Action::Become(Mode::Refuse) => Err(Broken::Wanted),
-            Action::Hang => std::future::pending().await,
+            Action::Hang => pending().await,
             Action::Delay(late) => {
                 sleep(late).await;
                 Ok(None)
@@ -261,7 +273,7 @@ impl Shared {
                     .insert("content-type", hyper::header::HeaderValue::from_static("application/json"));
                 Ok(Some(answer))
             }
-            Action::Become(_) => {
+            Action::Become(_) | Action::Part(_) => {
                 self.moving().await;
                 Ok(None)
             }
@@ -339,6 +351,24 @@ where
 
 fn full(bytes: Bytes) -> Body {
     Full::new(bytes).map_err(|never| match never {}).boxed()
+}
+
+/// A body that stops after this many bytes and never ends; it says so as it stops.
+fn part(body: Incoming, bytes: usize, fired: Sender<String>, line: String) -> Body {
+    let mut left = bytes;
+    let pieces = body.into_data_stream().map_ok(Frame::data);
+    let pieces = pieces.take_while(move |piece| {
+        let length = piece.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len);
+        let whole = length <= left;
+        left = left.saturating_sub(length);
+        ready(whole)
+    });
+    let end = once(async move {
+        // The test may not listen.
+        let _ = fired.send(line);
+        pending().await
+    });
+    BoxBody::new(StreamBody::new(pieces.chain(end)))
 }
 
 /// Kills the process that asked; one that is gone already is fine.

@@ -249,6 +249,8 @@ pub(crate) fn a_dead_resolver_holds_up_nobody() -> anyhow::Result<()> {
         let w0 = fleet.lab.hosts[0].start(&NODES[1])?;
         let socket = udp(&w0, "0.0.0.0:0")?;
         socket.connect(SERVER).await?;
+        // The way there is found before it counts.
+        ask(&w0, "w0.", RecordType::A).await?;
         let started = Instant::now();
         for number in 0..50 {
             socket.send(&question(&format!("n{number}.example.org."), RecordType::A)?.to_vec()?).await?;

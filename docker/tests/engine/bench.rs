@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use serde::Deserialize;
@@ -18,7 +19,7 @@ use shoal_docker::{
 use shoal_docker_fake::Release;
 use shoal_types::{Clock as _, SystemClock};
 
-use crate::fake;
+use crate::{containers::PATIENCE, fake};
 
 /// Label of everything a run makes; its value is the run.
 pub(crate) const LABEL: &str = "shoal.docker-test";
@@ -136,8 +137,19 @@ impl Bench {
     /// A container that runs and waits for SIGTERM.
     pub(crate) async fn running(&self, word: &str) -> String {
         let id = self.create(&self.sleeper(word)).await;
-        self.engine.start(&id).await.unwrap();
+        self.start(&id).await;
         id
+    }
+
+    /// Starts a sleeper; returns when it waits. The first process of a container ignores a signal that it has not asked for.
+    pub(crate) async fn start(&self, id: &str) {
+        self.engine.start(id).await.unwrap();
+        let waits = async {
+            while !self.engine.logs_tail(id, 1).await.unwrap().contains("waiting") {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waits).await.unwrap();
     }
 
     /// Removes everything this run made, whatever failed before.

@@ -13,7 +13,7 @@ use shoal_types::{Bytes as Size, CgroupWay};
 use crate::bench::{Bench, LABEL, probe};
 
 /// No behaviour waits longer than this for an event.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn facts_are_those_of_this_machine(bench: &Bench) {
     let facts = bench.engine.facts().await.unwrap();
@@ -167,7 +167,7 @@ pub(crate) async fn events_tell_of_starts_and_deaths(bench: &Bench) {
     let id = bench.create(&spec).await;
     let events = bench.engine.events(&bench.ours()).await.unwrap();
     // Asked for, not yet read: what happens now must not be missed.
-    bench.engine.start(&id).await.unwrap();
+    bench.start(&id).await;
     bench.engine.stop(&id, Duration::from_secs(20)).await.unwrap();
     bench.engine.remove_container(&id).await.unwrap();
     let mine = events.map(Result::unwrap).filter(|event| std::future::ready(event.id == id)).take(3);

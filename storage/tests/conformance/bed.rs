@@ -26,6 +26,9 @@ pub(crate) struct Bed {
     directory: TempDir,
 }
 
+/// A wait for a lock that is too short when one is held, and long enough to connect.
+pub(crate) const SHORT: Duration = Duration::from_secs(2);
+
 impl Bed {
     /// On SQLite.
     pub(crate) async fn sqlite() -> Self {

@@ -11,7 +11,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use shoal_storage::{SealingKey, Store, StoreError, StoreUrl};
 
 use crate::{
-    bed::{Bed, START, on_both},
+    bed::{Bed, SHORT, START, on_both},
     make,
     server::{self, USER},
 };
@@ -76,10 +76,10 @@ on_both! {
 
     async fn a_store_that_is_locked_when_it_is_opened_says_so(bed: &mut Bed) {
         let held = bed.store.begin().await.unwrap();
-        let outcome = bed.again(Duration::from_millis(100)).await;
+        let outcome = bed.again(SHORT).await;
         assert!(matches!(outcome, Err(StoreError::Locked { .. })), "{outcome:?}");
         held.commit().await.unwrap();
-        bed.again(Duration::from_millis(100)).await.unwrap();
+        bed.again(SHORT).await.unwrap();
     }
 
     async fn an_installation_row_that_is_spoiled_is_corrupt(bed: &mut Bed) {

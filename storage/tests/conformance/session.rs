@@ -11,7 +11,7 @@ use shoal_storage::{EventFilter, Host, Node, SealingKey, Store, StoreError, Stor
 use shoal_types::{EventKind, EventLevel, NewEvent};
 
 use crate::{
-    bed::{Bed, START, on_both},
+    bed::{Bed, SHORT, START, on_both},
     make,
 };
 
@@ -76,7 +76,7 @@ on_both! {
     }
 
     async fn a_writer_that_waited_too_long_is_told_who_is_locked(bed: &mut Bed) {
-        let other = bed.again(Duration::from_millis(100)).await.unwrap();
+        let other = bed.again(SHORT).await.unwrap();
         let first = bed.store.begin().await.unwrap();
         match other.begin().await {
             Err(StoreError::Locked { store, .. }) => assert_eq!(store, bed.url.to_string()),

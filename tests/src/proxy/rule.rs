@@ -35,6 +35,8 @@ pub enum Action {
     Drop,
     /// No answer, ever; other requests are answered.
     Hang,
+    /// The engine gets this many bytes of the request's body, and no more until the connection ends.
+    Part(usize),
     /// It goes on this much later.
     Delay(Duration),
     /// This status with this message, in the engine's form, instead of the engine's answer.

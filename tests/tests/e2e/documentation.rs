@@ -196,7 +196,7 @@ impl<'a> Bed<'a> {
             return self.run(command);
         }
         let look = || match self.run(command) {
-            Ok(got) if command.missing(&got.0).is_none() => Ok(got),
+            Ok(got) if command.missing(&got.0).is_none() && got.1 != command.fails() => Ok(got),
             // What it was last is for who compares.
             last => Err(last),
         };

@@ -7,7 +7,7 @@ use shoal_tests::{Stage, Traces, text};
 pub(crate) fn a_deadline_names_node_host_and_stage_and_leaves_nothing(stage: &Stage) -> anyhow::Result<()> {
     let home = stage.home()?;
     let before = Traces::of(stage.machines()?)?;
-    let ended = home.run(&["create", "cluster", "late", "--workers", "4", "--wait", "1s"])?.with(1)?;
+    let ended = home.run(&["create", "cluster", "late", "--workers", "16", "--wait", "1s"])?.with(1)?;
     for word in ["late", "within 1 s", "stuck at", "worker-", " on host", "removed"] {
         ensure!(ended.stderr.contains(word), "no `{word}` in {ended}");
     }
@@ -41,12 +41,13 @@ slurm: { main: \"NoSuchOption=1\\n\" }
 pub(crate) fn a_failure_can_be_kept(stage: &Stage) -> anyhow::Result<()> {
     let home = stage.home()?;
     let before = Traces::of(stage.machines()?)?;
-    let words = ["create", "cluster", "kept", "--workers", "4", "--wait", "1s", "--keep-on-failure"];
+    // Enough time for the network, and too little for as many nodes.
+    let words = ["create", "cluster", "kept", "--workers", "16", "--wait", "2s", "--keep-on-failure"];
     let ended = home.run(&words)?.with(1)?;
     ensure!(ended.stderr.contains("kept"), "{ended}");
     let cluster = home.json(&["get", "cluster", "kept"])?;
     ensure!(text(&cluster, "phase")? == "failed", "{cluster}");
-    ensure!(text(&cluster, "failure")?.contains("within 1 s"), "{cluster}");
+    ensure!(text(&cluster, "failure")?.contains("within 2 s"), "{cluster}");
     let kept = Traces::of(stage.machines()?)?;
     ensure!(Traces::kinds(&kept.since(&before)).contains("network"), "{:?}", kept.since(&before));
 

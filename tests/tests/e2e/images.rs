@@ -1,11 +1,8 @@
 //! Images that not every host has: copied from one that has them, or pulled as who the registry knows.
 
-use std::{
-    collections::BTreeSet,
-    io::{BufRead, BufReader},
-};
+use std::{collections::BTreeSet, thread, time::Duration};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use serde_json::Value;
 use shoal_lab::EngineKind;
 use shoal_tests::{Action, Machine, Registry, Rule, Stage, When, list, text};
@@ -98,22 +95,19 @@ pub(crate) fn a_power_cut_amid_a_transfer(stage: &Stage) -> anyhow::Result<()> {
     let (lab, machines) = (stage.lab()?, bed.machines);
     let [first, _, third] = machines else { anyhow::bail!("a lab of three hosts") };
     let id = derive(first, reference)?;
-    let words = ["create", "cluster", "cut", "--workers", "5", "--image", reference, "--progress", "json"];
-    let mut create = bed.home.begin(&words)?;
-    let mut events = BufReader::new(create.stdout.take().context("no pipe")?).lines();
+    let create = ["create", "cluster", "cut", "--workers", "5", "--image", reference];
+    let rule = Rule::new("POST", &["/images/load"], When::Before, Action::Part(100 << 20));
+    let amid = bed.proxies[2].arm(rule);
     let name = third.name();
-    loop {
-        let line = events.next().context("it ended before the image came there")??;
-        let event: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
-        if event["kind"] == "image" && event["host"] == *name && event["done_bytes"].as_u64() > Some(0) {
-            break;
-        }
-    }
-    lab.cut_power(third.host().name)?;
-    let rest: Vec<String> = events.collect::<Result<_, _>>()?;
-    let code = create.wait()?.code();
+    let ended = thread::scope(|scope| {
+        let creating = scope.spawn(|| bed.home.run(&create));
+        amid.recv_timeout(Duration::from_secs(60)).context("no image was to come there")?;
+        lab.cut_power(third.host().name)?;
+        creating.join().map_err(|_| anyhow!("a panic"))?
+    })?;
     lab.restart(third.host().name)?;
-    ensure!(code == Some(0), "{code:?} after {}", rest.join("\n"));
+    bed.mend();
+    ended.ok()?;
     ensure!(id_of(third, reference)?.is_none(), "it had come before the power was cut");
     let there = bed.home.cluster("cut", bed.machines)?.nodes;
     ensure!(there.iter().all(|node| node.machine.name() != name), "a node is on {name}");

@@ -62,7 +62,7 @@ pub(crate) fn a_create_looks_the_same_from_elsewhere(stage: &Stage) -> anyhow::R
 /// Who looks on at a create that fails is told why, with the same status; also when it is over and what it made is kept.
 pub(crate) fn a_create_that_fails_looks_the_same_from_elsewhere(stage: &Stage) -> anyhow::Result<()> {
     let home = stage.home()?;
-    let words = ["create", "cluster", "lost", "--workers", "2", "--wait", "1s", "--keep-on-failure"];
+    let words = ["create", "cluster", "lost", "--workers", "16", "--wait", "1s", "--keep-on-failure"];
     let mut create = home.begin(&[&words[..], &["--progress", "json"]].concat())?;
     let mut lines = output(&mut create)?;
     // Once it is admitted there is something to look at.
