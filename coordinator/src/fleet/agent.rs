@@ -219,7 +219,8 @@ impl Seat {
                     Err(error) => return Err(self.engine_error(error)),
                 }
             }
-            match self.install(&binary).await {
+            let image = self.load(&binary).await?;
+            match self.install(&binary, image).await {
                 Ok(Some(id)) => return Ok(id),
                 Ok(None)
                 | Err(
@@ -236,22 +237,23 @@ impl Seat {
         Err(AgentError::Contended { host: self.host.clone() })
     }
 
-    /// Loads the image if it is missing, creates the container and starts it. `None`: somebody else did at the same time.
-    async fn install(&self, binary: &Arc<Binary>) -> Result<Option<String>, EngineError> {
+    /// Loads the image if it is missing; what it is called.
+    async fn load(&self, binary: &Arc<Binary>) -> Result<String, AgentError> {
         let image = format!("shoal-agent:{}", &binary.build[..12]);
-        if self.engine.inspect_image(&image).await?.is_none() {
+        if self.engine.inspect_image(&image).await.map_err(|e| self.engine_error(e))?.is_none() {
             let packed = tokio::task::spawn_blocking(self.image(&image, binary)).await;
             let packed = packed.map_err(io::Error::other).and_then(|packed| packed);
-            match packed {
-                Ok(packed) => drop(self.engine.load_image(packed.stream()).await?),
-                Err(source) => {
-                    return Err(EngineError::Unreachable {
-                        endpoint: self.engine.endpoint().clone(),
-                        source,
-                    });
-                }
-            }
+            let packed = packed.map_err(|source| AgentError::Binary {
+                host: self.host.clone(),
+                source: binary.error(source),
+            })?;
+            self.engine.load_image(packed.stream()).await.map_err(|e| self.engine_error(e))?;
         }
+        Ok(image)
+    }
+
+    /// Creates the container and starts it. `None`: somebody else did at the same time.
+    async fn install(&self, binary: &Binary, image: String) -> Result<Option<String>, EngineError> {
         let name = self.naming.agent();
         let labels = self.naming.agent_labels(&binary.build);
         self.engine.create_volume(&name, &labels).await?;

@@ -65,6 +65,11 @@ impl Binary {
     pub(crate) fn read(&self) -> io::Result<Bytes> {
         fs::read(&self.path).map(Bytes::from)
     }
+
+    /// Of a file that cannot be read after all.
+    pub(crate) fn error(&self, source: io::Error) -> BinaryError {
+        BinaryError::Read { path: self.path.clone(), source }
+    }
 }
 
 /// The executables there are, by architecture in Docker's words.
