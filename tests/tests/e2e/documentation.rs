@@ -187,6 +187,8 @@ impl<'a> Bed<'a> {
     }
 
     fn settled(&self, call: Call) -> Call {
+        // Ansible refuses to run in another encoding.
+        let call = call.env("LC_ALL", "C.UTF-8");
         self.shoal.beside(call).env("HOME", self.home.path()).env("TZ", "UTC").env("PS1", "")
     }
 
