@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use object::{Object, ReadCache};
+use object::{Object, ReadCache, ReadRef};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
@@ -51,25 +51,37 @@ pub(crate) struct Binary {
 
 impl Binary {
     fn look(path: &Path) -> io::Result<Self> {
-        let file = ReadCache::new(File::open(path)?);
-        let parsed = object::File::parse(&file).ok();
-        let id = parsed.as_ref().and_then(|parsed| parsed.build_id().ok().flatten());
-        let build = match id.filter(|id| id.len() >= SHORTEST_ID) {
-            Some(id) => hex::encode(id),
-            None => hex::encode(Sha256::digest(fs::read(path)?)),
+        let build = match id(&ReadCache::new(File::open(path)?)) {
+            Some(id) => id,
+            None => hash(&fs::read(path)?),
         };
         Ok(Self { build, path: path.into() })
     }
 
-    /// The file.
+    /// The file, if it is still this build.
     pub(crate) fn read(&self) -> io::Result<Bytes> {
-        fs::read(&self.path).map(Bytes::from)
+        let content = fs::read(&self.path)?;
+        if id(&*content).unwrap_or_else(|| hash(&content)) != self.build {
+            return Err(io::Error::other("it was replaced by another build just now: try again"));
+        }
+        Ok(content.into())
     }
 
     /// Of a file that cannot be read after all.
     pub(crate) fn error(&self, source: io::Error) -> BinaryError {
         BinaryError::Read { path: self.path.clone(), source }
     }
+}
+
+/// What the linker calls this content, if it does.
+fn id<'data>(content: impl ReadRef<'data>) -> Option<String> {
+    let parsed = object::File::parse(content).ok()?;
+    let id = parsed.build_id().ok().flatten()?;
+    (id.len() >= SHORTEST_ID).then(|| hex::encode(id))
+}
+
+fn hash(content: &[u8]) -> String {
+    hex::encode(Sha256::digest(content))
 }
 
 /// The executables there are, by architecture in Docker's words.
@@ -127,5 +139,10 @@ mod tests {
         assert_eq!(builds[0], "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert!(builds[0] != builds[1] && builds[1] != builds[2] && builds.iter().all(|id| id.len() == 64));
         assert!(Binary::look(&directory.path().join("nothing")).is_err());
+
+        let replaced = Binary::look(&directory.path().join("agent")).unwrap();
+        assert!(replaced.read().is_ok());
+        fs::write(directory.path().join("agent"), "another").unwrap();
+        assert!(replaced.read().unwrap_err().to_string().contains("replaced"));
     }
 }

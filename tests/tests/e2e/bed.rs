@@ -1,8 +1,12 @@
 //! An installation whose hosts are reached through proxies, so that they fail as a test says.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
+use shoal_lab::Lab;
 use shoal_tests::{Ended, Installation, Machine, Proxy, Rule, Stage, Traces};
 
 /// Far below the 90 s of a lease: what is interrupted is taken over at once.
@@ -46,6 +50,28 @@ impl<'a> Bed<'a> {
         self.proxies.iter().for_each(Proxy::mend);
     }
 
+    /// Makes a call, cuts the power of host `at` as soon as the rule acts there, and gives it back when the call has ended; how
+    /// that ended, and after how many seconds.
+    pub(crate) fn cut_power(
+        &self,
+        lab: &Lab,
+        at: usize,
+        rule: Rule,
+        words: &[&str],
+    ) -> anyhow::Result<(Ended, f32)> {
+        let host = self.machines[at].host().name;
+        let acted = self.proxies[at].arm(rule);
+        let ended = thread::scope(|scope| {
+            let calling = scope.spawn(|| timed(&self.home, words));
+            acted.recv_timeout(Duration::from_secs(60)).context("nothing was to be done there")?;
+            lab.cut_power(host)?;
+            calling.join().map_err(|_| anyhow!("a panic"))?
+        })?;
+        lab.restart(host)?;
+        self.mend();
+        Ok(ended)
+    }
+
     /// The cheapest command that changes something: a create that fits nowhere. What was interrupted is finished first,
     /// and at once; how long that took.
     pub(crate) fn finish(&self) -> anyhow::Result<Duration> {
@@ -82,6 +108,13 @@ impl<'a> Bed<'a> {
         ensure!(now == self.bare, "left: {:?}, missing: {:?}", now.since(&self.bare), self.bare.since(&now));
         Ok(())
     }
+}
+
+/// Makes a call; how long it took, in seconds.
+pub(crate) fn timed(home: &Installation, words: &[&str]) -> anyhow::Result<(Ended, f32)> {
+    let started = Instant::now();
+    let ended = home.run(words)?;
+    Ok((ended, started.elapsed().as_secs_f32()))
 }
 
 /// It was ended by SIGKILL: timeout(1) around it passes that on, as a signal or as its status.

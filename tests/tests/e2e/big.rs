@@ -1,13 +1,9 @@
 //! A cluster as large as a small machine carries.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use anyhow::ensure;
-use shoal_lab::until;
 use shoal_tests::{Stage, Traces};
-
-/// Longer than a worker stays `idle*` that answered late.
-const SOON: Duration = Duration::from_secs(30);
 
 /// 64 workers, all IDLE, on both kinds of engine; deleted, nothing of them is on any host.
 pub(crate) fn sixty_four_workers_come_and_go_without_a_trace(stage: &Stage) -> anyhow::Result<()> {
@@ -24,14 +20,9 @@ pub(crate) fn sixty_four_workers_come_and_go_without_a_trace(stage: &Stage) -> a
     ensure!(engines.len() == 2 && big.one_worker_per_host().len() == 3, "workers on {engines:?}");
 
     // As Slurm itself tells.
-    until(SOON, || {
-        let words = ["exec", "big", "--", "sinfo", "--noheader", "--Node", "--format=%N %T"];
-        let said = home.run(&words)?.ok()?;
-        let idle: BTreeSet<&str> =
-            said.lines().filter_map(|line| line.trim().strip_suffix(" idle")).collect();
-        ensure!(idle.len() == 64, "{said}");
-        Ok(())
-    })?;
+    let said = home.run(&["exec", "big", "--", "sinfo", "--noheader", "--Node", "--format=%N %T"])?.ok()?;
+    let idle: BTreeSet<&str> = said.lines().filter_map(|line| line.trim().strip_suffix(" idle")).collect();
+    ensure!(idle.len() == 64, "{said}");
     let said = home.run(&["exec", "big", "--", "srun", "-N", "64", "hostname"])?.ok()?;
     let ran: BTreeSet<&str> = said.lines().collect();
     ensure!(ran.len() == 64, "{said}");
