@@ -15,11 +15,15 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{
-    CoordinatorError,
-    coordinator::{Coordinator, Surroundings},
-    entropy::{Entropy, SystemEntropy},
-    fleet::RealEngines,
+    fleet::{
+        RealEngines,
+        coordinator::{Coordinator, Surroundings},
+    },
     server::router,
+    words::{
+        entropy::{Entropy, SystemEntropy},
+        fault::CoordinatorError,
+    },
 };
 
 /// Bytes in flight between a client and a coordinator in one process.
@@ -75,7 +79,7 @@ pub async fn embedded(options: Options) -> Result<Embedded, CoordinatorError> {
     let key_file = options.key_file.unwrap_or_else(|| options.state_dir.join("key"));
     let key = SealingKey::load_or_create(&key_file, &mut *rng)?;
     let store = Store::open(&url, key, SystemClock.now(), &mut *rng).await?;
-    let holder = Holder::this_process(hex::encode(crate::entropy::draw::<6>(&mut *rng)))?;
+    let holder = Holder::this_process(hex::encode(crate::words::entropy::draw::<6>(&mut *rng)))?;
     let surroundings = Surroundings {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),

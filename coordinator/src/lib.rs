@@ -1,46 +1,35 @@
 //! The coordinator: drives hosts to what the store says.
 //!
+//! Intent is in the store, observation is by label on the hosts, and work is the difference between the two. The folders
+//! are floors; calls go down only, and the gate reads the imports:
+//!
 //! ```text
-//! gRPC request --> server/ --> operation --> survey     look at the hosts            survey.rs
-//!                                  |-------> admission  place, address, one commit   admission.rs, placing/, addressing.rs, image.rs
-//!                                  `-------> reconcile  bring up, settle, take down  reconcile/
-//!                                                |
-//!                          fleet/: one link per host = engine + agent over `docker exec`
+//! server/    gRPC services: conversions at the edge
+//! drive/     whole commands: create with its deadline and rollback, delete, sweep, doctor, hosts
+//! pass/      one pass over the hosts of a cluster: image, plan, actions, readiness, recording
+//! edit/      intent + snapshot -> change of intent, in one transaction: admission, placing, addresses
+//! observe/   one look at a host, an image, a cluster; the store's intent; events as they come
+//! fleet/     one link per host = engine + agent over `docker exec`; leases; what is done to engines
+//! words/     error chains, faults, hints, names and labels
 //! ```
-//! Intent is in the store, observation is by label on the hosts, and work is the difference between the two: see
-//! `reconcile/mod.rs`. One process owns a cluster at a time by a lease (`lease.rs`), and everything it does is an event.
+//! One process owns a cluster at a time by a lease (`fleet/lease.rs`), and everything it does is an event.
 
-mod addressing;
-mod admission;
-mod capacity;
-mod coordinator;
-mod doctor;
+mod drive;
+mod edit;
 mod embedded;
-mod entropy;
-mod error;
 mod fleet;
-mod hint;
-mod hosts;
-mod image;
-mod lease;
-mod naming;
-mod operation;
-mod placing;
-mod reconcile;
-mod render;
+mod observe;
+mod pass;
 mod server;
-mod status;
-mod supply;
-mod survey;
-mod sweep;
-mod unregister;
+mod words;
 
-pub use addressing::NoAddress;
-pub use coordinator::Surroundings;
 pub use embedded::{Embedded, Options, embedded, embedded_in};
-pub use entropy::{Entropy, SystemEntropy};
-pub use error::{After, CoordinatorError, Fault};
-pub use fleet::{AgentError, BinaryError, Connect, RealEngines};
-pub use hint::hint_of;
-pub use placing::{NoPlan, ProgramError, Unreadable};
-pub use reconcile::{NotReady, StuckNode};
+pub use fleet::{Connect, RealEngines, coordinator::Surroundings};
+pub use words::{
+    entropy::{Entropy, SystemEntropy},
+    fault::{
+        After, AgentError, BinaryError, CoordinatorError, Fault, NoAddress, NoPlan, NotReady, ProgramError,
+        StuckNode, Unreadable,
+    },
+    hint::hint_of,
+};

@@ -27,8 +27,13 @@ use tokio::{io::AsyncReadExt, time::timeout};
 use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 
-use super::binary::{Binaries, Binary, BinaryError};
-use crate::naming::{BUILD, Naming, ROLE};
+use crate::{
+    fleet::binary::{Binaries, Binary},
+    words::{
+        fault::AgentError,
+        naming::{BUILD, Naming, ROLE},
+    },
+};
 
 /// Where the agent keeps its networks' states: a volume, so that they outlive its container.
 const STATE_DIR: &str = "/var/lib/shoal";
@@ -42,78 +47,6 @@ const GREETING_LIMIT: usize = 4096;
 const RACES: usize = 20;
 /// How long to leave that other process between two looks.
 const RACE_PAUSE: Duration = Duration::from_millis(250);
-
-/// Why a host's agent cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum AgentError {
-    /// Its engine failed.
-    #[error("the agent of {host} could not be brought there")]
-    Engine {
-        /// Which host.
-        host: HostName,
-        /// What the engine said.
-        #[source]
-        source: Box<EngineError>,
-    },
-    /// Its executable is not there.
-    #[error("the agent of {host} could not be brought there")]
-    Binary {
-        /// Which host.
-        host: HostName,
-        /// Which executable, and why.
-        #[source]
-        source: BinaryError,
-    },
-    /// Something else answered.
-    #[error("the agent of {host} did not greet, but said: {text}")]
-    Greeting {
-        /// Which host.
-        host: HostName,
-        /// What was said, shortened.
-        text: String,
-    },
-    /// Another process changes the agent's container all the time.
-    #[error(
-        "the agent's container on {host} keeps changing: is another version of shoal working with this installation?"
-    )]
-    Contended {
-        /// Which host.
-        host: HostName,
-    },
-    /// No channel.
-    #[error("the agent of {host} cannot be reached: {reason}")]
-    Channel {
-        /// Which host.
-        host: HostName,
-        /// Why.
-        reason: String,
-    },
-    /// It refused a call.
-    #[error("the agent of {host} failed {call}: {message}")]
-    Call {
-        /// Which host.
-        host: HostName,
-        /// Which call.
-        call: &'static str,
-        /// What it said.
-        message: String,
-        /// The same call may succeed a little later.
-        transient: bool,
-    },
-}
-
-impl AgentError {
-    /// Whether another try makes sense.
-    pub(crate) fn is_transient(&self) -> bool {
-        use shoal_docker::RetryClass;
-        match self {
-            Self::Engine { source, .. } => matches!(source.class(), RetryClass::Retry | RetryClass::Observe),
-            Self::Binary { .. } => false,
-            Self::Greeting { .. } | Self::Contended { .. } | Self::Channel { .. } => true,
-            Self::Call { transient, .. } => *transient,
-        }
-    }
-}
 
 /// Which agent is spoken with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +93,7 @@ impl Seat {
             .keep_alive_while_idle(true);
         match endpoint.connect_with_connector(connector).await {
             Ok(channel) => Ok(AgentClient::new(channel)),
-            Err(error) => Err(AgentError::Channel { host, reason: crate::server::text(&error) }),
+            Err(error) => Err(AgentError::Channel { host, reason: crate::words::chain::text(&error) }),
         }
     }
 

@@ -16,30 +16,12 @@ use object::{Object, ReadCache, ReadRef};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
+use crate::words::fault::BinaryError;
+
 /// The shortest build ID that is taken for one, in bytes: what lld(1) makes with `--build-id=fast`.
 const SHORTEST_ID: usize = 8;
 /// This process's executable (proc(5)); stays readable after the file was replaced.
 const OWN: &str = "/proc/self/exe";
-
-/// An executable that cannot be brought to a host.
-#[derive(Debug, thiserror::Error)]
-pub enum BinaryError {
-    /// None was given for this architecture.
-    #[error("no agent executable for architecture {architecture}: give one with --agent-binary")]
-    Missing {
-        /// Of the host, in Docker's words.
-        architecture: String,
-    },
-    /// It cannot be read.
-    #[error("the agent executable {} cannot be read", path.display())]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-}
 
 /// An executable.
 #[derive(Debug)]

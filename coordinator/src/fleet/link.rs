@@ -8,7 +8,10 @@ use shoal_types::{HostId, HostName};
 use tokio::sync::{OnceCell, Semaphore};
 use tonic::{Code, Response, Status, transport::Channel};
 
-use super::agent::{AgentError, Seat, Which};
+use crate::{
+    fleet::agent::{Seat, Which},
+    words::fault::AgentError,
+};
 
 /// Fewest starts in flight on a host, however few its cores: one works while another waits for the disk.
 const MIN_IN_FLIGHT: usize = 2;

@@ -1,9 +1,14 @@
 //! The hosts as this process reaches them: one link per host, made when it is first needed and kept while its settings
-//! stay the same.
+//! stay the same; and what is done to an engine whatever it is for. Uses `words/`.
 
 mod agent;
 mod binary;
+pub(crate) mod coordinator;
+pub(crate) mod lease;
+pub(crate) mod lifeline;
 mod link;
+pub(crate) mod liveness;
+pub(crate) mod removal;
 
 use std::{
     collections::HashMap,
@@ -16,9 +21,12 @@ use shoal_docker::{Endpoint, Engine, EngineError, Timeouts, TlsMaterial};
 use shoal_storage::{Host, SecretKind, Store};
 use shoal_types::{HostId, SecretId, Timestamp};
 
-pub use self::{agent::AgentError, binary::BinaryError};
+use crate::{
+    fleet::agent::Seat,
+    words::{fault::Fault, naming::Naming},
+};
+
 pub(crate) use self::{binary::Binaries, link::HostLink};
-use crate::{Fault, fleet::agent::Seat, naming::Naming};
 
 /// How an engine is connected to: the real one, or one a test provides.
 #[async_trait]

@@ -14,11 +14,16 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{
-    exec, field,
-    lifeline::{Lifeline, Mark},
+use crate::{
+    fleet::{
+        HostLink,
+        coordinator::Coordinator,
+        lifeline::{Lifeline, Mark},
+    },
+    observe::intent::Intent,
+    server::{exec, field},
+    words::{chain::text, fault::Fault, naming::NODE},
 };
-use crate::{Fault, coordinator::Coordinator, fleet::HostLink, naming::NODE, render::Intent, server::text};
 
 /// Frames that wait for a slow reader: with those of gRPC's windows, what one stream may hold in memory.
 const QUEUE: usize = 16;

@@ -11,13 +11,13 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::{
-    field,
-    follow::{Follow, Told},
-    onlook::onlook,
-    placement,
+use crate::{
+    edit::admission::CreateTerms,
+    fleet::coordinator::Coordinator,
+    observe::follow::{Follow, Told},
+    server::{field, onlook::onlook, placement},
+    words::fault::Fault,
 };
-use crate::{Fault, admission::CreateTerms, coordinator::Coordinator};
 
 /// Messages that wait for a slow reader.
 const QUEUE: usize = 256;

@@ -15,8 +15,10 @@ use shoal_proto::{
 use tokio::{io::AsyncWriteExt, sync::mpsc};
 use tonic::{Status, Streaming};
 
-use super::lifeline::{Lifeline, Mark};
-use crate::server::text;
+use crate::{
+    fleet::lifeline::{Lifeline, Mark},
+    words::chain::text,
+};
 
 /// Longest kind of terminal; names of terminfo(5) are far shorter.
 const MAX_TERM: usize = 64;

@@ -11,13 +11,15 @@ use shoal_storage::{Host, Usage};
 use shoal_types::{Bytes, HostId, HostState, LabelExpr, MilliCpu, Timestamp};
 use tonic::{Request, Response, Status};
 
-use super::{field, listing::millis, text};
 use crate::{
-    Fault,
-    capacity::total,
-    coordinator::Coordinator,
-    hosts::HostEdit,
-    survey::{Depth, underlay},
+    drive::hosts::HostEdit,
+    fleet::coordinator::Coordinator,
+    observe::{
+        capacity::total,
+        survey::{Depth, underlay},
+    },
+    server::{field, listing::millis},
+    words::{chain::text, fault::Fault},
 };
 
 /// Hosts.

@@ -14,8 +14,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::io::ReaderStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{field, text};
-use crate::{Fault, coordinator::Coordinator};
+use crate::{
+    fleet::coordinator::Coordinator,
+    server::field,
+    words::{chain::text, fault::Fault},
+};
 
 /// Size of a piece read from the spool.
 const CHUNK: usize = 256 << 10;

@@ -8,18 +8,18 @@ use shoal_types::{ClusterName, HostName, RealmName, Timestamp};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::{
-    field,
-    listing::{Running, millis, shown},
-};
 use crate::{
-    Fault,
-    coordinator::Coordinator,
-    doctor::{Checked, Examination},
-    status::{
-        Heard, Looked,
+    drive::doctor::{Checked, Examination},
+    fleet::coordinator::Coordinator,
+    observe::{
+        cluster::{Heard, Looked},
         judge::{Evidence, UNKNOWN, judge},
     },
+    server::{
+        field,
+        listing::{Running, millis, shown},
+    },
+    words::fault::Fault,
 };
 
 /// Status of clusters, examination of hosts.

@@ -8,8 +8,10 @@ use shoal_proto::v1;
 use shoal_storage::{Cluster, Host, Lease, Network, Node, Resource};
 use shoal_types::{ClusterName, ClusterPhase, HostId, NodeId, NodeState, RealmName, Timestamp, node_fqdn};
 
-use super::text;
-use crate::{Fault, coordinator::Coordinator, naming::NODE};
+use crate::{
+    fleet::coordinator::Coordinator,
+    words::{chain::text, fault::Fault, naming::NODE},
+};
 
 /// How long a host may take to list its containers before the store's word is shown.
 const LOOK: Duration = Duration::from_secs(3);

@@ -3,12 +3,9 @@
 mod access;
 mod clusters;
 mod exec;
-mod follow;
 mod hosts;
-mod image_list;
 mod images;
 mod insight;
-mod lifeline;
 mod listing;
 mod onlook;
 mod placement;
@@ -28,11 +25,7 @@ use shoal_proto::{
 };
 use tonic::transport::server::Router;
 
-pub(crate) use self::status::text;
-use crate::coordinator::Coordinator;
-
-/// Largest message: an event list or a cluster of 10,000 nodes is a few MiB.
-pub(crate) const MESSAGE_LIMIT: usize = 64 << 20;
+use crate::{fleet::coordinator::Coordinator, words::MESSAGE_LIMIT};
 
 /// All services of a coordinator.
 pub(crate) fn router(coordinator: &Arc<Coordinator>) -> Router {

@@ -9,8 +9,11 @@ use shoal_types::{ClusterId, ClusterName, ClusterPhase, RealmName};
 use tokio::sync::mpsc;
 use tonic::Status;
 
-use super::follow::{Follow, POLL, Page, Told};
-use crate::{Fault, coordinator::Coordinator};
+use crate::{
+    fleet::coordinator::Coordinator,
+    observe::follow::{Follow, POLL, Page, Told},
+    words::fault::Fault,
+};
 
 /// How often in a row nobody must own a cluster before it counts as interrupted: a lease may be on its way from one owner to
 /// the next.

@@ -7,10 +7,12 @@ use shoal_scheduler::{Candidate, HostView, Refusal};
 use shoal_types::{Capacity, ClusterName, ClusterSpec, HostId, NodeName, RealmName, SchedulerName, Strategy};
 
 use crate::{
-    Fault, NoPlan,
-    admission::DryRun,
-    coordinator::Coordinator,
-    placing::{Decided, Explained},
+    edit::{
+        admission::DryRun,
+        placing::{Decided, Explained},
+    },
+    fleet::coordinator::Coordinator,
+    words::fault::{Fault, NoPlan},
 };
 
 fn amounts(c: Capacity) -> v1::Amounts {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use shoal_proto::{FieldError, v1};
 use tonic::{Request, Response, Status};
 
-use crate::{Fault, coordinator::Coordinator};
+use crate::{fleet::coordinator::Coordinator, words::fault::Fault};
 
 /// Longest address, name or password: what a header of an engine's API takes with room to spare.
 const LONGEST: usize = 4096;

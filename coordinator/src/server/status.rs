@@ -1,12 +1,14 @@
 //! Errors as gRPC statuses: the one map from [`Fault`] to a code, and the text a user reads.
 
-use std::error::Error;
-
 use shoal_docker::{EngineError, RetryClass};
 use shoal_storage::StoreError;
 use tonic::{Code, Status};
 
-use crate::{After, Fault, hint::hinted};
+use crate::words::{
+    chain::text,
+    fault::{After, Fault},
+    hint::hinted,
+};
 
 impl From<Fault> for Status {
     fn from(fault: Fault) -> Self {
@@ -71,20 +73,6 @@ fn engine(error: &EngineError) -> Code {
     }
 }
 
-/// The error and its sources on one line; a source whose text is already there is not repeated.
-pub(crate) fn text(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use shoal_docker::Endpoint;
@@ -100,7 +88,7 @@ mod tests {
         assert_eq!(code(&Fault::NoHost { name: host() }), Code::NotFound);
         assert_eq!(code(&Fault::Silent { host: host(), seconds: 8 }), Code::Unavailable);
         assert_eq!(code(&Fault::Interrupted { cluster: name() }), Code::Cancelled);
-        assert_eq!(code(&Fault::NoAddress(crate::NoAddress::Vni)), Code::ResourceExhausted);
+        assert_eq!(code(&Fault::NoAddress(crate::words::fault::NoAddress::Vni)), Code::ResourceExhausted);
         let left = Fault::LeftBehind { cluster: name(), hosts: "host1".into(), reason: String::new() };
         assert_eq!(code(&left), Code::Unavailable);
         let endpoint: Endpoint = "tcp://10.0.0.1:2376".parse().unwrap();
@@ -108,16 +96,5 @@ mod tests {
         assert_eq!(engine(&material), Code::InvalidArgument);
         let refused = EngineError::Refused { endpoint, source: std::io::Error::other("no") };
         assert_eq!(engine(&refused), Code::Unavailable);
-    }
-
-    #[test]
-    fn sources_are_told_once() {
-        let endpoint: Endpoint = "tcp://10.0.0.1:2376".parse().unwrap();
-        let host = "host1".parse().unwrap();
-        let fault = Fault::engine(&host)(EngineError::Refused {
-            endpoint,
-            source: std::io::Error::other("no route"),
-        });
-        assert_eq!(text(&fault), "host host1: tcp://10.0.0.1:2376 refused the connection: no route");
     }
 }

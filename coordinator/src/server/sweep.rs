@@ -9,14 +9,12 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{
-    field,
-    follow::{Follow, Told},
-};
 use crate::{
-    Fault,
-    coordinator::Coordinator,
-    sweep::{End, Sweep, SweepTerms, Swept, SweptHost, TooMuch},
+    drive::sweep::{End, Sweep, SweepTerms, Swept, SweptHost, TooMuch},
+    fleet::coordinator::Coordinator,
+    observe::follow::{Follow, Told},
+    server::field,
+    words::fault::Fault,
 };
 
 /// How old a thing must be to be swept: longer than any call to a host, and than clocks differ.

@@ -1,0 +1,160 @@
+//! Addresses that collide: of hosts with each other, of clusters' subnets with a host's routes. Pure.
+
+use shoal_storage::Host;
+
+use crate::{
+    drive::doctor::{
+        Subnet,
+        judge::{Check, Finding},
+    },
+    edit::addressing::{InUse, choose_subnet},
+    observe::survey::underlay,
+};
+
+/// Length of the subnet of a small cluster.
+const SMALL: u8 = 24;
+
+/// The first collision of a host, if there is one. `all` are all registered hosts, itself included.
+pub(super) fn judge(host: &Host, all: &[Host], subnets: &[Subnet]) -> Finding {
+    let fail = |message: String, fix: String| Finding::fail(Check::Addresses, message, fix);
+    let Some(facts) = &host.facts else {
+        return fail("the agent has told no addresses".into(), "run this again".into());
+    };
+    let address_of = |host: &Host| underlay(host, host.facts.as_ref().and_then(|f| f.default_address));
+    let set = format!("name another with `shoal set host {} --underlay ADDRESS`", host.name);
+    let Some(address) = address_of(host) else {
+        return fail("no address that other hosts could send tunnel packets to".into(), set);
+    };
+    if facts.underlay_mtu == 0 {
+        return fail(format!("no interface of the host has its underlay address {address}"), set);
+    }
+    let others = || all.iter().filter(|other| other.id != host.id);
+    if let Some(other) = others().find(|other| address_of(other) == Some(address)) {
+        return fail(format!("host {} has the same underlay address {address}", other.name), set);
+    }
+    let twin = |other: &&Host| {
+        let agent = other.facts.as_ref().map(|f| f.agent_id.as_str()).filter(|id| !id.is_empty());
+        other.engine.id == host.engine.id || agent == Some(facts.agent_id.as_str())
+    };
+    if let Some(other) = others().find(twin) {
+        return fail(
+            format!("host {} is the same machine, or one cloned from it", other.name),
+            format!(
+                "unregister one of them, or remove /var/lib/docker/engine-id on {} and restart its engine",
+                host.name
+            ),
+        );
+    }
+    // A wider route loses against that of the bridge; one inside the subnet leads its addresses away.
+    for Subnet { cluster, subnet, members } in subnets.iter().filter(|s| s.members.contains(&host.id)) {
+        debug_assert!(!members.is_empty());
+        let inside = |route: &&ipnet::Ipv4Net| subnet.contains(*route) && *route != subnet;
+        if let Some(route) = facts.routes.iter().find(inside) {
+            return fail(
+                format!("the host's route to {route} leads addresses of cluster {cluster} ({subnet}) away"),
+                format!("remove it: `ip route del {route}`"),
+            );
+        }
+    }
+    let strangers = |net: &&ipnet::Ipv4Net| !subnets.iter().any(|s| s.subnet == **net);
+    let taken = facts.routes.iter().chain(&host.engine.subnets).filter(strangers).copied().collect();
+    match choose_subnet(SMALL, &InUse { subnets: taken, ..InUse::default() }) {
+        Ok(_) => Finding::pass(
+            Check::Addresses,
+            format!("underlay {address}, MTU {}; no address collides", facts.underlay_mtu),
+        ),
+        Err(error) => fail(error.to_string(), "remove the route or the Docker network that covers it".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shoal_types::{
+        Bytes, Capacity, EngineFacts, HostFacts, HostId, Labels, Overcommit, Resources, Timestamp,
+    };
+
+    use super::{super::judge::Grade, *};
+
+    fn host(number: u8, address: &str) -> Host {
+        let settings = shoal_storage::HostSettings {
+            endpoint: "unix:///x".into(),
+            tls: None,
+            underlay: address.parse().ok(),
+            labels: Labels::default(),
+            capacity: Capacity::default(),
+            overcommit: Overcommit::default(),
+            reserve: Resources::default(),
+        };
+        let engine = EngineFacts {
+            id: format!("E{number}"),
+            version: "28.5.2".into(),
+            api_version: "1.51".into(),
+            architecture: "x86_64".into(),
+            cpus: 2,
+            memory: Bytes::mib(1024),
+            cgroup_version: 2,
+            storage_driver: "overlay2".into(),
+            kernel: String::new(),
+            hostname: String::new(),
+            operating_system: String::new(),
+            rootless: false,
+            userns_remap: false,
+            cpu_limits: true,
+            subnets: vec![],
+        };
+        let name = format!("host{number}").parse().unwrap();
+        let mut host = Host::registered(HostId::new(1, [number; 10]), name, settings, engine, Timestamp(1));
+        host.facts =
+            Some(HostFacts { agent_id: format!("A{number}"), underlay_mtu: 1500, ..HostFacts::default() });
+        host
+    }
+
+    fn with(mut host: Host, change: impl FnOnce(&mut Host, &mut HostFacts)) -> Host {
+        let mut facts = host.facts.take().unwrap();
+        change(&mut host, &mut facts);
+        host.facts = Some(facts);
+        host
+    }
+
+    fn routes(host: Host, routes: &[&str]) -> Host {
+        with(host, |_, facts| facts.routes = routes.iter().map(|r| r.parse().unwrap()).collect())
+    }
+
+    #[test]
+    fn collisions_are_told_by_what_collides() {
+        let own = || host(1, "10.77.0.1");
+        let other = host(2, "10.77.0.2");
+        let dev = Subnet {
+            cluster: "dev".into(),
+            subnet: "10.96.0.0/24".parse().unwrap(),
+            members: vec![own().id],
+        };
+        for (judged, other, says) in [
+            (own(), other.clone(), ""),
+            (own(), host(2, "10.77.0.1"), "same underlay address"),
+            (host(1, ""), other.clone(), "no address"),
+            (with(own(), |_, f| f.underlay_mtu = 0), other.clone(), "no interface"),
+            (with(own(), |h, _| h.engine.id = "E2".into()), other.clone(), "same machine"),
+            (with(own(), |_, f| f.agent_id = "A2".into()), other.clone(), "same machine"),
+            (routes(own(), &["10.96.0.0/24", "10.0.0.0/10", "0.0.0.0/0"]), other.clone(), ""),
+            (
+                routes(own(), &["10.96.0.128/25"]),
+                other.clone(),
+                "10.96.0.128/25 leads addresses of cluster dev",
+            ),
+            (routes(own(), &["10.0.0.0/8"]), other.clone(), "no free /24 subnet"),
+            (
+                with(own(), |h, _| h.engine.subnets = vec!["10.96.0.0/12".parse().unwrap()]),
+                other.clone(),
+                "no free /24",
+            ),
+        ] {
+            let found = judge(&judged, &[judged.clone(), other], std::slice::from_ref(&dev));
+            let expected = if says.is_empty() { Grade::Pass } else { Grade::Fail };
+            assert_eq!(found.grade, expected, "{says}: {found:?}");
+            assert!(found.message.contains(says), "{says}: {found:?}");
+        }
+        let silent = Host { facts: None, ..own() };
+        assert_eq!(judge(&silent, &[], &[]).grade, Grade::Fail);
+    }
+}

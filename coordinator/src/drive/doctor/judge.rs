@@ -1,0 +1,487 @@
+//! What the facts of one host mean, each with what to do. Pure.
+
+use std::{cmp::Ordering, fmt, time::Duration};
+
+use shoal_storage::Host;
+use shoal_types::{Bytes, CgroupWay, HostName, Timestamp};
+
+use crate::{
+    drive::doctor::{Certificate, Evidence, Image, Skew},
+    observe::capacity::{BRIDGE_PORTS, fits_inotify, fits_neighbours, fits_pids},
+};
+
+/// A certificate that runs out sooner is told.
+const SOON: Duration = Duration::from_secs(30 * 86_400);
+/// munge(7): a credential lives 300 s; from then on Slurm's nodes refuse each other.
+const MUNGE_LIFE_MS: i64 = 300_000;
+/// Clocks that somebody keeps are closer than this.
+const KEPT_MS: i64 = 5_000;
+/// Fewer nodes than this on a host is less than people expect of one.
+const EXPECTED_NODES: u32 = 64;
+/// A node's image has 180 MB unpacked, and every node writes a few MB of its own.
+const LITTLE_DISK: Bytes = Bytes::mib(5 * 1024);
+const NO_DISK: Bytes = Bytes::mib(1024);
+/// Engines that are known not to work as they should: version, why.
+const KNOWN_BAD: &[(&str, &str)] =
+    &[("28.0.0", "it needs the kernel module ip_set for any network, which 28.0.1 does without")];
+/// The oldest engine that is spoken with.
+const OLDEST: (u32, u32) = (20, 10);
+
+/// What is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Check {
+    Engine,
+    Tls,
+    Cgroup,
+    Inotify,
+    Neighbours,
+    Pids,
+    BridgePorts,
+    Disk,
+    Clock,
+    Addresses,
+    Dns,
+    Udp,
+    Image,
+    Agent,
+}
+
+impl Check {
+    /// The word, as shown.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Engine => "engine",
+            Self::Tls => "tls",
+            Self::Cgroup => "cgroup",
+            Self::Inotify => "inotify",
+            Self::Neighbours => "neighbours",
+            Self::Pids => "pids",
+            Self::BridgePorts => "bridge-ports",
+            Self::Disk => "disk",
+            Self::Clock => "clock",
+            Self::Addresses => "addresses",
+            Self::Dns => "dns",
+            Self::Udp => "udp",
+            Self::Image => "image",
+            Self::Agent => "agent",
+        }
+    }
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Grade {
+    Pass,
+    Warn,
+    Fail,
+}
+
+impl Grade {
+    /// The word, as shown.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+/// The outcome of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) check: Check,
+    pub(crate) grade: Grade,
+    pub(crate) message: String,
+    /// What to do; empty if it passed.
+    pub(crate) fix: String,
+}
+
+impl Finding {
+    pub(super) fn pass(check: Check, message: impl Into<String>) -> Self {
+        Self { check, grade: Grade::Pass, message: message.into(), fix: String::new() }
+    }
+
+    pub(super) fn warn(check: Check, message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { check, grade: Grade::Warn, message: message.into(), fix: fix.into() }
+    }
+
+    pub(super) fn fail(check: Check, message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { check, grade: Grade::Fail, message: message.into(), fix: fix.into() }
+    }
+}
+
+/// All findings of a host but those that need the others; `skews` are all hosts' clocks.
+pub(super) fn judge(evidence: &Evidence, skews: &[(HostName, Skew)]) -> Vec<Finding> {
+    let Evidence { host, nodes, certificates, health, images, now, agent } = evidence;
+    let mut findings = vec![engine(&host.engine.version)];
+    match certificates {
+        Ok(dates) => findings.extend(tls(dates, *now)),
+        Err(error) => findings.push(Finding::warn(
+            Check::Tls,
+            format!("the certificates could not be looked at: {error}"),
+            "see that the engine accepts connections, and run this again",
+        )),
+    }
+    findings.push(cgroup(host));
+    if let Some(facts) = &host.facts {
+        findings.push(fits(
+            Check::Inotify,
+            &format!("{} inotify instances", facts.inotify_instances),
+            fits_inotify(facts.inotify_instances),
+            *nodes,
+            "sysctl -w fs.inotify.max_user_instances=8192",
+        ));
+        findings.push(fits(
+            Check::Neighbours,
+            &format!("{} neighbours", facts.neighbour_limit),
+            fits_neighbours(facts.neighbour_limit),
+            *nodes,
+            "sysctl -w net.ipv4.neigh.default.gc_thresh3=16384",
+        ));
+    }
+    match health {
+        Err(error) => findings.push(Finding::fail(
+            Check::Agent,
+            format!("the agent does not tell how the host is: {error}"),
+            "`docker logs` of the container shoal-agent-* there says why",
+        )),
+        Ok((health, own)) => {
+            findings.push(fits(
+                Check::Pids,
+                &format!("{} processes", health.pid_limit),
+                fits_pids(health.pid_limit),
+                *nodes,
+                "sysctl -w kernel.pid_max=4194304 kernel.threads-max=1000000",
+            ));
+            findings.push(bridge_ports(&health.bridge, health.bridge_ports));
+            findings.push(disk(Bytes(health.disk_free_bytes), Bytes(health.disk_total_bytes)));
+            findings.push(clock(&host.name, *own, skews));
+            findings.push(dns(&health.name_listeners));
+            findings.push(Finding::pass(Check::Agent, format!("agent {agent}, of this build")));
+        }
+    }
+    findings.extend(images.iter().map(|wanted| image(&host.name, wanted)));
+    findings
+}
+
+fn engine(version: &str) -> Finding {
+    let mut parts = version.split(['.', '-', '+', '~']).map(|part| part.parse::<u32>().ok());
+    let (major, minor) = (parts.next().flatten(), parts.next().flatten());
+    let bare = version.split(['-', '+', '~']).next().unwrap_or_default();
+    match (major, minor) {
+        (Some(major), Some(minor)) if (major, minor) < OLDEST => Finding::fail(
+            Check::Engine,
+            format!("engine {version} is too old"),
+            "upgrade Docker to 20.10 or newer; 28 or newer needs the least privilege",
+        ),
+        (Some(_), Some(_)) => match KNOWN_BAD.iter().find(|(bad, _)| *bad == bare) {
+            Some((_, why)) => Finding::warn(
+                Check::Engine,
+                format!("engine {version} is known to have trouble: {why}"),
+                "upgrade Docker to the next release",
+            ),
+            None => Finding::pass(Check::Engine, format!("engine {version}")),
+        },
+        _ => Finding::warn(
+            Check::Engine,
+            format!("engine `{version}` has no version that could be compared"),
+            "use a release of Docker Engine, 20.10 or newer",
+        ),
+    }
+}
+
+fn tls(dates: &[(Certificate, Timestamp)], now: Timestamp) -> Vec<Finding> {
+    let finding = |(whose, until): &(Certificate, Timestamp)| {
+        let (what, fix) = match whose {
+            Certificate::Ca => (
+                "the CA certificate",
+                "issue a new CA and certificates, then `shoal set host NAME --tls-dir DIR`",
+            ),
+            Certificate::Client => {
+                ("our client certificate", "issue a new one, then `shoal set host NAME --tls-dir DIR`")
+            }
+            Certificate::Server => {
+                ("the engine's certificate", "issue a new one on the host and restart its engine")
+            }
+        };
+        let left = until.0.saturating_sub(now.0) / 86_400_000;
+        match until.0 {
+            at if at <= now.0 => Finding::fail(Check::Tls, format!("{what} has expired"), fix),
+            at if at - now.0 < u64::try_from(SOON.as_millis()).unwrap_or(u64::MAX) => {
+                Finding::warn(Check::Tls, format!("{what} expires in {left} days"), fix)
+            }
+            _ => Finding::pass(Check::Tls, format!("{what} is good for {left} days")),
+        }
+    };
+    match dates.iter().map(finding).filter(|f| f.grade != Grade::Pass).collect::<Vec<_>>() {
+        troubles if !troubles.is_empty() => troubles,
+        _ if dates.is_empty() => {
+            vec![Finding::pass(Check::Tls, "no TLS: the engine is reached by a local socket")]
+        }
+        _ => {
+            let first = dates.iter().map(|(_, until)| until.0).min().unwrap_or_default();
+            let left = first.saturating_sub(now.0) / 86_400_000;
+            vec![Finding::pass(Check::Tls, format!("certificates are good for {left} days"))]
+        }
+    }
+}
+
+fn cgroup(host: &Host) -> Finding {
+    let version = host.engine.cgroup_version;
+    match host.engine.cgroup_way() {
+        CgroupWay::Writable => {
+            Finding::pass(Check::Cgroup, format!("cgroup v{version}, writable without a capability"))
+        }
+        CgroupWay::SysAdmin => Finding::warn(
+            Check::Cgroup,
+            format!("cgroup v{version}: nodes run with SYS_ADMIN, without seccomp and AppArmor"),
+            "Docker 28 or newer on a machine with cgroup v2 needs none of that",
+        ),
+    }
+}
+
+fn fits(check: Check, what: &str, fits: u32, nodes: u32, fix: &str) -> Finding {
+    let message = format!("{what}: fits {fits} nodes");
+    match fits {
+        fits if fits <= nodes && fits < EXPECTED_NODES => {
+            Finding::fail(check, format!("{message}, {nodes} are there"), fix)
+        }
+        fits if fits < EXPECTED_NODES => Finding::warn(check, message, fix),
+        _ => Finding::pass(check, message),
+    }
+}
+
+fn bridge_ports(bridge: &str, ports: u32) -> Finding {
+    let message = match bridge {
+        "" => format!("no bridge; {BRIDGE_PORTS} ports on each"),
+        bridge => format!("{ports} of {BRIDGE_PORTS} ports of bridge {bridge} in use"),
+    };
+    let fix = "place further nodes of this cluster on other hosts";
+    match ports {
+        ports if ports >= BRIDGE_PORTS => Finding::fail(Check::BridgePorts, message, fix),
+        ports if ports > BRIDGE_PORTS / 10 * 9 => Finding::warn(Check::BridgePorts, message, fix),
+        _ => Finding::pass(Check::BridgePorts, message),
+    }
+}
+
+fn disk(free: Bytes, total: Bytes) -> Finding {
+    let message = format!("{free} of {total} free where the engine keeps its data");
+    let fix = "`docker system df` says what takes it; `docker image prune` removes what no container uses";
+    match free {
+        free if free < NO_DISK => Finding::fail(Check::Disk, message, fix),
+        free if free < LITTLE_DISK => Finding::warn(Check::Disk, message, fix),
+        _ => Finding::pass(Check::Disk, message),
+    }
+}
+
+/// A span of clocks, in the unit people compare clocks in.
+struct Span(i64);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.abs() {
+            ms @ 0..10_000 => write!(f, "{ms} ms"),
+            ms => write!(f, "{} s", ms / 1000),
+        }
+    }
+}
+
+/// The worst of the differences to the coordinator and to the other hosts, less what the measuring may be wrong.
+fn clock(name: &HostName, own: Skew, skews: &[(HostName, Skew)]) -> Finding {
+    let here = (own.ahead_ms, own.error_ms, "this machine".to_owned());
+    let others = skews
+        .iter()
+        .filter(|(other, _)| other != name)
+        .map(|(other, skew)| (own.ahead_ms - skew.ahead_ms, own.error_ms + skew.error_ms, other.to_string()));
+    let sure = |(ahead, error, _): &(i64, i64, String)| (ahead.abs() - error).max(0);
+    let worst = std::iter::once(here.clone())
+        .chain(others)
+        .fold(here, |worst, next| if sure(&next) > sure(&worst) { next } else { worst });
+    let (ahead, _, other) = &worst;
+    let way = match ahead.cmp(&0) {
+        Ordering::Less => "behind",
+        Ordering::Equal | Ordering::Greater => "ahead of",
+    };
+    let message = format!("the clock is {} {way} that of {other}", Span(*ahead));
+    let fix = "keep time on every host: `timedatectl set-ntp true`, or chrony";
+    match sure(&worst) {
+        sure if sure >= MUNGE_LIFE_MS => {
+            Finding::fail(Check::Clock, format!("{message}; munge credentials live 300 s"), fix)
+        }
+        sure if sure > KEPT_MS => {
+            Finding::warn(Check::Clock, format!("{message}; munge credentials live 300 s"), fix)
+        }
+        _ => Finding::pass(
+            Check::Clock,
+            format!("the clock is right, as far as {}", Span(own.error_ms.max(ahead.abs()))),
+        ),
+    }
+}
+
+fn dns(listeners: &[String]) -> Finding {
+    let wildcard = listeners
+        .iter()
+        .find(|address| address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_unspecified()));
+    match wildcard {
+        None => Finding::pass(Check::Dns, "port 53 is free on the addresses of bridges"),
+        Some(address) => Finding::fail(
+            Check::Dns,
+            format!(
+                "something listens on port 53 of every address ({address}), so that names of nodes cannot be served"
+            ),
+            "bind that name server to addresses of its own, such as dnsmasq with bind-interfaces",
+        ),
+    }
+}
+
+fn image(host: &HostName, image: &Image) -> Finding {
+    let Image { reference, of_cluster, present } = image;
+    match (present, of_cluster) {
+        (Ok(true), _) => Finding::pass(Check::Image, format!("image {reference}")),
+        (Ok(false), Some(id)) => Finding::fail(
+            Check::Image,
+            format!("image {reference} of a cluster here is gone ({id}): its nodes cannot be made again"),
+            format!("load the same image again: `shoal load image FILE --host {host}`"),
+        ),
+        (Ok(false), None) => Finding::warn(
+            Check::Image,
+            format!("image {reference} is not there"),
+            format!("`shoal load image FILE --host {host}`, or `shoal build image` and load it"),
+        ),
+        (Err(error), _) => Finding::warn(
+            Check::Image,
+            format!("image {reference} could not be looked up: {error}"),
+            "run this again",
+        ),
+    }
+}
+
+/// Whether the host could open the port of tunnels; `None`: it was not tried, for want of an address.
+pub(super) fn udp(port: Option<&Result<(), String>>) -> Finding {
+    match port {
+        Some(Ok(())) => Finding::pass(Check::Udp, "the port of tunnels can be opened"),
+        Some(Err(error)) => Finding::fail(
+            Check::Udp,
+            format!("the port of tunnels cannot be opened: {error}"),
+            "`ss -ulnp` on the host says which program has the port; end it, or load the kernel module vxlan",
+        ),
+        None => Finding::fail(
+            Check::Udp,
+            "no address to send tunnel packets from",
+            "name one with `shoal set host NAME --underlay ADDRESS`",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: u64 = 86_400_000;
+
+    fn grades(findings: &[Finding]) -> Vec<Grade> {
+        findings.iter().map(|f| f.grade).collect()
+    }
+
+    #[test]
+    fn engines() {
+        for (version, grade) in [
+            ("20.10.24+dfsg1", Grade::Pass),
+            ("28.5.2", Grade::Pass),
+            ("28.0.0", Grade::Warn),
+            ("28.0.1", Grade::Pass),
+            ("19.03.15", Grade::Fail),
+            ("20.9.1", Grade::Fail),
+            ("dev", Grade::Warn),
+            ("", Grade::Warn),
+        ] {
+            let found = engine(version);
+            assert_eq!(found.grade, grade, "{version}");
+            assert_eq!(found.fix.is_empty(), grade == Grade::Pass, "{version}");
+        }
+    }
+
+    #[test]
+    fn certificates() {
+        let now = Timestamp(100 * DAY);
+        let of = |days: &[u64]| {
+            let whose = [Certificate::Ca, Certificate::Client, Certificate::Server];
+            let dates: Vec<_> = whose.into_iter().zip(days.iter().map(|d| Timestamp(d * DAY))).collect();
+            tls(&dates, now)
+        };
+        assert_eq!(of(&[200, 300, 400])[0].message, "certificates are good for 100 days");
+        assert_eq!(grades(&of(&[])), [Grade::Pass]);
+        assert_eq!(grades(&of(&[200, 129, 400])), [Grade::Warn]);
+        assert_eq!(grades(&of(&[200, 130, 400])), [Grade::Pass]);
+        let bad = of(&[100, 300, 101]);
+        assert_eq!(grades(&bad), [Grade::Fail, Grade::Warn]);
+        assert_eq!(bad[1].message, "the engine's certificate expires in 1 days");
+    }
+
+    #[test]
+    fn limits_are_told_as_nodes() {
+        let of = |fit, nodes| fits(Check::Inotify, "128 inotify instances", fit, nodes, "raise it").grade;
+        assert_eq!(fits(Check::Pids, "x", 14, 3, "fix").message, "x: fits 14 nodes");
+        assert_eq!(
+            (of(14, 3), of(14, 14), of(64, 3), of(256, 300)),
+            (Grade::Warn, Grade::Fail, Grade::Pass, Grade::Pass)
+        );
+        let ports = |n| bridge_ports("sb1", n).grade;
+        assert_eq!((ports(5), ports(901), ports(1000)), (Grade::Pass, Grade::Warn, Grade::Fail));
+        assert_eq!(bridge_ports("", 0).grade, Grade::Pass);
+    }
+
+    #[test]
+    fn disks() {
+        let of = |mib| disk(Bytes::mib(mib), Bytes::mib(100_000)).grade;
+        assert_eq!((of(500), of(2000), of(6000)), (Grade::Fail, Grade::Warn, Grade::Pass));
+    }
+
+    #[test]
+    fn clocks_of_hosts_are_compared_with_each_other_too() {
+        let name = |n: &str| n.parse::<HostName>().unwrap();
+        let skew = |ahead_ms| Skew { ahead_ms, error_ms: 20 };
+        let all = |a, b| vec![(name("a"), skew(a)), (name("b"), skew(b))];
+        let of = |a, b| clock(&name("a"), skew(a), &all(a, b));
+        assert_eq!(of(10, -10).grade, Grade::Pass);
+        assert_eq!(of(-6000, 0).grade, Grade::Warn);
+        assert_eq!(
+            of(-6000, 0).message,
+            "the clock is 6000 ms behind that of this machine; munge credentials live 300 s"
+        );
+        let apart = of(200_000, -200_000);
+        assert_eq!(apart.grade, Grade::Fail);
+        assert_eq!(apart.message, "the clock is 400 s ahead of that of b; munge credentials live 300 s");
+        // What the measuring may be wrong is nobody's fault.
+        assert_eq!(clock(&name("a"), Skew { ahead_ms: 6000, error_ms: 2000 }, &[]).grade, Grade::Pass);
+    }
+
+    #[test]
+    fn name_servers_of_others() {
+        let of =
+            |addresses: &[&str]| dns(&addresses.iter().map(ToString::to_string).collect::<Vec<_>>()).grade;
+        assert_eq!((of(&[]), of(&["127.0.0.53", "10.96.0.1"])), (Grade::Pass, Grade::Pass));
+        assert_eq!((of(&["127.0.0.1", "0.0.0.0"]), of(&["::"])), (Grade::Fail, Grade::Fail));
+    }
+
+    #[test]
+    fn images() {
+        let of = |present, of_cluster: Option<&str>| {
+            let wanted =
+                Image { reference: "n:1".into(), of_cluster: of_cluster.map(str::to_owned), present };
+            image(&"h1".parse().unwrap(), &wanted).grade
+        };
+        assert_eq!((of(Ok(true), Some("i")), of(Ok(false), Some("i"))), (Grade::Pass, Grade::Fail));
+        assert_eq!((of(Ok(false), None), of(Err("x".into()), None)), (Grade::Warn, Grade::Warn));
+    }
+
+    #[test]
+    fn ports() {
+        let of = |port: Option<Result<(), String>>| udp(port.as_ref()).grade;
+        assert_eq!(
+            (of(Some(Ok(()))), of(Some(Err("x".into()))), of(None)),
+            (Grade::Pass, Grade::Fail, Grade::Fail)
+        );
+    }
+}

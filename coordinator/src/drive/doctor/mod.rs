@@ -1,0 +1,290 @@
+//! Checks hosts and the ways between them.
+//!
+//! ```text
+//! survey (agents brought) -> gather, host by host at once -> judge   pure: facts -> findings     judge.rs, address.rs
+//!                         -> pairs, in rounds             -> pairs/verdict                       pairs.rs
+//! ```
+//! Agents are brought to hosts that have none, as a create would do; nothing else of a host is changed, and what a check makes
+//! there goes with it.
+
+mod address;
+mod judge;
+mod pairs;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, future::join_all};
+use ipnet::Ipv4Net;
+use shoal_docker::{Endpoint, TlsFile};
+use shoal_proto::v1;
+use shoal_storage::Host;
+use shoal_types::{HostId, HostName, Timestamp};
+
+use crate::{
+    fleet::{HostLink, coordinator::Coordinator},
+    observe::survey::{Depth, Seen, underlay},
+    words::{chain::text, fault::Fault},
+};
+
+pub(crate) use judge::Finding;
+pub(crate) use pairs::{Checked, Note};
+
+/// How long one question to a host may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// What was found out.
+#[derive(Debug)]
+pub(crate) struct Examination {
+    /// In the order asked for, or of all hosts by name: findings, or why the host could not be reached.
+    pub(crate) hosts: Vec<(HostName, Result<Vec<Finding>, String>)>,
+    pub(crate) pairs: Vec<Checked>,
+    pub(crate) note: Option<Note>,
+}
+
+/// What was heard of one host, for judgement.
+#[derive(Debug)]
+struct Evidence {
+    host: Host,
+    nodes: u32,
+    agent: String,
+    /// Until when certificates are valid; none without TLS.
+    certificates: Result<Vec<(Certificate, Timestamp)>, String>,
+    health: Result<(v1::GetHostHealthResponse, Skew), String>,
+    images: Vec<Image>,
+    now: Timestamp,
+}
+
+/// Whose certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Certificate {
+    Ca,
+    Client,
+    Server,
+}
+
+/// How far a host's clock is ahead of the coordinator's, and how wrong that may be, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Skew {
+    ahead_ms: i64,
+    error_ms: i64,
+}
+
+/// An image that should be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Image {
+    reference: String,
+    /// The content a cluster on this host runs; none if it is only wanted for later.
+    of_cluster: Option<String>,
+    present: Result<bool, String>,
+}
+
+/// A network of a cluster.
+#[derive(Debug, Clone)]
+struct Subnet {
+    cluster: String,
+    subnet: Ipv4Net,
+    members: Vec<HostId>,
+}
+
+impl Coordinator {
+    /// Checks these hosts, or all if none is named; `image` is what the next cluster would use.
+    ///
+    /// # Errors
+    /// [`Fault::NoHost`], and the store's: what is wrong with a host is a finding.
+    pub(crate) async fn examine(
+        &self,
+        names: &[HostName],
+        image: Option<&str>,
+    ) -> Result<Examination, Fault> {
+        let mut read = self.store.read().await?;
+        let all = read.hosts().list().await?;
+        let usage = read.hosts().usage().await?;
+        let clusters = read.clusters().list().await?;
+        let networks = read.networks().list().await?;
+        let nodes = read.nodes().list().await?;
+        drop(read);
+        let mut wanted = Vec::new();
+        for name in names {
+            let host =
+                all.iter().find(|h| h.name == *name).ok_or_else(|| Fault::NoHost { name: name.clone() })?;
+            if !wanted.iter().any(|w: &Host| w.id == host.id) {
+                wanted.push(host.clone());
+            }
+        }
+        let wanted = if names.is_empty() { all.clone() } else { wanted };
+        let subnets: Vec<Subnet> = networks
+            .iter()
+            .filter_map(|network| {
+                let cluster = clusters.iter().find(|c| c.id == network.cluster)?;
+                let members = nodes.iter().filter(|n| n.network == network.id).map(|n| n.host).collect();
+                Some(Subnet { cluster: cluster.spec.name.to_string(), subnet: network.subnet, members })
+            })
+            .collect();
+        let seen = self.survey_of(wanted, Depth::Agent).await?;
+        let gather = seen.iter().map(|seen| {
+            let mut images: Vec<_> = image.map(|image| (image.to_owned(), None)).into_iter().collect();
+            for cluster in
+                clusters.iter().filter(|c| nodes.iter().any(|n| n.cluster == c.id && n.host == seen.host.id))
+            {
+                images.push((cluster.spec.image.clone(), Some(cluster.image_id.clone())));
+            }
+            // What a cluster runs under the reference is what counts; one finding says it.
+            let known: Vec<String> =
+                images.iter().filter(|(_, of)| of.is_some()).map(|(r, _)| r.clone()).collect();
+            images.retain(|(reference, of)| of.is_some() || !known.contains(reference));
+            images.dedup();
+            let count = usage.get(&seen.host.id).map_or(0, |u| u.nodes);
+            async move {
+                match &seen.link {
+                    Ok(link) => Ok(self.gather(&seen.host, link, count, images).await),
+                    Err(fault) => Err(text(fault)),
+                }
+            }
+            .boxed()
+        });
+        let gathered = join_all(gather).await;
+        let (pairs, note, ports) = self.check_pairs(&ends(&seen)).await;
+        let skews: Vec<_> = gathered
+            .iter()
+            .flatten()
+            .filter_map(|e| Some((e.host.name.clone(), e.health.as_ref().ok()?.1)))
+            .collect();
+        let hosts = gathered.into_iter().zip(&seen).map(|(evidence, seen)| {
+            let findings = evidence.map(|evidence| {
+                let mut findings = judge::judge(&evidence, &skews);
+                findings.push(address::judge(&evidence.host, &all, &subnets));
+                findings.push(judge::udp(ports.get(&seen.host.id)));
+                findings
+            });
+            (seen.host.name.clone(), findings)
+        });
+        Ok(Examination { hosts: hosts.collect(), pairs, note })
+    }
+
+    async fn gather(
+        &self,
+        host: &Host,
+        link: &HostLink,
+        nodes: u32,
+        images: Vec<(String, Option<String>)>,
+    ) -> Evidence {
+        let certificates = self.certificates(host);
+        let health = self.health(link);
+        let looks = join_all(images.into_iter().map(|(reference, of_cluster)| async {
+            let asked = of_cluster.as_deref().unwrap_or(&reference);
+            let present = link.engine.inspect_image(asked).await;
+            let present = present.map(|found| found.is_some()).map_err(|error| text(&error));
+            Image { reference, of_cluster, present }
+        }));
+        let (certificates, health, images) = tokio::join!(certificates, health, looks);
+        Evidence {
+            host: host.clone(),
+            nodes,
+            agent: host.agent.version.clone().unwrap_or_default(),
+            certificates,
+            health,
+            images,
+            now: self.now(),
+        }
+    }
+
+    async fn health(&self, link: &HostLink) -> Result<(v1::GetHostHealthResponse, Skew), String> {
+        // The session stands: what is measured is one round trip.
+        let before = self.now();
+        let ask = link.ask("GetHostHealth", |mut agent| async move {
+            agent.get_host_health(v1::GetHostHealthRequest {}).await
+        });
+        let health = match tokio::time::timeout(LIMIT, ask).await {
+            Ok(answer) => answer.map_err(|error| text(&error))?,
+            Err(_) => return Err(format!("no answer within {} s", LIMIT.as_secs())),
+        };
+        let skew = skew(before, self.now(), Timestamp(health.clock_ms));
+        Ok((health, skew))
+    }
+
+    async fn certificates(&self, host: &Host) -> Result<Vec<(Certificate, Timestamp)>, String> {
+        let Some(secret) = host.settings.tls else { return Ok(vec![]) };
+        let material = self.fleet.material(&self.store, host, secret).await.map_err(|fault| text(&fault))?;
+        let own = material.expiries().map_err(|error| text(&error))?;
+        let mut all: Vec<_> = own.into_iter().map(|(file, at)| (certificate(file), at)).collect();
+        let endpoint: Endpoint = host.settings.endpoint.parse().map_err(|error| text(&error))?;
+        let shown = self.fleet.connect.server_expiry(&endpoint, Some(&material)).await;
+        all.extend(shown.map_err(|error| text(&error))?.map(|at| (Certificate::Server, at)));
+        Ok(all)
+    }
+}
+
+fn certificate(file: TlsFile) -> Certificate {
+    match file {
+        TlsFile::Ca => Certificate::Ca,
+        TlsFile::Certificate | TlsFile::Key => Certificate::Client,
+    }
+}
+
+/// The host's clock was read between the two.
+fn skew(before: Timestamp, after: Timestamp, host: Timestamp) -> Skew {
+    let signed = |t: Timestamp| i64::try_from(t.0).unwrap_or(i64::MAX);
+    let (before, after, host) = (signed(before), signed(after), signed(host));
+    let half = (after - before).max(0) / 2;
+    Skew { ahead_ms: host - before - half, error_ms: half }
+}
+
+/// One end of the tunnels that are checked.
+#[derive(Debug, Clone)]
+pub(crate) struct End {
+    id: HostId,
+    name: HostName,
+    address: std::net::Ipv4Addr,
+    mtu: u32,
+    link: Arc<HostLink>,
+    vnis: Vec<shoal_types::Vni>,
+}
+
+/// The hosts that can send tunnel packets at all.
+fn ends(seen: &[Seen]) -> Vec<End> {
+    let end = |seen: &Seen| {
+        let facts = seen.host.facts.as_ref()?;
+        let address = underlay(&seen.host, facts.default_address)?;
+        Some(End {
+            id: seen.host.id,
+            name: seen.host.name.clone(),
+            address,
+            mtu: facts.underlay_mtu,
+            link: seen.link.as_ref().ok()?.clone(),
+            vnis: facts.vnis.clone(),
+        })
+    };
+    seen.iter().filter_map(end).collect()
+}
+
+/// What became of the port on each host: it could be opened, or why not.
+type Ports = BTreeMap<HostId, Result<(), String>>;
+
+impl From<&Finding> for v1::Finding {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            check: finding.check.as_str().into(),
+            verdict: finding.grade.as_str().into(),
+            message: finding.message.clone(),
+            fix: finding.fix.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_compared_with_the_middle_of_the_round_trip() {
+        let of = |before, after, host| {
+            let Skew { ahead_ms, error_ms } = skew(Timestamp(before), Timestamp(after), Timestamp(host));
+            (ahead_ms, error_ms)
+        };
+        assert_eq!(of(1000, 1100, 1050), (0, 50));
+        assert_eq!(of(1000, 1100, 7050), (6000, 50));
+        assert_eq!(of(1000, 1100, 50), (-1000, 50));
+        // The clock was set back meanwhile.
+        assert_eq!(of(1000, 900, 1000), (0, 0));
+    }
+}

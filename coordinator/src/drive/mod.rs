@@ -1,0 +1,27 @@
+//! Whole commands: passes again and again until a cluster is ready or gone, and what is done to hosts as a whole.
+//!
+//! ```text
+//!            +------------------------ pass --------------------------+
+//! intent --> | supply --> members at once: bring_up --> readiness     | --> ready
+//!   ^        +---------------------------------------------------------+
+//!   |  a host that fails: back off, read intent again; beyond patience: its nodes are rescheduled |
+//!   `---------------------------------------------------------------------------------------------'
+//!                                                        --> failed: deleting, passes down until gone
+//! ```
+//! Uses `pass/` and the floors below.
+
+pub(crate) mod backward;
+pub(crate) mod doctor;
+pub(crate) mod forward;
+pub(crate) mod hosts;
+pub(crate) mod lifecycle;
+mod reschedule;
+pub(crate) mod sweep;
+mod unregister;
+
+use std::time::Duration;
+
+/// First pause after a pass that met a transient fault; doubled each time.
+const BACK_OFF: Duration = Duration::from_millis(250);
+/// Longest such pause.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);

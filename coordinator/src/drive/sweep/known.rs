@@ -1,0 +1,79 @@
+//! What the store knows that explains things on hosts. Read after the hosts were listed.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use shoal_storage::{Holder, Lease, Remnant, Resource, StoreError};
+use shoal_types::{ClusterId, Generation, HostId, NetworkId, NodeId, Vni};
+
+use crate::fleet::coordinator::Coordinator;
+
+/// The store's word.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    pub(crate) clusters: BTreeMap<ClusterId, KnownCluster>,
+    pub(crate) nodes: BTreeMap<NodeId, Place>,
+    /// Network -> its cluster.
+    pub(crate) networks: BTreeMap<NetworkId, ClusterId>,
+    /// VNI -> the cluster of its network.
+    pub(crate) vnis: BTreeMap<Vni, ClusterId>,
+    /// Clusters of which a row says that they were deleted.
+    pub(crate) deleted: BTreeSet<ClusterId>,
+    pub(crate) remnants: Vec<Remnant>,
+}
+
+/// A cluster.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct KnownCluster {
+    /// The hosts its nodes are placed on.
+    pub(crate) hosts: BTreeSet<HostId>,
+    /// Why it is to be left alone, in words that follow its name.
+    pub(crate) busy: Option<String>,
+}
+
+/// Where a node is placed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) cluster: ClusterId,
+    pub(crate) host: HostId,
+    pub(crate) generation: Generation,
+}
+
+impl Coordinator {
+    /// Reads what explains things on hosts, in one view of the store.
+    pub(super) async fn known(&self) -> Result<Known, StoreError> {
+        let mut known = Known::default();
+        let mut read = self.store.read().await?;
+        let leases = read.leases().list().await?;
+        let leases: HashMap<_, _> = leases.iter().map(|lease| (&lease.resource, lease)).collect();
+        for cluster in read.clusters().list().await? {
+            let lease = leases.get(&Resource::cluster(cluster.id));
+            let busy = lease.and_then(|lease| self.busy(lease));
+            known.clusters.insert(cluster.id, KnownCluster { busy, ..KnownCluster::default() });
+        }
+        for node in read.nodes().list().await? {
+            let place = Place { cluster: node.cluster, host: node.host, generation: node.generation };
+            known.nodes.insert(node.id, place);
+            known.clusters.entry(node.cluster).or_default().hosts.insert(node.host);
+        }
+        for network in read.networks().list().await? {
+            known.networks.insert(network.id, network.cluster);
+            known.vnis.insert(network.vni, network.cluster);
+        }
+        known.deleted = read.clusters().deleted().await?;
+        known.remnants = read.remnants().list().await?;
+        Ok(known)
+    }
+
+    /// Who works on what this lease is on, or left it in the middle; calls of one that has ended may be on their way to hosts
+    /// until its lease has run out.
+    pub(super) fn busy(&self, lease: &Lease) -> Option<String> {
+        if !lease.runs_at(self.now()) {
+            return None;
+        }
+        let Holder { id, boot_id, pid, .. } = &lease.holder;
+        match *boot_id == self.holder.boot_id && !lease.holder.lives() {
+            true => Some(format!("was left by process {pid}, which has ended: `shoal resume` finishes it")),
+            false => Some(format!("is being worked on by process {pid} ({id})")),
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! Sweeping: finds what carries our label or name on the hosts and no row explains, and removes it.
+//!
+//! ```text
+//! all hosts at once: list (listing.rs) --> the store (known.rs) --> a fate for each thing (plan.rs, pure)
+//!                        |                                                   | too much at once: stop
+//!                        | failed: nothing is removed there                  v
+//!                        `-------------------------------- per cluster: its lease, the rows once more
+//!                                                          per thing: by id once more, then remove (remove.rs)
+//! ```
+//! The order is what makes it safe: a row is written before anything is made on a host, so what was listed before the
+//! store was read, and is not in it, was given up. What belongs to a cluster the store has is removed under that cluster's
+//! lease, and judged once more with it: whoever works on a cluster is left alone. Ids never come back, so what the store
+//! does not know needs no lease. Things remembered as left behind on a lost host go by their own rules, in `remnants.rs`.
+
+mod known;
+mod listing;
+mod plan;
+mod remnants;
+mod remove;
+mod resume;
+mod thing;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, future::join_all};
+use shoal_docker::CallClass;
+use shoal_storage::Remnant;
+use shoal_types::{ClusterId, EventKind, EventLevel, HostId, HostName, NewEvent, Timestamp};
+
+use crate::{
+    fleet::{HostLink, coordinator::Coordinator, lease::Held},
+    observe::survey::{Depth, Seen},
+    words::{chain::text, fault::Fault},
+};
+
+pub(crate) use self::plan::TooMuch;
+use self::{
+    known::Known,
+    plan::{Fate, Item, Terms},
+    remove::Removed,
+    thing::Listing,
+};
+
+/// What a sweep is asked to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SweepTerms {
+    /// Shows what would go, and removes nothing.
+    pub(crate) dry_run: bool,
+    /// What was made later than this long ago stays.
+    pub(crate) grace: Duration,
+    /// However much it is.
+    pub(crate) however_much: bool,
+}
+
+/// What became of a thing that no row explains.
+#[derive(Debug)]
+pub(crate) struct Swept {
+    pub(crate) host: HostName,
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
+    pub(crate) id: String,
+    pub(crate) age: Option<Duration>,
+    pub(crate) why: String,
+    pub(crate) end: End,
+}
+
+/// How it ended for a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It would go.
+    WouldGo,
+    /// It is gone.
+    Gone,
+    /// It stays.
+    Stays,
+    /// It could not be removed.
+    Failed,
+}
+
+/// What was seen of a host.
+#[derive(Debug)]
+pub(crate) struct SweptHost {
+    pub(crate) name: HostName,
+    /// Things of ours there.
+    pub(crate) things: usize,
+    /// Whether its devices were looked at, which takes an agent.
+    pub(crate) agent_asked: bool,
+    /// Why nothing is known of it, and nothing was removed there.
+    pub(crate) error: Option<String>,
+}
+
+/// What a sweep did.
+#[derive(Debug)]
+pub(crate) struct Sweep {
+    pub(crate) hosts: Vec<SweptHost>,
+    pub(crate) things: Vec<Swept>,
+    /// It stopped before anything was removed.
+    pub(crate) too_much: Option<TooMuch>,
+}
+
+/// Hosts as listed.
+type Links = BTreeMap<HostId, (Listing, Arc<HostLink>)>;
+
+impl Coordinator {
+    /// Looks at every host and removes what nothing explains.
+    ///
+    /// # Errors
+    /// [`Fault::Store`]: the store failed; what hosts fail with is in the answer.
+    pub(crate) async fn sweep(&self, terms: SweepTerms) -> Result<Sweep, Fault> {
+        let seen = self.survey(Depth::Engine).await?;
+        let (hosts, links) = self.list_all(&seen).await;
+        let known = self.known().await?;
+        let listings: Vec<_> = links.values().map(|(listing, _)| listing.clone()).collect();
+        let now = self.now();
+        let plan = Terms { naming: &self.naming, known: &known, now, grace: terms.grace }.plan(&listings);
+        let too_much = plan.too_much().filter(|_| !terms.however_much);
+        let mut sweep = Sweep { hosts, things: Vec::new(), too_much };
+        if terms.dry_run || too_much.is_some() {
+            sweep.things = plan.items.into_iter().map(planned).collect();
+            return Ok(sweep);
+        }
+        let mut groups: BTreeMap<Option<ClusterId>, Vec<Item>> = BTreeMap::new();
+        for item in plan.items {
+            match item.fate {
+                Fate::Go { under } => groups.entry(under).or_default().push(item),
+                // Told by what is cleared.
+                Fate::Remnant => {}
+                Fate::Stay => sweep.things.push(planned(item)),
+            }
+        }
+        let each =
+            groups.into_iter().map(|(under, items)| self.group(under, items, &links, terms.grace).boxed());
+        for swept in join_all(each).await {
+            sweep.things.extend(swept?);
+        }
+        self.tell(&sweep.things).await?;
+        let cleared = self.clear_remnants(&seen).await?;
+        sweep.things.extend(cleared.gone.into_iter().map(|(host, r)| remnant(host, r, now, None)));
+        let waiting = cleared.waiting.into_iter().map(|(host, r, why)| remnant(host, r, now, Some(why)));
+        sweep.things.extend(waiting);
+        sweep.things.sort_by(|a, b| a.host.cmp(&b.host));
+        Ok(sweep)
+    }
+
+    async fn list_all(&self, seen: &[Seen]) -> (Vec<SweptHost>, Links) {
+        let each = seen.iter().map(|seen| async move {
+            match &seen.link {
+                Ok(link) => match self.list(&seen.host, link).await {
+                    Ok(listing) => Ok((listing, link.clone())),
+                    Err(fault) => Err(text(&fault)),
+                },
+                Err(fault) => Err(text(fault)),
+            }
+        });
+        let (mut hosts, mut links) = (Vec::new(), Links::new());
+        for (seen, listed) in seen.iter().zip(join_all(each).await) {
+            let mut host =
+                SweptHost { name: seen.host.name.clone(), things: 0, agent_asked: false, error: None };
+            match listed {
+                Ok((listing, link)) => {
+                    (host.things, host.agent_asked) = (listing.things.len(), listing.agent_asked);
+                    links.insert(seen.host.id, (listing, link));
+                }
+                Err(error) => host.error = Some(error),
+            }
+            hosts.push(host);
+        }
+        (hosts, links)
+    }
+
+    /// Removes what belongs together: under the lease of the cluster, if the store has it.
+    async fn group(
+        &self,
+        under: Option<ClusterId>,
+        items: Vec<Item>,
+        links: &Links,
+        grace: Duration,
+    ) -> Result<Vec<Swept>, Fault> {
+        let stay = |items: Vec<Item>, why: &str| {
+            items.into_iter().map(|item| swept(item, End::Stays, Some(why.into()))).collect()
+        };
+        let Some(cluster) = under else { return Ok(self.remove_all(items, links, None).await) };
+        let lease = match self.take(cluster).await? {
+            Taken::Lease(lease) => lease,
+            Taken::By(owner) => {
+                return Ok(stay(items, &format!("its cluster is being worked on by {owner}")));
+            }
+            Taken::Gone => return Ok(stay(items, "its cluster has gone since it was listed")),
+        };
+        // What was true before may not be so under the lease.
+        let known = self.known_of(cluster).await?;
+        let terms = Terms { naming: &self.naming, known: &known, now: self.now(), grace };
+        let (mut going, mut done) = (Vec::new(), Vec::new());
+        for item in items {
+            let judged = links.get(&item.host).and_then(|(listing, _)| terms.item(listing, &item.thing));
+            match judged {
+                Some(item) if item.fate == (Fate::Go { under }) => going.push(item),
+                Some(item) => done.push(planned(item)),
+                None => done.push(swept(item, End::Stays, Some("a row explains it now".into()))),
+            }
+        }
+        done.extend(self.remove_all(going, links, Some(&lease)).await);
+        drop(lease.release().await);
+        Ok(done)
+    }
+
+    /// Removes these things: all hosts at once, on each one after the other. A host that fails is left alone from then on.
+    async fn remove_all(&self, items: Vec<Item>, links: &Links, lease: Option<&Held>) -> Vec<Swept> {
+        let mut by_host: BTreeMap<HostId, Vec<Item>> = BTreeMap::new();
+        for item in items {
+            by_host.entry(item.host).or_default().push(item);
+        }
+        let each = by_host.into_iter().filter_map(|(host, items)| {
+            let (_, link) = links.get(&host)?;
+            Some(self.remove_on(link, items, lease).boxed())
+        });
+        join_all(each).await.into_iter().flatten().collect()
+    }
+
+    async fn remove_on(&self, link: &HostLink, items: Vec<Item>, lease: Option<&Held>) -> Vec<Swept> {
+        let mut done = Vec::new();
+        let mut failed: Option<String> = None;
+        for item in items {
+            if let Some(error) = &failed {
+                done.push(swept(item, End::Failed, Some(error.clone())));
+                continue;
+            }
+            if self.stop.is_cancelled() {
+                done.push(swept(item, End::Stays, Some("interrupted".into())));
+                continue;
+            }
+            let covered = match lease {
+                Some(lease) => lease.covers(link.engine.limit(CallClass::Write)).await.map_err(Fault::from),
+                None => Ok(()),
+            };
+            let removed = match covered {
+                Ok(()) => self.remove(link, &item.thing).await,
+                Err(fault) => Err(fault),
+            };
+            done.push(match removed {
+                Ok(Removed::Now | Removed::Before) => swept(item, End::Gone, None),
+                Ok(Removed::Stays(why)) => swept(item, End::Stays, Some(why)),
+                Err(fault) => {
+                    let error = text(&fault);
+                    failed = Some(error.clone());
+                    swept(item, End::Failed, Some(error))
+                }
+            });
+        }
+        done
+    }
+
+    /// Takes a cluster's lease unless somebody works on it, in this process or another.
+    async fn take(&self, id: ClusterId) -> Result<Taken, Fault> {
+        let Some(cluster) = self.store.read().await?.clusters().get(id).await? else {
+            return Ok(Taken::Gone);
+        };
+        match self.acquire(&cluster).await {
+            Ok((lease, _)) => Ok(Taken::Lease(lease)),
+            Err(Fault::Busy { holder, .. }) => Ok(Taken::By(holder)),
+            Err(Fault::NoCluster { .. }) => Ok(Taken::Gone),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// What the store knows, but for the owner of this cluster: that is us.
+    async fn known_of(&self, cluster: ClusterId) -> Result<Known, Fault> {
+        let mut known = self.known().await?;
+        if let Some(cluster) = known.clusters.get_mut(&cluster) {
+            cluster.busy = None;
+        }
+        Ok(known)
+    }
+
+    /// Records what was removed, and what could not be.
+    async fn tell(&self, things: &[Swept]) -> Result<(), Fault> {
+        let mut tx = self.store.begin().await?;
+        for thing in things {
+            let Swept { kind, name, why, .. } = thing;
+            let (level, message) = match thing.end {
+                End::Gone => (EventLevel::Info, format!("swept {kind} {name}: {why}")),
+                End::Failed => (EventLevel::Warn, format!("could not sweep {kind} {name}: {why}")),
+                End::WouldGo | End::Stays => continue,
+            };
+            let event = NewEvent {
+                at: self.now(),
+                level,
+                kind: EventKind::Host,
+                cluster: None,
+                node: None,
+                host: Some(thing.host.clone()),
+                message,
+                progress: None,
+            };
+            tx.events().append(&event).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+}
+
+/// What came of asking for a cluster's lease.
+enum Taken {
+    Lease(Arc<Held>),
+    By(String),
+    Gone,
+}
+
+/// As it would end.
+fn planned(item: Item) -> Swept {
+    let end = match item.fate {
+        Fate::Go { .. } | Fate::Remnant => End::WouldGo,
+        Fate::Stay => End::Stays,
+    };
+    swept(item, end, None)
+}
+
+/// What became of a remnant; `why` it remains, if it does.
+fn remnant(host: HostName, remnant: Remnant, now: Timestamp, why: Option<String>) -> Swept {
+    let Remnant { id, what } = remnant;
+    let of = match what.node {
+        None => format!("cluster {} of realm {}", what.name, what.realm),
+        Some(node) => format!("node {node} of cluster {} of realm {}", what.name, what.realm),
+    };
+    Swept {
+        host,
+        kind: "remnant",
+        name: of,
+        id: id.to_string(),
+        age: Some(now.since(what.since)),
+        end: if why.is_some() { End::Stays } else { End::Gone },
+        why: why.unwrap_or(what.reason),
+    }
+}
+
+fn swept(item: Item, end: End, why: Option<String>) -> Swept {
+    Swept {
+        host: item.name,
+        kind: item.thing.kind(),
+        name: item.thing.name().to_owned(),
+        id: item.thing.id().to_owned(),
+        age: item.age,
+        why: why.unwrap_or(item.why),
+        end,
+    }
+}

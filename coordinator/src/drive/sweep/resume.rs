@@ -1,0 +1,47 @@
+//! What was interrupted, and what became of it.
+
+use shoal_proto::v1;
+use shoal_storage::{Cluster, Resource, StoreError};
+use shoal_types::{ClusterPhase, RealmName};
+
+use crate::{fleet::coordinator::Coordinator, words::fault::Fault};
+
+impl Coordinator {
+    /// The clusters of a realm on their way: being created or deleted, by a live process or by none.
+    pub(crate) async fn unfinished(&self, realm: &RealmName) -> Result<Vec<Cluster>, Fault> {
+        let mut clusters = self.store.read().await?.clusters().in_realm(realm).await?;
+        clusters.retain(|cluster| is_unfinished(cluster.phase));
+        Ok(clusters)
+    }
+
+    /// What became of a cluster that was on its way.
+    pub(crate) async fn resumed(&self, before: Cluster) -> Result<v1::ResumedCluster, StoreError> {
+        let mut read = self.store.read().await?;
+        let now = read.clusters().get(before.id).await?;
+        let lease = read.leases().get(&Resource::cluster(before.id)).await?;
+        let busy = lease.and_then(|lease| self.busy(&lease));
+        let (end, reason) = match now {
+            None => ("removed", None),
+            Some(now) => match now.phase {
+                ClusterPhase::Ready => ("ready", None),
+                ClusterPhase::Failed => ("kept", now.failure),
+                ClusterPhase::Creating | ClusterPhase::Deleting => match busy {
+                    Some(busy) => ("busy", Some(format!("it {busy}"))),
+                    None => ("left", now.failure),
+                },
+            },
+        };
+        Ok(v1::ResumedCluster {
+            name: before.spec.name.to_string(),
+            end: end.into(),
+            reason: reason.unwrap_or_default(),
+        })
+    }
+}
+
+fn is_unfinished(phase: ClusterPhase) -> bool {
+    match phase {
+        ClusterPhase::Creating | ClusterPhase::Deleting => true,
+        ClusterPhase::Ready | ClusterPhase::Failed => false,
+    }
+}

@@ -1,0 +1,141 @@
+//! Placing: what the scheduler is told of hosts and nodes, who is asked, and what is kept of it.
+//!
+//! ```text
+//! store: usage, crowds, who wants to be apart --+
+//! hosts as surveyed, image --------------------+--> Snapshot, Request --decide--> Decided (or why not)
+//! specification: groups, rules, seed ----------+        |                            |
+//!                                                  a strategy, or            record.rs: kept, explained later
+//!                                                  a program (program.rs)
+//! ```
+
+mod decide;
+mod program;
+mod record;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shoal_scheduler::{HostView, NodeRequest, Request, Snapshot};
+use shoal_storage::{Mode, Session, StoreError, Usage};
+use shoal_types::{Capacity, ClusterId, ClusterSpec, HostId, HostName, NodeGroup, NodeName, Profile, Role};
+
+use crate::{
+    observe::{capacity::total, image::ImageOfCluster, survey::Seen},
+    words::fault::Fault,
+};
+
+pub(crate) use self::{
+    decide::{Decided, decide},
+    record::{Explained, Record},
+};
+
+/// What nodes already take of the hosts.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    usage: BTreeMap<HostId, Usage>,
+    /// Host -> nodes of other clusters, by role.
+    others: BTreeMap<HostId, BTreeMap<Role, u32>>,
+    /// Host -> roles that other clusters want to themselves there.
+    claimed: BTreeMap<HostId, BTreeSet<Role>>,
+    /// Host -> nodes of the cluster itself that stay.
+    own: BTreeMap<HostId, u32>,
+}
+
+impl Taken {
+    /// Reads it for a cluster, which has an id if it is there already; `leaving` are hosts whose nodes of it are placed anew.
+    pub(crate) async fn read<M: Mode>(
+        read: &mut Session<M>,
+        spec: &ClusterSpec,
+        cluster: Option<ClusterId>,
+        leaving: &BTreeSet<HostId>,
+    ) -> Result<Self, StoreError> {
+        let mut taken = Self { usage: read.hosts().usage().await?, ..Self::default() };
+        let apart: BTreeMap<_, _> = read.clusters().apart().await?.into_iter().collect();
+        let rules = &spec.placing;
+        if rules.apart.is_empty() && rules.prefer_apart.is_empty() && apart.is_empty() && cluster.is_none() {
+            return Ok(taken);
+        }
+        for crowd in read.nodes().crowds().await? {
+            if Some(crowd.cluster) == cluster {
+                if !leaving.contains(&crowd.host) {
+                    *taken.own.entry(crowd.host).or_default() += crowd.nodes;
+                }
+                continue;
+            }
+            *taken.others.entry(crowd.host).or_default().entry(crowd.role).or_default() += crowd.nodes;
+            if apart.get(&crowd.cluster).is_some_and(|roles| roles.contains(&crowd.role)) {
+                taken.claimed.entry(crowd.host).or_default().insert(crowd.role);
+            }
+        }
+        Ok(taken)
+    }
+}
+
+/// The hosts as the scheduler sees them.
+pub(crate) fn snapshot(seen: &[Seen], taken: &Taken, image: &ImageOfCluster) -> Snapshot {
+    let view = |Seen { host, .. }: &Seen| {
+        let used = taken.usage.get(&host.id);
+        HostView {
+            id: host.id,
+            name: host.name.clone(),
+            state: host.health.state,
+            labels: host.settings.labels.clone(),
+            total: total(host),
+            overcommit: host.settings.overcommit,
+            keep_back: host.settings.reserve,
+            reserved: used.map_or(Capacity::default(), |u| Capacity {
+                cpu: u.reserved.cpu,
+                memory: u.reserved.memory,
+                node_slots: u.nodes,
+            }),
+            cluster_nodes: taken.own.get(&host.id).copied().unwrap_or(0),
+            others: taken.others.get(&host.id).cloned().unwrap_or_default(),
+            claimed: taken.claimed.get(&host.id).cloned().unwrap_or_default(),
+            architecture: host.engine.architecture.clone(),
+            profiles: vec![Profile::System],
+            image: image.on(host.id),
+        }
+    };
+    Snapshot { hosts: seen.iter().map(view).collect() }
+}
+
+/// What is asked for `nodes` of a cluster.
+pub(crate) fn request<'a>(
+    spec: &ClusterSpec,
+    nodes: impl Iterator<Item = (NodeName, &'a NodeGroup)>,
+    architecture: &str,
+    exclude: BTreeMap<HostId, String>,
+    seed: u64,
+) -> Request {
+    let pins = spec.placing.pinned();
+    let node = |(name, group): (NodeName, &NodeGroup)| NodeRequest {
+        pin: pins.get(&name).map(|host| (*host).clone()),
+        name,
+        role: group.role,
+        reserve: group.reserve,
+        constraints: group.constraints.clone(),
+    };
+    Request {
+        nodes: nodes.map(node).collect(),
+        constraints: spec.constraints.clone(),
+        image: spec.image.clone(),
+        architecture: Some(architecture.to_owned()).filter(|known| !known.is_empty()),
+        profile: spec.profile,
+        exclude,
+        rules: (&spec.placing).into(),
+        seed,
+    }
+}
+
+/// Every host a node is pinned to is registered.
+pub(crate) fn check_pins(spec: &ClusterSpec, seen: &[Seen]) -> Result<(), Fault> {
+    let known: BTreeSet<&HostName> = seen.iter().map(|s| &s.host.name).collect();
+    let unknown: BTreeSet<_> =
+        spec.placing.pins.iter().map(|pin| &pin.host).filter(|host| !known.contains(host)).collect();
+    match unknown.is_empty() {
+        true => Ok(()),
+        false => {
+            let hosts = unknown.into_iter().map(HostName::as_str).collect::<Vec<_>>().join(", ");
+            Err(Fault::PinnedNowhere { hosts })
+        }
+    }
+}

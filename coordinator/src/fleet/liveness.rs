@@ -1,0 +1,49 @@
+//! Finds out that a host no longer answers while work is under way there: a call may hang for a minute, a ping may not.
+
+use std::{future::Future, time::Duration};
+
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{fleet::HostLink, words::fault::Fault};
+
+/// How often a host is asked for a sign of life.
+const BEAT: Duration = Duration::from_secs(2);
+/// How long it may take to give one: a machine that starts a hundred nodes is slow.
+const PING: Duration = Duration::from_secs(5);
+
+/// Does the work, unless the host says nothing for `patience` meanwhile: then the work is dropped where it stands.
+pub(crate) async fn while_alive<T, E: From<Fault>>(
+    link: &HostLink,
+    patience: Duration,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    tokio::select! {
+        biased;
+        outcome = work => outcome,
+        fault = silent(link, patience) => Err(fault.into()),
+    }
+}
+
+/// Returns once the host has not answered for `patience`.
+pub(crate) async fn silent(link: &HostLink, patience: Duration) -> Fault {
+    silent_without(link, patience, || 0).await
+}
+
+/// The same, where a count that grows is a sign of life too: a line that is full of an image has no room for a ping.
+pub(crate) async fn silent_without(
+    link: &HostLink,
+    patience: Duration,
+    count: impl Fn() -> u64 + Send,
+) -> Fault {
+    let (mut heard, mut last) = (Instant::now(), count());
+    loop {
+        sleep(BEAT).await;
+        let answered = matches!(timeout(PING, link.engine.ping()).await, Ok(Ok(())));
+        let now = count();
+        if answered || now != last {
+            (heard, last) = (Instant::now(), now);
+        } else if heard.elapsed() >= patience {
+            return Fault::Lost { host: link.name.clone(), seconds: patience.as_secs() };
+        }
+    }
+}

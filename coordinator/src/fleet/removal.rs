@@ -1,0 +1,63 @@
+//! Removing from an engine what may be going already: a container, a cluster's networks. Already gone is success.
+
+use std::time::Duration;
+
+use shoal_docker::{EngineError, Removal};
+use shoal_proto::v1::RemoveNetworkRequest;
+use shoal_storage::Network;
+use shoal_types::ClusterId;
+
+use crate::{
+    fleet::HostLink,
+    words::{
+        fault::Fault,
+        naming::{Naming, ROLE},
+    },
+};
+
+/// How often an engine is asked again whose answer was that something is just being removed.
+pub(crate) const LOOKS: usize = 20;
+/// How long to leave the remover between two looks.
+pub(crate) const LOOK_PAUSE: Duration = Duration::from_millis(250);
+
+/// Removes a container, or waits for whoever is at it already.
+pub(crate) async fn remove_container(link: &HostLink, id: &str) -> Result<Removal, EngineError> {
+    for _ in 0..LOOKS {
+        match link.engine.remove_container(id).await {
+            Err(EngineError::RemovalInProgress { .. }) => tokio::time::sleep(LOOK_PAUSE).await,
+            outcome => return outcome,
+        }
+    }
+    link.engine.remove_container(id).await
+}
+
+/// Removes a cluster's networks on a host: the agent's part first, since Docker would leave the tunnel port behind. A host
+/// with neither network nor agent never had any of it, and is spared an agent.
+pub(crate) async fn remove_network(
+    naming: &Naming,
+    link: &HostLink,
+    cluster: ClusterId,
+    known: Option<&Network>,
+) -> Result<(), Fault> {
+    let networks =
+        link.engine.list_networks(&naming.of_cluster(cluster)).await.map_err(Fault::engine(&link.name))?;
+    let agents = link
+        .engine
+        .list_containers(&naming.all().with(ROLE, "agent"))
+        .await
+        .map_err(Fault::engine(&link.name))?;
+    if let Some(network) = known.filter(|_| !networks.is_empty() || !agents.is_empty()) {
+        let request = RemoveNetworkRequest {
+            installation: naming.installation().to_string(),
+            network: network.id.to_string(),
+            device: naming.device(network.vni),
+            bridge: naming.bridge(network.vni),
+            revision: network.revision.0,
+        };
+        link.ask("RemoveNetwork", |mut agent| async move { agent.remove_network(request).await }).await?;
+    }
+    for network in networks {
+        link.engine.remove_network(&network.id).await.map_err(Fault::engine(&link.name))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! How every node of a cluster is now: all of its hosts are asked at once, each within a short limit of its own.
+//!
+//! ```text
+//! per host, side by side:   list of containers ----.
+//!                           session with the agent -+--> ProbeNodes (all nodes of the host), ListNetworks
+//! on the controller's:      one `sinfo` for all nodes
+//! ```
+//! Nothing waits for anything it does not need: the agent's session and `sinfo` are execs, which cost most, and both are begun
+//! by name before the list is there. Whoever does not answer is unknown; nothing is written.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    error::Error,
+    future::Future,
+    time::Duration,
+};
+
+use futures_util::{FutureExt, future::join_all};
+use shoal_docker::{ContainerState, EngineError, ExecSpec};
+use shoal_proto::v1;
+use shoal_slurm::{NodeReport, SINFO_COMMAND, parse_sinfo};
+use shoal_storage::{Cluster, Host, Lease, Network, Node, Resource, StoreError};
+use shoal_types::{HostId, NodeId, Role};
+
+use crate::{
+    fleet::{HostLink, coordinator::Coordinator},
+    words::{
+        chain::text,
+        fault::{AgentError, Fault},
+        naming::NODE,
+    },
+};
+
+/// How long an engine, an agent or the controller may take: what is longer is no answer to a question asked in passing.
+const LIMIT: Duration = Duration::from_secs(2);
+/// Longest output of sinfo: 10,000 nodes of some 60 characters.
+const SINFO_LIMIT: usize = 4 << 20;
+
+/// A cluster's rows, and what was heard of it.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    pub(crate) cluster: Cluster,
+    pub(crate) network: Option<Network>,
+    /// In the order they are numbered.
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) lease: Option<Lease>,
+    /// All registered ones.
+    pub(crate) hosts: BTreeMap<HostId, Host>,
+    /// What each host that has nodes said.
+    pub(crate) heard: BTreeMap<HostId, Heard>,
+    /// What Slurm said of its nodes, by name.
+    pub(crate) slurm: Result<HashMap<String, NodeReport>, String>,
+}
+
+/// What was heard of a host. Errors are one line each.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    /// Containers of nodes: id and state.
+    pub(crate) containers: Result<BTreeMap<NodeId, (String, ContainerState)>, String>,
+    pub(crate) agent: Result<HeardAgent, String>,
+    slurm: Option<Result<HashMap<String, NodeReport>, String>>,
+}
+
+/// What a host's agent said.
+#[derive(Debug)]
+pub(crate) struct HeardAgent {
+    pub(crate) version: String,
+    /// By the id of the container.
+    pub(crate) probes: HashMap<String, v1::NodeProbe>,
+    pub(crate) networks: Vec<v1::KeptNetwork>,
+}
+
+/// Why nothing was heard.
+#[derive(Debug, thiserror::Error)]
+enum Unheard {
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    #[error("no agent runs there: `shoal doctor` brings one")]
+    NoAgent,
+    /// The first line of what sinfo said instead.
+    #[error("{reason}")]
+    Slurm { reason: String },
+}
+
+impl Coordinator {
+    /// Looks at a cluster.
+    ///
+    /// # Errors
+    /// The store's only: what is silent is unknown.
+    pub(crate) async fn look_at_cluster(&self, cluster: Cluster) -> Result<Looked, StoreError> {
+        let mut read = self.store.read().await?;
+        let network = read.networks().of_cluster(cluster.id).await?;
+        let nodes = read.nodes().of_cluster(cluster.id).await?;
+        let lease = read.leases().get(&Resource::cluster(cluster.id)).await?;
+        let hosts: BTreeMap<_, _> = read.hosts().list().await?.into_iter().map(|h| (h.id, h)).collect();
+        drop(read);
+        let member = |host: &&Host| nodes.iter().any(|n| n.host == host.id);
+        let looks = hosts.values().filter(member).map(|host| self.hear(&cluster, &nodes, host).boxed());
+        let mut heard: BTreeMap<HostId, Heard> = join_all(looks).await.into_iter().collect();
+        let slurm = heard.values_mut().find_map(|h| h.slurm.take());
+        let slurm = slurm.unwrap_or_else(|| Err("the cluster has no controller".into()));
+        Ok(Looked { cluster, network, nodes, lease, hosts, heard, slurm })
+    }
+
+    async fn hear(&self, cluster: &Cluster, nodes: &[Node], host: &Host) -> (HostId, Heard) {
+        let controller = nodes.iter().find(|n| n.role == Role::Controller && n.host == host.id);
+        let link = within(host, async { self.fleet.link(&self.store, host).await }).await;
+        let link = match link {
+            Ok(link) => link,
+            Err(error) => {
+                let slurm = controller.map(|_| Err(error.clone()));
+                return (host.id, Heard { containers: Err(error.clone()), agent: Err(error), slurm });
+            }
+        };
+        let list = async {
+            let filter = self.naming.of_cluster(cluster.id).with_key(NODE);
+            let there = link.engine.list_containers(&filter).await.map_err(Fault::engine(&host.name))?;
+            let known =
+                there.into_iter().filter_map(|c| Some((c.labels.get(NODE)?.parse().ok()?, (c.id, c.state))));
+            Ok::<_, Fault>(known.collect::<BTreeMap<NodeId, _>>())
+        };
+        // The agent is asked about what the list says: it waits for that with its session open.
+        let (listed, ids) = tokio::sync::oneshot::channel::<Vec<String>>();
+        let list = async {
+            let containers = within(host, list).await;
+            let of = |c: &BTreeMap<NodeId, (String, ContainerState)>| {
+                c.values().map(|(id, _)| id.clone()).collect()
+            };
+            drop(listed.send(containers.as_ref().map(of).unwrap_or_default()));
+            containers
+        };
+        let agent = within(host, self.hear_agent(&link, ids));
+        let slurm = async {
+            let controller = controller?;
+            let spec = &cluster.spec;
+            let name = self.naming.container(&controller.name, &spec.name, &spec.realm);
+            Some(within(host, sinfo(&link, &name)).await)
+        };
+        let (containers, agent, slurm) = tokio::join!(list, agent, slurm);
+        (host.id, Heard { containers, agent, slurm })
+    }
+
+    async fn hear_agent(
+        &self,
+        link: &HostLink,
+        ids: tokio::sync::oneshot::Receiver<Vec<String>>,
+    ) -> Result<HeardAgent, Unheard> {
+        let client = link.present_agent().await.map_err(|error| match error {
+            // It is spoken with by name.
+            AgentError::Engine { source, .. } if matches!(*source, EngineError::NotFound { .. }) => {
+                Unheard::NoAgent
+            }
+            error @ (AgentError::Engine { .. }
+            | AgentError::Binary { .. }
+            | AgentError::Contended { .. }
+            | AgentError::Greeting { .. }
+            | AgentError::Channel { .. }
+            | AgentError::Call { .. }) => error.into(),
+        })?;
+        let installation = self.naming.installation().to_string();
+        let networks = link.ask_of(client.clone(), "ListNetworks", |mut agent| async move {
+            agent.list_networks(v1::ListNetworksRequest { installation }).await
+        });
+        let probes = async {
+            let containers = ids.await.unwrap_or_default();
+            link.ask_of(client, "ProbeNodes", |mut agent| async move {
+                agent.probe_nodes(v1::ProbeNodesRequest { containers }).await
+            })
+            .await
+        };
+        let (networks, probes) = tokio::try_join!(networks, probes)?;
+        Ok(HeardAgent {
+            version: probes.version,
+            probes: probes.probes.into_iter().map(|p| (p.container.clone(), p)).collect(),
+            networks: networks.networks,
+        })
+    }
+}
+
+async fn sinfo(link: &HostLink, container: &str) -> Result<HashMap<String, NodeReport>, Unheard> {
+    let spec = ExecSpec::new(SINFO_COMMAND.iter().copied());
+    let output = link
+        .engine
+        .exec(container, &spec, SINFO_LIMIT)
+        .await
+        .map_err(Fault::engine(&link.name))
+        .map_err(Unheard::from)?;
+    let reports = parse_sinfo(&String::from_utf8_lossy(&output.stdout));
+    if reports.is_empty() {
+        let said = [&output.stderr, &output.stdout].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let line = said.iter().flat_map(|text| text.lines()).map(str::trim).find(|line| !line.is_empty());
+        let reason = line.map_or_else(|| format!("sinfo ended with {}", output.status), str::to_owned);
+        return Err(Unheard::Slurm { reason });
+    }
+    Ok(reports.into_iter().map(|report| (report.name.to_string(), report)).collect())
+}
+
+/// Its outcome, or one line that says why there is none.
+async fn within<T, E: Error>(host: &Host, ask: impl Future<Output = Result<T, E>>) -> Result<T, String> {
+    match tokio::time::timeout(LIMIT, ask).await {
+        Ok(answer) => answer.map_err(|error| text(&error)),
+        Err(_) => Err(text(&Fault::Silent { host: host.name.clone(), seconds: LIMIT.as_secs() })),
+    }
+}

@@ -1,0 +1,175 @@
+//! Follows the event table while work is under way: progress is read from what is durable, wherever it was written.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use shoal_proto::v1;
+use shoal_storage::{EventFilter, Node, StoreError};
+use shoal_types::{ClusterName, Event, EventKind, EventLevel, HostId, HostName, RealmName};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use crate::{fleet::coordinator::Coordinator, words::fault::Fault};
+
+/// Events read at once.
+const PAGE: u32 = 1000;
+/// How often the table is read although nothing was committed here: another process may be the one that writes.
+pub(crate) const POLL: Duration = Duration::from_millis(500);
+
+/// A cluster's events after a position, as they come.
+#[derive(Debug)]
+pub(crate) struct Follow {
+    coordinator: Arc<Coordinator>,
+    filter: EventFilter,
+    /// Until this is cancelled the events may be those of another cluster of the name.
+    gate: Option<CancellationToken>,
+}
+
+impl Follow {
+    /// Those after now.
+    pub(crate) async fn from_now(
+        coordinator: Arc<Coordinator>,
+        realm: RealmName,
+        cluster: Option<ClusterName>,
+    ) -> Result<Self, StoreError> {
+        let after = coordinator.store.read().await?.events().latest_seq().await?;
+        let filter = EventFilter { realm: Some(realm), cluster, after, limit: PAGE };
+        Ok(Self { coordinator, filter, gate: None })
+    }
+
+    /// Those of the last cluster of this name that was admitted, from its admission on.
+    pub(crate) async fn from_admission(
+        coordinator: Arc<Coordinator>,
+        realm: RealmName,
+        cluster: ClusterName,
+    ) -> Result<Self, StoreError> {
+        let admitted = coordinator.store.read().await?.events().last_admission(&realm, &cluster).await?;
+        let after = admitted.map_or(0, |seq| seq.saturating_sub(1));
+        let filter = EventFilter { realm: Some(realm), cluster: Some(cluster), after, limit: PAGE };
+        Ok(Self { coordinator, filter, gate: None })
+    }
+
+    /// The same, none before `gate` is cancelled.
+    pub(crate) fn after(self, gate: CancellationToken) -> Self {
+        Self { gate: Some(gate), ..self }
+    }
+
+    /// Those that are there and were not given yet, at most [`PAGE`]; before them where the nodes are placed, if that may
+    /// be new.
+    pub(crate) async fn next(&mut self) -> Result<Page, StoreError> {
+        let events = self.coordinator.store.read().await?.events().list(&self.filter).await?;
+        if let Some(last) = events.last() {
+            self.filter.after = last.seq;
+        }
+        let placed = match events.iter().any(places) {
+            true => self.placed().await?,
+            false => None,
+        };
+        let more = events.len() == PAGE as usize;
+        let steps = placed.map(Told::Placed).into_iter().chain(events.iter().map(|e| Told::Event(e.into())));
+        Ok(Page { steps: steps.collect(), more })
+    }
+
+    /// Where the nodes are placed now, if it is one cluster and there.
+    pub(crate) async fn placed(&self) -> Result<Option<v1::Placed>, StoreError> {
+        let (Some(realm), Some(name)) = (&self.filter.realm, &self.filter.cluster) else { return Ok(None) };
+        let mut read = self.coordinator.store.read().await?;
+        let Some(cluster) = read.clusters().by_name(realm, name).await? else { return Ok(None) };
+        let hosts = read.hosts().list().await?;
+        let hosts: BTreeMap<HostId, HostName> = hosts.into_iter().map(|h| (h.id, h.name)).collect();
+        let placement = |node: Node| {
+            let host = hosts.get(&node.host)?.to_string();
+            Some(v1::Placement { node: node.name.to_string(), host })
+        };
+        let nodes = read.nodes().of_cluster(cluster.id).await?;
+        let placements = nodes.into_iter().filter_map(placement).collect();
+        Ok(Some(v1::Placed { cluster: name.to_string(), placements }))
+    }
+
+    /// Passes events on while `work` runs, then those that remain, then what `last` makes of the result. The receiver's
+    /// end interrupts through `interrupt`, and the work is still waited for.
+    pub(crate) async fn until<T, O: Send>(
+        mut self,
+        work: tokio::task::JoinHandle<Result<T, Fault>>,
+        interrupt: CancellationToken,
+        out: mpsc::Sender<Result<O, Status>>,
+        wrap: impl Fn(Told) -> Option<O> + Send,
+    ) -> Result<T, Status> {
+        let mut committed = self.coordinator.store.committed_events();
+        let mut work = work;
+        let outcome = loop {
+            self.pass_on(&out, &wrap).await;
+            tokio::select! {
+                outcome = &mut work => break outcome,
+                () = out.closed(), if !interrupt.is_cancelled() => interrupt.cancel(),
+                _ = committed.changed() => {}
+                () = tokio::time::sleep(POLL) => {}
+            }
+        };
+        self.pass_on(&out, &wrap).await;
+        match outcome {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(fault)) => Err(fault.into()),
+            Err(join) => Err(Status::internal(format!("the work ended unexpectedly: {join}"))),
+        }
+    }
+
+    async fn pass_on<O>(
+        &mut self,
+        out: &mpsc::Sender<Result<O, Status>>,
+        wrap: &(impl Fn(Told) -> Option<O> + Send),
+    ) {
+        if self.gate.as_ref().is_some_and(|gate| !gate.is_cancelled()) {
+            return;
+        }
+        loop {
+            let Page { steps, more } = match self.next().await {
+                Ok(page) => page,
+                Err(error) => return tracing::warn!(%error, "events could not be read"),
+            };
+            for step in steps.into_iter().filter_map(wrap) {
+                // Nobody listens any more: the loop around this one notices.
+                drop(out.send(Ok(step)).await);
+            }
+            if !more {
+                return;
+            }
+        }
+    }
+}
+
+/// What is told of a cluster.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// Something happened.
+    Event(v1::Event),
+    /// Its nodes are placed, or placed anew.
+    Placed(v1::Placed),
+}
+
+/// What is told at once.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// In the order to be told.
+    pub(crate) steps: Vec<Told>,
+    /// Whether there is more already.
+    pub(crate) more: bool,
+}
+
+/// Whether nodes may be placed otherwise after it: at admission, and where a host was given up, which is a warning.
+fn places(event: &Event) -> bool {
+    match event.event.kind {
+        EventKind::Admitted => true,
+        EventKind::Step => event.event.level == EventLevel::Warn,
+        EventKind::Host
+        | EventKind::Agent
+        | EventKind::Image
+        | EventKind::Network
+        | EventKind::NodeCreated
+        | EventKind::NodeStarted
+        | EventKind::NodeReady
+        | EventKind::NodeFailed
+        | EventKind::NodeRemoved
+        | EventKind::Phase => false,
+    }
+}

@@ -1,0 +1,254 @@
+//! Looks at hosts: what their engines and agents say now, recorded in the store. All at once, each within a limit, and one
+//! silent host costs only its own limit.
+
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, future::join_all};
+use shoal_docker::Endpoint;
+use shoal_proto::v1::{GetHostFactsRequest, GetHostFactsResponse};
+use shoal_storage::{Host, HostAgent, LastError, StoreError};
+use shoal_types::{AgentState, EngineFacts, HostFacts, HostName, HostState, Vni};
+
+use crate::{
+    fleet::{HostLink, coordinator::Coordinator},
+    words::{chain::text, fault::Fault},
+};
+
+/// How long a look at an engine may take.
+const LOOK: Duration = Duration::from_secs(8);
+/// How long bringing an agent to a host may take: its image, some 30 MB, is loaded first.
+const BRING: Duration = Duration::from_secs(180);
+
+/// How closely hosts are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Their engines.
+    Engine,
+    /// Their engines and agents; an agent is brought where there is none.
+    Agent,
+}
+
+/// A host as just seen.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// Its row, as updated.
+    pub(crate) host: Host,
+    /// The way to it, or why there is none.
+    pub(crate) link: Result<Arc<HostLink>, Fault>,
+}
+
+impl Coordinator {
+    /// Looks at every host.
+    pub(crate) async fn survey(&self, depth: Depth) -> Result<Vec<Seen>, Fault> {
+        let hosts = self.store.read().await?.hosts().list().await?;
+        self.survey_of(hosts, depth).await
+    }
+
+    /// Looks at these hosts, in their order.
+    pub(crate) async fn survey_of(&self, hosts: Vec<Host>, depth: Depth) -> Result<Vec<Seen>, Fault> {
+        let looks = join_all(hosts.into_iter().map(|host| self.look(host, depth).boxed())).await;
+        looks.into_iter().collect()
+    }
+
+    async fn look(&self, mut host: Host, depth: Depth) -> Result<Seen, Fault> {
+        let looked = limited(&host.name, LOOK, self.look_at_engine(&host)).await;
+        let link = match looked {
+            Ok((_, engine)) if engine.id != host.engine.id => {
+                let fault =
+                    Fault::OtherEngine { host: host.name.clone(), endpoint: host.settings.endpoint.clone() };
+                self.note_failure(&mut host, &fault).await?;
+                return Ok(Seen { host, link: Err(fault) });
+            }
+            Ok((link, engine)) => match self.note_engine(&mut host, engine).await {
+                Ok(()) => link,
+                // Unregistered while it was looked at.
+                Err(gone @ StoreError::Missing { .. }) => return Ok(Seen { host, link: Err(gone.into()) }),
+                Err(error) => return Err(error.into()),
+            },
+            Err(fault) => {
+                self.note_failure(&mut host, &fault).await?;
+                return Ok(Seen { host, link: Err(fault) });
+            }
+        };
+        if depth == Depth::Agent {
+            match limited(&host.name, BRING, look_at_agent(&link)).await {
+                Ok((build, response)) => match self.note_agent(&mut host, &build, &response).await {
+                    Ok(()) => {}
+                    // It is another host's agent: this one cannot be used, the others can.
+                    Err(taken @ StoreError::Conflict(_)) => {
+                        return Ok(Seen { host, link: Err(taken.into()) });
+                    }
+                    Err(error) => return Err(error.into()),
+                },
+                Err(fault) => {
+                    self.note_failure(&mut host, &fault).await?;
+                    return Ok(Seen { host, link: Err(fault) });
+                }
+            }
+        }
+        Ok(Seen { host, link: Ok(link) })
+    }
+
+    async fn look_at_engine(&self, host: &Host) -> Result<(Arc<HostLink>, EngineFacts), Fault> {
+        let link = self.fleet.link(&self.store, host).await?;
+        let facts = link.engine.facts().await;
+        let facts = facts.map_err(Fault::engine(&host.name))?;
+        Ok((link, facts))
+    }
+
+    async fn note_engine(&self, host: &mut Host, engine: EngineFacts) -> Result<(), StoreError> {
+        let now = self.now();
+        let mut tx = self.store.begin().await?;
+        tx.hosts().seen(host.id, &engine, now).await?;
+        tx.commit().await?;
+        host.engine = engine;
+        host.health.state = HostState::Ready;
+        host.health.failures = 0;
+        host.health.last_seen = Some(now);
+        Ok(())
+    }
+
+    /// Records a failure of a host, unless it is somebody else's: then it is out of use for this command only.
+    pub(crate) async fn note_failure(&self, host: &mut Host, fault: &Fault) -> Result<(), StoreError> {
+        host.health.state = HostState::Unreachable;
+        if !fault.blames_host() {
+            return Ok(());
+        }
+        let mut tx = self.store.begin().await?;
+        let error = LastError { message: text(fault), at: self.now() };
+        tx.hosts().failed(host.id, HostState::Unreachable, &error).await?;
+        tx.commit().await?;
+        host.health.failures += 1;
+        host.health.last_error = Some(error);
+        Ok(())
+    }
+
+    async fn note_agent(
+        &self,
+        host: &mut Host,
+        build: &str,
+        said: &GetHostFactsResponse,
+    ) -> Result<(), StoreError> {
+        let facts = host_facts(host, said);
+        host.agent =
+            HostAgent { state: AgentState::Ready, version: Some(format!("{}+{build}", said.version)) };
+        let mut tx = self.store.begin().await?;
+        tx.hosts().agent(host.id, &host.agent, Some(&facts)).await?;
+        tx.commit().await?;
+        host.facts = Some(facts);
+        Ok(())
+    }
+}
+
+async fn look_at_agent(link: &HostLink) -> Result<(String, GetHostFactsResponse), Fault> {
+    let build = link.agent_build().await?;
+    let request = GetHostFactsRequest {};
+    let said =
+        link.ask("GetHostFacts", |mut agent| async move { agent.get_host_facts(request).await }).await?;
+    Ok((build, said))
+}
+
+async fn limited<T>(
+    host: &HostName,
+    limit: Duration,
+    look: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let silent = |_| Fault::Silent { host: host.clone(), seconds: limit.as_secs() };
+    tokio::time::timeout(limit, look).await.map_err(silent)?
+}
+
+/// The agent's words as facts; the MTU is that of the interface that has the underlay address.
+fn host_facts(host: &Host, said: &GetHostFactsResponse) -> HostFacts {
+    let default_address = said.default_address.parse().ok();
+    let underlay = underlay(host, default_address);
+    let has =
+        |addresses: &[String]| addresses.iter().any(|a| a.parse().ok() == underlay && underlay.is_some());
+    HostFacts {
+        agent_id: said.agent_id.clone(),
+        default_address,
+        underlay_mtu: said.interfaces.iter().find(|i| has(&i.addresses)).map_or(0, |i| i.mtu),
+        inotify_instances: said.inotify_instances,
+        neighbour_limit: said.neighbour_limit,
+        routes: said.routes.iter().filter_map(|r| r.parse().ok()).collect(),
+        vnis: said.vnis.iter().filter_map(|v| Vni::try_from(u64::from(*v)).ok()).collect(),
+    }
+}
+
+/// Where other hosts send this one's tunnel packets: as set, else the address its engine is reached at, else that of its
+/// default route.
+pub(crate) fn underlay(host: &Host, default_address: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
+    let of_endpoint = || match host.settings.endpoint.parse() {
+        Ok(Endpoint::Tcp { host, .. }) => host.parse::<Ipv4Addr>().ok().filter(|a| !a.is_loopback()),
+        Ok(Endpoint::Unix(_)) | Err(_) => None,
+    };
+    host.settings.underlay.or_else(of_endpoint).or(default_address)
+}
+
+#[cfg(test)]
+mod tests {
+    use shoal_proto::v1::Interface;
+    use shoal_types::{Bytes, Capacity, HostId, Labels, Overcommit, Resources, Timestamp};
+
+    use super::*;
+
+    fn host(endpoint: &str, underlay: Option<&str>) -> Host {
+        let settings = shoal_storage::HostSettings {
+            endpoint: endpoint.into(),
+            tls: None,
+            underlay: underlay.map(|u| u.parse().unwrap()),
+            labels: Labels::default(),
+            capacity: Capacity::default(),
+            overcommit: Overcommit::default(),
+            reserve: Resources::default(),
+        };
+        let engine = EngineFacts {
+            id: "E".into(),
+            version: "28.5.2".into(),
+            api_version: "1.51".into(),
+            architecture: "x86_64".into(),
+            cpus: 2,
+            memory: Bytes::mib(1024),
+            cgroup_version: 2,
+            storage_driver: "overlay2".into(),
+            kernel: String::new(),
+            hostname: String::new(),
+            operating_system: String::new(),
+            rootless: false,
+            userns_remap: false,
+            cpu_limits: true,
+            subnets: vec![],
+        };
+        let id = HostId::new(1, [1; 10]);
+        Host::registered(id, "host1".parse().unwrap(), settings, engine, Timestamp(1))
+    }
+
+    #[test]
+    fn the_underlay_is_what_was_set_then_the_endpoint_then_the_default_route() {
+        let default = Some(Ipv4Addr::new(192, 0, 2, 9));
+        let of = |endpoint, set| underlay(&host(endpoint, set), default).unwrap().to_string();
+        assert_eq!(of("tcp://10.77.0.1:2376", Some("10.9.9.9")), "10.9.9.9");
+        assert_eq!(of("tcp://10.77.0.1:2376", None), "10.77.0.1");
+        assert_eq!(of("tcp://127.0.0.1:2376", None), "192.0.2.9");
+        assert_eq!(of("tcp://node.example:2376", None), "192.0.2.9");
+        assert_eq!(of("unix:///var/run/docker.sock", None), "192.0.2.9");
+    }
+
+    #[test]
+    fn the_mtu_is_that_of_the_interface_with_the_underlay_address() {
+        let interface = |name: &str, address: &str, mtu| Interface {
+            name: name.into(),
+            addresses: vec![address.into()],
+            mtu,
+        };
+        let said = GetHostFactsResponse {
+            interfaces: vec![interface("lo", "127.0.0.1", 65536), interface("eth0", "10.77.0.1", 9000)],
+            vnis: vec![7, 0],
+            routes: vec!["10.77.0.0/24".into(), "nonsense".into()],
+            ..GetHostFactsResponse::default()
+        };
+        let facts = host_facts(&host("tcp://10.77.0.1:2376", None), &said);
+        assert_eq!((facts.underlay_mtu, facts.vnis.len(), facts.routes.len()), (9000, 1, 1));
+        // An address no interface has: no tunnel can start there, and admission says so.
+        assert_eq!(host_facts(&host("tcp://10.77.0.9:2376", None), &said).underlay_mtu, 0);
+    }
+}

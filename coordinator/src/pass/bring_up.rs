@@ -1,0 +1,224 @@
+//! Brings one host's part of a cluster to what the store says: network first, then every node in three calls.
+//!
+//! ```text
+//! list containers --plan--> remove strays --> Docker network --> agent: device, entries, names
+//!                                                                      |
+//!                              (in_flight permits per host)            v
+//!                              create --> archive --> start   for each node, controller first
+//! ```
+
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use shoal_docker::{CallClass, Created, EngineError, NetworkSpec};
+use shoal_proto::v1::ApplyNetworkRequest;
+use shoal_slurm::BootstrapTemplate;
+use shoal_storage::Node;
+use shoal_types::{EngineFacts, EventKind, EventLevel, HostId, NodeState, SubnetPlan};
+
+use crate::{
+    fleet::{
+        HostLink,
+        removal::{LOOK_PAUSE, LOOKS, remove_container},
+    },
+    observe::intent::Intent,
+    pass::{
+        container::container_spec,
+        plan::{self, NodeStep, Wanted},
+        work::{Halt, Work, all, on, underlays},
+    },
+    words::{
+        fault::Fault,
+        naming::{CLUSTER, GENERATION, NODE},
+    },
+};
+
+/// Nodes looked at concurrently on one host; how many may start at once is the link's to say.
+const FAN_OUT: usize = 16;
+
+/// What every host's pass needs.
+#[derive(Debug)]
+pub(crate) struct Rendered<'a> {
+    pub(crate) intent: &'a Intent,
+    pub(crate) template: &'a BootstrapTemplate,
+    pub(crate) underlays: &'a BTreeMap<HostId, Ipv4Addr>,
+}
+
+impl Work {
+    /// One pass over one host. Repeating it changes nothing once everything is there.
+    pub(crate) async fn bring_up(
+        &self,
+        link: &HostLink,
+        engine: &EngineFacts,
+        r: &Rendered<'_>,
+    ) -> Result<(), Halt> {
+        let naming = &self.coordinator.naming;
+        let wanted: Vec<_> =
+            r.intent.on(link.id).map(|n| Wanted { node: n.id, generation: n.generation }).collect();
+        self.may(link, CallClass::Read).await?;
+        let there = link.engine.list_containers(&naming.of_cluster(self.cluster)).await.map_err(on(link))?;
+        let plan = plan::bring_up(&wanted, &there);
+        for stray in &plan.remove {
+            self.may(link, CallClass::Write).await?;
+            remove_container(link, stray).await.map_err(on(link))?;
+        }
+        let limited = r.intent.on(link.id).any(|n| r.intent.group(n).is_some_and(|g| g.cpu_limit.is_some()));
+        if limited && !engine.cpu_limits {
+            let message =
+                "its engine cannot limit CPU: nodes here are placed by their size, but may use more".into();
+            let warning = self.event(r.intent, EventLevel::Warn, EventKind::Step, Some(&link.name), message);
+            self.recorder.event(warning).await;
+        }
+        let network = self.network(link, r.intent).await?;
+        self.apply_mesh(link, r.intent, r.underlays).await?;
+        let by_id: BTreeMap<_, _> = r.intent.on(link.id).map(|n| (n.id, n)).collect();
+        let steps = plan.nodes.iter().filter_map(|(id, step)| Some((*by_id.get(id)?, step)));
+        let each: Vec<_> =
+            steps.map(|(node, step)| self.node(link, engine, r, &network, node, step).boxed()).collect();
+        all(each, FAN_OUT).await
+    }
+
+    /// The Docker network of the cluster on this host; its id.
+    async fn network(&self, link: &HostLink, intent: &Intent) -> Result<String, Halt> {
+        let (naming, network, spec) = (&self.coordinator.naming, &intent.network, &intent.cluster.spec);
+        self.may(link, CallClass::Write).await?;
+        let there = link.engine.list_networks(&naming.of_cluster(self.cluster)).await.map_err(on(link))?;
+        let bridge = naming.bridge(network.vni);
+        if let Some(fits) =
+            there.iter().find(|n| n.bridge.as_deref() == Some(&bridge) && n.subnets == [network.subnet])
+        {
+            return Ok(fits.id.clone());
+        }
+        let wanted = NetworkSpec {
+            name: naming.network(&spec.name, &spec.realm),
+            labels: naming.cluster_labels(self.cluster, &spec.realm),
+            subnet: network.subnet,
+            gateway: network.gateway,
+            ip_range: SubnetPlan { subnet: network.subnet }.docker_range(),
+            mtu: network.mtu.into(),
+            bridge,
+        };
+        let id = link.engine.create_network(&wanted).await.map_err(on(link))?;
+        self.note(intent, EventKind::Network, Some(&link.name), format!("network {} made", network.subnet))
+            .await;
+        Ok(id)
+    }
+
+    /// Tells the agents of all member hosts what the network is now: after nodes of it were forgotten.
+    pub(crate) async fn tell_members(&self) -> Result<(), Fault> {
+        let intent = self.intent().await?;
+        let underlays = underlays(&self.members(&intent).await?);
+        let (links, unreached) = self.links(&intent).await?;
+        let each = links.values().map(|link| self.apply_mesh(link, &intent, &underlays).boxed()).collect();
+        all(each, FAN_OUT).await.map_err(Halt::into_fault)?;
+        unreached.into_values().next().map_or(Ok(()), Err)
+    }
+
+    async fn apply_mesh(
+        &self,
+        link: &HostLink,
+        intent: &Intent,
+        underlays: &BTreeMap<HostId, Ipv4Addr>,
+    ) -> Result<(), Halt> {
+        let state = intent.network_state(&self.coordinator.naming, link.id, underlays);
+        self.may(link, CallClass::Write).await?;
+        let request = ApplyNetworkRequest { state: Some(state) };
+        link.ask("ApplyNetwork", |mut agent| async move { agent.apply_network(request).await }).await?;
+        Ok(())
+    }
+
+    async fn node(
+        &self,
+        link: &HostLink,
+        engine: &EngineFacts,
+        r: &Rendered<'_>,
+        network: &str,
+        node: &Node,
+        step: &NodeStep,
+    ) -> Result<(), Halt> {
+        let container = match step {
+            NodeStep::Keep { container } => {
+                if node.container.as_ref() != Some(container) {
+                    let started = (NodeState::Starting, EventKind::NodeStarted);
+                    self.note_node(
+                        r.intent,
+                        node,
+                        &link.name,
+                        started,
+                        Some(container.clone()),
+                        "found running",
+                    )
+                    .await;
+                }
+                return Ok(());
+            }
+            NodeStep::Wait => return Ok(()),
+            NodeStep::Create => None,
+            NodeStep::Fill { container } => Some(container.clone()),
+        };
+        let Ok(_permit) = link.in_flight.acquire().await else { return Err(Halt::Stopped) };
+        let container = match container {
+            Some(container) => container,
+            None => self.create(link, engine, r.intent, network, node).await?,
+        };
+        let archive = r
+            .template
+            .archive(&node.name)
+            .map_err(|e| Fault::Render { node: node.name.clone(), source: e })?;
+        self.may(link, CallClass::Write).await?;
+        link.engine.put_archive(&container, "/", Bytes::from(archive)).await.map_err(on(link))?;
+        // Starting is the last call and cannot be taken back: the lease must still be ours in the store itself.
+        self.may(link, CallClass::Start).await?;
+        self.lease.confirm().await?;
+        self.effects.starting(link.id);
+        link.engine.start(&container).await.map_err(on(link))?;
+        let started = (NodeState::Starting, EventKind::NodeStarted);
+        self.note_node(r.intent, node, &link.name, started, Some(container), "started").await;
+        Ok(())
+    }
+
+    /// Creates a node's container, or adopts the one that has its name and labels.
+    async fn create(
+        &self,
+        link: &HostLink,
+        engine: &EngineFacts,
+        intent: &Intent,
+        network: &str,
+        node: &Node,
+    ) -> Result<String, Halt> {
+        let spec = container_spec(&self.coordinator.naming, intent, node, network, engine);
+        if let Some((volume, labels)) = super::container::state_volume(&self.coordinator.naming, intent, node)
+        {
+            self.may(link, CallClass::Write).await?;
+            let there = link.engine.create_volume(&volume, &labels).await.map_err(on(link))?;
+            if there.labels.get(CLUSTER) != labels.get(CLUSTER) {
+                // The state of another cluster that had this name: its jobs are not ours.
+                link.engine.remove_volume(&volume).await.map_err(on(link))?;
+                link.engine.create_volume(&volume, &labels).await.map_err(on(link))?;
+            }
+        }
+        for _ in 0..LOOKS {
+            self.may(link, CallClass::Write).await?;
+            match link.engine.create_container(&spec).await {
+                Ok(Created::New { id }) => {
+                    let created = (NodeState::Created, EventKind::NodeCreated);
+                    self.note_node(intent, node, &link.name, created, Some(id.clone()), "created").await;
+                    return Ok(id);
+                }
+                Ok(Created::Exists(there)) => {
+                    let same = |key: &str| there.labels.get(key) == spec.labels.get(key);
+                    if same(NODE) && same(GENERATION) {
+                        return Ok(there.id);
+                    }
+                    remove_container(link, &there.id).await.map_err(on(link))?;
+                }
+                Err(EngineError::NameInUse { .. } | EngineError::RemovalInProgress { .. }) => {
+                    tokio::time::sleep(LOOK_PAUSE).await;
+                }
+                Err(error) => return Err(on(link)(error)),
+            }
+        }
+        Err(Halt::Fault(Fault::NameHeld { host: link.name.clone(), name: spec.name }))
+    }
+}

@@ -1,0 +1,144 @@
+//! Waits until every worker is IDLE in Slurm: the controller's port first, then one `sinfo` for all nodes.
+//!
+//! Nothing is run in a node before slurmctld listens: an early `docker exec` lands in the root of the node's cgroup tree
+//! and keeps systemd from dividing it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use shoal_docker::{CallClass, ContainerState, ExecSpec};
+use shoal_proto::v1::ProbePortsRequest;
+use shoal_slurm::{SINFO_COMMAND, SLURMCTLD_PORT, parse_sinfo};
+use shoal_storage::Host;
+use shoal_types::{EventKind, HostId, NodeName, NodeState, Role};
+
+use crate::{
+    fleet::HostLink,
+    observe::intent::Intent,
+    pass::work::{Halt, Work, on},
+    words::naming::NODE,
+};
+
+/// How often slurmctld's port and Slurm's nodes are looked at.
+const LOOK: Duration = Duration::from_millis(200);
+/// Longest output of sinfo: 10,000 nodes of some 60 characters.
+const SINFO_LIMIT: usize = 4 << 20;
+/// How long nothing may change before the containers are observed again: one of them may have died.
+const STALL: Duration = Duration::from_secs(10);
+
+/// What came of waiting.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// Every worker is IDLE.
+    Yes,
+    /// Nothing changed for a while: observe again.
+    Stalled,
+}
+
+impl Work {
+    /// Waits, and records each node as it becomes ready. `controller` is the link to the controller's host.
+    pub(crate) async fn settle(
+        &self,
+        intent: &Intent,
+        controller: &HostLink,
+        members: &BTreeMap<HostId, Host>,
+    ) -> Result<Settled, Halt> {
+        let mut waiting: BTreeSet<NodeName> =
+            intent.nodes.iter().filter(|n| n.role == Role::Worker).map(|n| n.name.clone()).collect();
+        let Some(container) = self.controller_up(intent, controller).await? else {
+            return Ok(Settled::Stalled);
+        };
+        let sinfo = ExecSpec::new(SINFO_COMMAND.iter().copied());
+        let mut changed = tokio::time::Instant::now();
+        loop {
+            self.may(controller, CallClass::Exec).await?;
+            let output =
+                controller.engine.exec(&container, &sinfo, SINFO_LIMIT).await.map_err(on(controller))?;
+            for report in parse_sinfo(&String::from_utf8_lossy(&output.stdout)) {
+                if report.is_idle() && waiting.remove(&report.name) {
+                    changed = tokio::time::Instant::now();
+                    self.node_ready(intent, &report.name, members).await;
+                }
+            }
+            if waiting.is_empty() {
+                for other in intent.nodes.iter().filter(|n| n.role != Role::Worker) {
+                    self.node_ready(intent, &other.name, members).await;
+                }
+                return Ok(Settled::Yes);
+            }
+            if changed.elapsed() > STALL {
+                return Ok(Settled::Stalled);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Slurm's version, as its controller says it: `slurm-wlm 22.05.8`.
+    pub(crate) async fn slurm_version(
+        &self,
+        intent: &Intent,
+        controller: &HostLink,
+    ) -> Result<Option<String>, Halt> {
+        let Some(container) = self.controller_container(intent, controller).await? else { return Ok(None) };
+        let output = controller.engine.exec(&container, &ExecSpec::new(["sinfo", "--version"]), 4096).await;
+        let output = output.map_err(on(controller))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        Ok(text.split_whitespace().last().map(str::to_owned))
+    }
+
+    /// The controller's container once slurmctld listens; `None` if it does not run or does not come up.
+    async fn controller_up(&self, intent: &Intent, link: &HostLink) -> Result<Option<String>, Halt> {
+        let Some(container) = self.controller_container(intent, link).await? else { return Ok(None) };
+        let since = tokio::time::Instant::now();
+        while since.elapsed() < STALL {
+            self.may(link, CallClass::Read).await?;
+            let detail = link.engine.inspect_container(&container).await.map_err(on(link))?;
+            let Some(pid) = detail.and_then(|d| d.pid) else { return Ok(None) };
+            loop {
+                self.may(link, CallClass::Read).await?;
+                let request = ProbePortsRequest { pids: vec![pid] };
+                let said = link
+                    .ask("ProbePorts", |mut agent| async move { agent.probe_ports(request).await })
+                    .await?;
+                let Some(probe) = said.probes.first().filter(|p| p.alive) else { break };
+                if probe.ports.contains(&u32::from(SLURMCTLD_PORT)) {
+                    return Ok(Some(container));
+                }
+                if since.elapsed() > STALL {
+                    return Ok(None);
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+        Ok(None)
+    }
+
+    /// The controller's container, if it runs.
+    async fn controller_container(&self, intent: &Intent, link: &HostLink) -> Result<Option<String>, Halt> {
+        let Some(controller) = intent.controller() else { return Ok(None) };
+        let filter = self.coordinator.naming.of_cluster(self.cluster).with(NODE, controller.id.to_string());
+        let there = link.engine.list_containers(&filter).await.map_err(on(link))?;
+        Ok(there.into_iter().find(|c| c.state == ContainerState::Running).map(|c| c.id))
+    }
+
+    async fn node_ready(&self, intent: &Intent, name: &NodeName, members: &BTreeMap<HostId, Host>) {
+        let Some(node) = intent.nodes.iter().find(|n| n.name == *name) else { return };
+        if node.state == NodeState::Ready {
+            return;
+        }
+        let Some(host) = members.get(&node.host) else { return };
+        let message = if node.role == Role::Worker { "idle" } else { "serving" };
+        let container = node.container.clone();
+        self.note_node(
+            intent,
+            node,
+            &host.name,
+            (NodeState::Ready, EventKind::NodeReady),
+            container,
+            message,
+        )
+        .await;
+    }
+}

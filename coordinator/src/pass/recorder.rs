@@ -1,0 +1,144 @@
+//! Writes down what was done: many reports, few transactions.
+//!
+//! Workers send what they did; one task takes whatever has gathered meanwhile and commits it at once, guarded by the
+//! lease. A store that is slow makes batches larger, not workers slower.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use shoal_storage::{NodeReport, StoreError};
+use shoal_types::{Clock, NewEvent};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::fleet::lease::Held;
+
+/// Reports that may wait; beyond that, workers do.
+const QUEUE: usize = 1024;
+
+/// How often a batch is tried that the store could not take at the moment.
+const TRIES: u32 = 10;
+/// How long to leave the store alone between two tries.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Something to be written down.
+#[derive(Debug)]
+enum Entry {
+    Record(Box<(Option<NodeReport>, Option<NewEvent>)>),
+    Flush(oneshot::Sender<()>),
+}
+
+/// Where work under way writes down what it did.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorder {
+    entries: mpsc::Sender<Entry>,
+    failure: Arc<Mutex<Option<StoreError>>>,
+}
+
+impl Recorder {
+    /// Starts the writing task; it ends with the last clone. A failure cancels `stop`: what cannot be written down must
+    /// not go on.
+    pub(crate) fn start(
+        lease: Arc<Held>,
+        clock: Arc<dyn Clock>,
+        tasks: &TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
+        let (entries, queue) = mpsc::channel(QUEUE);
+        let failure = Arc::new(Mutex::new(None));
+        let recorder = Self { entries, failure: failure.clone() };
+        tasks.spawn(async move {
+            if let Err(error) = write(queue, &lease, &*clock).await {
+                tracing::warn!(%error, "progress could not be recorded");
+                *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                stop.cancel();
+            }
+        });
+        recorder
+    }
+
+    /// Writes down an event.
+    pub(crate) async fn event(&self, event: NewEvent) {
+        self.send(Entry::Record(Box::new((None, Some(event))))).await;
+    }
+
+    /// Writes down what became of a node, with its event.
+    pub(crate) async fn node(&self, report: NodeReport, event: Option<NewEvent>) {
+        self.send(Entry::Record(Box::new((Some(report), event)))).await;
+    }
+
+    /// Returns once everything sent before is durable.
+    ///
+    /// # Errors
+    /// The [`StoreError`] that ended the writing.
+    pub(crate) async fn flush(&self) -> Result<(), StoreError> {
+        let (done, wait) = oneshot::channel();
+        self.send(Entry::Flush(done)).await;
+        if wait.await.is_ok() {
+            return Ok(());
+        }
+        Err(self.failure())
+    }
+
+    /// What ended the writing.
+    pub(crate) fn failure(&self) -> StoreError {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failure.unwrap_or_else(|| StoreError::Aborted { operation: "recording progress".into() })
+    }
+
+    async fn send(&self, entry: Entry) {
+        // The task has ended only after a failure, which `flush` reports.
+        drop(self.entries.send(entry).await);
+    }
+}
+
+async fn write(mut queue: mpsc::Receiver<Entry>, lease: &Held, clock: &dyn Clock) -> Result<(), StoreError> {
+    let mut batch = Vec::new();
+    while queue.recv_many(&mut batch, QUEUE).await > 0 {
+        let (mut reports, mut events, mut flushes) = (Vec::new(), Vec::new(), Vec::new());
+        for entry in batch.drain(..) {
+            match entry {
+                Entry::Record(record) => {
+                    let (report, event) = *record;
+                    reports.extend(report);
+                    events.extend(event);
+                }
+                Entry::Flush(done) => flushes.push(done),
+            }
+        }
+        if !reports.is_empty() || !events.is_empty() {
+            let mut tries = TRIES;
+            while let Err(error) = commit(lease, clock, &reports, &events).await {
+                let passing = matches!(error, StoreError::Locked { .. } | StoreError::Unreachable { .. });
+                tries = if passing { tries - 1 } else { 0 };
+                if tries == 0 {
+                    return Err(error);
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        for done in flushes {
+            // Whoever asked may have gone.
+            let _ = done.send(());
+        }
+    }
+    Ok(())
+}
+
+/// One batch, in one transaction. A commit whose answer was lost may be repeated: reports say what is, and an event told
+/// twice is better than one not told.
+async fn commit(
+    lease: &Held,
+    clock: &dyn Clock,
+    reports: &[NodeReport],
+    events: &[NewEvent],
+) -> Result<(), StoreError> {
+    let mut tx = lease.begin().await?;
+    tx.nodes().report(reports, clock.now()).await?;
+    for event in events {
+        tx.events().append(event).await?;
+    }
+    tx.commit().await
+}

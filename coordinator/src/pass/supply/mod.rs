@@ -1,0 +1,305 @@
+//! Brings a cluster's image to the member hosts that lack it, before anything is made there.
+//!
+//! ```text
+//! members --lack it?--> claim (host, digest) --pull by digest--> there?
+//!                          |  another has it: wait, look again    | no registry has it, or it refuses
+//!                          v                                      v
+//!                     one read of a host that has it --> up to FAN hosts at once --> checked by digest --> named
+//! ```
+//! A host that has received it is a source for the next, so every host is copied to once and no source is read by all. What
+//! was begun and not ended is nothing: an engine has an image whole or not at all, and the next pass begins again.
+
+mod claim;
+mod copy;
+mod pull;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::{FutureExt, future::join_all};
+use shoal_docker::{ImageInfo, Reference};
+use shoal_storage::ImageOnHost;
+use shoal_types::{EventKind, EventLevel, HostId, NewEvent, Progress};
+
+use crate::{
+    fleet::{HostLink, coordinator::Coordinator, liveness::while_alive},
+    observe::intent::Intent,
+    pass::{
+        failure::{PATIENCE, sort},
+        work::{Halt, Work},
+    },
+    words::{chain::text, fault::Fault},
+};
+
+use self::claim::Claim;
+
+/// Hosts one read of a source goes to: beyond that, those that have it by then read faster than one more would be fed.
+const FAN: usize = 4;
+/// How often a host is tried in one pass: the first source may die, the next one has it.
+const TRIES: u32 = 3;
+/// How long to leave whoever brings it already between two looks.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// How long a host may take to say whether it has the image.
+const LOOK: Duration = Duration::from_secs(8);
+
+/// What came of bringing the image to a host.
+#[derive(Debug)]
+enum Brought {
+    /// It is there, under its digest.
+    There,
+    /// The host could not take it.
+    Failed(Fault),
+    /// Where it was read from failed: another may do.
+    NotRead(Fault),
+}
+
+/// A host that has the image.
+#[derive(Debug, Clone)]
+struct Source {
+    link: Arc<HostLink>,
+    info: ImageInfo,
+}
+
+impl Work {
+    /// Brings the image to every linked member that lacks it. What could not be brought is in `met`, and those hosts are not
+    /// in `links` any more.
+    pub(crate) async fn supply(
+        &self,
+        intent: &Intent,
+        links: &mut BTreeMap<HostId, Arc<HostLink>>,
+        met: &mut BTreeMap<HostId, Fault>,
+    ) -> Result<(), Halt> {
+        let mut lacking = self.lacking(intent, links, met).await?;
+        let (mut tries, mut spoiled) = (BTreeMap::<HostId, u32>::new(), BTreeSet::new());
+        let mut waits_told = false;
+        while !lacking.is_empty() {
+            if self.stop.is_cancelled() {
+                return Err(Halt::Stopped);
+            }
+            let sources = self.sources(intent, &spoiled).await?;
+            let room = (sources.len() * FAN).max(1);
+            let claims = self.claims(intent, lacking.values().take(room)).await?;
+            if claims.is_empty() {
+                if !std::mem::replace(&mut waits_told, true) {
+                    let words = "another create brings the image already: waiting for it";
+                    self.note(intent, EventKind::Image, None, words).await;
+                }
+                tokio::time::sleep(LOOK_PAUSE).await;
+            } else {
+                for (host, brought) in self.bring(intent, &sources, claims, &mut spoiled).await? {
+                    let tried = tries.entry(host).or_default();
+                    *tried += 1;
+                    match brought {
+                        Brought::There => {}
+                        Brought::NotRead(fault) if *tried < TRIES => {
+                            self.warn(intent, host, links, &format!("{}: trying again", text(&fault))).await;
+                        }
+                        Brought::NotRead(fault) | Brought::Failed(fault) => {
+                            // Nothing of the cluster can be there: no doubt is left behind.
+                            sort(host, fault, met)?;
+                            lacking.remove(&host);
+                        }
+                    }
+                }
+            }
+            lacking = self.lacking(intent, &lacking, met).await?;
+        }
+        links.retain(|host, _| !met.contains_key(host));
+        Ok(())
+    }
+
+    /// Those of these hosts that have not got it; hosts that could not be asked are in `met`.
+    async fn lacking(
+        &self,
+        intent: &Intent,
+        links: &BTreeMap<HostId, Arc<HostLink>>,
+        met: &mut BTreeMap<HostId, Fault>,
+    ) -> Result<BTreeMap<HostId, Arc<HostLink>>, Halt> {
+        let id = &intent.cluster.image_id;
+        let each = links.values().filter(|link| !met.contains_key(&link.id)).map(|link| {
+            let asked = async {
+                let there = link.engine.inspect_image(id).await;
+                there.map_err(|error| Halt::Fault(Fault::engine(&link.name)(error)))
+            };
+            while_alive(link, PATIENCE, asked).map(move |answer| (link, answer)).boxed()
+        });
+        let mut lacking = BTreeMap::new();
+        for (link, answer) in join_all(each).await {
+            match answer {
+                // Whoever brought it died before it had a name.
+                Ok(Some(info)) if info.repo_tags.is_empty() => {
+                    if let Brought::Failed(fault) = self.named(intent, link).await {
+                        sort(link.id, fault, met)?;
+                    }
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => drop(lacking.insert(link.id, link.clone())),
+                Err(Halt::Fault(fault)) => sort(link.id, fault, met)?,
+                Err(Halt::Stopped) => return Err(Halt::Stopped),
+            }
+        }
+        Ok(lacking)
+    }
+
+    /// Every host that has it, members or not, but for those that failed to give it.
+    async fn sources(&self, intent: &Intent, spoiled: &BTreeSet<HostId>) -> Result<Vec<Source>, Halt> {
+        let coordinator = &self.coordinator;
+        let hosts = coordinator.store.read().await?.hosts().list().await?;
+        let asks = hosts.iter().filter(|host| !spoiled.contains(&host.id)).map(|host| {
+            let ask = async {
+                let link = coordinator.fleet.link(&coordinator.store, host).await.ok()?;
+                let info = link.engine.inspect_image(&intent.cluster.image_id).await.ok()??;
+                Some(Source { link, info })
+            };
+            tokio::time::timeout(LOOK, ask).boxed()
+        });
+        Ok(join_all(asks).await.into_iter().filter_map(|answer| answer.ok().flatten()).collect())
+    }
+
+    /// The right to bring it to these hosts, for those nobody else brings it to.
+    async fn claims<'l>(
+        &self,
+        intent: &Intent,
+        hosts: impl Iterator<Item = &'l Arc<HostLink>>,
+    ) -> Result<Vec<(Arc<HostLink>, Claim)>, Halt> {
+        let mut claims = Vec::new();
+        for link in hosts {
+            if let Some(claim) = Claim::on(&self.coordinator, link.id, &intent.cluster.image_id).await? {
+                claims.push((link.clone(), claim));
+            }
+        }
+        Ok(claims)
+    }
+
+    /// Pulls where a registry is known to have this very content, and streams to the others.
+    async fn bring(
+        &self,
+        intent: &Intent,
+        sources: &[Source],
+        claims: Vec<(Arc<HostLink>, Claim)>,
+        spoiled: &mut BTreeSet<HostId>,
+    ) -> Result<Vec<(HostId, Brought)>, Halt> {
+        let reference = Reference::of(&intent.cluster.spec.image);
+        let digest = sources.iter().flat_map(|s| &s.info.repo_digests).find(|digest| {
+            reference.is_remote
+                && digest.split_once('@').is_some_and(|(name, _)| name == reference.repository)
+        });
+        let (mut outcomes, mut left) = (Vec::new(), claims);
+        if let Some(digest) = digest {
+            let pulls = left.into_iter().map(|(link, claim)| {
+                async move { (self.pull(intent, &link, digest).await, link, claim) }.boxed()
+            });
+            left = Vec::new();
+            for (pulled, link, claim) in join_all(pulls).await {
+                match pulled {
+                    Ok(()) => {
+                        outcomes.push((link.id, self.named(intent, &link).await));
+                        claim.release().await;
+                    }
+                    Err(Halt::Stopped) => return Err(Halt::Stopped),
+                    Err(Halt::Fault(fault)) => {
+                        let words =
+                            format!("it could not pull the image, which is streamed to it: {}", text(&fault));
+                        let warning =
+                            self.event(intent, EventLevel::Warn, EventKind::Image, Some(&link.name), words);
+                        self.recorder.event(warning).await;
+                        left.push((link, claim));
+                    }
+                }
+            }
+        }
+        if sources.is_empty() {
+            for (link, claim) in left {
+                claim.release().await;
+                let image = intent.cluster.spec.image.clone();
+                outcomes.push((link.id, Brought::Failed(Fault::NoSource { host: link.name.clone(), image })));
+            }
+            return Ok(outcomes);
+        }
+        let mut groups: Vec<Vec<_>> = sources.iter().map(|_| Vec::new()).collect();
+        for (number, claimed) in left.into_iter().enumerate() {
+            groups[number % sources.len()].push(claimed);
+        }
+        let copies = sources.iter().zip(groups).filter(|(_, group)| !group.is_empty());
+        let copies = copies.map(|(source, group)| self.copy(intent, source, group).boxed());
+        for copied in join_all(copies).await {
+            spoiled.extend(copied.spoiled);
+            outcomes.extend(copied.outcomes);
+            if copied.stopped {
+                return Err(Halt::Stopped);
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Finds that it is there by its digest, gives it a name that keeps it, and writes that down.
+    async fn named(&self, intent: &Intent, link: &HostLink) -> Brought {
+        let (id, spec) = (&intent.cluster.image_id, &intent.cluster.spec);
+        let fault = Fault::engine(&link.name);
+        match link.engine.inspect_image(id).await {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                let (host, image) = (link.name.clone(), spec.image.clone());
+                return Brought::Failed(Fault::ImageDiffers { host, image, digest: id.clone() });
+            }
+            Err(error) => return Brought::Failed(fault(error)),
+        }
+        let reference = Reference::of(&spec.image);
+        let taken = match link.engine.inspect_image(&spec.image).await {
+            Ok(there) => there.map(|info| info.id),
+            Err(error) => return Brought::Failed(fault(error)),
+        };
+        // A name that means something else there is the user's and stays so; without any name a prune would take it.
+        let short: String = id.trim_start_matches("sha256:").chars().take(12).collect();
+        let tagged = match taken {
+            Some(there) if there == *id => Ok(()),
+            None if !spec.image.contains('@') && !spec.image.starts_with("sha256:") => {
+                link.engine.tag_image(id, reference.repository, reference.tag.unwrap_or("latest")).await
+            }
+            Some(_) | None => link.engine.tag_image(id, "shoal-image", &short).await,
+        };
+        if let Err(error) = tagged {
+            return Brought::Failed(fault(error));
+        }
+        match self.coordinator.note_image(link.id, &spec.image, id).await {
+            Ok(()) => Brought::There,
+            Err(fault) => Brought::Failed(fault),
+        }
+    }
+
+    async fn warn(
+        &self,
+        intent: &Intent,
+        host: HostId,
+        links: &BTreeMap<HostId, Arc<HostLink>>,
+        message: &str,
+    ) {
+        let name = links.get(&host).map(|link| &link.name);
+        let warning = self.event(intent, EventLevel::Warn, EventKind::Image, name, message.to_owned());
+        self.recorder.event(warning).await;
+    }
+
+    /// Tells how far the image has come.
+    async fn told(&self, intent: &Intent, link: &HostLink, message: String, progress: Progress) {
+        let event = self.event(intent, EventLevel::Info, EventKind::Image, Some(&link.name), message);
+        self.recorder.event(NewEvent { progress: Some(progress), ..event }).await;
+    }
+}
+
+impl Coordinator {
+    /// Records that a host has an image.
+    async fn note_image(&self, host: HostId, reference: &str, image_id: &str) -> Result<(), Fault> {
+        let mut tx = self.store.begin().await?;
+        let row = ImageOnHost {
+            host,
+            reference: reference.to_owned(),
+            image_id: image_id.to_owned(),
+            seen: self.now(),
+        };
+        tx.images().add(&row).await?;
+        Ok(tx.commit().await?)
+    }
+}

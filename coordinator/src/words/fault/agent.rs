@@ -1,0 +1,98 @@
+//! Why an agent cannot be brought to a host or spoken with.
+
+use std::{io, path::PathBuf};
+
+use shoal_docker::EngineError;
+use shoal_types::HostName;
+
+/// Why a host's agent cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// Its engine failed.
+    #[error("the agent of {host} could not be brought there")]
+    Engine {
+        /// Which host.
+        host: HostName,
+        /// What the engine said.
+        #[source]
+        source: Box<EngineError>,
+    },
+    /// Its executable is not there.
+    #[error("the agent of {host} could not be brought there")]
+    Binary {
+        /// Which host.
+        host: HostName,
+        /// Which executable, and why.
+        #[source]
+        source: BinaryError,
+    },
+    /// Something else answered.
+    #[error("the agent of {host} did not greet, but said: {text}")]
+    Greeting {
+        /// Which host.
+        host: HostName,
+        /// What was said, shortened.
+        text: String,
+    },
+    /// Another process changes the agent's container all the time.
+    #[error(
+        "the agent's container on {host} keeps changing: is another version of shoal working with this installation?"
+    )]
+    Contended {
+        /// Which host.
+        host: HostName,
+    },
+    /// No channel.
+    #[error("the agent of {host} cannot be reached: {reason}")]
+    Channel {
+        /// Which host.
+        host: HostName,
+        /// Why.
+        reason: String,
+    },
+    /// It refused a call.
+    #[error("the agent of {host} failed {call}: {message}")]
+    Call {
+        /// Which host.
+        host: HostName,
+        /// Which call.
+        call: &'static str,
+        /// What it said.
+        message: String,
+        /// The same call may succeed a little later.
+        transient: bool,
+    },
+}
+
+impl AgentError {
+    /// Whether another try makes sense.
+    pub(crate) fn is_transient(&self) -> bool {
+        use shoal_docker::RetryClass;
+        match self {
+            Self::Engine { source, .. } => matches!(source.class(), RetryClass::Retry | RetryClass::Observe),
+            Self::Binary { .. } => false,
+            Self::Greeting { .. } | Self::Contended { .. } | Self::Channel { .. } => true,
+            Self::Call { transient, .. } => *transient,
+        }
+    }
+}
+
+/// An executable that cannot be brought to a host.
+#[derive(Debug, thiserror::Error)]
+pub enum BinaryError {
+    /// None was given for this architecture.
+    #[error("no agent executable for architecture {architecture}: give one with --agent-binary")]
+    Missing {
+        /// Of the host, in Docker's words.
+        architecture: String,
+    },
+    /// It cannot be read.
+    #[error("the agent executable {} cannot be read", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}

@@ -1,0 +1,12 @@
+//! The words every other floor speaks: error chains, faults, names and labels of what is on hosts, randomness.
+//!
+//! The lowest floor: it uses no other folder of this crate.
+
+pub(crate) mod chain;
+pub(crate) mod entropy;
+pub(crate) mod fault;
+pub(crate) mod hint;
+pub(crate) mod naming;
+
+/// Largest gRPC message: an event list or a cluster of 10,000 nodes is a few MiB.
+pub(crate) const MESSAGE_LIMIT: usize = 64 << 20;
