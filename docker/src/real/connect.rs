@@ -1,7 +1,7 @@
 //! Connecting: from an endpoint and TLS material to an engine that is known to be one, new enough, with an API version
 //! both sides speak.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use bollard::{API_DEFAULT_VERSION, errors::Error, models::SystemVersion};
 use shoal_types::Timestamp;
@@ -58,7 +58,7 @@ pub async fn connect(
     };
     let api = match asked.await {
         Ok(api) => api,
-        Err(broken @ EngineError::Unreachable { .. }) => {
+        Err(broken @ EngineError::Unreachable { .. }) if !is_silence(&broken) => {
             return Err(alert(endpoint, tls, &call, timeouts, broken).await);
         }
         Err(error) => return Err(not_docker(endpoint, error)),
@@ -83,6 +83,13 @@ pub async fn server_expiry(
     let shown = shown_certificate(host, *port, config, &timeouts).await;
     let shown = shown.map_err(|err| fault(endpoint, &call, Error::IOError { err }))?;
     Ok(shown.and_then(|der| expiry(&der).ok()))
+}
+
+/// Whether no connection came about: an alert travels on one, so a second dial would hear none and wait as long again.
+fn is_silence(error: &EngineError) -> bool {
+    use io::ErrorKind::{HostUnreachable, NetworkUnreachable, TimedOut};
+    let EngineError::Unreachable { source, .. } = error else { return false };
+    matches!(source.kind(), HostUnreachable | NetworkUnreachable | TimedOut)
 }
 
 /// Why a connection broke, if it was for our certificate; otherwise the error as it is.

@@ -127,6 +127,22 @@ async fn silence_ends_at_the_limit() {
 }
 
 #[tokio::test]
+async fn a_silent_host_is_dialled_once() {
+    let authority = Authority::named("ca");
+    let material = authority.client(&authority);
+    let patient = Timeouts { read: Duration::from_secs(60), ..SHORT };
+    let silent = Stub::tcp(Manner::Hang, None).await;
+    error_of(&silent, Some(&material), patient).await;
+    assert_eq!(silent.seen().len(), 1, "connections");
+
+    // Of one that hung up, the second dial may hear why.
+    let closing = Stub::tcp(Manner::Say(b""), None).await;
+    let error = error_of(&closing, Some(&material), patient).await;
+    assert!(matches!(error, EngineError::Unreachable { .. }), "{error:?}");
+    assert_eq!(closing.seen().len(), 2, "connections");
+}
+
+#[tokio::test]
 async fn tcp_needs_tls() {
     let endpoint: Endpoint = "tcp://127.0.0.1:2375".parse().unwrap();
     let error = connect(&endpoint, None, Timeouts::default()).await.unwrap_err();
