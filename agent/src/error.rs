@@ -1,6 +1,6 @@
 //! Why the agent, or a session with it, ended.
 
-use std::{error::Error, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
 use crate::state::StateError;
 
@@ -41,16 +41,4 @@ pub enum AgentError {
     /// A session broke between the two.
     #[error("session broken")]
     Session(#[source] io::Error),
-}
-
-/// An error and its sources on one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

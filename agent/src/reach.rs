@@ -17,14 +17,13 @@ use netlink_packet_route::link::LinkAttribute;
 use rtnetlink::{Handle, LinkUnspec, LinkVxlan};
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
 use shoal_proto::v1;
-use shoal_types::Vni;
+use shoal_types::{Vni, chain};
 use tokio::{net::UdpSocket, sync::mpsc, task::JoinSet, time::sleep};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
 
 use crate::{
-    error::chain,
     mesh::io_error,
     network::{LinkName, parse},
 };

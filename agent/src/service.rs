@@ -6,12 +6,11 @@ use std::{
 };
 
 use shoal_proto::v1::{self, agent_server::Agent};
-use shoal_types::Revision;
+use shoal_types::{Revision, chain};
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    error::chain,
     facts::{Facts, FactsError, facts},
     health::{Health, health},
     keeper::{KeepError, KeeperHandle, Removal},

@@ -97,7 +97,7 @@ pub(crate) async fn open(
     let (sender, responses) = mpsc::channel(FRAMES);
     tunnels.spawn(async move {
         if let Err(error) = relay(stream, to, requests, &sender).await {
-            tracing::debug!(%to, error = crate::error::chain(&error), "tunnel ended");
+            tracing::debug!(%to, error = shoal_types::chain(&error), "tunnel ended");
             // A caller that is gone reads nothing.
             let _ = sender.send(Err(error.into())).await;
         }

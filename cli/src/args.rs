@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, env, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser};
-use shoal_types::RealmName;
+use shoal_types::{RealmName, chain};
 
 use crate::{
     agent_binary::AgentBinary,
     command::Command,
-    error::{CliError, chain},
+    error::CliError,
     output::{Format, Screen},
     parse::word,
     state_dir::{self, StateDirError},

@@ -302,19 +302,10 @@ const FREE: &str = "`shoal get hosts` shows what is free; `--dry-run` shows ever
 /// Where to look when a host does not answer.
 const UNSEEN: &str = "see that the engine runs and listens there; `shoal get hosts` shows which hosts answer";
 
-/// The error and its causes on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |e| e.source())
-        .map(ToString::to_string)
-        // Some say their cause in their own words already.
-        .fold(
-            error.to_string(),
-            |text, cause| if text.ends_with(&cause) { text } else { format!("{text}: {cause}") },
-        )
-}
-
 #[cfg(test)]
 mod tests {
+    use shoal_types::chain;
+
     use super::*;
 
     #[test]

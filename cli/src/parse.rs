@@ -2,9 +2,7 @@
 
 use std::{net::Ipv4Addr, num::NonZeroU32, str::FromStr};
 
-use shoal_types::{LabelKey, LabelValue};
-
-use crate::error::chain;
+use shoal_types::{LabelKey, LabelValue, chain};
 
 /// Reads a `T`; for clap, which shows an error without its causes.
 pub(crate) fn word<T: FromStr<Err: std::error::Error>>(text: &str) -> Result<T, String> {

@@ -78,8 +78,9 @@ fn read_one(what: &'static str, marker: &'static str, path: &Path) -> Result<Str
 mod tests {
     use std::fs;
 
+    use shoal_types::chain;
+
     use super::*;
-    use crate::error::chain;
 
     const CERT: &str = "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n";
     const KEY: &str = "-----BEGIN EC PRIVATE KEY-----\nMII=\n-----END EC PRIVATE KEY-----\n";

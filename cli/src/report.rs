@@ -2,11 +2,9 @@
 
 use std::io::{self, Write};
 
-use crate::{
-    error::{CliError, chain},
-    escape,
-    exit::Exit,
-};
+use shoal_types::chain;
+
+use crate::{error::CliError, escape, exit::Exit};
 
 /// Says what went wrong on standard error; the exit status it means, for a command whose own failures have one of their own.
 pub(crate) fn error(error: &CliError, own_failure: Option<Exit>) -> Exit {

@@ -3,6 +3,7 @@
 //! Every other crate depends on this one and speaks in these types; text and integers from outside become one of
 //! them at the edge, once, and are valid from then on.
 
+mod chain;
 mod clock;
 mod cluster;
 mod event;
@@ -20,6 +21,7 @@ mod spec;
 mod ssh;
 mod units;
 
+pub use chain::chain;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use cluster::{ClusterPhase, InvalidTransition, PhaseChange};
 pub use event::{Event, EventKind, EventLevel, NewEvent, Progress};

@@ -19,7 +19,7 @@ pub(crate) use handle::{KeeperHandle, Listing, Networks, Removal};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use rtnetlink::Handle;
-use shoal_types::{InstallationId, NetworkId, Revision};
+use shoal_types::{InstallationId, NetworkId, Revision, chain};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep_until},
@@ -28,7 +28,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     dns,
-    error::chain,
     mesh::{self, Events, Interest, Kind, Snapshot},
     network::{Network, carries},
     state::{Graves, StateDir, StateError},

@@ -20,6 +20,7 @@ use shoal_proto::v1::{
     ListNodesRequest, ProxyOpen, ProxyRequest, ProxyResponse, access_client::AccessClient, proxy_request,
     proxy_response,
 };
+use shoal_types::chain;
 use tokio::{
     io::{AsyncWriteExt, stderr},
     net::{TcpListener, TcpStream, tcp::OwnedWriteHalf},
@@ -29,16 +30,8 @@ use tonic::{Streaming, transport::Channel};
 
 use super::frames::Pump;
 use crate::{
-    args::Global,
-    complete,
-    connect::Session,
-    error::{CliError, chain},
-    escape,
-    exit::Exit,
-    interrupt::Interrupt,
-    output::ForwardJson,
-    parse::word,
-    target::Target,
+    args::Global, complete, connect::Session, error::CliError, escape, exit::Exit, interrupt::Interrupt,
+    output::ForwardJson, parse::word, target::Target,
 };
 
 /// How long to wait when the machine has no room for a connection.

@@ -17,14 +17,14 @@ use clap::Args;
 use clap_complete::ArgValueCandidates;
 use nix::fcntl::{Flock, FlockArg};
 use shoal_proto::v1::{GetSshAccessRequest, ListClustersRequest};
-use shoal_types::{ClusterName, ClusterPhase, NodeName, RealmName};
+use shoal_types::{ClusterName, ClusterPhase, NodeName, RealmName, chain};
 use tonic::Code;
 
 use crate::{
     args::Global,
     complete,
     connect::Session,
-    error::{CliError, chain},
+    error::CliError,
     escape, natural,
     output::SshConfigJson,
     parse::word,

@@ -69,8 +69,9 @@ impl Source {
 
 #[cfg(test)]
 mod tests {
+    use shoal_types::chain;
+
     use super::*;
-    use crate::error::chain;
 
     #[test]
     fn what_cannot_be_read() {

@@ -1,10 +1,10 @@
 //! What is accepted, and the words for everything that is not.
 
 use proptest::prelude::*;
-use shoal_types::{Bytes, ClusterSpec, MilliCpu, RealmName, Role, Strategy};
+use shoal_types::{Bytes, ClusterSpec, MilliCpu, RealmName, Role, Strategy, chain};
 
 use super::{ConfigError, Document, Overrides, PlacingOverrides, cluster_spec};
-use crate::{error::chain, escape};
+use crate::escape;
 
 fn parse(text: &str) -> Result<Document, ConfigError> {
     Document::parse("dev.yaml", text)
@@ -537,7 +537,7 @@ fn rules_of_placing_that_cannot_be_are_told_with_their_line() {
         ("pins: ['worker-7=h1']", "the cluster has no such node"),
         ("schedulerFallback: spread", "for a scheduler of your own"),
     ] {
-        let text = crate::error::chain(&refused(section));
+        let text = chain(&refused(section));
         assert!(text.contains(message), "{section}: {text}");
     }
 }

@@ -7,9 +7,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
 };
-use shoal_types::{Bytes, LabelExpr, MilliCpu, SshPublicKey};
-
-use crate::error::chain;
+use shoal_types::{Bytes, LabelExpr, MilliCpu, SshPublicKey, chain};
 
 /// Reads a number or text by `T`'s own rules.
 struct Scalar<T>(PhantomData<T>, &'static str);
