@@ -44,11 +44,22 @@ pub struct NodeReport {
 }
 
 impl NodeReport {
-    /// Whether it is free and answers: IDLE, and neither silent nor on its way down, up or to a reboot. A planned job (`-`) or
-    /// a maintenance reservation (`$`) does not matter.
+    /// Whether jobs run there, now or when their reservation begins, and it answers: neither silent nor on its way down, up or
+    /// to a reboot. A planned job (`-`), a maintenance reservation (`$`) or a job that is ending (`+`) does not matter.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        let state = match &self.status {
+            NodeStatus::Idle | NodeStatus::Allocated | NodeStatus::Mixed | NodeStatus::Completing => true,
+            NodeStatus::Other(word) => matches!(word.as_str(), "reserved" | "planned" | "maint"),
+            NodeStatus::Down | NodeStatus::Drained | NodeStatus::Draining | NodeStatus::Unknown => false,
+        };
+        state && self.flags.chars().all(|flag| matches!(flag, '-' | '$' | '+'))
+    }
+
+    /// Whether it is [usable](Self::is_usable) and free.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.status == NodeStatus::Idle && self.flags.chars().all(|flag| matches!(flag, '-' | '$'))
+        self.status == NodeStatus::Idle && self.is_usable()
     }
 }
 
@@ -115,6 +126,37 @@ no such line\n";
         assert_eq!(reports[3].status, NodeStatus::Draining);
         assert_eq!(reports[4].status, NodeStatus::Other("power_up".into()));
         assert_eq!(reports[0].reason, None);
+    }
+
+    #[test]
+    fn states_that_run_jobs() {
+        let other = |word: &str| NodeStatus::Other(word.into());
+        for (status, flags, usable) in [
+            (NodeStatus::Idle, "", true),
+            (NodeStatus::Mixed, "-", true),
+            (NodeStatus::Mixed, "$", true),
+            (NodeStatus::Allocated, "", true),
+            (NodeStatus::Allocated, "+", true),
+            (NodeStatus::Completing, "", true),
+            (other("reserved"), "", true),
+            (NodeStatus::Idle, "*", false),
+            (NodeStatus::Idle, "~", false),
+            (NodeStatus::Idle, "-*", false),
+            (NodeStatus::Down, "", false),
+            (NodeStatus::Drained, "", false),
+            (NodeStatus::Draining, "", false),
+            (NodeStatus::Unknown, "", false),
+            (other("inval"), "", false),
+        ] {
+            let report = NodeReport {
+                name: "worker-0".parse().unwrap(),
+                status: status.clone(),
+                flags: flags.into(),
+                reason: None,
+            };
+            assert_eq!(report.is_usable(), usable, "{status:?}{flags}");
+            assert_eq!(report.is_idle(), usable && status == NodeStatus::Idle, "{status:?}{flags}");
+        }
     }
 
     proptest! {
