@@ -33,10 +33,10 @@ pub(crate) struct Create {
     follow: FollowCluster,
 }
 
-/// `shoal create --follow NAME`.
-#[derive(Debug, Args)]
+/// `--follow NAME`, with and without the word `cluster` before it.
+#[derive(Debug, Clone, Args)]
 struct FollowCluster {
-    /// Show the create of this cluster that another process has under way, and end as it ends
+    /// Create nothing: show the create of this cluster that another process has under way, and end as it ends
     ///
     /// It shows what has happened since the cluster was admitted, then what happens. The exit status is 0 when the cluster is
     /// ready, 1 when it failed, 3 if there is no such cluster. Ctrl-C only stops watching.
@@ -55,21 +55,9 @@ enum What {
     Cluster(CreateCluster),
 }
 
-/// What describes a cluster that is to be.
-const NOT_WITH_FOLLOW: [&str; 10] = [
-    "name",
-    "config",
-    "workers",
-    "cpus",
-    "memory",
-    "image",
-    "scheduler",
-    "constraints",
-    "dry_run",
-    "keep_on_failure",
-];
-
+// What describes a cluster that is to be makes no sense for one that is only looked at.
 #[derive(Debug, Args)]
+#[group(conflicts_with = "follow")]
 struct CreateCluster {
     /// Name of the cluster [default: the configuration's, else `default`]
     #[arg(value_parser = word::<ClusterName>)]
@@ -113,24 +101,18 @@ struct CreateCluster {
     /// Keep what is there if it does not become ready, for inspection
     #[arg(long)]
     keep_on_failure: bool,
-    /// Create nothing: show the create of this cluster that another process has under way, and end as it ends
-    ///
-    /// It shows what has happened since the cluster was admitted, then what happens. The exit status is 0 when the cluster is
-    /// ready, 1 when it failed, 3 if there is no such cluster. Ctrl-C only stops watching.
-    #[arg(long, value_name = "NAME", value_parser = word::<ClusterName>, conflicts_with_all = NOT_WITH_FOLLOW)]
-    follow: Option<ClusterName>,
     #[command(flatten)]
-    progress: ProgressArgs,
+    follow: FollowCluster,
 }
 
 impl Create {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
-        let (create, follow, progress) = match (self.what, self.follow) {
+        let (create, FollowCluster { follow, progress }) = match (self.what, self.follow) {
             (Some(What::Cluster(create)), FollowCluster { follow: None, .. }) => {
-                let (follow, progress) = (create.follow.clone(), create.progress);
-                (Some(create), follow, progress)
+                let follow = create.follow.clone();
+                (Some(create), follow)
             }
-            (None, FollowCluster { follow: Some(name), progress }) => (None, Some(name), progress),
+            (None, follow @ FollowCluster { follow: Some(_), .. }) => (None, follow),
             (Some(_), FollowCluster { follow: Some(_), .. }) => {
                 return Err(CliError::usage("--follow creates nothing: leave `cluster` out", None));
             }
