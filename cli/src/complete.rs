@@ -15,6 +15,7 @@ use std::{
 use clap::{CommandFactory, FromArgMatches};
 use clap_complete::{CompleteEnv, CompletionCandidate, PathCompleter, engine::ValueCompleter};
 use shoal_proto::v1::{ListNamesRequest, ListNamesResponse, NamedCluster};
+use shoal_types::natural;
 
 use crate::{
     args::{Cli, Global},
@@ -65,7 +66,7 @@ fn targets() -> impl Iterator<Item = String> {
 
 fn candidates(names: impl IntoIterator<Item = String>) -> Vec<CompletionCandidate> {
     let mut names: Vec<_> = names.into_iter().collect();
-    names.sort_by(|a, b| crate::natural::cmp(a, b));
+    names.sort_by(|a, b| natural::cmp(a, b));
     names.into_iter().map(CompletionCandidate::new).collect()
 }
 

@@ -17,8 +17,6 @@ mod generated;
 mod interrupt;
 #[cfg(test)]
 mod manual;
-mod natural;
-mod nodeset;
 mod output;
 mod parse;
 mod pem;

@@ -12,6 +12,7 @@ mod host;
 mod ids;
 mod label;
 mod name;
+pub mod natural;
 mod net;
 mod node;
 pub mod nodeset;

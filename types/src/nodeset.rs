@@ -5,7 +5,9 @@
 //! ```
 //! The width of a range's first number is the least width of all its numbers: `n[08-10]` is n08, n09, n10.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{cmp::Ordering, collections::BTreeSet, fmt::Write};
+
+use crate::natural;
 
 /// Most names one nodeset may stand for; ten times the largest cluster.
 pub const MAX_NODESET: usize = 100_000;
@@ -171,7 +173,7 @@ fn push_number(text: &mut String, number: u32, width: usize) {
 }
 
 /// A name taken apart so that keys sort naturally: by prefix, then by the number at its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NaturalKey<'a> {
     /// What stands before the number, or all of a name without one.
     pub prefix: &'a str,
@@ -179,6 +181,23 @@ pub struct NaturalKey<'a> {
     pub number: Option<u32>,
     /// How many digits it is written with.
     pub digits: usize,
+}
+
+/// Prefixes in [natural order](natural::cmp), then numbers by value.
+impl Ord for NaturalKey<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let prefixes = || match self.prefix == other.prefix {
+            true => Ordering::Equal,
+            false => natural::cmp(self.prefix, other.prefix),
+        };
+        prefixes().then_with(|| self.number.cmp(&other.number)).then_with(|| self.digits.cmp(&other.digits))
+    }
+}
+
+impl PartialOrd for NaturalKey<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl NaturalKey<'_> {
@@ -256,6 +275,15 @@ mod tests {
             (&["w08", "w09", "w10"], "w[08-10]"),
             (&["w8", "w08"], "w8,w08"),
             (&["b1", "a1", "a"], "a,a1,b1"),
+            (&["worker-5", "controller", "worker-0", "worker-4", "worker-3"], "controller,worker-[0,3-5]"),
+            (&["worker-10", "worker-2"], "worker-[2,10]"),
+            (&["r10-n1", "r2-n1", "r2-n2"], "r2-n[1-2],r10-n1"),
+            (&["n01", "n02"], "n[01-02]"),
+            (
+                &["n18446744073709551615", "n18446744073709551614"],
+                "n18446744073709551614,n18446744073709551615",
+            ),
+            (&["n99999999999999999999"], "n99999999999999999999"),
         ] {
             assert_eq!(compress(names.iter().copied()), text, "{names:?}");
         }

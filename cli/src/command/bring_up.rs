@@ -12,16 +12,15 @@ use shoal_proto::v1::{
     Cluster, CreateClusterRequest, CreateClusterResponse, Event, GetClusterRequest, ListEventsRequest,
     create_cluster_response::Step,
 };
-use shoal_types::{ClusterPhase, RealmName};
+use shoal_types::{ClusterPhase, RealmName, natural};
 use tonic::Code;
 
-use super::first_host::FirstHost;
+use super::{first_host::FirstHost, ssh_config};
 use crate::{
     args::Global,
     connect::Session,
     error::CliError,
     interrupt::Interrupt,
-    natural,
     output::{ClusterJson, Width, per_host},
     progress::{Progress, ProgressArgs, Task},
 };

@@ -8,7 +8,7 @@ use shoal_proto::v1::{
     GetClusterRequest, Image, ListClusterNetworksRequest, ListClustersRequest, ListEventsRequest,
     ListHostsRequest, ListImagesRequest, ListNodesRequest, ListRegistriesRequest,
 };
-use shoal_types::{ClusterName, LabelExpr};
+use shoal_types::{ClusterName, LabelExpr, natural};
 
 use super::ssh_config;
 use crate::{
@@ -18,7 +18,6 @@ use crate::{
     error::CliError,
     exit::Exit,
     interrupt::Interrupt,
-    natural,
     output::{
         ClusterJson, EventJson, HostJson, ImagesJson, NetworkJson, NodeJson, RegistryJson, cluster_text,
         clusters_table, events_table, hosts_table, images_table, networks_table, nodes_table,

@@ -8,7 +8,7 @@ use shoal_proto::v1::{
     LoadImageOpen, LoadImageProgress, LoadImageRequest, LoadImageResponse, load_image_request,
     load_image_response,
 };
-use shoal_types::HostName;
+use shoal_types::{HostName, natural};
 use tokio::fs::File;
 use tonic::Streaming;
 
@@ -21,7 +21,6 @@ use crate::{
     escape,
     exit::Exit,
     interrupt::Interrupt,
-    natural,
     output::{LoadedJson, without_host},
     parse::word,
     progress::{Progress, ProgressArgs, Task, transfer},

@@ -17,7 +17,7 @@ use clap::Args;
 use clap_complete::ArgValueCandidates;
 use nix::fcntl::{Flock, FlockArg};
 use shoal_proto::v1::{GetSshAccessRequest, ListClustersRequest};
-use shoal_types::{ClusterName, ClusterPhase, NodeName, RealmName, chain};
+use shoal_types::{ClusterName, ClusterPhase, NodeName, RealmName, chain, natural};
 use tonic::Code;
 
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     complete,
     connect::Session,
     error::CliError,
-    escape, natural,
+    escape,
     output::SshConfigJson,
     parse::word,
     ssh_files::{SshFiles, SshFilesError, replace},

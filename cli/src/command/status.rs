@@ -3,7 +3,7 @@
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 use shoal_proto::v1::GetStatusRequest;
-use shoal_types::ClusterName;
+use shoal_types::{ClusterName, natural};
 
 use crate::{
     args::Global,
@@ -12,7 +12,6 @@ use crate::{
     error::CliError,
     exit::Exit,
     interrupt::Interrupt,
-    natural,
     output::{StatusJson, status_text},
     parse::word,
 };

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 use shoal_proto::v1;
+use shoal_types::natural;
 
 use super::{Width, without_host};
-use crate::{escape, natural};
+use crate::escape;
 
 /// Pairs shown of those that failed for the same reason.
 const SHOWN: usize = 12;

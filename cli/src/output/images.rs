@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 use shoal_proto::v1::{Image, ListImagesResponse, Registry};
-use shoal_types::Bytes;
+use shoal_types::{Bytes, natural};
 
 use super::{
     Width,
     json::{known, time},
     table,
 };
-use crate::{escape, natural};
+use crate::escape;
 
 /// Node images on all hosts.
 #[derive(Debug, Serialize)]

@@ -8,9 +8,9 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 use shoal_proto::v1;
+use shoal_types::natural;
 
 pub(crate) use self::host::HostJson;
-use crate::natural;
 
 /// A text, if it is known.
 pub(super) fn known(text: String) -> Option<String> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_proto::v1::{Cluster, Network, Node};
+use shoal_types::{natural, nodeset};
 
 use super::{
     Detail, Width,
@@ -10,7 +11,7 @@ use super::{
     json::time,
     of_word, styled, table,
 };
-use crate::{escape, natural, nodeset};
+use crate::escape;
 
 /// All clusters, one a row.
 pub(crate) fn clusters_table(width: Width, detail: Detail, clusters: &[Cluster]) -> String {
@@ -72,7 +73,7 @@ pub(crate) fn per_host<'a>(width: Width, placed: impl IntoIterator<Item = (&'a s
     hosts.sort_by(|a, b| natural::cmp(a.0, b.0));
     let rows = hosts
         .into_iter()
-        .map(|(host, nodes)| [host.to_owned(), nodes.len().to_string(), nodeset::fold(&nodes)]);
+        .map(|(host, nodes)| [host.to_owned(), nodes.len().to_string(), nodeset::compress(nodes)]);
     table(width, ["HOST", "NODES", "WHICH"], 3, rows, "no nodes")
 }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use shoal_proto::v1::{Amounts, Placing, PlanClusterResponse, PlannedHost, Refusal, Role};
-use shoal_types::{Bytes, MilliCpu};
+use shoal_types::{Bytes, MilliCpu, natural, nodeset};
 
 use super::{Width, bar, table};
-use crate::{escape, natural, nodeset::fold};
+use crate::escape;
 
 /// Columns of a bar where there is room for all three, and where there is not.
 const BAR: usize = 12;
@@ -93,7 +93,10 @@ fn hosts_text(width: Width, plan: &PlanClusterResponse) -> String {
             full(|a| u64::from(a.node_slots)),
             format!("{}", added.node_slots),
             reserve(&added),
-            nodes.get(host.name.as_str()).map(|names| fold(names)).unwrap_or_default(),
+            nodes
+                .get(host.name.as_str())
+                .map(|names| nodeset::compress(names.iter().copied()))
+                .unwrap_or_default(),
         ]
     });
     table(width, ["HOST", "CPU", "MEMORY", "SLOTS", "NODES", "RESERVES", "WHICH"], 5, rows, "")
@@ -122,7 +125,7 @@ pub(super) fn refusals_text(width: Width, refusals: &[Refusal]) -> String {
     let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_by_key(|(_, hosts)| std::cmp::Reverse(hosts.len()));
     let rows = groups.into_iter().map(|((filter, reason), hosts)| {
-        [hosts.len().to_string(), filter.to_owned(), reason.to_owned(), fold(&hosts)]
+        [hosts.len().to_string(), filter.to_owned(), reason.to_owned(), nodeset::compress(hosts)]
     });
     table(width, ["REFUSED", "FILTER", "REASON", "HOSTS"], 4, rows, "")
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use shoal_proto::v1;
+use shoal_types::{natural, nodeset};
 
 use super::{NetworkJson, Width, hosts::age, table};
-use crate::{error::CliError, escape, natural};
+use crate::{error::CliError, escape};
 
 /// How a cluster is.
 #[derive(Debug, Serialize)]
@@ -261,7 +262,9 @@ impl StatusJson {
         }
         alike.sort_by(|a, b| natural::cmp(a.1[0], b.1[0]));
         lines.extend(
-            alike.iter().map(|(trouble, nodes)| format!("{}: {trouble}", crate::nodeset::fold(nodes))),
+            alike
+                .iter()
+                .map(|(trouble, nodes)| format!("{}: {trouble}", nodeset::compress(nodes.iter().copied()))),
         );
         lines.iter().map(|line| escape::line(line)).collect()
     }

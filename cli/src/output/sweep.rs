@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 use shoal_proto::v1;
+use shoal_types::natural;
 
 use super::{Width, table, without_host};
-use crate::{escape, natural};
+use crate::escape;
 
 /// A host as a sweep saw it.
 #[derive(Debug, Serialize)]

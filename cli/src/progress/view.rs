@@ -10,9 +10,9 @@ use std::{
 };
 
 use shoal_proto::v1::{Event, Placed};
+use shoal_types::natural;
 
 use super::transfer::Transfer;
-use crate::natural;
 
 /// Lines of a build's output that are kept.
 const TAIL: usize = 6;

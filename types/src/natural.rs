@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 
 /// Compares two names run by run: digits by value, everything else by bytes. Names that differ only in leading zeros
 /// fall back to their bytes, so the order is total.
-pub(crate) fn cmp(a: &str, b: &str) -> Ordering {
+#[must_use]
+pub fn cmp(a: &str, b: &str) -> Ordering {
     let (mut x, mut y) = (a, b);
     while !x.is_empty() && !y.is_empty() {
         let ((run_x, rest_x), (run_y, rest_y)) = (next_run(x), next_run(y));
