@@ -30,7 +30,7 @@ const POLL: Duration = Duration::from_millis(500);
 /// A roll-back that says nothing for so long has met a host it cannot reach: the next command goes on with it.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Creates a cluster and shows how.
+/// Creates a cluster, shows how, and brings the SSH configuration up to date.
 ///
 /// # Errors
 /// [`CliError::Status`]: it was refused, or failed and was rolled back.
@@ -44,8 +44,11 @@ pub(super) async fn bring_up(
     let (realm, name) = request.spec.as_ref().map(|s| (s.realm.clone(), s.name.clone())).unwrap_or_default();
     let progress = Progress::start(progress, global.screen(), Task::Create, &name)?;
     let session = Session::open(global).await?;
-    let create = Create { session: &session, progress, realm, name, seq: 0 };
+    let create = Create { session: &session, progress, realm: realm.clone(), name, seq: 0 };
     let result = create.run(request, interrupt).await;
+    if result.is_ok() {
+        ssh_config::keep_current(&session, global, &realm, &[]).await;
+    }
     session.close().await;
     result
 }

@@ -7,7 +7,7 @@ use clap_complete::ArgValueCandidates;
 use shoal_proto::v1::{self, CreateClusterRequest, PlanClusterRequest};
 use shoal_types::{Bytes, ClusterName, ClusterSpec, LabelExpr, MilliCpu, SchedulerName};
 
-use super::{bring_up::bring_up, onlook::onlook, placing_args::PlacingArgs, ssh_config};
+use super::{bring_up::bring_up, onlook::onlook, placing_args::PlacingArgs};
 use crate::{
     args::Global,
     complete,
@@ -137,9 +137,7 @@ impl Create {
             wait_ms: create.wait.as_millis(),
             keep_on_failure: create.keep_on_failure,
         };
-        let realm = request.spec.as_ref().map(|spec| spec.realm.clone()).unwrap_or_default();
         bring_up(request, progress, global, interrupt).await?;
-        ssh_config::keep_current(global, &realm, &[]).await;
         Ok(Exit::Ok)
     }
 }

@@ -54,25 +54,38 @@ impl Delete {
         let subject = if all { "all clusters".to_owned() } else { request.names.join(", ") };
         let realm = request.realm.clone();
         let mut progress = Progress::start(progress, global.screen(), Task::Delete, subject)?;
-        let result = Session::within(global, interrupt, async |session| {
-            let mut result = DeletedJson::default();
-            let mut steps = session.clusters().delete_cluster(request).await?.into_inner();
-            while let Some(DeleteClusterResponse { step }) = steps.message().await? {
-                match step {
-                    Some(delete_cluster_response::Step::Event(event)) => progress.event(&event)?,
-                    Some(delete_cluster_response::Step::Placed(placed)) => progress.placed(placed),
-                    Some(delete_cluster_response::Step::Deleted(name)) => result.deleted.push(name),
-                    None => {}
-                }
-            }
-            Ok(result)
-        })
-        .await?;
-        ssh_config::keep_current(global, &realm, &result.deleted).await;
+        let session = Session::open(global).await?;
+        let result = tokio::select! {
+            result = delete(&session, request, &mut progress) => result,
+            () = interrupt.asked() => Err(CliError::Interrupted),
+        };
+        if let Ok(result) = &result {
+            ssh_config::keep_current(&session, global, &realm, &result.deleted).await;
+        }
+        session.close().await;
+        let result = result?;
         progress.result(&result, result.deleted.clone(), |_, _| match result.deleted.as_slice() {
             [] => "no clusters to delete".to_owned(),
             names => format!("deleted {}", names.join(", ")),
         })?;
         Ok(Exit::Ok)
     }
+}
+
+async fn delete(
+    session: &Session,
+    request: DeleteClusterRequest,
+    progress: &mut Progress,
+) -> Result<DeletedJson, CliError> {
+    let mut result = DeletedJson::default();
+    let mut steps = session.clusters().delete_cluster(request).await?.into_inner();
+    while let Some(DeleteClusterResponse { step }) = steps.message().await? {
+        match step {
+            Some(delete_cluster_response::Step::Event(event)) => progress.event(&event)?,
+            Some(delete_cluster_response::Step::Placed(placed)) => progress.placed(placed),
+            Some(delete_cluster_response::Step::Deleted(name)) => result.deleted.push(name),
+            None => {}
+        }
+    }
+    Ok(result)
 }

@@ -82,8 +82,8 @@ impl SshConfig {
 
 /// Writes the file anew if it was ever written, and forgets the keys of clusters that are gone. What fails is told and changes
 /// nothing else: the clusters are as asked for.
-pub(super) async fn keep_current(global: &Global, realm: &str, deleted: &[String]) {
-    if let Err(error) = follow(global, realm, deleted).await {
+pub(super) async fn keep_current(session: &Session, global: &Global, realm: &str, deleted: &[String]) {
+    if let Err(error) = follow(session, global, realm, deleted).await {
         eprintln!(
             "warning: the SSH configuration was not brought up to date: {}\nhint: `shoal get ssh-config --write` does",
             escape::line(&chain(&error))
@@ -91,7 +91,7 @@ pub(super) async fn keep_current(global: &Global, realm: &str, deleted: &[String
     }
 }
 
-async fn follow(global: &Global, realm: &str, deleted: &[String]) -> Result<(), CliError> {
+async fn follow(session: &Session, global: &Global, realm: &str, deleted: &[String]) -> Result<(), CliError> {
     let dir = state_dir(global)?.join("ssh");
     let Ok(realm) = realm.parse::<RealmName>() else { return Ok(()) };
     for cluster in deleted.iter().filter_map(|name| name.parse::<ClusterName>().ok()) {
@@ -106,10 +106,7 @@ async fn follow(global: &Global, realm: &str, deleted: &[String]) -> Result<(), 
     if !dir.join(FILE).exists() {
         return Ok(());
     }
-    let session = Session::open(global).await?;
-    let written = write(&session, global, &realm).await;
-    session.close().await;
-    written.map(drop)
+    write(session, global, &realm).await.map(drop)
 }
 
 /// What is known of the nodes of some clusters.
