@@ -7,7 +7,7 @@ use shoal_types::{HostName, LabelKey, LabelValue, NodeName};
 use crate::{
     Placement, Plan, Reason, Request, Snapshot,
     class::Class,
-    place::{refuses, rooms, survey},
+    place::{Survey, refuses, rooms, survey},
     queue::{per_group, value},
     rank::Constraints,
     room::Room,
@@ -95,7 +95,7 @@ pub fn check<'a>(
         }
     }
     let placed = hosts.iter().flatten().count();
-    let (classes, refused) = survey(Constraints::Required, &rooms, request);
+    let Survey { classes, refused, .. } = survey(Constraints::Required, &rooms, request);
     let mut class_of = vec![0; request.nodes.len()];
     for (number, class) in classes.iter().enumerate() {
         for node in &class.nodes {
@@ -127,7 +127,7 @@ pub fn check<'a>(
 
 /// No node could go to a value of the label with two nodes fewer.
 fn even(rooms: &[Room<'_>], classes: &[Class<'_>], positions: &[usize]) -> Result<(), Wrong> {
-    for Class { demand, nodes } in classes {
+    for Class { demand, nodes, .. } in classes {
         let Some(label) = &demand.request.rules.spread_over else { return Ok(()) };
         let counts = per_group(rooms, *demand);
         let count = |room: &Room<'_>| counts.get(&value(room, *demand)).copied().unwrap_or(0);

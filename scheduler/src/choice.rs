@@ -11,16 +11,23 @@ use rand_chacha::{
 };
 
 use crate::{
-    Filter,
-    class::Demand,
+    class::{Class, Demand},
+    filter::lack,
     rank::{Constraints, Ranking, percent},
     room::Room,
 };
+
+/// Most nodes of a class for which the best host is looked for node by node: a look compares hosts and scores few of them,
+/// where a heap begins by scoring all, which takes three divisions each.
+const LOOKS: usize = 8;
 
 /// A way to choose hosts for the nodes of one class.
 pub(crate) trait Choice {
     /// What label expressions do.
     const CONSTRAINTS: Constraints;
+
+    /// As [`Ranking::Shape`].
+    type Shape;
 
     /// Hosts to choose from, by position; all of them can take a node.
     type Pool;
@@ -28,10 +35,13 @@ pub(crate) trait Choice {
     /// How good a pool's next host is: lower is better.
     type Key: Ord;
 
-    /// What does not change while the class is placed; `usable` as in [`Ranking::new`].
-    fn new(rooms: &[Room<'_>], usable: &[usize], demand: Demand<'_>) -> Self;
+    /// As [`Ranking::shape`].
+    fn shape(rooms: &[Room<'_>], demand: Demand<'_>) -> Self::Shape;
 
-    /// The pool of these hosts; `number` tells it from the class's others.
+    /// What does not change while the class is placed; `usable` as in [`Ranking::new`].
+    fn new(shape: &Self::Shape, rooms: &[Room<'_>], usable: &[usize], class: &Class<'_>) -> Self;
+
+    /// The pool of these hosts, ascending; `number` tells it from the class's others.
     fn pool(&self, number: usize, rooms: &[Room<'_>], members: Vec<usize>) -> Self::Pool;
 
     /// How good its next host is; `None` if it has none.
@@ -46,47 +56,109 @@ pub(crate) trait Choice {
 
 /// Whether a host that has just taken a node can take another.
 fn has_room(room: &Room<'_>, demand: Demand<'_>) -> bool {
-    Filter::OF_ROOM.iter().all(|filter| filter.refuses(room, demand).is_none())
+    lack(room, demand).is_none()
 }
 
 /// The best by a ranking.
 #[derive(Debug)]
-pub(crate) struct Best<R>(R);
+pub(crate) struct Best<R> {
+    ranking: R,
+    /// Nodes of the class.
+    nodes: usize,
+}
+
+/// Hosts to choose the best of, as (score, position): the position follows the host's id, so it settles ties.
+#[derive(Debug)]
+pub(crate) enum Contest<S> {
+    /// For few nodes: all hosts are looked at for each, and few of them scored.
+    Looks {
+        /// Positions, ascending.
+        hosts: Vec<usize>,
+        /// The best of them; `None` also once no node is left.
+        best: Option<(S, usize)>,
+        /// Nodes of the class that may still be placed.
+        left: usize,
+    },
+    /// For many: all hosts are scored once, and then one for each node.
+    Heap(BinaryHeap<Reverse<(S, usize)>>),
+}
+
+impl<R: Ranking> Best<R> {
+    fn best(&self, rooms: &[Room<'_>], hosts: &[usize]) -> Option<(R::Score, usize)> {
+        let (first, others) = hosts.split_first()?;
+        let mut best = (self.ranking.score(*first, &rooms[*first]), *first);
+        for at in others {
+            // Positions ascend, so a tie goes to the one that is there.
+            if let Some(score) = self.ranking.score_below(*at, &rooms[*at], best.0) {
+                best = (score, *at);
+            }
+        }
+        Some(best)
+    }
+}
 
 impl<R: Ranking> Choice for Best<R> {
     const CONSTRAINTS: Constraints = R::CONSTRAINTS;
 
-    /// (score, position): the position follows the host's id, so it settles ties.
-    type Pool = BinaryHeap<Reverse<(R::Score, usize)>>;
+    type Shape = R::Shape;
+    type Pool = Contest<R::Score>;
     type Key = (R::Score, usize);
 
-    fn new(rooms: &[Room<'_>], usable: &[usize], demand: Demand<'_>) -> Self {
-        Self(R::new(rooms, usable, demand))
+    fn shape(rooms: &[Room<'_>], demand: Demand<'_>) -> R::Shape {
+        R::shape(rooms, demand)
+    }
+
+    fn new(shape: &R::Shape, rooms: &[Room<'_>], usable: &[usize], class: &Class<'_>) -> Self {
+        Self { ranking: R::new(shape, rooms, usable, class.demand), nodes: class.nodes.len() }
     }
 
     fn pool(&self, _number: usize, rooms: &[Room<'_>], members: Vec<usize>) -> Self::Pool {
-        members.into_iter().map(|at| Reverse((self.0.score(at, &rooms[at]), at))).collect()
+        if self.nodes <= LOOKS {
+            let best = self.best(rooms, &members);
+            return Contest::Looks { hosts: members, best, left: self.nodes };
+        }
+        let score = |at: usize| Reverse((self.ranking.score(at, &rooms[at]), at));
+        Contest::Heap(members.into_iter().map(score).collect())
     }
 
     fn key(pool: &Self::Pool) -> Option<Self::Key> {
-        pool.peek().map(|best| best.0)
+        match pool {
+            Contest::Looks { best, .. } => *best,
+            Contest::Heap(heap) => heap.peek().map(|best| best.0),
+        }
     }
 
     fn take(&self, pool: &mut Self::Pool, rooms: &mut [Room<'_>], demand: Demand<'_>) -> Option<usize> {
-        let mut best = pool.peek_mut()?;
-        let position = best.0.1;
-        let room = &mut rooms[position];
-        room.take(demand.node.reserve);
-        if has_room(room, demand) {
-            best.0.0 = self.0.score(position, room);
-        } else {
-            PeekMut::pop(best);
+        match pool {
+            Contest::Looks { hosts, best, left } => {
+                let (_, position) = (*best)?;
+                rooms[position].take(demand.node.reserve);
+                if !has_room(&rooms[position], demand)
+                    && let Ok(at) = hosts.binary_search(&position)
+                {
+                    hosts.remove(at);
+                }
+                *left = left.saturating_sub(1);
+                *best = if *left == 0 { None } else { self.best(rooms, hosts) };
+                Some(position)
+            }
+            Contest::Heap(heap) => {
+                let mut best = heap.peek_mut()?;
+                let position = best.0.1;
+                let room = &mut rooms[position];
+                room.take(demand.node.reserve);
+                if has_room(room, demand) {
+                    best.0.0 = self.ranking.score(position, room);
+                } else {
+                    PeekMut::pop(best);
+                }
+                Some(position)
+            }
         }
-        Some(position)
     }
 
     fn order(&self, rooms: &[Room<'_>], hosts: &mut Vec<usize>) -> Vec<String> {
-        let mut scored: Vec<_> = hosts.iter().map(|at| (self.0.score(*at, &rooms[*at]), *at)).collect();
+        let mut scored: Vec<_> = hosts.iter().map(|at| (self.ranking.score(*at, &rooms[*at]), *at)).collect();
         scored.sort_unstable();
         *hosts = scored.iter().map(|(_, at)| *at).collect();
         scored.into_iter().map(|(score, _)| R::say(score)).collect()
@@ -122,10 +194,14 @@ impl Urn {
 impl Choice for Random {
     const CONSTRAINTS: Constraints = Constraints::Required;
 
+    type Shape = ();
     type Pool = Urn;
     type Key = u64;
 
-    fn new(_rooms: &[Room<'_>], _usable: &[usize], demand: Demand<'_>) -> Self {
+    fn shape(_rooms: &[Room<'_>], _demand: Demand<'_>) {}
+
+    fn new((): &(), _rooms: &[Room<'_>], _usable: &[usize], class: &Class<'_>) -> Self {
+        let demand = class.demand;
         let seed = demand.request.seed;
         Self { seed, class: demand.first as u64, reserve: demand.node.reserve }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use shoal_types::HostState;
 
-use crate::{ImageState, Reason, class::Demand, room::Room};
+use crate::{HostView, ImageState, Reason, class::Demand, room::Room};
 
 /// A condition on a host. The first one it fails, in the order of [`Filter::ALL`], is the reason it is refused for:
 /// what concerns the host, then what concerns the request, then room.
@@ -56,8 +56,18 @@ impl Filter {
         Self::MaxPerHost,
     ];
 
-    /// Those whose answer changes while nodes are placed.
-    pub(crate) const OF_ROOM: [Self; 4] = [Self::Cpu, Self::Memory, Self::NodeSlots, Self::MaxPerHost];
+    /// Those whose answer depends neither on a node's size nor on what is placed: the ones that are asked first.
+    pub(crate) const LASTING: [Self; 9] = [
+        Self::State,
+        Self::Excluded,
+        Self::Architecture,
+        Self::Profile,
+        Self::Image,
+        Self::Pinned,
+        Self::Constraint,
+        Self::SpreadOver,
+        Self::Apart,
+    ];
 
     /// The word, as shown.
     #[must_use]
@@ -79,10 +89,9 @@ impl Filter {
         }
     }
 
-    /// Why this filter refuses the host for such a node, if it does.
-    pub(crate) fn refuses(self, room: &Room<'_>, demand: Demand<'_>) -> Option<Reason> {
-        let (host, request, reserve) = (room.host, demand.request, demand.node.reserve);
-        let (free, rules) = (room.free(), &request.rules);
+    /// Why this filter refuses the host for nodes of such a shape, if it does; those of room are asked by [`lack`].
+    pub(crate) fn refuses(self, host: &HostView, demand: Demand<'_>) -> Option<Reason> {
+        let (request, rules) = (demand.request, &demand.request.rules);
         match self {
             Self::State => match host.state {
                 HostState::Ready => None,
@@ -121,20 +130,26 @@ impl Filter {
                 let ours = there && rules.apart.contains(&role);
                 (ours || host.claimed.contains(&role)).then_some(Reason::Apart(role))
             }
-            Self::Cpu => {
-                (free.cpu < reserve.cpu).then_some(Reason::Cpu { need: reserve.cpu, free: free.cpu })
-            }
-            Self::Memory => (free.memory < reserve.memory)
-                .then_some(Reason::Memory { need: reserve.memory, free: free.memory }),
-            Self::NodeSlots => {
-                (free.node_slots == 0).then_some(Reason::NodeSlots { total: host.total.node_slots })
-            }
-            Self::MaxPerHost => {
-                let most = rules.max_per_host.filter(|most| room.cluster_nodes >= most.get())?;
-                Some(Reason::MaxPerHost { most: most.get() })
-            }
+            Self::Cpu | Self::Memory | Self::NodeSlots | Self::MaxPerHost => None,
         }
     }
+}
+
+/// What a host lacks for such a node, as things are: the filters that are not [`Filter::LASTING`], in their order.
+#[inline]
+pub(crate) fn lack(room: &Room<'_>, demand: Demand<'_>) -> Option<Reason> {
+    let (free, reserve) = (room.free(), demand.node.reserve);
+    if free.cpu < reserve.cpu {
+        return Some(Reason::Cpu { need: reserve.cpu, free: free.cpu });
+    }
+    if free.memory < reserve.memory {
+        return Some(Reason::Memory { need: reserve.memory, free: free.memory });
+    }
+    if free.node_slots == 0 {
+        return Some(Reason::NodeSlots { total: room.host.total.node_slots });
+    }
+    let most = demand.request.rules.max_per_host.filter(|most| room.cluster_nodes >= most.get())?;
+    Some(Reason::MaxPerHost { most: most.get() })
 }
 
 impl fmt::Display for Filter {

@@ -7,7 +7,7 @@
 //! Snapshot (hosts, what they have and have promised)        Request (nodes, image, constraints)
 //!     |                                                        |
 //!     v                                                        v
-//!  one Room per host, in order of the ids          classes: nodes that ask for the same
+//!  one Room per host, in order of the ids          classes: nodes that ask for the same; shapes: whatever their size
 //!     |                                                        |
 //!     +-----------------------+--------------------------------+
 //!                             v          scarcest class first
@@ -34,8 +34,8 @@
 //!
 //! # Adding a strategy
 //! 1. A variant in [`shoal_types::Strategy`] with its word.
-//! 2. A file in `rank/` with a type that implements `Ranking`: `new` computes once per class what does not change while
-//!    nodes are placed, `score` says how good a host is now. Let the score be a struct that derives `Ord`: the order of
+//! 2. A file in `rank/` with a type that implements `Ranking`: `shape` computes what does not depend on sizes either, `new`
+//!    once per class what does not change while nodes are placed, `score` says how good a host is now. Let the score be a struct that derives `Ord`: the order of
 //!    its fields is their priority. It may depend on that host alone, because only the host just used is scored again.
 //!    Chance enters as a seed in a new field of [`Request`], never from the machine.
 //!    A strategy that does not order hosts, as `random`, implements `Choice` instead.
@@ -58,6 +58,7 @@ mod rank;
 mod reason;
 mod request;
 mod room;
+mod shape;
 mod snapshot;
 mod strategy;
 mod unplaceable;

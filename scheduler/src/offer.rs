@@ -16,8 +16,7 @@ const OF_HOST: [Filter; 5] =
 #[must_use]
 pub fn refusal_of(host: &HostView, request: &Request) -> Option<Reason> {
     let demand = Demand { request, node: request.nodes.first()?, first: 0 };
-    let room = Room::new(host);
-    OF_HOST.into_iter().find_map(|filter| filter.refuses(&room, demand))
+    OF_HOST.into_iter().find_map(|filter| filter.refuses(host, demand))
 }
 
 /// The hosts that can take each node while no other is placed: lists of positions in the snapshot, ascending, and the number

@@ -14,7 +14,13 @@ use std::{
 
 use shoal_types::LabelValue;
 
-use crate::{choice::Choice, class::Demand, place::refuses, room::Room};
+use crate::{
+    choice::Choice,
+    class::{Class, Demand},
+    place::refuses,
+    room::Room,
+    shape::{Groups, Shape},
+};
 
 /// Place of a group in the order: its nodes of the cluster, nodes its next host should rather not have, how good that host
 /// is, its number.
@@ -57,32 +63,44 @@ pub(crate) fn per_group<'h>(rooms: &[Room<'h>], demand: Demand<'_>) -> BTreeMap<
 }
 
 impl<'a, C: Choice> Queue<'a, C> {
-    pub(crate) fn new(rooms: &[Room<'_>], demand: Demand<'a>) -> Self {
-        let usable: Vec<usize> =
-            (0..rooms.len()).filter(|at| refuses(C::CONSTRAINTS, &rooms[*at], demand).is_none()).collect();
-        let choice = C::new(rooms, &usable, demand);
-        let nodes = per_group(rooms, demand);
-        let mut members: BTreeMap<Option<&LabelValue>, BTreeMap<u32, Vec<usize>>> = BTreeMap::new();
-        for at in usable {
-            let room = &rooms[at];
-            let group = members.entry(value(room, demand)).or_default();
-            group.entry(unwished(room, demand)).or_default().push(at);
+    /// The hosts of `shape` that have room for nodes of `class`; `known` is what the strategy knows of the shape.
+    pub(crate) fn new(
+        rooms: &[Room<'_>],
+        class: &Class<'a>,
+        shape: &Shape,
+        groups: &Groups,
+        known: &C::Shape,
+    ) -> Self {
+        let demand = class.demand;
+        let mut usable: Vec<usize> = Vec::with_capacity(rooms.len());
+        // (tier, where its hosts end in `usable`) for those with room
+        let mut tiers = Vec::new();
+        for tier in &shape.tiers {
+            let from = usable.len();
+            usable.extend(tier.open(rooms, demand));
+            if usable.len() > from {
+                tiers.push((tier, from..usable.len()));
+            }
         }
-        let mut pools = 0;
-        let mut pool = |hosts: Vec<usize>| {
-            pools += 1;
-            choice.pool(pools - 1, rooms, hosts)
-        };
-        let groups: Vec<_> = members
-            .into_iter()
-            .map(|(value, tiers)| Group {
-                nodes: nodes.get(&value).copied().unwrap_or(0),
-                tiers: tiers.into_iter().map(|(unwished, hosts)| (unwished, pool(hosts))).collect(),
-            })
-            .collect();
-        let order = groups.iter().enumerate().filter_map(|(at, group)| place::<C>(group, at));
+        let choice = C::new(known, rooms, &usable, class);
+        let mut nodes = vec![0; groups.iter().max().map_or(0, |last| last + 1)];
+        for (room, group) in rooms.iter().zip(groups) {
+            nodes[*group] += u64::from(room.cluster_nodes);
+        }
+        let (mut queued, mut last): (Vec<Group<C::Pool>>, _) = (Vec::new(), None);
+        for (number, (tier, hosts)) in tiers.into_iter().enumerate() {
+            let pool = choice.pool(number, rooms, usable[hosts].to_vec());
+            match queued.last_mut().filter(|_| last == Some(tier.group)) {
+                Some(group) => group.tiers.push((tier.unwished, pool)),
+                None => {
+                    queued.push(Group { nodes: nodes[tier.group], tiers: vec![(tier.unwished, pool)] });
+                }
+            }
+            last = Some(tier.group);
+        }
+        let order = queued.iter().enumerate().filter_map(|(at, group)| place::<C>(group, at));
         let order = order.map(Reverse).collect();
-        Self { demand, choice, groups, order }
+        Self { demand, choice, groups: queued, order }
     }
 
     /// Reserves room for the next node on the next host; its position.

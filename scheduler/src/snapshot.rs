@@ -76,3 +76,28 @@ impl HostView {
         capacity
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A host with nothing.
+    pub(crate) fn host() -> HostView {
+        HostView {
+            id: HostId::new(1, [0; 10]),
+            name: "h".parse().unwrap(),
+            state: HostState::Ready,
+            labels: Labels::default(),
+            total: Capacity::default(),
+            overcommit: Overcommit::default(),
+            keep_back: Resources::default(),
+            reserved: Capacity::default(),
+            cluster_nodes: 0,
+            others: BTreeMap::new(),
+            claimed: BTreeSet::new(),
+            architecture: "x86_64".into(),
+            profiles: vec![Profile::System],
+            image: ImageState::Present,
+        }
+    }
+}

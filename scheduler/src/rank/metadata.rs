@@ -2,6 +2,8 @@
 //!
 //! Here an expression is a wish: the hosts that fail it are used once those that satisfy it are full.
 
+use std::{cmp::Ordering, rc::Rc};
+
 use super::{Constraints, Ranking, Spread, spread::SpreadScore};
 use crate::{class::Demand, room::Room};
 
@@ -9,7 +11,7 @@ use crate::{class::Demand, room::Room};
 #[derive(Debug)]
 pub(crate) struct Metadata {
     /// Host -> expressions it fails, by position.
-    failed: Vec<usize>,
+    failed: Rc<[usize]>,
     spread: Spread,
 }
 
@@ -27,13 +29,30 @@ impl Ranking for Metadata {
 
     const CONSTRAINTS: Constraints = Constraints::Preferred;
 
-    fn new(rooms: &[Room<'_>], usable: &[usize], demand: Demand<'_>) -> Self {
+    /// `failed`, and what `spread` knows.
+    type Shape = (Rc<[usize]>, <Spread as Ranking>::Shape);
+
+    fn shape(rooms: &[Room<'_>], demand: Demand<'_>) -> Self::Shape {
         let fails = |room: &Room<'_>| demand.exprs().filter(|e| !e.matches(&room.host.labels)).count();
-        Self { failed: rooms.iter().map(fails).collect(), spread: Spread::new(rooms, usable, demand) }
+        (rooms.iter().map(fails).collect(), Spread::shape(rooms, demand))
+    }
+
+    fn new((failed, sizes): &Self::Shape, rooms: &[Room<'_>], usable: &[usize], demand: Demand<'_>) -> Self {
+        Self { failed: Rc::clone(failed), spread: Spread::new(sizes, rooms, usable, demand) }
     }
 
     fn score(&self, position: usize, room: &Room<'_>) -> MetadataScore {
         MetadataScore { failed: self.failed[position], spread: self.spread.score(position, room) }
+    }
+
+    fn score_below(&self, position: usize, room: &Room<'_>, best: MetadataScore) -> Option<MetadataScore> {
+        let failed = self.failed[position];
+        let spread = match failed.cmp(&best.failed) {
+            Ordering::Less => self.spread.score(position, room),
+            Ordering::Equal => self.spread.score_below(position, room, best.spread)?,
+            Ordering::Greater => return None,
+        };
+        Some(MetadataScore { failed, spread })
     }
 
     fn say(score: MetadataScore) -> String {

@@ -29,12 +29,24 @@ pub(crate) trait Ranking {
     /// What label expressions do.
     const CONSTRAINTS: Constraints = Constraints::Required;
 
-    /// What does not change while the class is placed. `usable` are the positions in `rooms`, ascending, of the hosts
-    /// that can take a node of the class.
-    fn new(rooms: &[Room<'_>], usable: &[usize], demand: Demand<'_>) -> Self;
+    /// What is the same for all classes that differ in size alone.
+    type Shape;
+
+    /// Computes it, before anything is placed.
+    fn shape(rooms: &[Room<'_>], demand: Demand<'_>) -> Self::Shape;
+
+    /// What does not change while the class is placed. `usable` are the positions in `rooms` of the hosts that can take a
+    /// node of the class, each once.
+    fn new(shape: &Self::Shape, rooms: &[Room<'_>], usable: &[usize], demand: Demand<'_>) -> Self;
 
     /// How good the host at `position` is for the next node; nothing but its own room may change it.
     fn score(&self, position: usize, room: &Room<'_>) -> Self::Score;
+
+    /// The score, if it is lower than `best`. Asked of every host for every class of a few nodes: a ranking whose score
+    /// takes a division had better find out without it.
+    fn score_below(&self, position: usize, room: &Room<'_>, best: Self::Score) -> Option<Self::Score> {
+        Some(self.score(position, room)).filter(|score| *score < best)
+    }
 
     /// A score in words, as what follows the host's name.
     fn say(score: Self::Score) -> String;

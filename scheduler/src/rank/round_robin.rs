@@ -3,6 +3,8 @@
 //! The first turn is that of the host after the one the previous request ended on, told from the number of nodes that
 //! exist: no counter to keep, and a dry run begins where the real one will.
 
+use std::rc::Rc;
+
 use super::Ranking;
 use crate::{class::Demand, room::Room};
 
@@ -10,7 +12,7 @@ use crate::{class::Demand, room::Room};
 #[derive(Debug)]
 pub(crate) struct RoundRobin {
     /// Host -> when its turn comes in a round, by position.
-    turn: Vec<usize>,
+    turn: Rc<[usize]>,
 }
 
 /// When a host is next; the order of the fields is their priority.
@@ -25,7 +27,10 @@ pub(crate) struct Turn {
 impl Ranking for RoundRobin {
     type Score = Turn;
 
-    fn new(rooms: &[Room<'_>], _usable: &[usize], _demand: Demand<'_>) -> Self {
+    /// `turn`.
+    type Shape = Rc<[usize]>;
+
+    fn shape(rooms: &[Room<'_>], _demand: Demand<'_>) -> Rc<[usize]> {
         let mut by_name: Vec<usize> = (0..rooms.len()).collect();
         by_name.sort_by_key(|position| &rooms[*position].host.name);
         let nodes: u64 = rooms.iter().map(|room| u64::from(room.host.reserved.node_slots)).sum();
@@ -35,7 +40,11 @@ impl Ranking for RoundRobin {
         for (place, position) in by_name.into_iter().enumerate() {
             turn[position] = place;
         }
-        Self { turn }
+        turn.into()
+    }
+
+    fn new(turn: &Rc<[usize]>, _rooms: &[Room<'_>], _usable: &[usize], _demand: Demand<'_>) -> Self {
+        Self { turn: Rc::clone(turn) }
     }
 
     fn score(&self, position: usize, room: &Room<'_>) -> Turn {

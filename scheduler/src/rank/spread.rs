@@ -10,16 +10,21 @@
 //! ```
 //! Among hosts with as many nodes of the cluster, the one that ends up least full wins: so small clusters even out too.
 
+use std::cmp::Ordering;
+
 use shoal_types::Resources;
 
 use super::{Ranking, nodes, percent};
-use crate::{class::Demand, room::Room};
+use crate::{
+    class::Demand,
+    room::{Room, of_each_size},
+};
 
 /// The order of `spread`.
 #[derive(Debug)]
 pub(crate) struct Spread {
     reserve: Resources,
-    /// Host -> shares, by position, at least 1; 1 where the host is not usable.
+    /// Shares of a host, by the number of its size, at least 1.
     shares: Vec<u32>,
 }
 
@@ -37,24 +42,40 @@ pub(crate) struct SpreadScore {
 impl Ranking for Spread {
     type Score = SpreadScore;
 
-    fn new(rooms: &[Room<'_>], usable: &[usize], demand: Demand<'_>) -> Self {
-        let reserve = demand.node.reserve;
-        let size = |position: &usize| rooms[*position].holds(reserve);
-        let least = usable.iter().map(size).min().unwrap_or(1).max(1);
-        let mut shares = vec![1; rooms.len()];
-        for position in usable {
-            // Rounded, so that hosts sold as equal count as equal; sizes fit 32 bits, being at most the node slots.
-            let times = (2 * size(position) + least) / (2 * least);
-            shares[*position] = u32::try_from(times).unwrap_or(u32::MAX).max(1);
-        }
-        Self { reserve, shares }
+    /// A host of each size, by position.
+    type Shape = Vec<usize>;
+
+    fn shape(rooms: &[Room<'_>], _demand: Demand<'_>) -> Vec<usize> {
+        of_each_size(rooms)
     }
 
-    fn score(&self, position: usize, room: &Room<'_>) -> SpreadScore {
+    fn new(each: &Vec<usize>, rooms: &[Room<'_>], usable: &[usize], demand: Demand<'_>) -> Self {
+        let reserve = demand.node.reserve;
+        let sizes: Vec<u64> = each.iter().map(|position| rooms[*position].holds(reserve)).collect();
+        let least = usable.iter().map(|at| sizes[rooms[*at].size]).min().unwrap_or(1).max(1);
+        let share = |size: u64| {
+            // Rounded, so that hosts sold as equal count as equal; sizes fit 32 bits, being at most the node slots.
+            let times = (2 * size + least) / (2 * least);
+            u32::try_from(times).unwrap_or(u32::MAX).max(1)
+        };
+        Self { reserve, shares: sizes.into_iter().map(share).collect() }
+    }
+
+    fn score(&self, _position: usize, room: &Room<'_>) -> SpreadScore {
         SpreadScore {
-            round: room.cluster_nodes / self.shares[position],
+            round: room.cluster_nodes / self.shares[room.size],
             cluster_nodes: room.cluster_nodes,
             fill: room.fill_with(self.reserve),
+        }
+    }
+
+    fn score_below(&self, position: usize, room: &Room<'_>, best: SpreadScore) -> Option<SpreadScore> {
+        let round = room.cluster_nodes / self.shares[room.size];
+        match (round, room.cluster_nodes).cmp(&(best.round, best.cluster_nodes)) {
+            Ordering::Less => Some(self.score(position, room)),
+            Ordering::Equal if room.fills_to(self.reserve, best.fill) => None,
+            Ordering::Equal => Some(self.score(position, room)),
+            Ordering::Greater => None,
         }
     }
 

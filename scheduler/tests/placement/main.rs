@@ -11,6 +11,8 @@ mod gang;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
+mod plain;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod refusals;

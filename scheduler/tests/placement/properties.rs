@@ -1,14 +1,23 @@
 //! What must hold for every fleet and every request, whatever the numbers.
 
 use proptest::{collection::vec, prelude::*, strategy::Strategy as _};
-use shoal_scheduler::{Filter, HostView};
+use shoal_scheduler::{Filter, HostView, Request};
 use shoal_types::{Bytes, MilliCpu, Strategy};
 
 use crate::{
     arbitrary::{any_fleet, any_request, any_strategy},
     fleet::{counts, host, place, workers},
     oracle::{check, check_even, takes},
+    plain,
 };
+
+/// The same plan as by placing without short cuts, or a refusal after as many nodes.
+fn same_as_plain(strategy: Strategy, hosts: &[HostView], request: &Request) -> Result<(), TestCaseError> {
+    let placed = place(strategy, hosts, request);
+    let ids = placed.map(|plan| plan.placements.iter().map(|p| p.host_id).collect()).map_err(|r| r.placed);
+    prop_assert_eq!(ids, plain::plan(strategy, hosts, request), "{}", strategy);
+    Ok(())
+}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
@@ -38,6 +47,17 @@ proptest! {
                 prop_assert_eq!(refused.placed as u128, fits, "{}", refused);
                 prop_assert_eq!(&refused.node, &request.nodes[refused.placed].name);
             }
+        }
+    }
+
+    // Of many kinds, so that most classes are of a node or two; of few, so that most are of many.
+    #[test]
+    fn plans_are_those_of_placing_without_short_cuts(
+        hosts in any_fleet(), various in any_request(30), alike in any_request(2),
+    ) {
+        for strategy in Strategy::ALL {
+            same_as_plain(strategy, &hosts, &various)?;
+            same_as_plain(strategy, &hosts, &alike)?;
         }
     }
 
