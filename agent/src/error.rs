@@ -25,7 +25,7 @@ pub enum AgentError {
     #[error("cannot serve")]
     Serve(#[from] tonic::transport::Error),
     /// The task that keeps the networks ended by itself.
-    #[error("the keeper of networks ended")]
+    #[error("the network reconciler ended")]
     KeeperEnded,
     /// The kernel closed the netlink socket, or said what cannot be read.
     #[error("the netlink socket ended")]

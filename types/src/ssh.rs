@@ -17,7 +17,7 @@ pub enum SshKeyError {
     )]
     Private,
     /// Nothing is there.
-    #[error("no key is there")]
+    #[error("the line has no key")]
     Empty,
     /// More than one line.
     #[error("a public key is one line without control characters")]

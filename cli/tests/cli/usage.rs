@@ -137,7 +137,7 @@ fn files_that_cannot_be_read_are_named() {
         (
             2,
             "error: cannot read none.tar: No such file or directory (os error 2)\n\
-             hint: see that the path is right and may be used\n"
+             hint: check the path and its permissions\n"
         )
     );
     let (status, error) = shoal.fails(&["--agent-binary", "cert.pem", "get", "hosts"]);
