@@ -35,13 +35,13 @@ pub(crate) struct Logs {
     /// The node; of the cluster `default` if none is named
     #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>, add = ArgValueCandidates::new(complete::nodes))]
     target: Target,
-    /// Only this service, such as slurmctld, slurmd, munge or ssh; the whole journal if left out
+    /// Only this service, such as slurmctld, slurmd, munge or ssh [default: the whole journal]
     #[arg(value_name = "SERVICE", value_parser = word::<Service>)]
     service: Option<Service>,
-    /// Go on with what is logged from now on, after the last 10 lines; Ctrl-C ends it with status 0
+    /// Show the last 10 lines, then new ones as they are logged; Ctrl-C ends the command with status 0
     #[arg(short, long)]
     follow: bool,
-    /// Only what is not older than this, such as 90s, 10m or 1h30m
+    /// Only lines at most this old, such as 90s, 10m or 1h30m
     #[arg(long, value_name = "DURATION", value_parser = word::<Wait>)]
     since: Option<Wait>,
     /// Only the last N lines

@@ -50,10 +50,10 @@ pub(crate) struct PortForward {
     /// The node; of the cluster `default` if none is named
     #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>, add = ArgValueCandidates::new(complete::nodes))]
     target: Target,
-    /// Port here and port of the node; without LOCAL, or with 0, a free one is chosen and printed
+    /// Local port and port of the node; without LOCAL, or with 0, Shoal chooses a free port
     #[arg(value_name = "[LOCAL:]REMOTE", required = true, value_parser = word::<Ports>)]
     ports: Vec<Ports>,
-    /// Address to listen at: with another than this machine's own, others can reach the node too
+    /// Address to listen on; beyond loopback, other machines reach the node too
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     address: IpAddr,
 }

@@ -41,10 +41,10 @@ pub(crate) struct SshConfig {
     /// Only the nodes of this cluster
     #[arg(value_parser = word::<ClusterName>, add = ArgValueCandidates::new(complete::clusters))]
     cluster: Option<ClusterName>,
-    /// Write it to the file `ssh/ssh_config` of the state directory, and keep that current from now on
+    /// Write the configuration to `ssh/ssh_config` in the state directory, and keep that file current
     ///
-    /// `create cluster` and `delete cluster` write the file again, with the nodes of every realm it was written for. Put the
-    /// `Include` line that is printed at the top of ~/.ssh/config, once.
+    /// `create cluster` and `delete cluster` write the file again, with the nodes of every realm written before. Put the
+    /// printed `Include` line at the top of ~/.ssh/config, once.
     #[arg(long, conflicts_with = "cluster")]
     write: bool,
 }

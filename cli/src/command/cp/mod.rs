@@ -33,10 +33,10 @@ const HOME: &str = "/root";
 /// Arguments of `cp`.
 #[derive(Debug, Args)]
 pub(crate) struct Cp {
-    /// What is copied: a local path, NODE[.CLUSTER]:PATH, or `-` for standard input
+    /// Source: a local path, NODE[.CLUSTER]:PATH, or `-` for standard input
     #[arg(value_parser = word::<Place>, add = ArgValueCompleter::new(complete::places))]
     source: Place,
-    /// Where to: into a directory that is there, else under this name; `-` for standard output
+    /// Target: a directory to copy into, or the copy's name; `-` for standard output
     #[arg(value_parser = word::<Place>, add = ArgValueCompleter::new(complete::places))]
     target: Place,
 }
@@ -141,13 +141,13 @@ impl Cp {
                 upload::from_stdin(session, &realm, to).await
             }
             (Place::Node(_), Place::Node(_)) => Err(CliError::usage(
-                "one of the two must be on this machine",
+                "source or target must be on this machine",
                 "copy to standard output here and from standard input there: \
                  `shoal cp A:PATH - | shoal cp - B:PATH`"
                     .to_owned(),
             )),
             (Place::Local(_) | Place::Stream, Place::Local(_) | Place::Stream) => Err(CliError::usage(
-                "neither of the two is in a node",
+                "neither source nor target is in a node",
                 "a path in a node is written NODE[.CLUSTER]:PATH".to_owned(),
             )),
         })
