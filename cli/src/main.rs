@@ -23,6 +23,8 @@ mod output;
 mod parse;
 mod pem;
 mod progress;
+#[cfg(test)]
+mod prose_flags;
 mod quote;
 mod report;
 mod ssh_files;
