@@ -15,7 +15,7 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::transport::Server;
 
-use crate::{AgentError, dns::Servers, keeper::Keeper, mesh::Events, service::Service, state::StateDir};
+use crate::{AgentError, dns::Servers, mesh::Events, reconciler::Keeper, service::Service, state::StateDir};
 
 /// HTTP/2 pings: a session that answers none ends 20 s after its last sign of life.
 const PING_EVERY: Duration = Duration::from_secs(10);

@@ -14,12 +14,12 @@ use crate::{
     error::chain,
     facts::{Facts, FactsError, facts},
     health::{Health, health},
-    keeper::{KeepError, KeeperHandle, Removal},
     mesh::MeshError,
     network::{Network, parse},
     nodes::{NodeProbe, probe_nodes},
+    path_probe,
     probe::probe,
-    reach,
+    reconciler::{KeepError, KeeperHandle, Removal},
     tunnel::{self, TunnelError},
 };
 
@@ -44,7 +44,7 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl Agent for Service {
     type TunnelStream = tunnel::Responses;
-    type CountProbesStream = reach::Counts;
+    type CountProbesStream = path_probe::Counts;
 
     #[tracing::instrument(skip_all)]
     async fn get_host_facts(&self, _: Request<v1::GetHostFactsRequest>) -> Answer<v1::GetHostFactsResponse> {
@@ -151,12 +151,12 @@ impl Agent for Service {
         &self,
         request: Request<v1::CountProbesRequest>,
     ) -> Answer<Self::CountProbesStream> {
-        Ok(Response::new(reach::count(request.into_inner(), &self.tunnels).await?))
+        Ok(Response::new(path_probe::count(request.into_inner(), &self.tunnels).await?))
     }
 
     #[tracing::instrument(skip_all)]
     async fn send_probes(&self, request: Request<v1::SendProbesRequest>) -> Answer<v1::SendProbesResponse> {
-        Ok(Response::new(reach::send(request.into_inner()).await?))
+        Ok(Response::new(path_probe::send(request.into_inner()).await?))
     }
 }
 

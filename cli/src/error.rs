@@ -8,8 +8,8 @@ use shoal_images::BuildError;
 use tonic::Status;
 
 use crate::{
-    config::ConfigError, exit::Exit, pem::PemError, quote::QuoteError, ssh_files::SshFilesError,
-    state_dir::StateDirError, target::Target,
+    config::ConfigError, exit::Exit, node_ref::Target, pem::PemError, quote::QuoteError,
+    ssh::files::SshFilesError, state_dir::StateDirError,
 };
 
 /// Why a command did not do what it was asked to.

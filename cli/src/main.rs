@@ -18,6 +18,7 @@ mod interrupt;
 #[cfg(test)]
 mod manual;
 mod natural;
+mod node_ref;
 mod nodeset;
 mod output;
 mod parse;
@@ -27,11 +28,8 @@ mod progress;
 mod prose_flags;
 mod quote;
 mod report;
-mod ssh_files;
-mod ssh_keys;
-mod ssh_options;
+mod ssh;
 mod state_dir;
-mod target;
 mod terminal;
 mod wait;
 

@@ -7,7 +7,7 @@ use clap_complete::ArgValueCandidates;
 use shoal_proto::v1::{self, CreateClusterRequest, PlanClusterRequest};
 use shoal_types::{Bytes, ClusterName, ClusterSpec, LabelExpr, MilliCpu, SchedulerName};
 
-use super::{bring_up::bring_up, onlook::onlook, placing_args::PlacingArgs, ssh_config};
+use super::{bring_up::bring_up, follow::follow_create, placing_args::PlacingArgs, ssh_config};
 use crate::{
     args::Global,
     complete,
@@ -19,7 +19,7 @@ use crate::{
     output::{PlanJson, plan_text},
     parse::{count, word},
     progress::ProgressArgs,
-    ssh_keys,
+    ssh::keys,
     wait::Wait,
 };
 
@@ -143,7 +143,7 @@ impl Create {
         };
         let Some(create) = create.filter(|_| follow.is_none()) else {
             let (realm, name) = (global.realm(None)?.to_string(), follow.unwrap_or_default().to_string());
-            onlook(realm, name, progress, global, interrupt).await?;
+            follow_create(realm, name, progress, global, interrupt).await?;
             return Ok(Exit::Ok);
         };
         let spec = v1::ClusterSpec::from(&create.spec(global)?);
@@ -178,7 +178,7 @@ impl CreateCluster {
             scheduler: self.scheduler.clone(),
             placing: self.placing.overrides(),
             constraints: self.constraints.clone(),
-            ssh_keys: ssh_keys::read(&self.ssh_keys)?,
+            ssh_keys: keys::read(&self.ssh_keys)?,
         };
         Ok(cluster_spec(&source, document, overrides, realm, shoal_images::DEFAULT_TAG)?)
     }

@@ -11,9 +11,9 @@ use crate::{
     error::CliError,
     exit::Exit,
     interrupt::Interrupt,
+    node_ref::Target,
     output::{PlacementReasonJson, placement_reason_text},
     parse::word,
-    target::Target,
 };
 
 /// Arguments of `explain`.

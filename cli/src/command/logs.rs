@@ -9,7 +9,7 @@ use shoal_proto::v1::{ExecOpen, ExecResponse, exec_response};
 use super::inside;
 use crate::{
     args::Global, complete, connect::Session, error::CliError, escape::Lines, exit::Exit,
-    interrupt::Interrupt, output::raw, parse::word, target::Target, wait::Wait,
+    interrupt::Interrupt, node_ref::Target, output::raw, parse::word, wait::Wait,
 };
 
 /// `$1` is the unit, empty for the whole journal; the rest are journalctl's. A unit that is not there is no empty journal.

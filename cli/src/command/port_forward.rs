@@ -36,9 +36,9 @@ use crate::{
     escape,
     exit::Exit,
     interrupt::Interrupt,
+    node_ref::Target,
     output::ForwardJson,
     parse::word,
-    target::Target,
 };
 
 /// How long to wait when the machine has no room for a connection.

@@ -9,8 +9,8 @@ use tonic::Streaming;
 
 use super::{frames::Pump, sink::Sink};
 use crate::{
-    args::Global, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, parse::word,
-    target::Target,
+    args::Global, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, node_ref::Target,
+    parse::word,
 };
 
 /// Arguments of `proxy`.

@@ -19,11 +19,11 @@ use crate::{
     error::CliError,
     exit::Exit,
     interrupt::Interrupt,
+    node_ref::Target,
     parse::word,
     quote::QuoteError,
-    ssh_files::SshFiles,
-    ssh_options::{ProxyWords, ssh_options, state_dir},
-    target::Target,
+    ssh::files::SshFiles,
+    ssh::options::{ProxyWords, ssh_options, state_dir},
 };
 
 /// Arguments of `ssh`.
@@ -87,7 +87,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::ssh_options::tests::proxy;
+    use crate::ssh::options::tests::proxy;
 
     #[test]
     fn openssh_reads_the_options_as_meant() {

@@ -28,8 +28,8 @@ use crate::{
     escape, natural,
     output::SshConfigJson,
     parse::word,
-    ssh_files::{SshFiles, SshFilesError, replace},
-    ssh_options::{ProxyWords, host_block, state_dir},
+    ssh::files::{SshFiles, SshFilesError, replace},
+    ssh::options::{ProxyWords, host_block, state_dir},
 };
 
 /// A name that neither a realm nor a cluster can have.

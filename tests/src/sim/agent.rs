@@ -15,7 +15,7 @@ use tokio::io::{AsyncWriteExt as _, copy, split};
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status, Streaming, transport::Server};
 
-use super::{cast::Cast, mesh::HostMesh, points::Fault};
+use super::{mesh::HostMesh, node_programs::Cast, points::Fault};
 
 /// Bytes on their way between a session and the agent.
 const PIPE: usize = 16 << 10;

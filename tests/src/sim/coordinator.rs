@@ -28,7 +28,7 @@ use tonic::{Status, transport::Channel};
 
 use super::{
     points::{Fault, Points},
-    still::{Still, Stillness},
+    time_lock::{Still, Stillness},
     world::{IMAGE, World},
 };
 

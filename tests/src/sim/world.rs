@@ -24,11 +24,11 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Handle};
 
 use super::{
-    cast::{Cast, Stage},
     coordinator::{Coordinator, Seeded},
     mesh::HostMesh,
+    node_programs::{Cast, Stage},
     points::{Fault, Points},
-    still::Stillness,
+    time_lock::Stillness,
 };
 
 /// The image all hosts have.

@@ -21,8 +21,8 @@ use shoal_proto::v1::ExecOpen;
 use shoal_types::RealmName;
 
 use crate::{
-    args::Global, complete, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, parse::word,
-    target::Target,
+    args::Global, complete, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt,
+    node_ref::Target, parse::word,
 };
 
 /// Most of what a command in a node says on standard error that is kept for a message.

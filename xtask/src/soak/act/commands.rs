@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use shoal_types::ClusterPhase;
 
-use super::{Actor, LIMIT, done::Done, word};
+use super::{Actor, LIMIT, outcome::Done, word};
 use crate::soak::{
     process::Ended,
     report::Report,

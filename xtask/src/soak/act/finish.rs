@@ -3,7 +3,7 @@
 use rand::{Rng, seq::IndexedRandom};
 use shoal_types::ClusterPhase;
 
-use super::{Actor, LIMIT, done::Done, word};
+use super::{Actor, LIMIT, outcome::Done, word};
 use crate::soak::{rows::Rows, step::Order};
 
 /// The next command.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use shoal_types::ClusterPhase;
 
-use super::{Actor, LIMIT, done::Done, word};
+use super::{Actor, LIMIT, outcome::Done, word};
 use crate::soak::{
     model::{Away, Fault},
     report::Report,

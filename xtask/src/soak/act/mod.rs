@@ -2,9 +2,9 @@
 //! documented. What the model should be afterwards is learnt here too.
 
 mod commands;
-mod done;
 mod finish;
 mod hosts;
+mod outcome;
 mod sweep;
 
 use std::{
@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use shoal_lab::{HostName, Lab};
 use shoal_types::ClusterPhase;
 
-pub(super) use self::done::Done;
+pub(super) use self::outcome::Done;
 use super::{
     model::{Cluster, Model, Should},
     process::Running,

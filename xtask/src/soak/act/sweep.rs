@@ -3,7 +3,7 @@
 use rand::Rng;
 use shoal_tests::Machine;
 
-use super::{Actor, LIMIT, done::Done};
+use super::{Actor, LIMIT, outcome::Done};
 
 /// Reference of the node image, as `shoal build image` makes it.
 const IMAGE: &str = "shoal-node:bookworm";

@@ -9,7 +9,7 @@ use crate::{
     args::Global,
     error::CliError,
     quote::{self, QuoteError},
-    ssh_files::SshFiles,
+    ssh::files::SshFiles,
 };
 
 /// How a proxy of this installation is started, up to the node.

@@ -16,7 +16,7 @@ use crate::{
 ///
 /// # Errors
 /// [`CliError::Status`]: there is no such cluster, or it did not become ready. [`CliError::Interrupted`]: the user looks away.
-pub(super) async fn onlook(
+pub(super) async fn follow_create(
     realm: String,
     name: String,
     mode: ProgressArgs,
