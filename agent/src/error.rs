@@ -26,7 +26,7 @@ pub enum AgentError {
     Serve(#[from] tonic::transport::Error),
     /// The task that keeps the networks ended by itself.
     #[error("the network reconciler ended")]
-    KeeperEnded,
+    ReconcilerEnded,
     /// The kernel closed the netlink socket, or said what cannot be read.
     #[error("the netlink socket ended")]
     NetlinkEnded,

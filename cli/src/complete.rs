@@ -41,7 +41,7 @@ pub(crate) fn clusters() -> Vec<CompletionCandidate> {
     candidates(names().clusters.into_iter().map(|cluster| cluster.name))
 }
 
-/// Nodes of the realm's clusters, as [`crate::node_ref::Target`] reads them.
+/// Nodes of the realm's clusters, as [`crate::node_ref::NodeRef`] reads them.
 pub(crate) fn nodes() -> Vec<CompletionCandidate> {
     candidates(targets())
 }

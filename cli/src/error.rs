@@ -8,7 +8,7 @@ use shoal_images::BuildError;
 use tonic::Status;
 
 use crate::{
-    config::ConfigError, exit::Exit, node_ref::Target, pem::PemError, quote::QuoteError,
+    config::ConfigError, exit::Exit, node_ref::NodeRef, pem::PemError, quote::QuoteError,
     ssh::files::SshFilesError, state_dir::StateDirError,
 };
 
@@ -91,7 +91,7 @@ pub(crate) enum CliError {
     #[error("cluster `{}` has no node `{}`", target.cluster, target.node)]
     NoNode {
         /// What was named.
-        target: Target,
+        target: NodeRef,
     },
     /// The runtime or its signal handlers cannot be set up.
     #[error("cannot start")]
@@ -134,7 +134,7 @@ pub(crate) enum CliError {
     #[error("{target} does not run {service}")]
     NoService {
         /// The node.
-        target: Target,
+        target: NodeRef,
         /// The unit.
         service: String,
     },
@@ -148,7 +148,7 @@ pub(crate) enum CliError {
     #[error("{program} in {target} ended with status {status}: {said}")]
     Inside {
         /// The node.
-        target: Target,
+        target: NodeRef,
         /// The program.
         program: &'static str,
         /// Its exit status.
@@ -187,7 +187,7 @@ impl CliError {
     }
 
     /// A program that failed in a node.
-    pub(crate) fn inside(target: &Target, program: &'static str, status: i32, said: &[u8]) -> Self {
+    pub(crate) fn inside(target: &NodeRef, program: &'static str, status: i32, said: &[u8]) -> Self {
         let said = String::from_utf8_lossy(said).trim().replace('\n', "; ");
         Self::Inside { target: target.clone(), program, status, said }
     }

@@ -1,4 +1,4 @@
-//! The `shoal` command: a client of a coordinator that runs inside it, and the agent it brings to hosts.
+//! The `shoal` command: a client with the coordinator in the same process, and the agent of hosts.
 //!
 //! This file is wiring: signals, cryptography, arguments, logs, runtime, exit status. The verbs are in [`command`]; a shell that
 //! completes a word is answered before any of them ([`complete`]).

@@ -1,4 +1,4 @@
-//! What can go wrong with a lab, and what to do about it.
+//! Failures of a lab, each with its remedy in the text.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -60,15 +60,13 @@ mod request;
 mod room;
 mod snapshot;
 mod strategy;
-mod unplaceable;
 
 pub use account::{Account, Candidate, Group};
 pub use candidates::{candidates, refusal_of};
 pub use check::{Wrong, check};
 pub use filter::Filter;
-pub use plan::{Placement, Plan};
+pub use plan::{Placement, Plan, Unplaceable};
 pub use reason::{Reason, Refusal};
 pub use request::{NodeRequest, Request, Rules};
 pub use snapshot::{HostView, ImageState, Snapshot};
 pub use strategy::{Scheduler, explain};
-pub use unplaceable::Unplaceable;

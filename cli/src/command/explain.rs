@@ -11,7 +11,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     interrupt::Interrupt,
-    node_ref::Target,
+    node_ref::NodeRef,
     output::{PlacementReasonJson, placement_reason_text},
     parse::word,
 };
@@ -31,8 +31,8 @@ enum What {
     /// moment, the hosts that could not take the node with their reasons, and any later move of the node.
     Placement {
         /// The node; of the cluster `default` if none is named
-        #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>, add = ArgValueCandidates::new(complete::nodes))]
-        target: Target,
+        #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<NodeRef>, add = ArgValueCandidates::new(complete::nodes))]
+        target: NodeRef,
     },
 }
 

@@ -9,7 +9,7 @@ use shoal_proto::v1::{ExecOpen, ExecResponse, exec_response};
 use super::inside;
 use crate::{
     args::Global, complete, connect::Session, error::CliError, escape::Lines, exit::Exit,
-    interrupt::Interrupt, node_ref::Target, output::raw, parse::word, wait::Wait,
+    interrupt::Interrupt, node_ref::NodeRef, output::raw, parse::word, wait::Wait,
 };
 
 /// `$1` is the unit, empty for the whole journal; the rest are journalctl's. A unit that is not there is no empty journal.
@@ -33,8 +33,8 @@ const MESSAGE_BYTES: usize = 4096;
 #[derive(Debug, Args)]
 pub(crate) struct Logs {
     /// The node; of the cluster `default` if none is named
-    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>, add = ArgValueCandidates::new(complete::nodes))]
-    target: Target,
+    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<NodeRef>, add = ArgValueCandidates::new(complete::nodes))]
+    target: NodeRef,
     /// Only this service, such as slurmctld, slurmd, munge or ssh [default: the whole journal]
     #[arg(value_name = "SERVICE", value_parser = word::<Service>)]
     service: Option<Service>,

@@ -36,7 +36,7 @@ use crate::{
     escape,
     exit::Exit,
     interrupt::Interrupt,
-    node_ref::Target,
+    node_ref::NodeRef,
     output::ForwardJson,
     parse::word,
 };
@@ -48,8 +48,8 @@ const NO_ROOM: Duration = Duration::from_millis(200);
 #[derive(Debug, Args)]
 pub(crate) struct PortForward {
     /// The node; of the cluster `default` if none is named
-    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>, add = ArgValueCandidates::new(complete::nodes))]
-    target: Target,
+    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<NodeRef>, add = ArgValueCandidates::new(complete::nodes))]
+    target: NodeRef,
     /// Local port and port of the node; without LOCAL, or with 0, Shoal chooses a free port
     #[arg(value_name = "[LOCAL:]REMOTE", required = true, value_parser = word::<Ports>)]
     ports: Vec<Ports>,

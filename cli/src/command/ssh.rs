@@ -19,7 +19,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     interrupt::Interrupt,
-    node_ref::Target,
+    node_ref::NodeRef,
     parse::word,
     quote::QuoteError,
     ssh::files::SshFiles,
@@ -30,8 +30,8 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct Ssh {
     /// The node; of the cluster `default` if none is named
-    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>, add = ArgValueCandidates::new(complete::nodes))]
-    target: Target,
+    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<NodeRef>, add = ArgValueCandidates::new(complete::nodes))]
+    target: NodeRef,
     /// A command to run instead of a shell; joined by spaces for the node's shell, as ssh does
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,

@@ -80,8 +80,8 @@ impl SshConfig {
     }
 }
 
-/// Writes the file anew if it was ever written, and forgets the keys of clusters that are gone. What fails is told and changes
-/// nothing else: the clusters are as asked for.
+/// Rewrites the file if it exists, and forgets the keys of deleted clusters. A failure is reported but fails no command: the
+/// clusters are as asked for.
 pub(super) async fn keep_current(global: &Global, realm: &str, deleted: &[String]) {
     if let Err(error) = follow(global, realm, deleted).await {
         eprintln!(

@@ -1,5 +1,5 @@
-//! The published schema and reference of the configuration: rendered from the types that read it, and held against what
-//! they take.
+//! The published schema and reference of the configuration: rendered from the types that read it, and tested against
+//! documents that these types accept and refuse.
 
 use std::{borrow::Cow, fmt::Write};
 

@@ -1,4 +1,4 @@
-//! What needs no coordinator: arguments, files and configurations that cannot be, and what is printed where.
+//! Commands that need no coordinator: invalid arguments, files and configurations, and which stream gets which text.
 
 use std::{
     fs,

@@ -1,7 +1,7 @@
 //! Simulation: the real coordinator on engines in memory, with agents and Slurm played, in simulated time.
 //!
 //! ```text
-//! World (world.rs): Fleet of fake engines, Cast (node_programs.rs: agent.rs, mesh.rs, sinfo), store on disk, clock
+//! World (world.rs): Fleet of fake engines, NodePrograms (node_programs.rs: agent.rs, mesh.rs, sinfo), store on disk, clock
 //!   '- live --> Life --> Coordinator (coordinator.rs): real services, a process to be killed
 //! Points (points.rs): every effect, recorded or met with a fault        time_lock.rs: time waits for the store
 //! problems (consistency.rs): where the store and the hosts disagree

@@ -5,8 +5,8 @@
 //! to a node:    tar here, sentinel last --> exec --> the same there: only a whole transfer is moved into place
 //! `-`:          one file's bytes on standard output, or from standard input
 //! ```
-//! An engine's own archive calls do not see what lies below a tmpfs (`/tmp`, `/run`): hence a command inside. What a node sends
-//! is not trusted: it is unpacked by names inside a directory that is made for it ([`unpack`]).
+//! An engine's own archive calls do not see what lies below a tmpfs (`/tmp`, `/run`): hence a command inside. A node's
+//! archive is not trusted: it is unpacked by relative names inside a new directory ([`unpack`]).
 
 mod download;
 mod place;
@@ -22,7 +22,7 @@ use shoal_types::RealmName;
 
 use crate::{
     args::Global, complete, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt,
-    node_ref::Target, parse::word,
+    node_ref::NodeRef, parse::word,
 };
 
 /// Most of what a command in a node says on standard error that is kept for a message.
@@ -55,7 +55,7 @@ enum Place {
 /// A path in a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct NodePath {
-    target: Target,
+    target: NodeRef,
     /// Absolute; ends in a slash if it was written so.
     path: String,
 }
@@ -156,7 +156,7 @@ impl Cp {
     }
 }
 
-/// One command's end: its status and what it said about it.
+/// One command's end: its status and its standard error.
 struct Ended {
     status: i32,
     said: Vec<u8>,
