@@ -322,7 +322,7 @@ impl EngineError {
         }
     }
 
-    /// Whether it speaks against the host: only these count towards calling it unreachable.
+    /// Whether the error counts against the host: only such errors count towards calling it unreachable.
     #[must_use]
     pub fn blames_host(&self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! Schedulers of the user's: the example in Python, and programs that answer what cannot be.
+//! Schedulers of the user's: the example in Python, and programs with invalid answers.
 
 use std::{
     io::{BufRead as _, BufReader},

@@ -1,5 +1,5 @@
-//! From here to a node. The engine cannot tell a node the end of what is sent from the end of who sends it, so what is sent says
-//! itself where it ends, and only then it is moved into place.
+//! From here to a node. An exec's stdin closes alike on completion and on a crash, so the archive ends with a sentinel. Only a
+//! transfer with its sentinel is moved into place.
 
 use std::{
     hash::{BuildHasher, RandomState},
