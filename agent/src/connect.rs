@@ -162,7 +162,7 @@ mod tests {
 
     use super::*;
 
-    /// A session, and the ends of those who use it: agent, input, output.
+    /// A session, and the far ends of its streams: agent, input, output.
     struct Ends {
         agent: Socket,
         stdin: PipeWriter,

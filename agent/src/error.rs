@@ -25,8 +25,8 @@ pub enum AgentError {
     #[error("cannot serve")]
     Serve(#[from] tonic::transport::Error),
     /// The task that keeps the networks ended by itself.
-    #[error("the keeper of networks ended")]
-    KeeperEnded,
+    #[error("the network reconciler ended")]
+    ReconcilerEnded,
     /// The kernel closed the netlink socket, or said what cannot be read.
     #[error("the netlink socket ended")]
     NetlinkEnded,

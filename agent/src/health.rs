@@ -27,7 +27,7 @@ pub(crate) struct Health {
     /// Milliseconds since the epoch.
     pub(crate) clock_ms: u64,
     pub(crate) disk_total_bytes: u64,
-    /// For those who are not root: the engine should not take the last of it.
+    /// Space for processes without root's privilege: the engine should not take the last of it.
     pub(crate) disk_free_bytes: u64,
     /// Processes and threads there may be, and are.
     pub(crate) pid_limit: u64,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! coordinator == docker exec ==> connect --unix socket--> serve
-//!                                                          |- keeper: networks on disk, one task that owns them
+//!                                                          |- reconciler: networks on disk, one task that owns them
 //!                                                          |    |- mesh: VXLAN devices, entries, neighbours (netlink)
 //!                                                          |    '- dns: a name server per network
 //!                                                          |- tunnel: byte streams to nodes of this host
@@ -20,12 +20,12 @@ mod dns;
 mod error;
 mod facts;
 mod health;
-mod keeper;
 mod mesh;
 mod network;
 mod nodes;
+mod path_probe;
 mod probe;
-mod reach;
+mod reconciler;
 mod serve;
 mod service;
 mod state;

@@ -315,7 +315,7 @@ mod tests {
         );
         assert!(node.alive && node.manager && !node.munge && node.sshd, "{node:?}");
         assert!(node.up > Duration::from_secs(40), "{node:?}");
-        // A session that its sshd has left behind is no sshd; systemd that listens for it is as good.
+        // A session without its sshd is no sshd; systemd listening on the port is as good as one.
         process(proc.path(), 90, "system.slice/ssh.service", 90, "sshd: root@pts/0");
         assert!(!seen().sshd);
         process(proc.path(), 7, "init.scope", 1, "/lib/systemd/systemd");

@@ -15,7 +15,9 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::transport::Server;
 
-use crate::{AgentError, dns::Servers, keeper::Keeper, mesh::Events, service::Service, state::StateDir};
+use crate::{
+    AgentError, dns::Servers, mesh::Events, reconciler::Reconciler, service::Service, state::StateDir,
+};
 
 /// HTTP/2 pings: a session that answers none ends 20 s after its last sign of life.
 const PING_EVERY: Duration = Duration::from_secs(10);
@@ -52,7 +54,7 @@ impl Config {
 ///
 /// # Errors
 /// [`AgentError::State`], [`AgentError::Socket`], [`AgentError::Netlink`]: it cannot start. [`AgentError::Serve`],
-/// [`AgentError::KeeperEnded`], [`AgentError::NetlinkEnded`]: it cannot go on.
+/// [`AgentError::ReconcilerEnded`], [`AgentError::NetlinkEnded`]: it cannot go on.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), AgentError> {
     let Config { state_dir, socket, version } = config;
     let state = StateDir::open(&state_dir)?;
@@ -62,15 +64,15 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Ag
     let (connection, handle, _) = rtnetlink::new_connection().map_err(AgentError::Netlink)?;
     let events = Events::subscribe().map_err(AgentError::Netlink)?;
     let mut netlink = tokio::spawn(connection);
-    let (keeper, keeper_handle) = Keeper::load(handle, state, Servers::new())?;
-    let stop_keeper = CancellationToken::new();
-    let mut keeper = tokio::spawn(keeper.run(events, stop_keeper.clone()));
+    let (reconciler, reconciler_handle) = Reconciler::load(handle, state, Servers::new())?;
+    let stop_reconciler = CancellationToken::new();
+    let mut reconciler = tokio::spawn(reconciler.run(events, stop_reconciler.clone()));
     let tunnels = TaskTracker::new();
     let service = Service {
         version,
         agent_id,
         state_dir: state_dir.clone(),
-        keeper: keeper_handle,
+        reconciler: reconciler_handle,
         tunnels: tunnels.clone(),
     };
     tracing::info!(socket = %socket.display(), state_dir = %state_dir.display(), "agent serves");
@@ -90,7 +92,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Ag
     );
     let answer = tokio::select! {
         answer = &mut server => answer.map_err(AgentError::Serve),
-        _ = &mut keeper => Err(AgentError::KeeperEnded),
+        _ = &mut reconciler => Err(AgentError::ReconcilerEnded),
         _ = &mut netlink => Err(AgentError::NetlinkEnded),
         () = shutdown.cancelled() => match timeout(LAST_CALLS, &mut server).await {
             Ok(answer) => answer.map_err(AgentError::Serve),
@@ -101,10 +103,10 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Ag
     drop(server);
     tunnels.close();
     tunnels.wait().await;
-    stop_keeper.cancel();
-    if !matches!(answer, Err(AgentError::KeeperEnded)) {
+    stop_reconciler.cancel();
+    if !matches!(answer, Err(AgentError::ReconcilerEnded)) {
         // It closes the name servers; its own end says nothing more.
-        let _ = keeper.await;
+        let _ = reconciler.await;
     }
     netlink.abort();
     tracing::info!("agent ended");

@@ -13,12 +13,12 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::{
     facts::{Facts, FactsError, facts},
     health::{Health, health},
-    keeper::{KeepError, KeeperHandle, Removal},
     mesh::MeshError,
     network::{Network, parse},
     nodes::{NodeProbe, probe_nodes},
+    path_probe,
     probe::probe,
-    reach,
+    reconciler::{ReconcileError, ReconcilerHandle, Removal},
     tunnel::{self, TunnelError},
 };
 
@@ -33,7 +33,7 @@ pub(crate) struct Service {
     pub(crate) agent_id: String,
     /// On the file system whose room is told.
     pub(crate) state_dir: PathBuf,
-    pub(crate) keeper: KeeperHandle,
+    pub(crate) reconciler: ReconcilerHandle,
     /// Tunnels and checks under way; they end with their callers.
     pub(crate) tunnels: TaskTracker,
 }
@@ -43,7 +43,7 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl Agent for Service {
     type TunnelStream = tunnel::Responses;
-    type CountProbesStream = reach::Counts;
+    type CountProbesStream = path_probe::Counts;
 
     #[tracing::instrument(skip_all)]
     async fn get_host_facts(&self, _: Request<v1::GetHostFactsRequest>) -> Answer<v1::GetHostFactsResponse> {
@@ -58,7 +58,7 @@ impl Agent for Service {
     ) -> Answer<v1::ApplyNetworkResponse> {
         let state = request.into_inner().state.ok_or_else(|| Status::invalid_argument("state: missing"))?;
         let network = Network::try_from(state).map_err(invalid)?;
-        let changed = self.keeper.apply(network).await?;
+        let changed = self.reconciler.apply(network).await?;
         Ok(Response::new(v1::ApplyNetworkResponse { changed }))
     }
 
@@ -78,7 +78,7 @@ impl Agent for Service {
             bridge: parse("bridge", &request.bridge).map_err(invalid)?,
             revision: Revision(request.revision),
         };
-        let removed = self.keeper.remove(removal).await?;
+        let removed = self.reconciler.remove(removal).await?;
         Ok(Response::new(v1::RemoveNetworkResponse { removed }))
     }
 
@@ -88,7 +88,7 @@ impl Agent for Service {
         request: Request<v1::ListNetworksRequest>,
     ) -> Answer<v1::ListNetworksResponse> {
         let installation = parse("installation", &request.into_inner().installation).map_err(invalid)?;
-        let listing = self.keeper.list(installation).await?;
+        let listing = self.reconciler.list(installation).await?;
         let kept = listing.networks.into_iter().map(|(network, trouble)| v1::KeptNetwork {
             network: network.id.to_string(),
             revision: network.revision.0,
@@ -109,13 +109,13 @@ impl Agent for Service {
             return Err(Status::invalid_argument(format!("pids: {} are more than {MAX_PIDS}", pids.len())));
         }
         let probes = tokio::task::spawn_blocking(|| pids.into_iter().map(probe_message).collect());
-        let probes: Result<_, Status> = probes.await.map_err(|_| KeepError::Stopping)?;
+        let probes: Result<_, Status> = probes.await.map_err(|_| ReconcileError::Stopping)?;
         Ok(Response::new(v1::ProbePortsResponse { probes: probes? }))
     }
 
     #[tracing::instrument(skip_all)]
     async fn tunnel(&self, request: Request<Streaming<v1::TunnelRequest>>) -> Answer<Self::TunnelStream> {
-        let responses = tunnel::open(request.into_inner(), self.keeper.networks(), &self.tunnels).await?;
+        let responses = tunnel::open(request.into_inner(), self.reconciler.networks(), &self.tunnels).await?;
         Ok(Response::new(responses))
     }
 
@@ -128,7 +128,7 @@ impl Agent for Service {
         }
         let wanted: BTreeSet<String> = containers.iter().cloned().collect();
         let probes = tokio::task::spawn_blocking(move || probe_nodes(Path::new("/proc"), &wanted));
-        let probes = probes.await.map_err(|_| KeepError::Stopping)?;
+        let probes = probes.await.map_err(|_| ReconcileError::Stopping)?;
         let mut probes =
             probes.map_err(|error| Status::internal(format!("cannot list the processes: {error}")))?;
         let message =
@@ -150,12 +150,12 @@ impl Agent for Service {
         &self,
         request: Request<v1::CountProbesRequest>,
     ) -> Answer<Self::CountProbesStream> {
-        Ok(Response::new(reach::count(request.into_inner(), &self.tunnels).await?))
+        Ok(Response::new(path_probe::count(request.into_inner(), &self.tunnels).await?))
     }
 
     #[tracing::instrument(skip_all)]
     async fn send_probes(&self, request: Request<v1::SendProbesRequest>) -> Answer<v1::SendProbesResponse> {
-        Ok(Response::new(reach::send(request.into_inner()).await?))
+        Ok(Response::new(path_probe::send(request.into_inner()).await?))
     }
 }
 
@@ -215,21 +215,21 @@ fn invalid(error: shoal_proto::FieldError) -> Status {
     Status::invalid_argument(error.to_string())
 }
 
-impl From<KeepError> for Status {
+impl From<ReconcileError> for Status {
     /// `FAILED_PRECONDITION`: the host or what it keeps is not as the caller thinks. `ALREADY_EXISTS`: something of others has
     /// the name, VNI or address.
-    fn from(error: KeepError) -> Self {
+    fn from(error: ReconcileError) -> Self {
         let text = chain(&error);
         match error {
-            KeepError::Stale { .. }
-            | KeepError::Gone { .. }
-            | KeepError::Conflict { .. }
-            | KeepError::InUse { .. } => Self::failed_precondition(text),
-            KeepError::Clash { .. } | KeepError::Dns(_) => Self::already_exists(text),
-            KeepError::Foreign { .. } => Self::invalid_argument(text),
-            KeepError::State(_) => Self::internal(text),
-            KeepError::Stopping => Self::unavailable(text),
-            KeepError::Mesh(error) => match error {
+            ReconcileError::Stale { .. }
+            | ReconcileError::Gone { .. }
+            | ReconcileError::Conflict { .. }
+            | ReconcileError::InUse { .. } => Self::failed_precondition(text),
+            ReconcileError::Clash { .. } | ReconcileError::Dns(_) => Self::already_exists(text),
+            ReconcileError::Foreign { .. } => Self::invalid_argument(text),
+            ReconcileError::State(_) => Self::internal(text),
+            ReconcileError::Stopping => Self::unavailable(text),
+            ReconcileError::Mesh(error) => match error {
                 MeshError::BridgeMissing { .. } | MeshError::UnderlayMissing { .. } => {
                     Self::failed_precondition(text)
                 }

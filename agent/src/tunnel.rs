@@ -35,8 +35,8 @@ use tokio_util::task::TaskTracker;
 use tonic::Status;
 
 use crate::{
-    keeper::Networks,
     network::{parse, port},
+    reconciler::Networks,
 };
 
 /// How long a node has to accept: it is on this host, so longer means it is stopped or full.

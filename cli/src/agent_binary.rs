@@ -16,7 +16,7 @@ const MACHINES: [(u16, &str); 6] = [
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AgentBinaryError {
     /// It cannot be read.
-    #[error("cannot read it")]
+    #[error("the file cannot be read")]
     Read(#[from] std::io::Error),
     /// It is no ELF executable.
     #[error("not a Linux executable")]

@@ -27,7 +27,7 @@ pub(crate) struct Cli {
 
 const EXIT_STATUS: &str = "\
 Exit status: 0 done, 1 failed, 2 used wrongly, 3 not found, 4 does not fit, 5 host unreachable, 130 interrupted;
-exec, enter and ssh pass the status of what they run, and use 125, 125 and 255 for their own failures.";
+exec, enter and ssh exit with the status of the command they run; their own failures exit with 125, 125 and 255.";
 
 /// What every command takes.
 #[derive(Debug, Clone, Args)]
@@ -55,10 +55,10 @@ pub(crate) struct Global {
     /// A `shoal` built for hosts of another architecture; may be repeated
     #[arg(long = "agent-binary", global = true, value_name = "FILE", value_parser = word::<AgentBinary>)]
     agent_binary: Vec<AgentBinary>,
-    /// How results are written [default: human]
+    /// Format of results [default: human]
     #[arg(short = 'o', global = true, value_name = "FORMAT", value_enum)]
     format: Option<Format>,
-    /// Show no progress, and of the result only names unless -o says otherwise
+    /// Show no progress, and only names as the result unless -o names a format
     #[arg(short, long, global = true)]
     quiet: bool,
     /// Say more on standard error: -v, -vv, -vvv

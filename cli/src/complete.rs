@@ -42,7 +42,7 @@ pub(crate) fn clusters() -> Vec<CompletionCandidate> {
     candidates(names().clusters.into_iter().map(|cluster| cluster.name))
 }
 
-/// Nodes of the realm's clusters, as [`crate::target::Target`] reads them.
+/// Nodes of the realm's clusters, as [`crate::node_ref::NodeRef`] reads them.
 pub(crate) fn nodes() -> Vec<CompletionCandidate> {
     candidates(targets())
 }

@@ -8,8 +8,8 @@ use shoal_images::BuildError;
 use tonic::Status;
 
 use crate::{
-    config::ConfigError, exit::Exit, pem::PemError, quote::QuoteError, ssh_files::SshFilesError,
-    state_dir::StateDirError, target::Target,
+    config::ConfigError, exit::Exit, node_ref::NodeRef, pem::PemError, quote::QuoteError,
+    ssh::files::SshFilesError, state_dir::StateDirError,
 };
 
 /// Why a command did not do what it was asked to.
@@ -60,7 +60,7 @@ pub(crate) enum CliError {
     },
     /// A sweep would take away so much that it must be asked for expressly.
     #[error(
-        "{going} of {total} things would go, more than 30 %: a lost or wrong store looks like that; nothing was removed"
+        "{going} of {total} things would go, more than 30 %: the store may be lost or wrong; nothing was removed"
     )]
     TooMuch {
         /// How many would go.
@@ -91,7 +91,7 @@ pub(crate) enum CliError {
     #[error("cluster `{}` has no node `{}`", target.cluster, target.node)]
     NoNode {
         /// What was named.
-        target: Target,
+        target: NodeRef,
     },
     /// The runtime or its signal handlers cannot be set up.
     #[error("cannot start")]
@@ -123,10 +123,10 @@ pub(crate) enum CliError {
         #[source]
         source: io::Error,
     },
-    /// A connection that was to be forwarded broke.
-    #[error("it broke")]
+    /// A forwarded connection broke.
+    #[error("the tunnel to the node broke")]
     Connection {
-        /// How.
+        /// The failed read or write.
         #[source]
         source: io::Error,
     },
@@ -134,7 +134,7 @@ pub(crate) enum CliError {
     #[error("{target} does not run {service}")]
     NoService {
         /// The node.
-        target: Target,
+        target: NodeRef,
         /// The unit.
         service: String,
     },
@@ -148,12 +148,12 @@ pub(crate) enum CliError {
     #[error("{program} in {target} ended with status {status}: {said}")]
     Inside {
         /// The node.
-        target: Target,
+        target: NodeRef,
         /// The program.
         program: &'static str,
         /// Its exit status.
         status: i32,
-        /// What it said about it.
+        /// The last lines of its standard error.
         said: String,
     },
     /// Standard input cannot be read.
@@ -187,7 +187,7 @@ impl CliError {
     }
 
     /// A program that failed in a node.
-    pub(crate) fn inside(target: &Target, program: &'static str, status: i32, said: &[u8]) -> Self {
+    pub(crate) fn inside(target: &NodeRef, program: &'static str, status: i32, said: &[u8]) -> Self {
         let said = String::from_utf8_lossy(said).trim().replace('\n', "; ");
         Self::Inside { target: target.clone(), program, status, said }
     }
@@ -236,7 +236,7 @@ impl CliError {
 
     /// What to do next, or why nothing is said of it.
     fn next(&self) -> Result<String, &'static str> {
-        let once_more = || Ok("run it once more; -vvv shows more".to_owned());
+        let once_more = || Ok("run the command once more; -vvv shows more".to_owned());
         match self {
             Self::Usage { hint: Some(hint), .. } => Ok(hint.clone()),
             Self::Usage { hint: None, .. } => Ok("`shoal COMMAND --help` says what it takes".into()),
@@ -250,9 +250,9 @@ impl CliError {
             Self::Status(status) => hint_of(status).ok_or("the coordinator has none"),
             Self::DoesNotFit { .. } => Ok(FREE.into()),
             Self::SomeHosts { .. } => {
-                Ok("what failed on each is said above; --host names those to try once more".into())
+                Ok("the lines above say why; --host names the hosts to try once more".into())
             }
-            Self::Quote(_) => Ok("name a state directory without it: --state-dir or SHOAL_STATE_DIR".into()),
+            Self::Quote(_) => Ok("name a state directory without such characters: --state-dir or SHOAL_STATE_DIR".into()),
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
                 Ok("leave LOCAL out, and a free port is chosen".into())
             }
@@ -264,13 +264,13 @@ impl CliError {
             ),
             Self::NoPath { .. } => Ok("`shoal exec CLUSTER --node NODE -- ls` shows what is there".into()),
             Self::Terminal(_) => Ok("leave -t out where there is no terminal".into()),
-            Self::Connection { .. } => Ok("see that something listens there, and run it once more".into()),
+            Self::Connection { .. } => Ok("see that a program listens on the port of the node".into()),
             Self::Inside { .. } => Ok("`shoal status CLUSTER` shows how the node is".into()),
             Self::TooMuch { .. } => {
-                Ok("if every line of it is right, `shoal sweep --yes-really` removes them".into())
+                Ok("if every line above is right, `shoal sweep --yes-really` removes them".into())
             }
             Self::Unseen { .. } => Ok(UNSEEN.into()),
-            Self::File { .. } => Ok("see that the path is right and may be used".into()),
+            Self::File { .. } => Ok("check the path and its permissions".into()),
             Self::NoNode { target } => Ok(format!("`shoal get nodes {}` lists them", target.cluster)),
             Self::SshFiles(_) => Ok("see that the state directory can be written".into()),
             Self::SshClient(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -278,7 +278,7 @@ impl CliError {
             }
             Self::SshClient(_) => Ok("see that `ssh` of PATH can be run".into()),
             Self::Stdin(_) => Ok("see that standard input is open for reading".into()),
-            Self::Stdout(_) => Ok("see that there is room where it goes".into()),
+            Self::Stdout(_) => Ok("see that standard output is open and has room".into()),
             Self::Runtime(_) | Self::Answer { .. } | Self::Json(_) | Self::Yaml(_) => once_more(),
             Self::Build(error) => match error {
                 BuildError::NotRoot | BuildError::NoMmdebstrap => Err("its text ends with what to do"),
@@ -286,12 +286,12 @@ impl CliError {
                 BuildError::Mmdebstrap { .. } => {
                     Ok("see that the mirror can be reached; the last lines above say what failed".into())
                 }
-                BuildError::NoVersion { .. } => Ok("build it once more, with another suite or mirror".into()),
+                BuildError::NoVersion { .. } => Ok("build the image once more, with another suite or mirror".into()),
                 BuildError::Io { .. } | BuildError::Archive(_) => {
-                    Ok("see that there is room; --output names another place".into())
+                    Ok("see that the disk has room; --output names another place".into())
                 }
             },
-            Self::Agent(_) => Err("it is read by the coordinator that started the agent"),
+            Self::Agent(_) => Err("the coordinator that started the agent reads it"),
             Self::Interrupted => Err("the user wanted it so"),
         }
     }

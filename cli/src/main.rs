@@ -1,4 +1,4 @@
-//! The `shoal` command: a client of a coordinator that runs inside it, and the agent it brings to hosts.
+//! The `shoal` command: a client with the coordinator in the same process, and the agent of hosts.
 //!
 //! This file is wiring: signals, cryptography, arguments, logs, runtime, exit status. The verbs are in [`command`]; a shell that
 //! completes a word is answered before any of them ([`complete`]).
@@ -17,17 +17,17 @@ mod generated;
 mod interrupt;
 #[cfg(test)]
 mod manual;
+mod node_ref;
 mod output;
 mod parse;
 mod pem;
 mod progress;
+#[cfg(test)]
+mod prose_flags;
 mod quote;
 mod report;
-mod ssh_files;
-mod ssh_keys;
-mod ssh_options;
+mod ssh;
 mod state_dir;
-mod target;
 mod terminal;
 mod wait;
 

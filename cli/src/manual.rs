@@ -7,7 +7,7 @@ use clap_mangen::Man;
 
 use crate::{args::Cli, generated::assert_published};
 
-/// Name of the file -> page, of a command that was built and of those below it.
+/// File name -> page, for a built command and its subcommands.
 fn pages(command: &Command, so_far: &mut BTreeMap<String, String>) {
     let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
     let mut page = Vec::new();

@@ -30,7 +30,7 @@ pub(crate) fn label(text: &str) -> Result<LabelChange, String> {
     Ok(LabelChange { key: word(key)?, value })
 }
 
-/// How much more than it has a host may promise, in thousandths; what is not named stays as it is.
+/// Factors by which a host may promise more than it has, in thousandths; a factor left out stays.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct OvercommitArg {
     /// Factor on CPU.

@@ -42,7 +42,7 @@ impl Drop for Raw {
     }
 }
 
-/// Makes the terminal what it was before [`Raw::enter`]; nothing if it is.
+/// Restores the terminal as before [`Raw::enter`]; does nothing the second time.
 pub(crate) fn restore() {
     if let Some(before) = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take() {
         // A terminal that is gone needs nothing.

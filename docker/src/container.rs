@@ -248,7 +248,7 @@ pub struct Attachment {
     pub network: String,
     /// Id of the network; empty before the first start on some engines.
     pub network_id: String,
-    /// The address it has, or while it does not run, the fixed one it will have.
+    /// The container's address; while it is stopped, its configured one.
     pub address: Option<Ipv4Addr>,
     /// The MAC address it has; engines forget it while the container does not run, and 20.10 does not tell the fixed one.
     pub mac: Option<MacAddr>,

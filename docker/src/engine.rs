@@ -170,7 +170,7 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// `NotFound`.
     async fn save_image(&self, reference: &str) -> Result<ByteStream, EngineError>;
 
-    /// Gives the image one more `repository:tag`; an image that had it loses it.
+    /// Gives the image one more `repository:tag`; another image with this tag loses it.
     ///
     /// # Errors
     /// `NotFound`, `BadRequest`.

@@ -84,7 +84,7 @@ pub enum TlsProblem {
     ServerCertificate(String),
     /// The engine refused our certificate.
     #[error(
-        "the engine rejected our client certificate ({0}): it must come from the CA the engine was given as --tlscacert"
+        "the engine rejected our client certificate ({0}): the CA of the engine's --tlscacert must have signed it"
     )]
     ClientRejected(String),
     /// The other side does not speak TLS.
@@ -138,7 +138,7 @@ pub enum EngineError {
     },
     /// A `tcp://` endpoint without TLS material: whoever reaches it would be root on that host.
     #[error(
-        "{endpoint} needs TLS: give a CA, a client certificate and its key (plain TCP would make anyone who reaches it root on that host)"
+        "{endpoint} needs TLS: give a CA, a client certificate and its key (with plain TCP every client would be root on that host)"
     )]
     TlsRequired {
         /// Which engine.
@@ -322,7 +322,7 @@ impl EngineError {
         }
     }
 
-    /// Whether it speaks against the host: only these count towards calling it unreachable.
+    /// Whether the error counts against the host: only such errors count towards calling it unreachable.
     #[must_use]
     pub fn blames_host(&self) -> bool {
         match self {

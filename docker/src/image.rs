@@ -28,7 +28,7 @@ pub struct ImageInfo {
     pub labels: BTreeMap<String, String>,
     /// References to it, `repository:tag`.
     pub repo_tags: Vec<String>,
-    /// What registries it came from call it, `repository@sha256:<hex>`; empty if it was built or loaded.
+    /// Its digests in registries, `repository@sha256:<hex>`; empty for a built or loaded image.
     pub repo_digests: Vec<String>,
     /// Its size in bytes, all layers.
     pub size: Bytes,

@@ -14,7 +14,7 @@ pub enum Unusable {
     )]
     UsernsRemap,
     /// Docker Desktop: its engine lives in a hidden virtual machine.
-    #[error("it is Docker Desktop: its engine lives in a virtual machine that other hosts cannot reach")]
+    #[error("its engine is Docker Desktop, in a virtual machine out of reach of other hosts")]
     DockerDesktop,
     /// Windows containers.
     #[error("its engine runs on {0}: Shoal's nodes are Linux containers")]

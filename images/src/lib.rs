@@ -1,4 +1,4 @@
-//! The node image: which packages it has, what is laid over them, and how it is built on a Debian machine.
+//! The node image: its packages, its overlay, and its build on a Debian machine.
 //!
 //! ```text
 //! packages.txt --+

@@ -17,7 +17,7 @@ const EXCLUDED: &[&str] = &[
     "/usr/share/man/*",
 ];
 
-/// What no image may keep: keys of the packages' scripts, which everybody could read, and what grows by itself.
+/// Files no image may keep: keys made by package scripts, which every user of the image could read, caches and logs.
 pub(crate) const CLEANED: &[&str] = &[
     "/etc/ssh/ssh_host_*",
     "/etc/munge/munge.key",

@@ -1,4 +1,4 @@
-//! Ends a build from another thread: mmdebstrap and all it started, which removes what it had begun.
+//! Ends a build from another thread: stops mmdebstrap and its children, and lets it remove its files.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

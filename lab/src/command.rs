@@ -26,7 +26,7 @@ pub enum CommandError {
         stderr: String,
     },
     /// It ran and printed something else than expected.
-    #[error("`{line}` printed what cannot be read")]
+    #[error("`{line}` printed unreadable output")]
     Output {
         /// The command line.
         line: String,

@@ -1,4 +1,4 @@
-//! What can go wrong with a lab, and what to do about it.
+//! Failures of a lab, each with its remedy in the text.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -97,7 +97,7 @@ pub enum Error {
     #[error("every 10.77.x.0/24 is taken by a lab or a route of this machine: take a lab down first")]
     NoSubnet,
     /// What all labs share cannot be removed while one of them is there.
-    #[error("lab {lab} still uses what all labs share: take it down first")]
+    #[error("lab {lab} still uses resources of all labs: take that lab down first")]
     InUse {
         /// The lab.
         lab: LabName,

@@ -12,7 +12,7 @@ use crate::error::{Error, file};
 use crate::layout::SHARED_DIR;
 use crate::lock::Lock;
 
-/// A program that the lab runs, and the Debian package that brings it.
+/// A program of the lab, and its Debian package.
 type Tool = (&'static str, &'static str);
 
 /// What every lab runs.
@@ -118,7 +118,7 @@ fn install(packages: &[&str]) -> Result<(), InstallError> {
     }
     installed.map_err(failed)?;
     if docker {
-        // A package that arrives enables its units: take that back, so that the next boot starts none.
+        // Installing a package enables its units: disable them, so that the next boot starts none.
         units(&["disable"]).map_err(failed)?;
     }
     Ok(())

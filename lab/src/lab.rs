@@ -194,7 +194,7 @@ impl Lab {
         crate::down(self.name(), Some(self.dir.path()))
     }
 
-    /// Ties the lab to a value that takes it down when it is dropped.
+    /// Ties the lab to a guard; dropping the guard takes the lab down.
     #[must_use]
     pub fn guard(self) -> LabGuard {
         LabGuard(Some(self))

@@ -54,7 +54,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Still held: who waits for it finds that the file is another's, or none, and opens it anew.
+        // Still held: a waiter notices the replaced or missing file, and opens the file anew.
         if let Err(failed) = std::fs::remove_file(&self.path) {
             tracing::debug!("{} stays: {failed}", self.path.display());
         }

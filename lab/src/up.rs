@@ -93,7 +93,7 @@ fn recorded_subnets() -> Result<BTreeSet<Subnet>, Error> {
     }
 }
 
-/// Which hosts a lab shall have: those it has, and new ones after them.
+/// The hosts of a lab: the present ones, then new ones.
 fn plan(
     lab: &LabName,
     known: &[HostRecord],

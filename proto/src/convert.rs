@@ -9,7 +9,7 @@ use shoal_types::{
 
 use crate::v1;
 
-/// A field that cannot be what it says.
+/// An invalid field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
 pub struct FieldError {

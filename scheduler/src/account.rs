@@ -1,4 +1,4 @@
-//! Why a node is where it is: what the scheduler saw at the moment it chose.
+//! Why a node is on its host: the candidates as the scheduler saw them when it chose.
 
 use shoal_types::{HostName, LabelValue, NodeName};
 

@@ -17,19 +17,19 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Wrong {
     /// It places a node nobody asked for.
-    #[error("it places {}, which was not asked for", node.escape_debug())]
+    #[error("the answer places {}, which is no node of the request", node.escape_debug())]
     NotAsked {
         /// The node, as it was called.
         node: String,
     },
     /// A node is there twice.
-    #[error("it places {node} twice")]
+    #[error("the answer places {node} twice")]
     Twice {
         /// The node.
         node: NodeName,
     },
     /// A node is not there.
-    #[error("it places {placed} of {nodes} nodes: {node} has no host")]
+    #[error("the answer places {placed} of {nodes} nodes: {node} has no host")]
     Missing {
         /// The first node without a host.
         node: NodeName,
@@ -39,7 +39,7 @@ pub enum Wrong {
         nodes: usize,
     },
     /// There is no such host.
-    #[error("it places {node} on {}, and there is no such host", host.escape_debug())]
+    #[error("the answer places {node} on {}, which is no host of the request", host.escape_debug())]
     NoHost {
         /// The node.
         node: NodeName,
@@ -47,7 +47,7 @@ pub enum Wrong {
         host: String,
     },
     /// The host cannot take the node.
-    #[error("it places {node} on {host}, which {reason}")]
+    #[error("the answer places {node} on {host}, which {reason}")]
     Refused {
         /// The node.
         node: NodeName,
@@ -57,7 +57,9 @@ pub enum Wrong {
         reason: Reason,
     },
     /// Nodes are not spread as was asked.
-    #[error("it spreads nodes unevenly over {label}: {most} on {more}, {least} on {less}, which has room")]
+    #[error(
+        "the answer spreads nodes unevenly over {label}: {most} on {more}, {least} on {less}, which has room"
+    )]
     Uneven {
         /// The label.
         label: LabelKey,

@@ -46,11 +46,11 @@
 //! A condition on hosts is a filter instead: a variant of [`Filter`] and of [`Reason`], and the arms the compiler asks for.
 
 mod account;
+mod candidates;
 mod check;
 mod choice;
 mod class;
 mod filter;
-mod offer;
 mod place;
 mod plan;
 mod queue;
@@ -61,15 +61,13 @@ mod room;
 mod shape;
 mod snapshot;
 mod strategy;
-mod unplaceable;
 
 pub use account::{Account, Candidate, Group};
+pub use candidates::{candidates, refusal_of};
 pub use check::{Wrong, check};
 pub use filter::Filter;
-pub use offer::{candidates, refusal_of};
-pub use plan::{Placement, Plan};
+pub use plan::{Placement, Plan, Unplaceable};
 pub use reason::{Reason, Refusal};
 pub use request::{NodeRequest, Request, Rules};
 pub use snapshot::{HostView, ImageState, Snapshot};
 pub use strategy::{Scheduler, explain};
-pub use unplaceable::Unplaceable;

@@ -29,7 +29,7 @@ pub struct Accounts {
 /// An image that cannot be a node's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AccountsError {
-    /// An account is missing, and with it the package that makes it.
+    /// An account is missing: the package that creates it is not installed.
     #[error("the image has no account `{account}`: install the package `{package}` in it")]
     Missing {
         /// The account.

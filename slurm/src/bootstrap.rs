@@ -118,7 +118,7 @@ fn shared(view: &ClusterView, keys: &ClusterKeys, accounts: Accounts) -> Result<
     Ok(archive)
 }
 
-/// What a role adds: which services run, which do not, and Slurm's configuration where it is not fetched.
+/// A role's part: its enabled and masked services, and Slurm's configuration where slurmd does not fetch it.
 fn add_role(archive: &mut Archive, role: Role, view: &ClusterView) {
     for unit in Stage::services(role).iter().filter_map(|stage| stage.unit()) {
         let wanted = format!("{UNITS}/multi-user.target.wants/{unit}");

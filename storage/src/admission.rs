@@ -4,7 +4,7 @@
 //! snapshot: version 7, hosts, reservations --schedule--> plan --begin--> bump(7) --insert--> commit
 //!                                                             `-- Stale: someone placed meanwhile; read again
 //! ```
-//! Everything that changes what fits where counts it up: admission, moves, capacity, registration.
+//! Every change of free capacity increments it: admission, moves, capacity, registration.
 
 use crate::{Mode, Session, StoreError, Writes, query::Query, store::INSTALLATION};
 

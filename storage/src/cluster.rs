@@ -1,4 +1,4 @@
-//! Clusters as intended: the specification as admitted, the phase it is in, and what became of it.
+//! Clusters as intended: the admitted specification, the phase, and the reason of a failure.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ pub struct Cluster {
     pub keep_on_failure: bool,
     /// Slurm's version, once known.
     pub slurm_version: Option<String>,
-    /// Why it did not become ready, or what keeps it from going.
+    /// Why the cluster is not ready, or cannot be deleted.
     pub failure: Option<String>,
     /// The sealed seed its secrets are derived from.
     pub seed: SecretId,
@@ -110,7 +110,7 @@ impl<M: Mode> Clusters<'_, M> {
         self.0.all(query).await?.into_iter().map(Cluster::try_from).collect()
     }
 
-    /// The clusters that want nodes of some roles apart from those of others, and which roles, in no order.
+    /// Cluster -> roles it keeps apart from other clusters' nodes of the role, in no order.
     ///
     /// # Errors
     /// As [`Clusters::get`].
@@ -233,7 +233,7 @@ impl<M: Writes> Clusters<'_, M> {
 }
 
 impl Clusters<'_, Owner> {
-    /// Records why it did not become ready, or what keeps it from going; `None` once nothing does.
+    /// Records why the cluster is not ready, or cannot be deleted; `None` clears the reason.
     ///
     /// # Errors
     /// [`StoreError::Missing`]: no such cluster.

@@ -19,7 +19,7 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// Another process kept the store locked for as long as we waited.
-    #[error("store {store} is locked by another process (waited {} s); find it and let it finish or end it", waited.as_secs_f32())]
+    #[error("store {store} is locked by another process (waited {} s); let that process finish, or end it", waited.as_secs_f32())]
     Locked {
         /// The store.
         store: String,
@@ -101,7 +101,7 @@ pub enum StoreError {
     #[error(transparent)]
     Conflict(#[from] Conflict),
     /// A row names another that is not there, or is still named by others.
-    #[error("{operation}: it names something that is not there, or is still named by others")]
+    #[error("{operation}: a row it refers to is missing, or other rows still refer to it")]
     Referenced {
         /// What was tried, such as `DELETE on clusters`.
         operation: String,

@@ -1,4 +1,4 @@
-//! From what a driver says to what it means: every `sqlx` error becomes a [`StoreError`] here, once.
+//! The one map from `sqlx` errors to [`StoreError`].
 //!
 //! SQLite's numbers are its result codes (sqlite.org/rescode.html; the low byte is the primary code), PostgreSQL's five
 //! characters are SQLSTATEs (its manual, appendix A).

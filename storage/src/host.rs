@@ -1,4 +1,4 @@
-//! A registered host as stored: what its operator set, what its engine and agent said, and how it is doing.
+//! A registered host as stored: its operator's settings, its engine's and agent's reports, its state.
 //!
 //! The parts have different writers (operator, registration, health monitor, healer) and are written apart, so that none
 //! overwrites another's.

@@ -125,7 +125,7 @@ impl<M: Writes> Hosts<'_, M> {
         self.0.execute(query).await.map(drop)
     }
 
-    /// Replaces what the operator set, if it is still `host.version` of it; the version counts up.
+    /// Replaces the operator's settings if the row still has `host.version`; increments the version.
     ///
     /// # Errors
     /// [`StoreError::Stale`]: someone else changed the settings since `host` was read, or the host is gone.
@@ -162,7 +162,7 @@ impl<M: Writes> Hosts<'_, M> {
         }
     }
 
-    /// Records that the engine answered, and what it said: the host is ready, its failures are over.
+    /// Records the engine's answer: the host becomes ready, its count of failures zero.
     ///
     /// # Errors
     /// [`StoreError::Missing`]: no such host. [`StoreError::Conflict`] with [`Conflict::HostEngine`]: it is now the engine
@@ -211,7 +211,7 @@ impl<M: Writes> Hosts<'_, M> {
         self.0.execute_one(query, "host", id).await
     }
 
-    /// Records whether the agent answers, and what it said of its machine if it did.
+    /// Records whether the agent answers, and its report on the machine if it does.
     ///
     /// # Errors
     /// [`StoreError::Missing`]: no such host. [`StoreError::Conflict`] with [`Conflict::HostAgent`]: it is the agent of

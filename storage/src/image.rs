@@ -1,4 +1,4 @@
-//! Images: which host has which, as last listed, and what was read out of each, once per content digest.
+//! Images: the hosts of each, as last listed, and the facts read out of each, once per content digest.
 
 use std::collections::BTreeMap;
 
@@ -138,7 +138,7 @@ impl<M: Writes> Images<'_, M> {
         self.0.execute(query).await.map(drop)
     }
 
-    /// Records what was read out of an image; what was known of it is replaced.
+    /// Records the facts read out of an image, in place of earlier ones.
     ///
     /// # Errors
     /// The database failed.

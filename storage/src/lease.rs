@@ -1,4 +1,4 @@
-//! Leases: who may write what, and the epoch that tells an old holder from the present one.
+//! Leases: the right to write a resource, with an epoch that distinguishes an old holder from the present one.
 //!
 //! ```text
 //!          acquire: epoch 1            expired, or its process is gone: epoch 2
@@ -64,7 +64,7 @@ impl fmt::Display for Resource {
 pub struct Lease {
     /// What it is on.
     pub resource: Resource,
-    /// Who holds it, or held it last.
+    /// The present holder, or the last one.
     pub holder: Holder,
     /// Which grant this is.
     pub epoch: Epoch,

@@ -1,4 +1,4 @@
-//! A node as placed: the host it is on, what it reserves there, its addresses, and what was last seen of it.
+//! A node as placed: its host, its reservation, its addresses, and its last known state.
 
 use std::net::Ipv4Addr;
 
@@ -38,7 +38,7 @@ pub struct Node {
     pub since: Timestamp,
     /// Its container, once there is one.
     pub container: Option<String>,
-    /// Which container is intended: it counts up with every move or change that needs a new one.
+    /// Generation of the intended container: every move, and every change that needs a new container, increments it.
     pub generation: Generation,
     /// Why it is not ready.
     pub last_error: Option<String>,

@@ -88,7 +88,7 @@ impl<M: Mode> Remnants<'_, M> {
 }
 
 impl<M: Writes> Remnants<'_, M> {
-    /// Remembers what is left behind; what is remembered already stays as it was.
+    /// Records remnants; a remnant on record stays unchanged.
     ///
     /// # Errors
     /// [`StoreError::Referenced`]: no such host.

@@ -1,4 +1,4 @@
-//! One unit of work on the store: what it may do is its type, and it is committed whole or not at all.
+//! One unit of work on the store: its type is its permission, and it commits whole or not at all.
 //!
 //! ```text
 //! Snapshot (Read)                      reads; consistent from its first statement
@@ -169,7 +169,7 @@ impl Session<Write> {
 }
 
 impl<M: Writes> Session<M> {
-    /// Makes all of it durable and visible, and wakes those who wait for events.
+    /// Makes the unit of work durable and visible, and wakes readers that wait for events.
     ///
     /// # Errors
     /// [`StoreError::Aborted`]: a statement failed before; nothing was committed. [`StoreError::Full`],

@@ -51,7 +51,7 @@ pub(crate) enum Pools {
 }
 
 impl Shared {
-    /// Wakes those who wait for events; a transaction that committed later may get here first.
+    /// Wakes readers that wait for events; a later transaction may get here first.
     pub(crate) fn committed(&self, seq: u64) {
         self.committed.send_if_modified(|last| {
             let newer = seq > *last;

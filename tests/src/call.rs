@@ -1,4 +1,4 @@
-//! One call of a program: what it is given, and how it ended.
+//! One call of a program: its arguments and input, and its end.
 
 use std::{
     ffi::OsStr,
@@ -122,7 +122,7 @@ impl Ended {
         Ok(self)
     }
 
-    /// What it wrote, if it succeeded.
+    /// Its output, if it succeeded.
     ///
     /// # Errors
     /// It did not.

@@ -14,7 +14,7 @@ use crate::{
 /// A cluster.
 #[derive(Debug, Clone)]
 pub struct Cluster {
-    /// Its id, which all that belongs to it is labelled with.
+    /// Its id: the label of all its objects.
     pub id: String,
     /// Its name.
     pub name: String,

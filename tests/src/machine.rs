@@ -123,7 +123,7 @@ impl Machine {
         Ok(names)
     }
 
-    /// Forwarding entries that somebody made: those that lead to another host, and those that hold a place.
+    /// Static forwarding entries: the ones to other hosts, and placeholders.
     pub(crate) fn forwarding(&self) -> anyhow::Result<Vec<String>> {
         let entries = self.kernel("bridge", &["fdb", "show"])?;
         let made = |entry: &&Value| {

@@ -70,7 +70,7 @@ impl Command {
         self.shown.iter().any(|line| line.starts_with("error:"))
     }
 
-    /// Whether it only looks at what Slurm and nodes come to by themselves: asked again, it may find what is shown.
+    /// Whether the command only reads a state that Slurm and nodes reach by themselves: a repeat may print the shown lines.
     /// A worker is `completing` for a moment after its job's last command has returned.
     #[must_use]
     pub fn looks(&self) -> bool {
@@ -78,7 +78,7 @@ impl Command {
             || self.line.split_once(" -- ").is_some_and(|(_, run)| run.starts_with("sinfo"))
     }
 
-    /// The first line that is shown and was not printed, whatever numbers it has and however it is spaced.
+    /// The first shown line that was not printed, compared without numbers and spacing.
     #[must_use]
     pub fn missing(&self, printed: &str) -> Option<&str> {
         let printed: Vec<String> = printed.lines().map(alike).collect();
@@ -115,7 +115,7 @@ impl Page {
     /// Reads a page; messages call it `name`.
     ///
     /// # Errors
-    /// It has a block whose language says neither that it holds commands nor that it does not.
+    /// The page has a block in an unknown language.
     pub fn parse(name: &str, text: &str) -> anyhow::Result<Self> {
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let mut steps = Vec::new();

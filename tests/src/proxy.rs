@@ -235,7 +235,7 @@ impl Shared {
         Ok(answer)
     }
 
-    /// Does it; an answer if that is what was asked for.
+    /// Applies the fault; returns the answer if the fault is an answer.
     async fn act(
         &self,
         action: Action,
@@ -353,7 +353,7 @@ fn full(bytes: Bytes) -> Body {
     Full::new(bytes).map_err(|never| match never {}).boxed()
 }
 
-/// A body that stops after this many bytes and never ends; it says so as it stops.
+/// A body that stalls after this many bytes, and signals the stall.
 fn part(body: Incoming, bytes: usize, fired: Sender<String>, line: String) -> Body {
     let mut left = bytes;
     let pieces = body.into_data_stream().map_ok(Frame::data);

@@ -123,7 +123,7 @@ pub struct NewEvent {
     pub host: Option<HostName>,
     /// One line for people; never a secret.
     pub message: String,
-    /// How far what it tells of has come, if it is a matter of bytes.
+    /// Progress in bytes, for an event about a transfer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
 }

@@ -1,4 +1,4 @@
-//! A host: what it offers, what its engine said of itself, and whether it can be used.
+//! A host: its capacity, its engine's facts, its state.
 
 use std::{fmt, net::Ipv4Addr};
 

@@ -1,4 +1,4 @@
-//! Who chooses hosts: a strategy that is built in, or a program of the user's that listens on this machine.
+//! The scheduler of a cluster: a built-in strategy, or a program of the user's on this machine.
 //!
 //! ```text
 //! spread | round-robin | metadata | binpack | random        grpc://127.0.0.1:7070 | grpc+unix:///run/place.sock

@@ -8,7 +8,7 @@ use ssh_key::PublicKey;
 /// Longest line: an RSA key of 16,384 bits has 2,800 characters.
 const MAX_LINE: usize = 8192;
 
-/// A line that is no public key. It never shows the line: that may be a private one.
+/// An invalid public key. The text never shows the line, which may be a private key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SshKeyError {
     /// It begins as a private key's file does.
@@ -17,7 +17,7 @@ pub enum SshKeyError {
     )]
     Private,
     /// Nothing is there.
-    #[error("no key is there")]
+    #[error("the line has no key")]
     Empty,
     /// More than one line.
     #[error("a public key is one line without control characters")]
@@ -84,7 +84,7 @@ impl FromStr for SshPublicKey {
         if line.chars().any(char::is_control) {
             return Err(SshKeyError::Lines);
         }
-        // It is kept as the library writes it: nothing that it did not understand gets into a node's file.
+        // Kept as the library writes the key: no unparsed text gets into a node's file.
         let key = PublicKey::from_openssh(line).map_err(|_| SshKeyError::Malformed)?;
         key.to_openssh().map(Self).map_err(|_| SshKeyError::Malformed)
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! packages -> shoal, shoal-lab -> lab of 3 hosts -> node image -> hosts registered -> cluster -> job, name, SSH
 //! ```
-//! Every step looks at what is there, so it can be repeated, also after it failed half way or the machine was rebooted.
+//! Every step checks the present state first: the demo can be repeated, also after a failure half way or a reboot.
 
 use std::{
     fs,

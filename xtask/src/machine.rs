@@ -1,4 +1,4 @@
-//! What this machine is, and so what can run on it.
+//! This machine's abilities, and so the tiers it can run.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Commands as a transcript: each is shown as `$ ...` before it runs, so that what happened can be done by hand.
+//! Commands as a transcript: each is shown as `$ ...` before it runs, so that a person can repeat the run by hand.
 
 use std::{
     ffi::OsStr,
@@ -81,7 +81,7 @@ pub(crate) fn show(command: &Command) {
     println!("$ {}", line(command));
 }
 
-/// A command as a shell takes it: variables that are set for it, its program's name, its arguments.
+/// A command as a shell takes it: its variables, its program, its arguments.
 pub(crate) fn line(command: &Command) -> String {
     let set = command.get_envs().filter_map(|(key, value)| {
         Some(format!("{}={}", key.to_string_lossy(), word(&value?.to_string_lossy())))

@@ -1,4 +1,4 @@
-//! The servers of all networks of this host; owned by the keeper.
+//! The servers of all networks of this host; owned by the reconciler.
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! Netlink events: what tells the agent that somebody else changed what it keeps.
+//! Netlink events: another program changed a device, entry or neighbour of the agent's.
 //!
 //! An event says only "look again". Those of other devices, and those of neighbours that come and go by themselves, are
 //! left out, so that a busy host does not keep the agent busy.

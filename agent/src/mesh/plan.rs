@@ -1,4 +1,4 @@
-//! From what should be and what is to what must be done: pure.
+//! The difference between intent and kernel as a list of actions: pure.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

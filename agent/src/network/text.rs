@@ -127,7 +127,7 @@ macro_rules! text_forms {
 
 text_forms! { LinkName Domain ServiceName }
 
-/// A text that is not what it should be.
+/// A text that does not parse.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {kind}")]
 pub(crate) struct TextError {

@@ -18,8 +18,8 @@ mod lab;
 mod lifecycle;
 mod names;
 mod net;
+mod path_probe;
 mod process;
-mod reach;
 mod session;
 mod traffic;
 mod tunnel;
@@ -58,11 +58,14 @@ const TESTS: &[(&str, Test)] = &[
     ("tunnel::only_nodes_of_this_host_are_reached", tunnel::only_nodes_of_this_host_are_reached),
     ("session::a_session_greets_speaks_and_ends", session::a_session_greets_speaks_and_ends),
     (
-        "reach::tunnel_packets_arrive_with_and_without_a_network",
-        reach::tunnel_packets_arrive_with_and_without_a_network,
+        "path_probe::tunnel_packets_arrive_with_and_without_a_network",
+        path_probe::tunnel_packets_arrive_with_and_without_a_network,
     ),
-    ("reach::a_firewall_and_a_narrow_link_are_noticed", reach::a_firewall_and_a_narrow_link_are_noticed),
-    ("reach::what_cannot_be_checked_is_refused", reach::what_cannot_be_checked_is_refused),
+    (
+        "path_probe::a_firewall_and_a_narrow_link_are_noticed",
+        path_probe::a_firewall_and_a_narrow_link_are_noticed,
+    ),
+    ("path_probe::what_cannot_be_checked_is_refused", path_probe::what_cannot_be_checked_is_refused),
     ("session::it_tells_ports_and_facts", session::it_tells_ports_and_facts),
 ];
 

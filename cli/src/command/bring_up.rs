@@ -27,7 +27,7 @@ use crate::{
 
 /// How long one question for events of a roll-back waits for an answer.
 const POLL: Duration = Duration::from_millis(500);
-/// A roll-back that says nothing for so long has met a host it cannot reach: the next command goes on with it.
+/// A roll-back without an event for so long waits for a lost host: the next command continues the roll-back.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// Creates a cluster, shows how, and brings the SSH configuration up to date.
@@ -148,7 +148,7 @@ impl Create<'_> {
     }
 }
 
-/// The end of a create that went well; how long it took, if it was seen from its begin.
+/// Shows the end of a successful create; `took` is its duration, if it was seen from the start.
 pub(super) fn finish(
     progress: Progress,
     mut cluster: Cluster,
@@ -159,7 +159,7 @@ pub(super) fn finish(
     progress.result(&ClusterJson::from(cluster.clone()), names, |width, _| summary(width, &cluster, took))
 }
 
-/// What is there now, and what to do with it.
+/// The summary of a new cluster: its nodes by host, and commands to try.
 fn summary(width: Width, cluster: &Cluster, took: Option<Duration>) -> String {
     let placed = cluster.nodes.iter().map(|node| (node.host.as_str(), node.name.as_str()));
     let workers = cluster.nodes.iter().filter(|node| node.role == "worker").count();

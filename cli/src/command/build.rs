@@ -29,19 +29,19 @@ pub(crate) struct Build {
 enum What {
     /// Build the image of nodes with mmdebstrap; needs root on a Debian machine
     ///
-    /// The packages come from Debian's mirror; with a near one it takes half a minute and about 400 MB beside the archive
-    /// while it is under way. Ctrl-C ends it and leaves nothing.
+    /// Packages come from Debian's mirror. With a near mirror a build takes half a minute, and about 400 MB of disk beside the
+    /// archive. Ctrl-C ends the build and removes its files.
     Image(BuildImage),
-    /// Write a Dockerfile of the same image, with what it needs, for `docker build` and a registry
+    /// Write a Dockerfile of the same image and the files it copies, for `docker build` and a registry
     Dockerfile(BuildDockerfile),
 }
 
 #[derive(Debug, Args)]
 struct Content {
-    /// Debian release it is made from: bookworm, trixie or forky
+    /// Debian release of the image: bookworm, trixie or forky
     #[arg(long, value_name = "SUITE", default_value_t, value_parser = word::<Suite>)]
     suite: Suite,
-    /// Packages to add to those every node has, by their Debian names; may be repeated, or a list with commas
+    /// Debian packages to add to the image; may be repeated, or a list with commas
     #[arg(long, value_name = "PACKAGE", value_delimiter = ',', value_parser = word::<Package>)]
     with: Vec<Package>,
 }
@@ -50,7 +50,7 @@ struct Content {
 struct BuildDockerfile {
     #[command(flatten)]
     content: Content,
-    /// Directory that gets the Dockerfile and what it adds; it is made if it is not there
+    /// Directory for the Dockerfile and the files it copies; created if missing
     #[arg(long, value_name = "DIR", default_value = "shoal-node")]
     output: PathBuf,
 }
@@ -59,13 +59,13 @@ struct BuildDockerfile {
 struct BuildImage {
     #[command(flatten)]
     content: Content,
-    /// Take the mirror's package lists although they have expired, as those of a snapshot or a frozen mirror have
+    /// Accept the mirror's expired package lists, as snapshots and frozen mirrors have
     #[arg(long)]
     allow_stale: bool,
-    /// What the image is called [default: shoal-node:SUITE]
+    /// Name of the image [default: shoal-node:SUITE]
     #[arg(long, value_name = "NAME:TAG", value_parser = tag)]
     tag: Option<String>,
-    /// Where the archive goes [default: the tag with dashes, .tar, here]
+    /// Path of the archive [default: the tag with dashes and .tar, in the current directory]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]

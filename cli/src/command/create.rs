@@ -7,7 +7,7 @@ use clap_complete::ArgValueCandidates;
 use shoal_proto::v1::{self, CreateClusterRequest, PlanClusterRequest};
 use shoal_types::{Bytes, ClusterName, ClusterSpec, LabelExpr, MilliCpu, SchedulerName};
 
-use super::{bring_up::bring_up, onlook::onlook, placing_args::PlacingArgs};
+use super::{bring_up::bring_up, follow::follow_create, placing_args::PlacingArgs};
 use crate::{
     args::Global,
     complete,
@@ -19,7 +19,7 @@ use crate::{
     output::{PlanJson, plan_text},
     parse::{count, word},
     progress::ProgressArgs,
-    ssh_keys,
+    ssh::keys,
     wait::Wait,
 };
 
@@ -36,10 +36,10 @@ pub(crate) struct Create {
 /// `--follow NAME`, with and without the word `cluster` before it.
 #[derive(Debug, Clone, Args)]
 struct FollowCluster {
-    /// Create nothing: show the create of this cluster that another process has under way, and end as it ends
+    /// Create nothing: follow another process's create of this cluster to its end
     ///
-    /// It shows what has happened since the cluster was admitted, then what happens. The exit status is 0 when the cluster is
-    /// ready, 1 when it failed, 3 if there is no such cluster. Ctrl-C only stops watching.
+    /// Shows the events since the cluster's admission, then each new one. The exit status is 0 when the cluster is ready, 1
+    /// when the create failed, 3 if there is no such cluster. Ctrl-C ends the view; the create goes on.
     #[arg(long, value_name = "NAME", value_parser = word::<ClusterName>, add = ArgValueCandidates::new(complete::clusters))]
     follow: Option<ClusterName>,
     #[command(flatten)]
@@ -62,7 +62,7 @@ struct CreateCluster {
     /// Name of the cluster [default: the configuration's, else `default`]
     #[arg(value_parser = word::<ClusterName>)]
     name: Option<ClusterName>,
-    /// YAML file that describes it; `-` reads standard input
+    /// YAML file that describes the cluster; `-` reads standard input
     #[arg(long, value_name = "FILE", value_parser = word::<Source>)]
     config: Option<Source>,
     /// Number of workers; with a configuration, of its only group of workers
@@ -77,28 +77,28 @@ struct CreateCluster {
     /// Image of every node
     #[arg(long, value_name = "REFERENCE")]
     image: Option<String>,
-    /// How hosts are chosen: spread, round-robin, metadata, binpack, random, or a scheduler of your own on this machine, as
-    /// grpc://ADDRESS:PORT or grpc+unix:///PATH [default: spread]
+    /// Strategy that chooses hosts: spread, round-robin, metadata, binpack, random, or a scheduler of your own on this
+    /// machine, as grpc://ADDRESS:PORT or grpc+unix:///PATH [default: spread]
     #[arg(long, value_name = "NAME", value_parser = word::<SchedulerName>)]
     scheduler: Option<SchedulerName>,
-    /// Only hosts for which this holds, besides the configuration's constraints; may be repeated
+    /// Only hosts that satisfy this label expression, besides the configuration's constraints; may be repeated
     #[arg(long = "constraint", value_name = "EXPRESSION", value_parser = word::<LabelExpr>)]
     constraints: Vec<LabelExpr>,
-    /// File of SSH public keys, one per line, such as ~/.ssh/id_ed25519.pub, that may log in to every node as root,
-    /// besides the configuration's `sshKeys`; may be repeated
+    /// File of SSH public keys that open root's account on every node, one per line, such as ~/.ssh/id_ed25519.pub, besides
+    /// the configuration's `sshKeys`; may be repeated
     ///
-    /// None is taken by itself: `shoal ssh` and the SSH configuration of `shoal get ssh-config` use a key of the cluster's own.
+    /// Shoal takes none of your keys unasked: `shoal ssh` and `shoal get ssh-config` use the cluster's own key.
     #[arg(long = "ssh-key", value_name = "FILE")]
     ssh_keys: Vec<PathBuf>,
     #[command(flatten)]
     placing: PlacingArgs,
-    /// Show where the nodes would go, how full that makes the hosts and why others are refused, and create nothing
+    /// Create nothing: show the nodes' hosts, the load of each host, and every refusal with its reason
     #[arg(long)]
     dry_run: bool,
-    /// How long it may take until all workers are idle; 0 for no limit
+    /// Time limit until all workers are idle; 0 for no limit
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = word::<Wait>)]
     wait: Wait,
-    /// Keep what is there if it does not become ready, for inspection
+    /// Keep a cluster that does not become ready, for inspection
     #[arg(long)]
     keep_on_failure: bool,
     #[command(flatten)]
@@ -118,14 +118,14 @@ impl Create {
             }
             (None, FollowCluster { follow: None, .. }) => {
                 return Err(CliError::usage(
-                    "nothing is named",
+                    "no cluster is named",
                     "use `shoal create cluster NAME`".to_owned(),
                 ));
             }
         };
         let Some(create) = create.filter(|_| follow.is_none()) else {
             let (realm, name) = (global.realm(None)?.to_string(), follow.unwrap_or_default().to_string());
-            onlook(realm, name, progress, global, interrupt).await?;
+            follow_create(realm, name, progress, global, interrupt).await?;
             return Ok(Exit::Ok);
         };
         let spec = v1::ClusterSpec::from(&create.spec(global)?);
@@ -158,7 +158,7 @@ impl CreateCluster {
             scheduler: self.scheduler.clone(),
             placing: self.placing.overrides(),
             constraints: self.constraints.clone(),
-            ssh_keys: ssh_keys::read(&self.ssh_keys)?,
+            ssh_keys: keys::read(&self.ssh_keys)?,
         };
         Ok(cluster_spec(&source, document, overrides, realm, shoal_images::DEFAULT_TAG)?)
     }

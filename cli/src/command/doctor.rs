@@ -19,12 +19,12 @@ use crate::{
 /// Arguments of `doctor`.
 ///
 /// Checks engine, certificates, kernel limits, disk, clock, addresses, ports, images and agents of each host, and sends tunnel
-/// packets of full size between every two of them, both ways. An agent is brought to a host that has none, as a create
-/// would do; nothing else is changed. Exit status 0: nothing failed; 1: something did; 3: a host that is not
-/// registered was named; 5: a host could not be reached (the others are checked all the same).
+/// packets of full size between every two hosts, both ways. A host without an agent gets one, as in a create; nothing else
+/// changes. Exit status 0: every check passed; 1: a check failed; 3: a named host is not registered; 5: a host could not be
+/// reached (the other hosts are checked all the same).
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
-    /// Only these hosts, and the ways between them [default: all]
+    /// Only these hosts, and the paths between them [default: all]
     #[arg(value_name = "HOST", value_parser = word::<HostName>, add = ArgValueCandidates::new(complete::hosts))]
     hosts: Vec<HostName>,
 }

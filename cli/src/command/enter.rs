@@ -19,7 +19,7 @@ pub(crate) struct Enter {
     /// The cluster
     #[arg(default_value_t, value_parser = word::<ClusterName>, add = ArgValueCandidates::new(complete::clusters))]
     cluster: ClusterName,
-    /// Enter this node instead of the submitter, or the controller of a cluster without one
+    /// Enter this node [default: the submitter, else the controller]
     #[arg(long, value_name = "NODE", value_parser = word::<NodeName>)]
     node: Option<NodeName>,
 }

@@ -16,13 +16,13 @@ pub(crate) struct Exec {
     /// The cluster
     #[arg(value_parser = word::<ClusterName>, add = ArgValueCandidates::new(complete::clusters))]
     cluster: ClusterName,
-    /// Run it in this node instead of the submitter, or the controller of a cluster without one
+    /// Run the command in this node [default: the submitter, else the controller]
     #[arg(long, value_name = "NODE", value_parser = word::<NodeName>)]
     node: Option<NodeName>,
-    /// Pass standard input on; this is always done and taken for those who are used to saying so
+    /// Pass standard input on; always so, and accepted as `docker exec` accepts it
     #[arg(short, long)]
     interactive: bool,
-    /// Give the command a terminal: the one this is run on, which must be there
+    /// Give the command the terminal that `shoal exec` runs on
     #[arg(short, long)]
     tty: bool,
     /// The command and its arguments
@@ -35,7 +35,7 @@ impl Exec {
         if self.tty && !terminal::is_there() {
             return Err(CliError::usage(
                 "--tty needs a terminal as standard input and output",
-                "leave it out where there is none: in pipes and scripts".to_owned(),
+                "leave the flag out in pipes and scripts".to_owned(),
             ));
         }
         let open = ExecOpen {

@@ -11,9 +11,9 @@ use crate::{
     error::CliError,
     exit::Exit,
     interrupt::Interrupt,
+    node_ref::NodeRef,
     output::{PlacementReasonJson, placement_reason_text},
     parse::word,
-    target::Target,
 };
 
 /// Arguments of `explain`.
@@ -25,14 +25,14 @@ pub(crate) struct Explain {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Say why a node is on the host it is on
+    /// Explain why a node is on its host
     ///
-    /// Tells which strategy or program placed the node and when, what it saw in that host and in the next best ones at that
-    /// moment, which hosts could not take the node and why, and whether the node was placed anew since.
+    /// Shows the strategy or program that placed the node and the time, the host and the next best hosts as they were at that
+    /// moment, the hosts that could not take the node with their reasons, and any later move of the node.
     Placement {
         /// The node; of the cluster `default` if none is named
-        #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>, add = ArgValueCandidates::new(complete::nodes))]
-        target: Target,
+        #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<NodeRef>, add = ArgValueCandidates::new(complete::nodes))]
+        target: NodeRef,
     },
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct Get {
 enum What {
     /// Registered hosts
     Hosts {
-        /// Only hosts for which this holds, such as rack=b or 'rack in (a,b)'; may be repeated
+        /// Only hosts that satisfy this label expression, such as rack=b or 'rack in (a,b)'; may be repeated
         #[arg(long = "label", value_name = "EXPRESSION", value_parser = word::<LabelExpr>)]
         labels: Vec<LabelExpr>,
     },
@@ -55,21 +55,21 @@ enum What {
         #[arg(value_parser = word::<ClusterName>, add = ArgValueCandidates::new(complete::clusters))]
         name: ClusterName,
     },
-    /// Node images: on which hosts they are, on which they are missing, and which clusters run them
+    /// Node images, with the hosts that have or lack them and the clusters that run them
     ///
-    /// Every host is asked now; those that do not answer are named below the list.
+    /// Shoal asks every host anew. Hosts without an answer are named below the list.
     Images,
-    /// Registries that credentials are known for; the passwords are never shown
+    /// Registries with known credentials; passwords are never shown
     Registries,
     /// Networks of the realm's clusters
     Networks,
     /// Configuration for ssh, scp, sftp, rsync and Ansible: one Host block per node
     ///
-    /// Names each node NODE.CLUSTER, or NODE.CLUSTER.REALM in another realm than `default`, and by its full name, with the exact
-    /// host keys and the cluster's own key, which are written below the state directory. Printed, it is for `ssh -F` or an
-    /// `Include`; with --write Shoal keeps a file of it.
+    /// A node is named NODE.CLUSTER, or NODE.CLUSTER.REALM in another realm than `default`, and by its full name. Its exact host
+    /// key and the cluster's own key are written below the state directory. The printed text is for `ssh -F` or an `Include`;
+    /// with --write Shoal keeps a file of it.
     SshConfig(ssh_config::SshConfig),
-    /// What happened to a cluster, or to the realm and all hosts
+    /// Events of a cluster, or of the realm and all hosts
     Events {
         /// The cluster
         #[arg(value_parser = word::<ClusterName>, add = ArgValueCandidates::new(complete::clusters))]

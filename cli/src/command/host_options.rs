@@ -11,13 +11,13 @@ use crate::{
     pem::{self, PemError},
 };
 
-/// How a host is reached with TLS, and what it is worth.
+/// A host's TLS credentials, labels and capacity.
 #[derive(Debug, Args)]
 pub(super) struct HostOptions {
     /// Directory with ca.pem, cert.pem and key.pem, as for DOCKER_CERT_PATH
     #[arg(long, value_name = "DIR", conflicts_with_all = ["tls_ca", "tls_cert", "tls_key"])]
     tls_dir: Option<PathBuf>,
-    /// Certificate of the authority that signed the engine's
+    /// Certificate of the authority that signed the engine's certificate
     #[arg(long, value_name = "FILE", requires = "tls_cert", requires = "tls_key")]
     tls_ca: Option<PathBuf>,
     /// Client certificate
@@ -29,16 +29,16 @@ pub(super) struct HostOptions {
     /// Label for constraints; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     pub(super) labels: Vec<LabelChange>,
-    /// CPUs to count on, instead of what the engine reports
+    /// CPUs of the host, instead of the engine's report
     #[arg(long, value_name = "N", value_parser = word::<MilliCpu>)]
     cpus: Option<MilliCpu>,
-    /// Memory to count on, instead of what the engine reports
+    /// Memory of the host, instead of the engine's report
     #[arg(long, value_name = "SIZE", value_parser = word::<Bytes>)]
     memory: Option<Bytes>,
-    /// How much more than it has it may promise, such as cpu=4,memory=1.5
+    /// Factors by which nodes may reserve more than the host has, such as cpu=4,memory=1.5
     #[arg(long, value_name = "FACTORS", value_parser = overcommit)]
     overcommit: Option<OvercommitArg>,
-    /// IPv4 address other hosts send tunnel packets to
+    /// IPv4 address for tunnel packets from other hosts
     #[arg(long, value_name = "ADDRESS", value_parser = underlay)]
     underlay: Option<Ipv4Addr>,
 }

@@ -67,7 +67,7 @@ pub(super) async fn attached(
     .await
 }
 
-/// Starts a command; how to send it more, and what it says.
+/// Starts a command; returns the sender of its input and the stream of its output.
 ///
 /// # Errors
 /// Those of the coordinator.

@@ -9,7 +9,7 @@ use shoal_proto::v1::{ExecOpen, ExecResponse, exec_response};
 use super::inside;
 use crate::{
     args::Global, complete, connect::Session, error::CliError, escape::Lines, exit::Exit,
-    interrupt::Interrupt, output::raw, parse::word, target::Target, wait::Wait,
+    interrupt::Interrupt, node_ref::NodeRef, output::raw, parse::word, wait::Wait,
 };
 
 /// `$1` is the unit, empty for the whole journal; the rest are journalctl's. A unit that is not there is no empty journal.
@@ -33,15 +33,15 @@ const MESSAGE_BYTES: usize = 4096;
 #[derive(Debug, Args)]
 pub(crate) struct Logs {
     /// The node; of the cluster `default` if none is named
-    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>, add = ArgValueCandidates::new(complete::nodes))]
-    target: Target,
-    /// Only this service, such as slurmctld, slurmd, munge or ssh; the whole journal if left out
+    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<NodeRef>, add = ArgValueCandidates::new(complete::nodes))]
+    target: NodeRef,
+    /// Only this service, such as slurmctld, slurmd, munge or ssh [default: the whole journal]
     #[arg(value_name = "SERVICE", value_parser = word::<Service>)]
     service: Option<Service>,
-    /// Go on with what is logged from now on, after the last 10 lines; Ctrl-C ends it with status 0
+    /// Show the last 10 lines, then new ones as they are logged; Ctrl-C ends the command with status 0
     #[arg(short, long)]
     follow: bool,
-    /// Only what is not older than this, such as 90s, 10m or 1h30m
+    /// Only lines at most this old, such as 90s, 10m or 1h30m
     #[arg(long, value_name = "DURATION", value_parser = word::<Wait>)]
     since: Option<Wait>,
     /// Only the last N lines

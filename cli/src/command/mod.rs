@@ -12,13 +12,13 @@ mod enter;
 mod exec;
 mod explain;
 mod first_host;
+mod follow;
 mod frames;
 mod get;
 mod host_options;
 mod inside;
 mod load;
 mod logs;
-mod onlook;
 mod placing_args;
 mod port_forward;
 mod proxy;
@@ -43,7 +43,7 @@ use crate::{args::Global, error::CliError, exit::Exit, interrupt::Interrupt};
 pub(crate) enum Command {
     /// Register a Docker host
     Register(register::Register),
-    /// Change what is registered: a host, or credentials of a registry
+    /// Change a registered host, or the credentials of a registry
     Set(set::Set),
     /// Forget a host
     Unregister(unregister::Unregister),
@@ -53,37 +53,38 @@ pub(crate) enum Command {
     Delete(delete::Delete),
     /// Show hosts, clusters, nodes, images, networks, events
     Get(get::Get),
-    /// Say why things are as they are
+    /// Explain the coordinator's decisions
     Explain(explain::Explain),
-    /// Show how every node of a cluster is, and what is wrong
+    /// Show the state of every node of a cluster, and its faults
     Status(status::Status),
-    /// Check hosts and the ways between them, and say what to do
+    /// Check hosts and the paths between them, with a remedy for each fault
     Doctor(doctor::Doctor),
     /// Run a command in a cluster's submitter, or controller if it has none
     ///
-    /// Standard input goes to the command, its outputs and its status come back. With --tty it has this terminal: keys such
-    /// as Ctrl-C are for the command, and it is told when the window changes. A command whose `shoal exec` is interrupted or
-    /// killed is ended in the node too: SIGHUP, and after 2 s SIGKILL. Shoal's own failures end with 125.
+    /// Standard input goes to the command; its outputs and exit status come back. With --tty the command has this terminal:
+    /// keys such as Ctrl-C go to the command, and so do changes of the window's size. When `shoal exec` is interrupted or
+    /// killed, Shoal ends the command in the node: SIGHUP, and SIGKILL after 2 s. Shoal's own failures exit with 125.
     Exec(exec::Exec),
     /// Open a shell in a cluster's submitter, or controller if it has none
     ///
-    /// With a terminal as standard input and output the shell has it, and keys such as Ctrl-C are for the shell; from a pipe it
-    /// reads commands. Ends with the shell's status, with 125 if Shoal itself fails, and ends the shell if it is ended itself.
+    /// With a terminal as standard input and output, the shell has that terminal and gets keys such as Ctrl-C. From a pipe the
+    /// shell reads commands. The exit status is the shell's, or 125 when Shoal itself fails. When `shoal enter` is ended, Shoal
+    /// ends the shell.
     Enter(enter::Enter),
     /// Open SSH to a node, with the OpenSSH client of this machine
     Ssh(ssh::Ssh),
     /// Copy files and directories to or from a node
     ///
-    /// A directory is copied with everything in it; into a directory that is there, else under the name given. Permissions are
-    /// kept, owners are not: files belong to whoever copies, in a node to root. With `-` one file is written to standard output
-    /// or read from standard input. Paths in a node that are not absolute are below /root. A copy that does not end, because
-    /// it is interrupted or fails, leaves what was there before.
+    /// A directory is copied with its content. An existing directory as target receives the copy; any other target is the
+    /// copy's name. Permissions are kept. Owners are not: files here belong to the user of `shoal cp`, files in a node to root.
+    /// `-` stands for one file on standard input or standard output. Relative paths in a node begin at /root. An interrupted
+    /// or failed copy leaves the target unchanged.
     Cp(cp::Cp),
     /// Show the journal of a node, or of one of its services
     Logs(logs::Logs),
     /// Make ports of a node reachable at ports of this machine
     ///
-    /// Listens on 127.0.0.1 and prints where each port leads, until Ctrl-C ends it with status 0.
+    /// Shoal listens on 127.0.0.1 and prints each pair of ports. Ctrl-C ends the command with status 0.
     PortForward(port_forward::PortForward),
     /// Connect standard input and output to a port of a node
     #[command(hide = true)]
@@ -92,24 +93,24 @@ pub(crate) enum Command {
     Build(build::Build),
     /// Load an image into hosts
     Load(load::Load),
-    /// Finish creates and deletes of the realm that were interrupted
+    /// Finish the realm's interrupted creates and deletes
     Resume(resume::Resume),
-    /// Remove what is on the hosts and nothing explains
+    /// Remove leftovers from the hosts: objects of this installation without a row in the store
     Sweep(sweep::Sweep),
     /// Show the version
     Version(version::Version),
     /// Print a shell's completion script
     Completion(completion::Completion),
-    /// What runs on a host
+    /// Run or reach the agent of a host
     #[command(hide = true)]
     Agent(agent::Agent),
 }
 
 impl Command {
-    /// Does it.
+    /// Runs the verb.
     ///
     /// # Errors
-    /// [`CliError`]: what kept it from being done.
+    /// [`CliError`]: the verb's failure.
     pub(crate) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
         match self {
             Self::Register(command) => command.run(global, interrupt).await,
@@ -166,7 +167,7 @@ impl Command {
         }
     }
 
-    /// How much it logs without being asked: the agent's log is all that is ever seen of it.
+    /// Log level without `--verbose`. The agent logs more: its log is its only trace.
     pub(crate) fn verbosity(&self) -> u8 {
         u8::from(matches!(self, Self::Agent(_)))
     }

@@ -14,28 +14,28 @@ use crate::{
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Placement")]
 pub(super) struct PlacingArgs {
-    /// Keep nodes of this role on hosts without such nodes of other clusters: controller, submitter or worker; may be
-    /// repeated. It holds for clusters created later, too: none of them gets that role on the same host
+    /// Keep nodes of this role off hosts that have nodes of the role for other clusters: controller, submitter or worker; may
+    /// be repeated. The rule binds later clusters too: none of them places the role on the same host
     #[arg(long, value_name = "ROLE", value_parser = word::<Role>)]
     apart: Vec<Role>,
-    /// The same as a wish: hosts with such nodes of other clusters are used when no other has room; may be repeated
+    /// The same as a preference: such hosts are used when no other host has room; may be repeated
     #[arg(long, value_name = "ROLE", value_parser = word::<Role>)]
     prefer_apart: Vec<Role>,
     /// Most nodes of the cluster on one host
     #[arg(long, value_name = "N", value_parser = count)]
     max_per_host: Option<NonZeroU32>,
-    /// Give every value of this label of the hosts as many nodes, as far as there is room, before the scheduler's own order
-    /// counts; hosts without the label get none
+    /// Balance nodes over the values of this host label, as far as there is room; the strategy chooses among the hosts of a
+    /// value, and hosts without the label get no node
     #[arg(long, value_name = "LABEL", value_parser = word::<LabelKey>)]
     spread_over: Option<LabelKey>,
     /// Put these nodes on this host, such as controller=host1 or 'worker-[0-3]=host2'; may be repeated
     #[arg(long = "pin", value_name = "NODES=HOST", value_parser = word::<Pin>)]
     pins: Vec<Pin>,
-    /// How long a scheduler of your own may take, from 1ms to 5m [default: 5s]
+    /// Time limit for a scheduler of your own, from 1ms to 5m [default: 5s]
     #[arg(long, value_name = "DURATION", value_parser = word::<Limit>)]
     scheduler_timeout: Option<Limit>,
-    /// What happens if a scheduler of your own does not answer, or answers what cannot be: fail, or the strategy that places
-    /// in its stead, which is told as a warning [default: fail]
+    /// Fallback for a scheduler of your own that gives no answer or an invalid one: fail, or the strategy that places instead,
+    /// with a warning [default: fail]
     #[arg(long, value_name = "NAME", value_parser = word::<Fallback>)]
     scheduler_fallback: Option<Fallback>,
 }

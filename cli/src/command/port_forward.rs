@@ -30,8 +30,16 @@ use tonic::{Streaming, transport::Channel};
 
 use super::frames::Pump;
 use crate::{
-    args::Global, complete, connect::Session, error::CliError, escape, exit::Exit, interrupt::Interrupt,
-    output::ForwardJson, parse::word, target::Target,
+    args::Global,
+    complete,
+    connect::Session,
+    error::CliError,
+    escape,
+    exit::Exit,
+    interrupt::Interrupt,
+    node_ref::NodeRef,
+    output::ForwardJson,
+    parse::word,
 };
 
 /// How long to wait when the machine has no room for a connection.
@@ -41,12 +49,12 @@ const NO_ROOM: Duration = Duration::from_millis(200);
 #[derive(Debug, Args)]
 pub(crate) struct PortForward {
     /// The node; of the cluster `default` if none is named
-    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>, add = ArgValueCandidates::new(complete::nodes))]
-    target: Target,
-    /// Port here and port of the node; without LOCAL, or with 0, a free one is chosen and printed
+    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<NodeRef>, add = ArgValueCandidates::new(complete::nodes))]
+    target: NodeRef,
+    /// Local port and port of the node; without LOCAL, or with 0, Shoal chooses a free port
     #[arg(value_name = "[LOCAL:]REMOTE", required = true, value_parser = word::<Ports>)]
     ports: Vec<Ports>,
-    /// Address to listen at: with another than this machine's own, others can reach the node too
+    /// Address to listen on; beyond loopback, other machines reach the node too
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     address: IpAddr,
 }

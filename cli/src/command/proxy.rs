@@ -9,16 +9,16 @@ use tonic::Streaming;
 
 use super::{frames::Pump, sink::Sink};
 use crate::{
-    args::Global, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, parse::word,
-    target::Target,
+    args::Global, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, node_ref::NodeRef,
+    parse::word,
 };
 
 /// Arguments of `proxy`.
 #[derive(Debug, Args)]
 pub(crate) struct Proxy {
     /// The node
-    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>)]
-    target: Target,
+    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<NodeRef>)]
+    target: NodeRef,
     /// TCP port of the node
     #[arg(long, default_value_t = 22, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,

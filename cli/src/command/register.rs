@@ -21,7 +21,7 @@ pub(crate) struct Register {
     /// Name for the host
     #[arg(value_parser = word::<HostName>)]
     name: HostName,
-    /// Where its engine listens: unix:///path or tcp://address:2376
+    /// Endpoint of its engine: unix:///path or tcp://address:2376
     #[arg(long, value_name = "ENDPOINT")]
     docker: String,
     #[command(flatten)]

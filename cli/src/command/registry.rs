@@ -22,15 +22,15 @@ const LONGEST: u64 = 4096;
 /// Arguments of `set registry`.
 #[derive(Debug, Args)]
 pub(crate) struct SetRegistry {
-    /// Its address as image references name it, such as registry.example:5000 or docker.io
+    /// Address of the registry in image references, such as registry.example:5000 or docker.io
     registry: String,
-    /// The user's name there
+    /// Name of the registry's user
     #[arg(long, value_name = "NAME", required_unless_present = "remove")]
     username: Option<String>,
-    /// Read the password or token from standard input, to its end; one newline at the end is left out
+    /// Read the password or token from standard input, without one final newline
     #[arg(long, conflicts_with = "password_file")]
     password_stdin: bool,
-    /// Read the password or token from a file; one newline at the end is left out
+    /// Read the password or token from a file, without one final newline
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     /// Forget the registry's credentials
@@ -79,7 +79,7 @@ impl SetRegistry {
             None => Err(CliError::usage(
                 "the password is missing".to_owned(),
                 Some(
-                    "give it with --password-stdin or --password-file FILE; it is never an argument"
+                    "use --password-stdin or --password-file FILE; a password is never an argument"
                         .to_owned(),
                 ),
             )),

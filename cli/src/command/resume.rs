@@ -35,7 +35,7 @@ impl Resume {
         })
         .await?;
         screen.named(&result, result.names(), |_, _| result.text())?;
-        // What keeps a cluster from being finished is a host that does not answer: its reason says which.
+        // Only a silent host keeps a cluster unfinished: the reason names that host.
         Ok(if result.left() { Exit::Unreachable } else { Exit::Ok })
     }
 }

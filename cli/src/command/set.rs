@@ -26,11 +26,11 @@ pub(crate) struct Set {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Change a host; what is not named stays as it is
+    /// Change a host; values without a flag stay
     Host(SetHost),
-    /// Set or forget who asks a registry for images
+    /// Set or forget the credentials for a registry of images
     ///
-    /// The password is sealed in the store and goes to the engines that pull from this registry, nowhere else.
+    /// The store seals the password. Only engines that pull from this registry get it.
     Registry(SetRegistry),
 }
 
@@ -39,7 +39,7 @@ struct SetHost {
     /// The host
     #[arg(value_parser = word::<HostName>, add = ArgValueCandidates::new(complete::hosts))]
     name: HostName,
-    /// Where its engine listens from now on
+    /// New endpoint of its engine: unix:///path or tcp://address:2376
     #[arg(long, value_name = "ENDPOINT")]
     docker: Option<String>,
     #[command(flatten)]

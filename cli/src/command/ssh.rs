@@ -19,19 +19,19 @@ use crate::{
     error::CliError,
     exit::Exit,
     interrupt::Interrupt,
+    node_ref::NodeRef,
     parse::word,
     quote::QuoteError,
-    ssh_files::SshFiles,
-    ssh_options::{ProxyWords, ssh_options, state_dir},
-    target::Target,
+    ssh::files::SshFiles,
+    ssh::options::{ProxyWords, ssh_options, state_dir},
 };
 
 /// Arguments of `ssh`.
 #[derive(Debug, Args)]
 pub(crate) struct Ssh {
     /// The node; of the cluster `default` if none is named
-    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<Target>, add = ArgValueCandidates::new(complete::nodes))]
-    target: Target,
+    #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<NodeRef>, add = ArgValueCandidates::new(complete::nodes))]
+    target: NodeRef,
     /// A command to run instead of a shell; joined by spaces for the node's shell, as ssh does
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -87,7 +87,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::ssh_options::tests::proxy;
+    use crate::ssh::options::tests::proxy;
 
     #[test]
     fn openssh_reads_the_options_as_meant() {

@@ -28,8 +28,8 @@ use crate::{
     escape,
     output::SshConfigJson,
     parse::word,
-    ssh_files::{SshFiles, SshFilesError, replace},
-    ssh_options::{ProxyWords, host_block, state_dir},
+    ssh::files::{SshFiles, SshFilesError, replace},
+    ssh::options::{ProxyWords, host_block, state_dir},
 };
 
 /// A name that neither a realm nor a cluster can have.
@@ -41,10 +41,10 @@ pub(crate) struct SshConfig {
     /// Only the nodes of this cluster
     #[arg(value_parser = word::<ClusterName>, add = ArgValueCandidates::new(complete::clusters))]
     cluster: Option<ClusterName>,
-    /// Write it to the file `ssh/ssh_config` of the state directory, and keep that current from now on
+    /// Write the configuration to `ssh/ssh_config` in the state directory, and keep that file current
     ///
-    /// `create cluster` and `delete cluster` write the file again, with the nodes of every realm it was written for. Put the
-    /// `Include` line that is printed at the top of ~/.ssh/config, once.
+    /// `create cluster` and `delete cluster` write the file again, with the nodes of every realm written before. Put the
+    /// printed `Include` line at the top of ~/.ssh/config, once.
     #[arg(long, conflicts_with = "cluster")]
     write: bool,
 }
@@ -80,8 +80,8 @@ impl SshConfig {
     }
 }
 
-/// Writes the file anew if it was ever written, and forgets the keys of clusters that are gone. What fails is told and changes
-/// nothing else: the clusters are as asked for.
+/// Rewrites the file if it exists, and forgets the keys of deleted clusters. A failure is reported but fails no command: the
+/// clusters are as asked for.
 pub(super) async fn keep_current(session: &Session, global: &Global, realm: &str, deleted: &[String]) {
     if let Err(error) = follow(session, global, realm, deleted).await {
         eprintln!(

@@ -18,8 +18,8 @@ use crate::{
 
 /// Arguments of `status`.
 ///
-/// Asks the cluster's hosts, their agents and its controller at once, each for 2 seconds at most; what does not answer is
-/// `unknown`. Exit status 0: the cluster is ready and all is well; 1: something is not; 3: there is no such cluster.
+/// Asks the cluster's hosts, agents and controller at once, each for 2 seconds at most. A state without an answer is
+/// `unknown`. Exit status 0: the cluster is ready and every node is well; 1: it is not; 3: there is no such cluster.
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     /// The cluster

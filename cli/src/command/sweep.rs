@@ -17,13 +17,13 @@ use crate::{
 /// Arguments of `sweep`.
 #[derive(Debug, Args)]
 pub(crate) struct Sweep {
-    /// Show what would go, and remove nothing
+    /// List the leftovers and remove nothing
     #[arg(long)]
     dry_run: bool,
-    /// Leave what was made later than this long ago, such as 10m or 0 [default: 5m]
+    /// Keep objects younger than this, such as 10m or 0 [default: 5m]
     #[arg(long, value_name = "DURATION", value_parser = word::<Wait>)]
     grace: Option<Wait>,
-    /// Go on although it is more than 30 % of what is there and more than 3 things
+    /// Remove the leftovers even if they are more than 3 objects and more than 30 % of all objects
     #[arg(long)]
     yes_really: bool,
 }

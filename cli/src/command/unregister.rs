@@ -16,7 +16,7 @@ pub(crate) struct Unregister {
     /// The host
     #[arg(value_parser = word::<HostName>, add = ArgValueCandidates::new(complete::hosts))]
     name: HostName,
-    /// Even if nodes are there or it cannot be reached
+    /// Unregister a host that has nodes or cannot be reached
     #[arg(long)]
     force: bool,
 }

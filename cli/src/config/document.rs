@@ -48,16 +48,16 @@ pub(crate) struct Document {
     /// Name of the cluster; `default` if left out.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub(super) name: Option<ClusterName>,
-    /// Realm it belongs to.
+    /// Realm of the cluster.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub(crate) realm: Option<RealmName>,
-    /// What every node gets that says nothing else.
+    /// Values for every node without its own.
     pub(super) defaults: Option<Defaults>,
     /// The nodes; a controller and a worker if left out.
     pub(super) nodes: Option<Vec<Node>>,
-    /// What Slurm is told.
+    /// Settings of Slurm.
     pub(super) slurm: Option<Slurm>,
-    /// How hosts are chosen.
+    /// Strategy or program that chooses hosts.
     pub(super) scheduler: Option<Word<SchedulerName>>,
     /// Rules on where nodes go.
     pub(super) placing: Option<PlacingSection>,
@@ -76,7 +76,7 @@ enum Kind {
     Cluster,
 }
 
-/// `defaults`: what every node gets that says nothing else.
+/// `defaults`: values for every node without its own.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -91,7 +91,7 @@ pub(super) struct Defaults {
     pub(super) tmp_size: Option<Size>,
 }
 
-/// `slurm`: what Slurm is told.
+/// `slurm`: settings of Slurm.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -20,7 +20,7 @@ const KEYS: &[&str] = &["role", "count", "cpus", "memory", "tmpSize", "constrain
 /// Some nodes of one role and size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Node {
-    /// What they do.
+    /// Role of the nodes.
     pub(super) role: Role,
     /// How many.
     pub(super) count: Count,
@@ -30,7 +30,7 @@ pub(super) struct Node {
     pub(super) memory: Option<Size>,
     /// Size of `/tmp` of each.
     pub(super) tmp_size: Option<Size>,
-    /// Conditions on their hosts, besides the cluster's.
+    /// Conditions on the hosts of these nodes, besides the cluster's.
     pub(super) constraints: Vec<Constraint>,
 }
 

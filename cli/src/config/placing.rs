@@ -83,9 +83,9 @@ pub(super) struct PlacingSection {
     spread_over: Option<Word<LabelKey>>,
     /// Nodes whose host is named.
     pins: Option<Vec<Word<Pin>>>,
-    /// How long a scheduler of the user's may take.
+    /// Time limit for a scheduler of the user's own.
     scheduler_timeout: Option<Word<Limit>>,
-    /// Who places if it cannot.
+    /// Strategy that places when the user's scheduler fails, or `fail`.
     scheduler_fallback: Option<Word<Fallback>>,
 }
 

@@ -1,5 +1,5 @@
-//! The published schema and reference of the configuration: rendered from the types that read it, and held against what
-//! they take.
+//! The published schema and reference of the configuration: rendered from the types that read it, and tested against
+//! documents that these types accept and refuse.
 
 use std::{borrow::Cow, fmt::Write};
 
@@ -227,7 +227,7 @@ fn takes(schema: &Value) -> String {
 const HEAD: &str = "\
 # Configuration
 
-What `shoal create cluster --config FILE` reads, in YAML. Flags come before it, it comes before defaults. Unknown keys are refused, with the line and the nearest key that there is.
+`shoal create cluster --config FILE` reads YAML. Flags override the file, the file overrides defaults. Unknown keys are refused, with their line and the nearest known key.
 [A JSON Schema](schema/cluster.json) lets an editor check it: `# yaml-language-server: $schema=.../cluster.json` as its first line.
 ";
 

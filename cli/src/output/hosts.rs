@@ -9,7 +9,7 @@ use crate::escape;
 /// Columns of a bar in a table.
 const BAR: usize = 8;
 
-/// All hosts, one a row, then what is wrong with those that do not answer.
+/// All hosts, one a row, then the errors of the hosts without an answer.
 pub(crate) fn hosts_table(width: Width, detail: Detail, hosts: &[Host]) -> String {
     let none = "no hosts; register one: shoal register NAME --docker ENDPOINT";
     let table = match detail {

@@ -3,7 +3,6 @@
 //! Everything here turns messages into text and is pure, but for [`Screen`], which writes it.
 
 mod access;
-mod bar;
 mod cores;
 pub(crate) mod data;
 mod doctor;
@@ -30,7 +29,6 @@ mod schema;
 mod tests;
 
 pub(crate) use access::{ForwardJson, SshConfigJson};
-pub(crate) use bar::bar;
 pub(crate) use doctor::{DoctorJson, doctor_text};
 pub(crate) use event::{event_line, events_table};
 pub(crate) use format::{Detail, Format};
@@ -41,7 +39,7 @@ pub(crate) use json::{
     NodeJson, UnregisteredJson, VersionJson,
 };
 pub(crate) use nodes::{cluster_text, clusters_table, networks_table, nodes_table, per_host};
-pub(crate) use paint::{of_word, styled};
+pub(crate) use paint::{bar, of_word, styled};
 pub(crate) use plan::plan_text;
 pub(crate) use plan_json::PlanJson;
 pub(crate) use reason::{PlacementReasonJson, placement_reason_text};

@@ -1,27 +1,30 @@
-//! Colours: what state a thing is in, and how full something is, at a glance. They are always in the text for people and
-//! are left out where it is written, unless that is a terminal of a person who wants them.
+//! Colours and bars: states, and how much of an amount is used, promised or done, at a glance. Text for people always has
+//! colours; [`super::Screen`] strips them unless it writes to a terminal of a person who wants them.
 
 use std::fmt::Display;
 
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthChar;
 
-use super::bar;
-
 const GOOD: Style = AnsiColor::Green.on_default();
 const UNDER_WAY: Style = AnsiColor::Yellow.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
 
-/// From this share on something is nearly full, and from that on it is full, in percent.
-const NEARLY_FULL: usize = 75;
-const FULL: usize = 95;
+/// Shares, in percent, from which a bar is painted as nearly full and as full.
+const NEARLY_FULL_PERCENT: usize = 75;
+const FULL_PERCENT: usize = 95;
+/// A full column of a bar, and an empty one.
+const FULL: char = '█';
+const EMPTY: char = '·';
+/// The last column of a bar, in eighths.
+const EIGHTHS: [char; 8] = [EMPTY, '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
 /// The text in a style.
 pub(crate) fn styled(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// What the word of a state or phase, or of a level of an event, looks like.
+/// The style of the word of a state, of a phase or of an event's level.
 pub(crate) fn of_word(word: &str) -> Option<Style> {
     match word {
         "ready" => Some(GOOD),
@@ -32,13 +35,39 @@ pub(crate) fn of_word(word: &str) -> Option<Style> {
     }
 }
 
-/// What a bar looks like: the fuller, the worse.
+/// `part` of `whole` as a bar of `columns`. A part beyond the whole is a full bar; a part of nothing an empty one.
+pub(crate) fn bar(part: u64, whole: u64, columns: usize) -> String {
+    let all = columns as u128 * 8;
+    let eighths = (u128::from(part) * all).checked_div(u128::from(whole)).unwrap_or(0).min(all);
+    // Something is never shown as nothing.
+    let eighths = if eighths == 0 && part > 0 && whole > 0 { 1 } else { eighths };
+    let eighths = usize::try_from(eighths).unwrap_or(usize::MAX);
+    let (full, rest) = (eighths / 8, eighths % 8);
+    let cell = |column: usize| match column {
+        column if column < full => FULL,
+        column if column == full => EIGHTHS[rest],
+        _ => EMPTY,
+    };
+    (0..columns).map(cell).collect()
+}
+
+/// Whether a bar can hold this character.
+fn is_part(c: char) -> bool {
+    c == FULL || EIGHTHS.contains(&c)
+}
+
+/// Whether this is a full column, or nearly.
+fn is_full(c: char) -> bool {
+    matches!(c, FULL | '▋' | '▊' | '▉')
+}
+
+/// The style of a bar: the fuller, the worse.
 fn of_bar(cell: &str) -> Option<Style> {
-    let bar: Vec<char> = cell.chars().take_while(|c| bar::is_part(*c)).collect();
-    let full = bar.iter().filter(|c| bar::is_full(**c)).count() * 100;
+    let bar: Vec<char> = cell.chars().take_while(|c| is_part(*c)).collect();
+    let full = bar.iter().filter(|c| is_full(**c)).count() * 100;
     Some(match full.checked_div(bar.len())? {
-        share if share >= FULL => BAD,
-        share if share >= NEARLY_FULL => UNDER_WAY,
+        share if share >= FULL_PERCENT => BAD,
+        share if share >= NEARLY_FULL_PERCENT => UNDER_WAY,
         _ => GOOD,
     })
 }
@@ -107,5 +136,16 @@ mod tests {
             "NAME  STATE   CPUS\na     \u{1b}[32mready\u{1b}[0m   \u{1b}[32m██··\u{1b}[0m  1/2\n\
              bü漢  \u{1b}[31mfailed\u{1b}[0m  \u{1b}[31m████\u{1b}[0m 2/2\nc"
         );
+    }
+
+    #[test]
+    fn as_full_as_it_is() {
+        assert_eq!(bar(0, 10, 5), "·····");
+        assert_eq!(bar(1, 1_000_000, 5), "▏····");
+        assert_eq!(bar(5, 10, 5), "██▌··");
+        assert_eq!(bar(10, 10, 5), "█████");
+        assert_eq!(bar(u64::MAX, 1, 5), "█████");
+        assert_eq!(bar(u64::MAX, u64::MAX, 2), "██");
+        assert_eq!(bar(3, 0, 3), "···");
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn roles(roles: &[i32]) -> Vec<String> {
     roles.iter().map(|role| word(role).to_owned()).collect()
 }
 
-/// Hosts with what they hold before and after: those that would get nodes; all if none would.
+/// Hosts with their load before and after: the hosts that would get nodes, or all hosts if none would.
 fn hosts_text(width: Width, plan: &PlanClusterResponse) -> String {
     let mut nodes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for placement in &plan.placements {

@@ -89,7 +89,7 @@ pub(crate) struct PlacementReasonJson {
     group_nodes: Option<u64>,
     /// Hosts that could not take it.
     refusals: Vec<RefusalJson>,
-    /// What the program that chose said of it.
+    /// The choosing program's own words.
     note: Option<String>,
     /// Why this version of shoal would place it elsewhere; null if it would not.
     differs: Option<String>,

@@ -31,7 +31,7 @@ impl Screen {
             Format::Json => write_text(&data::json(value)?),
             Format::Yaml => write_text(&data::yaml(value)?),
             Format::Name => Err(CliError::usage(
-                "what this command prints has no names",
+                "the result of this command has no names",
                 Some("use -o human, -o json or -o yaml".to_owned()),
             )),
         }

@@ -202,7 +202,7 @@ impl StatusJson {
         escape::line(&line)
     }
 
-    /// What is below the headline, as `what: that`.
+    /// The lines below the headline, as `name: value`.
     fn facts(&self) -> Vec<(&'static str, String)> {
         let mut facts = vec![("slurm", self.slurm.version.clone().unwrap_or_else(|| "unknown".into()))];
         facts.push((

@@ -102,7 +102,7 @@ impl SweepJson {
     }
 }
 
-/// What a sweep found, one thing a row; then hosts of which less is known, and a line that counts.
+/// A sweep's findings, one thing a row; then hosts with incomplete lists, and a line of counts.
 pub(crate) fn sweep_text(width: Width, answer: &v1::SweepResponse) -> String {
     let mut things: Vec<_> = answer.things.iter().collect();
     // Stable: on a host they stay in the order they go.

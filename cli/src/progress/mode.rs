@@ -23,12 +23,12 @@ pub(crate) enum Mode {
 /// What every command with progress takes.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct ProgressArgs {
-    /// How progress is shown
+    /// Form of progress
     ///
-    /// It goes to standard output, and to standard error if `-o` says that standard output carries the result for a program.
-    /// `auto` is a live view on a terminal and plain lines in a pipe or with TERM=dumb. `plain` is one line for each event, with
-    /// its time. `json` is one JSON object for each event, one a line, in the shape of the elements of `shoal get events -o
-    /// json`; the summary for people is then left out. With `--quiet` there is none.
+    /// Progress goes to standard output, or to standard error if `-o` gives standard output to a result for programs. `auto` is
+    /// a live view on a terminal, and plain lines in a pipe or with TERM=dumb. `plain` is one line for each event, with its
+    /// time. `json` is one JSON object for each event, one a line, in the shape of the elements of `shoal get events -o json`,
+    /// without the summary for people. `--quiet` shows no progress.
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     progress: Mode,
 }
@@ -76,7 +76,7 @@ fn decide(mode: Mode, quiet: bool, can_draw: bool) -> Result<Way, CliError> {
         Mode::Json => Ok(Way::Json),
         Mode::Live => Err(CliError::usage(
             "--progress live needs a terminal that can move its cursor",
-            Some("use --progress plain, or leave it out".to_owned()),
+            Some("use --progress plain, or leave the flag out".to_owned()),
         )),
     }
 }

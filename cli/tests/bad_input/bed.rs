@@ -22,7 +22,7 @@ pub(crate) const ENGINE: &str = "ENGINE-1";
 /// A password that no output may ever show.
 pub(crate) const PASSWORD: &str = "hunter2";
 
-/// One row: what is called, what it must end with, and what stands in the snapshot.
+/// One row: the command, its expected exit status, and its text in the snapshot.
 pub(crate) struct Row {
     what: String,
     args: Vec<OsString>,

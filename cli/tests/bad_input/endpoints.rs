@@ -52,7 +52,7 @@ fn answers_that_are_no_engines() {
 #[test]
 fn nobody() {
     let mut bed = Bed::new();
-    // What a resolver says that asks nobody, or nobody who answers.
+    // The error of a resolver without a server, or without an answer.
     bed.redact("Temporary failure in name resolution", "Name or service not known");
     let dir = Authority::new("ours", When::Now).client(&bed, "client");
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -102,7 +102,7 @@ fn locked_beyond_the_wait() {
 #[test]
 fn urls() {
     let mut bed = Bed::new();
-    // What a resolver says that asks nobody, or nobody who answers.
+    // The error of a resolver without a server, or without an answer.
     bed.redact("Temporary failure in name resolution", "Name or service not known");
     for (what, exit, url) in [
         ("refuses", 1, format!("postgres://ann:{PASSWORD}@127.0.0.1:1/shoal")),

@@ -1,4 +1,4 @@
-//! What a terminal gets and a pipe does not: the program runs on a pseudo-terminal, and what it writes is shown by a terminal emulator.
+//! Output for a terminal, as a pipe does not get it: the program runs on a pseudo-terminal, and an emulator renders its output.
 
 use std::{
     fs::File,

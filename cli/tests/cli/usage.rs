@@ -1,4 +1,4 @@
-//! What needs no coordinator: arguments, files and configurations that cannot be, and what is printed where.
+//! Commands that need no coordinator: invalid arguments, files and configurations, and which stream gets which text.
 
 use std::{
     fs,
@@ -137,7 +137,7 @@ fn files_that_cannot_be_read_are_named() {
         (
             2,
             "error: cannot read none.tar: No such file or directory (os error 2)\n\
-             hint: see that the path is right and may be used\n"
+             hint: check the path and its permissions\n"
         )
     );
     let (status, error) = shoal.fails(&["--agent-binary", "cert.pem", "get", "hosts"]);

@@ -216,7 +216,7 @@ impl Coordinator {
         let now = tx.clusters().get(cluster.id).await?.ok_or_else(gone)?;
         let resource = Resource::cluster(cluster.id);
         let before = tx.leases().get(&resource).await?;
-        // Calls of a holder that did not give it back may be on their way until the longest of them would have ended.
+        // Calls in flight outlive an unreleased lease by at most LONGEST_CALL.
         let now_at = self.now();
         let inherited = before.is_some_and(|b| !b.is_released() && now_at < b.until.after(LONGEST_CALL));
         match tx.leases().acquire(&resource, &self.holder, now_at, TTL, Holder::lives).await? {

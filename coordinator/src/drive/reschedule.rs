@@ -140,7 +140,7 @@ impl Work {
         }
     }
 
-    /// Removes what is on those of the hosts that still answer; the remnant of one whose every call was answered goes too.
+    /// Cleans unfit hosts that still answer, and drops the remnant of a host that answered every call.
     async fn leave(&self, intent: &Intent, unfit: &BTreeMap<HostId, Fault>, seen: &[Seen]) {
         let answers = |host: &&Host| unfit.get(&host.id).is_some_and(|fault| !is_silence(fault));
         for host in seen.iter().map(|s| &s.host).filter(answers) {

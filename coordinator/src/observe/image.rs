@@ -153,7 +153,7 @@ impl Coordinator {
         labels.insert(ROLE.into(), "probe".into());
         let digest: String = image_id.trim_start_matches("sha256:").chars().take(12).collect();
         let spec = ContainerSpec {
-            // The same for everybody who asks: what one who died left is found by the next.
+            // Deterministic name, so the next caller finds a dead caller's container.
             name: format!("shoal-probe-{}-{digest}", self.naming.installation()),
             image: image_id.clone(),
             labels,

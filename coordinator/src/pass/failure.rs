@@ -79,7 +79,7 @@ pub(crate) fn is_silence(fault: &Fault) -> bool {
     }
 }
 
-/// Sorts what went wrong on a host: what no host would do better ends the pass.
+/// Classifies a host's fault: a fault that any host would meet ends the pass.
 pub(crate) fn sort(host: HostId, fault: Fault, met: &mut BTreeMap<HostId, Fault>) -> Result<(), Halt> {
     if matches!(fault, Fault::Store(_)) || verdict(&fault) == Verdict::Fatal {
         return Err(fault.into());

@@ -24,7 +24,7 @@ macro_rules! methods {
                 }
             }
 
-            /// Which limit and which latency it has.
+            /// The class of its time limit and latency.
             #[must_use]
             pub fn class(self) -> CallClass {
                 match self {

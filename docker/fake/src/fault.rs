@@ -1,4 +1,4 @@
-//! Faults: which call meets what, as a list of rules that a test may change at any time.
+//! Faults: rules that match calls and fail them. A test may change the list at any time.
 
 use std::time::Duration;
 
@@ -122,7 +122,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// What this call meets. Every rule that fits counts it.
+    /// The fault of this call, if any. Every matching rule counts the call.
     pub(crate) fn decide(&mut self, call: &Call) -> Option<Action> {
         let mut decided = None;
         for rule in &mut self.rules {

@@ -71,7 +71,7 @@ impl fmt::Debug for Inside {
 }
 
 impl Inside {
-    /// What a file holds, as a program inside sees it: mounts hide what the image and archives put below them.
+    /// A file's content as a program inside sees it: mounts hide files of the image and of archives.
     #[must_use]
     pub fn read(&self, path: &str) -> Option<Bytes> {
         self.machine.state().read_inside(&self.container.id, path)
@@ -104,7 +104,7 @@ impl fmt::Debug for Stdio {
 /// The first process of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Main {
-    /// What it writes when it begins.
+    /// Its first output.
     pub output: Bytes,
     /// How it ends.
     pub end: End,

@@ -1,4 +1,4 @@
-//! What an engine answers instead of doing what was asked, before it has a caller's endpoint and subject around it.
+//! An engine's refusal of a call, before the client adds endpoint and subject.
 
 use shoal_docker::{Endpoint, EngineError, Subject};
 

@@ -1,4 +1,4 @@
-//! What really is on the hosts, whatever their engines tell anyone: what a test compares with what should be.
+//! The real content of the hosts, whatever their engines answer: tests compare it with the intent.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

@@ -49,7 +49,7 @@ pub async fn connect(
         bollard: handle(None)?,
     };
     let asked = async {
-        // dockerd runs two programs before it answers `/version`. Only who is no engine of ours is asked that, to say what it is.
+        // dockerd runs two programs before it answers `/version`: only a server that fails the ping check is asked, for its name.
         let pinged = unversioned.call(&call, transport.ping()).await?;
         match pinged.as_deref().and_then(parse_api).filter(|api| *api >= OLDEST_API) {
             Some(api) => Ok(common(api)),

@@ -64,7 +64,7 @@ fn answered(endpoint: &Endpoint, call: &Call, status: u16, message: &str) -> Eng
     let about_an_archive = status == 200 || matches!(subject, Subject::Path { .. });
     match status {
         409 => EngineError::Conflict { endpoint, call: name, subject, message },
-        // Engines give 500 for an archive that is none, and for one that does not fit what is there.
+        // Engines give 500 for a malformed archive, and for one that conflicts with the container's files.
         200 | 500..=599 if about_an_archive && NOT_AN_ARCHIVE.iter().any(|words| has(words)) => {
             EngineError::BadRequest { endpoint, call: name, subject, message }
         }

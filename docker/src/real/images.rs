@@ -21,7 +21,7 @@ use crate::{
     Removal, Subject, UploadStream,
 };
 
-/// What the engine prefixes to what it loaded: a reference, or an id for an image without one.
+/// The engine's prefixes for a loaded image: its reference, or its id without one.
 const LOADED: [&str; 2] = ["Loaded image: ", "Loaded image ID: "];
 
 fn image(name: &'static str, reference: &str, class: CallClass) -> Call {

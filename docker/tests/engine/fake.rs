@@ -102,7 +102,7 @@ async fn run(inside: Inside, command: ExecSpec, mut stdio: Stdio) -> i64 {
     }
 }
 
-/// Input to output, and at its end how much it was. A reader that is gone ends it.
+/// Copies input to output, then prints the byte count. A closed reader ends the program.
 async fn copy(mut stdio: Stdio) -> i64 {
     let (mut total, mut piece) = (0, vec![0; 64 << 10]);
     loop {

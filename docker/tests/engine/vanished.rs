@@ -1,4 +1,4 @@
-//! Callers that go away in the middle of a call: what they asked for is whole, or it is not there.
+//! Callers that vanish in the middle of a call: the call takes full effect, or none.
 
 use std::time::Duration;
 

@@ -70,16 +70,19 @@ fn what_is_wrong_is_named() {
     fleet[1].total.memory = Bytes::mib(100);
     let asked = workers(2);
     let wrong = |pairs: &[(&str, &str)]| answer(&fleet, &asked, pairs).unwrap_err().to_string();
-    assert_eq!(wrong(&[("worker-0", "a")]), "it places 1 of 2 nodes: worker-1 has no host");
-    assert_eq!(wrong(&[("worker-0", "a"), ("worker-0", "b")]), "it places worker-0 twice");
-    assert_eq!(wrong(&[("worker-7\u{1b}", "a")]), "it places worker-7\\u{1b}, which was not asked for");
+    assert_eq!(wrong(&[("worker-0", "a")]), "the answer places 1 of 2 nodes: worker-1 has no host");
+    assert_eq!(wrong(&[("worker-0", "a"), ("worker-0", "b")]), "the answer places worker-0 twice");
+    assert_eq!(
+        wrong(&[("worker-7\u{1b}", "a")]),
+        "the answer places worker-7\\u{1b}, which is no node of the request"
+    );
     assert_eq!(
         wrong(&[("worker-0", "a"), ("worker-1", "c\u{1b}")]),
-        "it places worker-1 on c\\u{1b}, and there is no such host"
+        "the answer places worker-1 on c\\u{1b}, which is no host of the request"
     );
     assert_eq!(
         wrong(&[("worker-0", "b"), ("worker-1", "b")]),
-        "it places worker-1 on b, which lacks memory: needs 64 MiB, 36 MiB free"
+        "the answer places worker-1 on b, which lacks memory: needs 64 MiB, 36 MiB free"
     );
 }
 
@@ -92,7 +95,7 @@ fn an_uneven_answer_is_refused_unless_there_is_no_room() {
     let both = [("worker-0", "a"), ("worker-1", "a")];
     assert_eq!(
         answer(&fleet, &asked, &both).unwrap_err().to_string(),
-        "it spreads nodes unevenly over rack: 2 on r1, 0 on r2, which has room"
+        "the answer spreads nodes unevenly over rack: 2 on r1, 0 on r2, which has room"
     );
     fleet[1].total.node_slots = 0;
     assert_eq!(order(&answer(&fleet, &asked, &both).unwrap()), ["a", "a"]);

@@ -73,7 +73,7 @@ on_both! {
         assert_eq!(*committed.wait_for(|last| *last > 0).await.unwrap(), seq);
     }
 
-    /// Writers in two processes, a reader that asks for what is after the last it saw: it sees all, in order.
+    /// Writers in two processes, a reader that asks for events after its last one: the reader sees all, in order.
     async fn a_follower_misses_nothing(bed: &mut Bed) {
         const EACH: usize = 40;
         let other = bed.again(std::time::Duration::from_secs(30)).await.unwrap();

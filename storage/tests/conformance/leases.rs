@@ -32,7 +32,7 @@ on_both! {
         let first = granted(ask(&mut tx, &a, at(0), true).await);
         assert_eq!((first.epoch, first.until), (Epoch(1), at(30)));
         assert_eq!(tx.leases().get(&first.resource).await.unwrap(), Some(first.clone()));
-        // On another boot nobody can say that it is gone: it holds to the end.
+        // After another boot nobody can tell that the holder is gone: the lease holds to its end.
         assert_eq!(ask(&mut tx, &b, at(29), false).await, Acquired::Held(first.clone()));
         let renewed = tx.leases().renew(&first, at(20), TTL).await.unwrap();
         assert_eq!((renewed.epoch, renewed.until), (Epoch(1), at(50)));
@@ -105,7 +105,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// The lease as it should be: who was granted which epoch last, until when, and who is alive.
+/// The model of a lease: its last holder, epoch and expiry, and the living processes.
 struct Model {
     current: Option<Lease>,
     now: Timestamp,

@@ -15,7 +15,7 @@ use tokio::io::{AsyncWriteExt as _, copy, split};
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status, Streaming, transport::Server};
 
-use super::{cast::Cast, mesh::HostMesh, points::Fault};
+use super::{mesh::HostMesh, node_programs::NodePrograms, points::Fault};
 
 /// Bytes on their way between a session and the agent.
 const PIPE: usize = 16 << 10;
@@ -23,7 +23,7 @@ const PIPE: usize = 16 << 10;
 const TOKEN: &str = "/var/lib/shoal/token";
 
 /// One session. Ends when the caller closes its end, or the agent.
-pub(crate) async fn connect(cast: Arc<Cast>, inside: Inside, mut stdio: Stdio) -> i64 {
+pub(crate) async fn connect(cast: Arc<NodePrograms>, inside: Inside, mut stdio: Stdio) -> i64 {
     let engine = inside.container.engine.to_string();
     let token = inside.read(TOKEN).unwrap_or_else(|| {
         let token = cast.token();
@@ -63,12 +63,12 @@ type Counts = futures_util::stream::BoxStream<'static, Result<v1::CountProbesRes
 
 #[derive(Debug)]
 struct Service {
-    cast: Arc<Cast>,
+    cast: Arc<NodePrograms>,
     engine: String,
 }
 
 impl Service {
-    /// A call: what goes wrong before it, its effect, what goes wrong after it.
+    /// A call: a fault before its effect, the effect, a fault after it.
     async fn call<T>(
         &self,
         name: &str,

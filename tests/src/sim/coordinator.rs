@@ -28,7 +28,7 @@ use tonic::{Status, transport::Channel};
 
 use super::{
     points::{Fault, Points},
-    still::{Still, Stillness},
+    time_lock::{TimeGuard, TimeLock},
     world::{IMAGE, World},
 };
 
@@ -112,7 +112,7 @@ impl Drop for Double {
 struct Watch {
     client: String,
     points: Arc<Points>,
-    still: Arc<Stillness>,
+    still: Arc<TimeLock>,
 }
 
 impl Probe for Watch {
@@ -217,8 +217,8 @@ impl Wish {
 
 impl Coordinator {
     /// Starts one in the present runtime.
-    pub(crate) async fn start(world: &World, still: &Arc<Stillness>, name: &str) -> anyhow::Result<Self> {
-        let held: Still = still.hold();
+    pub(crate) async fn start(world: &World, still: &Arc<TimeLock>, name: &str) -> anyhow::Result<Self> {
+        let held: TimeGuard = still.hold();
         let double = Double::spawn()?;
         let seeded = world.entropy();
         let state: PathBuf = world.state_dir();

@@ -1,7 +1,7 @@
 //! The agents' side of every host: the networks they keep and the devices the kernel has. It outlives coordinators; what is
 //! kept goes with the agent's volume, devices go with the machine's power.
 //!
-//! As the real keeper: a revision lower than the one kept is refused, an equal one must be equal; what is kept is durable
+//! As the real reconciler: a revision lower than the one kept is refused, an equal one must be equal; what is kept is durable
 //! before the kernel is touched; a device needs Docker's bridge.
 
 use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};

@@ -24,11 +24,11 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Handle};
 
 use super::{
-    cast::{Cast, Stage},
     coordinator::{Coordinator, Seeded},
     mesh::HostMesh,
+    node_programs::{NodePrograms, Stage},
     points::{Fault, Points},
-    still::Stillness,
+    time_lock::TimeLock,
 };
 
 /// The image all hosts have.
@@ -48,7 +48,7 @@ struct Inner {
     clock: VirtualClock,
     fleet: Fleet,
     points: Arc<Points>,
-    cast: Arc<Cast>,
+    cast: Arc<NodePrograms>,
     entropy: Arc<Seeded>,
 }
 
@@ -64,7 +64,7 @@ impl Drop for Inner {
 #[derive(Debug, Clone)]
 pub struct Life {
     world: World,
-    still: Arc<Stillness>,
+    still: Arc<TimeLock>,
 }
 
 impl Life {
@@ -96,7 +96,7 @@ impl World {
         let clock = VirtualClock::new(DAWN);
         let fleet = Fleet::new(seed, Arc::new(clock.clone()));
         let points = Arc::new(Points::default());
-        let cast = Cast::new(points.clone(), clock.clone(), fleet.clone());
+        let cast = NodePrograms::new(points.clone(), clock.clone(), fleet.clone());
         fleet.set_programs(Arc::new(Stage(cast.clone())));
         let watched = points.clone();
         fleet.observe(move |moment| observe(&watched, moment));
@@ -153,7 +153,7 @@ impl World {
         let runtime = Builder::new_current_thread().enable_all().start_paused(paused).build()?;
         let ended = runtime.block_on(async {
             self.0.clock.enter();
-            let life = Life { world: self.clone(), still: Stillness::new(Handle::current()) };
+            let life = Life { world: self.clone(), still: TimeLock::new(Handle::current()) };
             let ended = tokio::select! {
                 biased;
                 () = self.0.points.crashed() => None,

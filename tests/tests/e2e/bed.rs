@@ -117,7 +117,7 @@ pub(crate) fn timed(home: &Installation, words: &[&str]) -> anyhow::Result<(Ende
     Ok((ended, started.elapsed().as_secs_f32()))
 }
 
-/// It was ended by SIGKILL: timeout(1) around it passes that on, as a signal or as its status.
+/// SIGKILL ended the command: timeout(1) reports that as a signal or as its status.
 pub(crate) fn killed(ended: &Ended) -> bool {
     matches!(ended.code, None | Some(137))
 }

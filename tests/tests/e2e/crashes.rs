@@ -17,7 +17,7 @@ const WORKERS: usize = 2;
 const CREATE: [&str; 5] = ["create", "cluster", "cut", "--workers", "2"];
 const DELETE: [&str; 3] = ["delete", "cluster", "cut"];
 
-/// A kind of request: what it is, its method, what its path holds, and which of them it is on its host.
+/// A kind of request: its name, method, part of its path, and its number on the host.
 type Kind = (&'static str, &'static str, &'static [&'static str], u32);
 
 /// In the order in which a create comes by; the first exec on a host is the agent's session, the second is sinfo.

@@ -70,7 +70,7 @@ struct Bed<'a> {
     stage: &'a Stage,
     shoal: Installation,
     home: tempfile::TempDir,
-    /// What a page writes -> what it is in the lab.
+    /// A page's word -> the lab's.
     meant: BTreeMap<String, String>,
 }
 

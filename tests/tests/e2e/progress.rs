@@ -26,7 +26,7 @@ fn rest(mut lines: impl BufRead) -> anyhow::Result<Vec<Value>> {
     std::iter::from_fn(|| next(&mut lines).transpose()).collect()
 }
 
-/// Who looks on from another process, midway or when it is over, sees what the creating process shows, and ends as it ends.
+/// A follower, midway or after the end, shows the same events as the creating process and exits with the same status.
 pub(crate) fn a_create_looks_the_same_from_elsewhere(stage: &Stage) -> anyhow::Result<()> {
     let home = stage.home()?;
     let follow = ["create", "--follow", "seen", "--progress", "json"];
@@ -59,7 +59,7 @@ pub(crate) fn a_create_looks_the_same_from_elsewhere(stage: &Stage) -> anyhow::R
     home.run(&follow)?.with(3).map(drop)
 }
 
-/// Who looks on at a create that fails is told why, with the same status; also when it is over and what it made is kept.
+/// A follower of a failing create gets its reason and status; also after the end, when the cluster is kept.
 pub(crate) fn a_create_that_fails_looks_the_same_from_elsewhere(stage: &Stage) -> anyhow::Result<()> {
     let home = stage.home()?;
     let words = ["create", "cluster", "lost", "--workers", "16", "--wait", "1s", "--keep-on-failure"];

@@ -109,7 +109,7 @@ fn run(way: Way, point: &Point, fault: Fault) -> anyhow::Result<()> {
                 (Way::Delete, Ok(())) => ensure!(!there, "deleted, and yet there"),
                 (_, Err(_)) => {}
             }
-            // A command that failed may leave to the next one what it says it leaves, or what it could not write down.
+            // A failed command may leave work to the next one: the objects its error names, or a write that failed.
             let unwritten = point.what.starts_with("store");
             let left = answer.as_ref().is_err_and(|status| {
                 status.code() == Code::Unavailable || unwritten && status.code() == Code::Internal

@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 /// After this long no call of anyone can be on its way to a host any more.
 const LATE: Duration = Duration::from_secs(150);
 
-/// One command by a coordinator of its own, what it answered, and what the store holds afterwards.
+/// One command by a coordinator of its own: its answer, and the rows of the store afterwards.
 fn command<T>(
     world: &World,
     name: &str,

@@ -4,12 +4,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod concurrent;
 mod effects;
 mod hosts;
 mod images;
 mod insight;
-mod once;
+mod lifecycle;
 mod placing;
 mod programs;
 mod schedules;
-mod two;

@@ -1,4 +1,4 @@
-//! Schedulers of the user's: the example in Python, and programs that answer what cannot be.
+//! Schedulers of the user's: the example in Python, and programs with invalid answers.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -131,10 +131,10 @@ fn a_wrong_answer_is_refused_with_its_reason() {
         };
         assert!(coordinator.plan(wish("fine").spec()).await.unwrap().fits);
         for (name, reason) in [
-            ("unknown-host", "it places controller on h9\\u{1b}[31m, and there is no such host"),
-            ("unknown-node", "it places boss, which was not asked for"),
-            ("missing", "it places 2 of 3 nodes: worker-1 has no host"),
-            ("twice", "it places worker-0 twice"),
+            ("unknown-host", "the answer places controller on h9\\u{1b}[31m, which is no host of the request"),
+            ("unknown-node", "the answer places boss, which is no node of the request"),
+            ("missing", "the answer places 2 of 3 nodes: worker-1 has no host"),
+            ("twice", "the answer places worker-0 twice"),
             ("fails", "failed: no idea\\nat all"),
         ] {
             let refused = coordinator.create(&wish(name)).await.unwrap_err();
@@ -144,7 +144,7 @@ fn a_wrong_answer_is_refused_with_its_reason() {
         let crowded = Wish { workers: 3, ..wish("crowded") };
         let refused = coordinator.plan(crowded.spec()).await.unwrap_err();
         let reason =
-            "it places worker-2 on h1, which has 3 of the cluster's nodes, the most one host may have";
+            "the answer places worker-2 on h1, which has 3 of the cluster's nodes, the most one host may have";
         assert!(refused.message().contains(reason), "{}", refused.message());
 
         let mut silent = wish("silent");

@@ -144,7 +144,7 @@ struct Watch<'a> {
     machines: Vec<Machine>,
     program: &'a Path,
     seed: u64,
-    /// Draws what to look at; not what to do, which is replayed by seed.
+    /// Draws the checks of a step, not the steps: a seed replays those.
     chance: ChaCha8Rng,
     report: Report,
     /// Every step with all that its commands said.
@@ -175,7 +175,7 @@ impl Watch<'_> {
         Ok(self.report.violations())
     }
 
-    /// What was left on lost hosts goes once it is old enough; the last step sees that it does.
+    /// Age from which leftovers on lost hosts are cleared; the last step checks that they are.
     fn wait_for_remnants(&mut self, began: Instant) -> anyhow::Result<()> {
         let oldest = |rows: &Rows| rows.remnants.iter().map(|left| left.since.0 + millis(LEFT)).max();
         let Some(due) = oldest(&Rows::read(&self.actor.state)?) else { return Ok(()) };

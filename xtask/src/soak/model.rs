@@ -1,4 +1,4 @@
-//! What should be: the clusters, and the host that is away. The store and the hosts are measured against it.
+//! The model: the expected clusters, and the host that is away. Store and hosts are compared with it.
 
 use std::{collections::BTreeMap, fmt};
 

@@ -197,7 +197,7 @@ impl Ended {
 }
 
 impl fmt::Display for Ended {
-    /// What it was, all it said and when, and how it ended.
+    /// A command's line, its timed output, and its end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "$ {}", self.line)?;
         for said in &self.said {

@@ -30,7 +30,7 @@ impl Report {
         self.times.entry(what).or_default().push(took);
     }
 
-    /// Those of these violations that were not there before: one that stays is told once.
+    /// The new ones of these violations: a lasting violation is reported once.
     pub(super) fn fresh(&mut self, found: Vec<String>) -> Vec<String> {
         found.into_iter().filter(|violation| self.violations.insert(violation.clone())).collect()
     }

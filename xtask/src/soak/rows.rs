@@ -19,7 +19,7 @@ pub(super) struct Rows {
     pub(super) nodes: Vec<NodeRow>,
     /// What is remembered as left behind.
     pub(super) remnants: Vec<RemnantRow>,
-    /// Leases that run: what on, and who holds it.
+    /// Unexpired leases: resource and holder.
     pub(super) leases: Vec<LeaseRow>,
 }
 

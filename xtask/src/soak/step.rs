@@ -185,7 +185,7 @@ impl<'a> Draw<'a> {
         Order::Delete { name: (*from.choose(self.rng).unwrap_or(&"one-less")).to_owned() }
     }
 
-    /// Clusters that can be deleted: those that are whole.
+    /// Whole clusters: only these can be deleted.
     fn targets(&self) -> Vec<&'a str> {
         let model: &'a Model = self.model;
         let whole = model.clusters.iter().filter(|(_, cluster)| cluster.should != Should::Open);

@@ -28,7 +28,7 @@ const PRINT: &str = r#"
 [ -e "$1" ] || exit 61
 exec cat -- "$1"
 "#;
-/// A file changed while tar(1) read it, which live logs always do; it has said so.
+/// tar(1)'s status when a file changed under it, as live logs do; its standard error names the file.
 const CHANGED: i32 = 1;
 /// Pieces that wait to be unpacked, of at most 64 KiB each.
 const QUEUE: usize = 4;
@@ -73,7 +73,7 @@ pub(super) async fn to_stdout(session: &Session, realm: &RealmName, from: &NodeP
     ended(from, "cat", &result)
 }
 
-/// Hands on what a command writes until it ends; `take` says false when it wants no more.
+/// Hands a command's output to `take` until the command ends, or `take` returns false.
 async fn receive(
     (session, ..): Side<'_>,
     open: ExecOpen,

@@ -5,8 +5,8 @@
 //! to a node:    tar here, sentinel last --> exec --> the same there: only a whole transfer is moved into place
 //! `-`:          one file's bytes on standard output, or from standard input
 //! ```
-//! An engine's own archive calls do not see what lies below a tmpfs (`/tmp`, `/run`): hence a command inside. What a node sends
-//! is not trusted: it is unpacked by names inside a directory that is made for it ([`unpack`]).
+//! An engine's own archive calls do not see what lies below a tmpfs (`/tmp`, `/run`): hence a command inside. A node's
+//! archive is not trusted: it is unpacked by relative names inside a new directory ([`unpack`]).
 
 mod download;
 mod place;
@@ -21,8 +21,8 @@ use shoal_proto::v1::ExecOpen;
 use shoal_types::RealmName;
 
 use crate::{
-    args::Global, complete, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, parse::word,
-    target::Target,
+    args::Global, complete, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt,
+    node_ref::NodeRef, parse::word,
 };
 
 /// Most of what a command in a node says on standard error that is kept for a message.
@@ -33,10 +33,10 @@ const HOME: &str = "/root";
 /// Arguments of `cp`.
 #[derive(Debug, Args)]
 pub(crate) struct Cp {
-    /// What is copied: a local path, NODE[.CLUSTER]:PATH, or `-` for standard input
+    /// Source: a local path, NODE[.CLUSTER]:PATH, or `-` for standard input
     #[arg(value_parser = word::<Place>, add = ArgValueCompleter::new(complete::places))]
     source: Place,
-    /// Where to: into a directory that is there, else under this name; `-` for standard output
+    /// Target: a directory to copy into, or the copy's name; `-` for standard output
     #[arg(value_parser = word::<Place>, add = ArgValueCompleter::new(complete::places))]
     target: Place,
 }
@@ -55,7 +55,7 @@ enum Place {
 /// A path in a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct NodePath {
-    target: Target,
+    target: NodeRef,
     /// Absolute; ends in a slash if it was written so.
     path: String,
 }
@@ -141,13 +141,13 @@ impl Cp {
                 upload::from_stdin(session, &realm, to).await
             }
             (Place::Node(_), Place::Node(_)) => Err(CliError::usage(
-                "one of the two must be on this machine",
+                "source or target must be on this machine",
                 "copy to standard output here and from standard input there: \
                  `shoal cp A:PATH - | shoal cp - B:PATH`"
                     .to_owned(),
             )),
             (Place::Local(_) | Place::Stream, Place::Local(_) | Place::Stream) => Err(CliError::usage(
-                "neither of the two is in a node",
+                "neither source nor target is in a node",
                 "a path in a node is written NODE[.CLUSTER]:PATH".to_owned(),
             )),
         })
@@ -156,7 +156,7 @@ impl Cp {
     }
 }
 
-/// One command's end: its status and what it said about it.
+/// One command's end: its status and its standard error.
 struct Ended {
     status: i32,
     said: Vec<u8>,

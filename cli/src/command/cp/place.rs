@@ -1,4 +1,4 @@
-//! What has arrived whole, moved to where it belongs: a name that is free, or into what is there.
+//! Moves a whole transfer into place: to a free name, or into an existing directory.
 
 use std::{
     fs, io,

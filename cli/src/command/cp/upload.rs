@@ -1,5 +1,5 @@
-//! From here to a node. The engine cannot tell a node the end of what is sent from the end of who sends it, so what is sent says
-//! itself where it ends, and only then it is moved into place.
+//! From here to a node. An exec's stdin closes alike on completion and on a crash, so the archive ends with a sentinel. Only a
+//! transfer with its sentinel is moved into place.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -83,8 +83,8 @@ pub(super) async fn from_path(
     let name = from.file_name().or_else(|| real.file_name()).and_then(|name| name.to_str());
     let name = name.ok_or_else(|| {
         CliError::usage(
-            format!("{} has no name that a node can be told", from.display()),
-            "name a file or directory, in UTF-8".to_owned(),
+            format!("{} has no name for the copy in the node", from.display()),
+            "give the path of a file or directory, in UTF-8".to_owned(),
         )
     })?;
     let open = to.open(realm, &["sh", "-c", UNPACK, "shoal-cp", &to.path, name, SENTINEL]);

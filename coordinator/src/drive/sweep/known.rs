@@ -64,8 +64,7 @@ impl Coordinator {
         Ok(known)
     }
 
-    /// Who works on what this lease is on, or left it in the middle; calls of one that has ended may be on their way to hosts
-    /// until its lease has run out.
+    /// Names the lease's holder, alive or dead. A dead holder's calls may land on hosts until the lease expires.
     pub(super) fn busy(&self, lease: &Lease) -> Option<String> {
         if !lease.runs_at(self.now()) {
             return None;

@@ -37,7 +37,7 @@ pub(crate) struct Record {
     notes: BTreeMap<NodeName, String>,
 }
 
-/// Hosts, each as what it alone is and the number of what it has in common with others.
+/// Hosts, deduplicated: each line holds a host's unique facts and the index of its shared kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Hosts {
     /// Hosts without what is in a line.

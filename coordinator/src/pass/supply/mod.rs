@@ -235,7 +235,7 @@ impl Work {
         Ok(outcomes)
     }
 
-    /// Finds that it is there by its digest, gives it a name that keeps it, and writes that down.
+    /// Verifies the image by its digest, tags it against prune, records it.
     async fn named(&self, intent: &Intent, link: &HostLink) -> Brought {
         let (id, spec) = (&intent.cluster.image_id, &intent.cluster.spec);
         let fault = Fault::engine(&link.name);

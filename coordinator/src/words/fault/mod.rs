@@ -412,7 +412,7 @@ impl Fault {
         None
     }
 
-    /// Whether it speaks against the host it was met on; what a user asked for in vain never does.
+    /// Whether the fault counts against its host. User errors never do.
     pub(crate) fn blames_host(&self) -> bool {
         match self.of_engine() {
             Some(error) => error.blames_host(),

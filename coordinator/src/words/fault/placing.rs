@@ -40,7 +40,7 @@ pub enum ProgramError {
         reason: String,
     },
     /// Its answer breaks a rule.
-    #[error("gave an answer that cannot be")]
+    #[error("gave an invalid answer")]
     Wrong(#[source] Wrong),
     /// It says that the nodes do not fit.
     #[error("says: {reason}")]
@@ -52,5 +52,5 @@ pub enum ProgramError {
 
 /// A record that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("what was recorded of a placement cannot be read")]
+#[error("the record of a placement cannot be read")]
 pub struct Unreadable(#[source] pub(crate) serde_json::Error);

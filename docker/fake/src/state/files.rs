@@ -1,4 +1,4 @@
-//! Files of containers: what archives put there, what programs see there, and what volumes keep.
+//! Files of containers: from archives, as programs see them, and in volumes.
 //!
 //! A path belongs to the mount with the longest target above it, else to the container's root. Archives never reach a
 //! tmpfs: what they put below its target lies hidden under it.

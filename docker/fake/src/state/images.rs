@@ -12,7 +12,7 @@ use crate::{Image, Refusal};
 pub(crate) struct Stored {
     image: Arc<Image>,
     tags: BTreeSet<String>,
-    /// What registries it was pulled from call it.
+    /// Its digests in the registries it was pulled from.
     digests: BTreeSet<String>,
 }
 
@@ -84,7 +84,7 @@ impl State {
         }
     }
 
-    /// Adds an image under its tags, which others lose; what was loaded, as the engine says it.
+    /// Adds an image and moves its tags from other images to it; returns the engine's words for it.
     pub(crate) fn load(&mut self, image: &Arc<Image>, tags: &[String]) -> Vec<String> {
         self.images.entry(image.id.clone()).or_insert_with(|| Stored {
             image: Arc::clone(image),

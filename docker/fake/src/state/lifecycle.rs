@@ -36,7 +36,7 @@ impl State {
         }
     }
 
-    /// Starts a container that does not run. What hinders it is kept as its error.
+    /// Starts a stopped container. A failure is kept as the container's error.
     fn begin(&mut self, number: u64, now: Timestamp) -> Result<(), Refusal> {
         let begun = self.plug(number).and_then(|port| self.boot(number, port, now));
         if let (Err(refusal), Some(container)) = (&begun, self.containers.get_mut(&number)) {

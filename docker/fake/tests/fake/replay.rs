@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::bed::{Bed, in_a_runtime, network, node};
 
-/// One client's work: what it draws, whatever comes of it.
+/// One client's random work, without regard to failures.
 async fn work(docker: Arc<dyn Engine>, seed: u64) {
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
     for _ in 0..40 {

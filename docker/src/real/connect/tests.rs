@@ -60,7 +60,7 @@ async fn an_old_engine_is_refused() {
     );
 }
 
-/// One whose ping does not say it, or something between us and it that takes headers away.
+/// An engine whose ping lacks the header, or a proxy that strips headers.
 #[tokio::test]
 async fn an_engine_that_does_not_say_it_at_once_is_asked() {
     let Manner::Engine(_, body) = Manner::engine("1.41") else { panic!("no engine") };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use shoal_types::ClusterPhase;
 
-use super::{Actor, LIMIT, done::Done, word};
+use super::{Actor, LIMIT, outcome::Outcome, word};
 use crate::soak::{
     process::Ended,
     report::Report,
@@ -13,7 +13,12 @@ use crate::soak::{
 };
 
 impl Actor<'_> {
-    pub(super) fn run(&mut self, order: &Order, report: &mut Report, done: &mut Done) -> anyhow::Result<()> {
+    pub(super) fn run(
+        &mut self,
+        order: &Order,
+        report: &mut Report,
+        done: &mut Outcome,
+    ) -> anyhow::Result<()> {
         let waits = self.waits(&self.rows()?, order.name());
         let ended = done.take(self.order(order)?.end(LIMIT)?);
         match order {
@@ -40,7 +45,7 @@ impl Actor<'_> {
         name: &str,
         workers: u32,
         keep: bool,
-        done: &mut Done,
+        done: &mut Outcome,
     ) -> anyhow::Result<()> {
         let count = workers.to_string();
         let words = ["create", "cluster", name, "--workers", &count, "--wait", "1s", "--keep-on-failure"];
@@ -63,7 +68,13 @@ impl Actor<'_> {
         Ok(())
     }
 
-    pub(super) fn cut(&mut self, order: &Order, how: Cut, at: Moment, done: &mut Done) -> anyhow::Result<()> {
+    pub(super) fn cut(
+        &mut self,
+        order: &Order,
+        how: Cut,
+        at: Moment,
+        done: &mut Outcome,
+    ) -> anyhow::Result<()> {
         let mut running = self.order(order)?;
         self.moment(&mut running, at);
         match how {
@@ -79,7 +90,7 @@ impl Actor<'_> {
         let ended = done.take(running.end(LIMIT)?);
         let rows = self.rows()?;
         let (phase, name) = (rows.phase(order.name()), order.name());
-        // One that was not yet listening for it is ended by it, and has done nothing yet.
+        // A command without its signal handler dies of the signal, and has done nothing yet.
         let deaf = ended.signal == Some(Signal::SIGINT as i32) && ended.said.is_empty();
         match how {
             Cut::Kill if ended.signal.is_none() => done.expect(&ended, &[0]),
@@ -104,7 +115,7 @@ impl Actor<'_> {
         one: &Order,
         other: &Order,
         at: Moment,
-        done: &mut Done,
+        done: &mut Outcome,
     ) -> anyhow::Result<()> {
         use Order::{Create, Delete};
         let mut first = self.order(one)?;
@@ -154,8 +165,8 @@ impl Actor<'_> {
         Ok(())
     }
 
-    /// What a command that was left alone leaves: what its status says.
-    fn learn(&mut self, order: &Order, ended: &Ended, done: &mut Done) -> anyhow::Result<()> {
+    /// The state after an undisturbed command: its exit status tells.
+    fn learn(&mut self, order: &Order, ended: &Ended, done: &mut Outcome) -> anyhow::Result<()> {
         let phase = self.rows()?.phase(order.name());
         let as_said = match (order, ended.code) {
             (Order::Create { .. }, Some(0)) => phase == Some(ClusterPhase::Ready),

@@ -3,7 +3,7 @@
 use rand::{Rng, seq::IndexedRandom};
 use shoal_types::ClusterPhase;
 
-use super::{Actor, LIMIT, done::Done, word};
+use super::{Actor, LIMIT, outcome::Outcome, word};
 use crate::soak::{rows::Rows, step::Order};
 
 /// The next command.
@@ -35,7 +35,7 @@ impl Next {
 impl Actor<'_> {
     /// Brings what is half done to its end, by the next command that changes something, whichever that is: forward if it was
     /// being created, since there is time left, else backward. A host that is away keeps its clusters waiting.
-    pub(super) fn finish(&mut self, done: &mut Done) -> anyhow::Result<()> {
+    pub(super) fn finish(&mut self, done: &mut Outcome) -> anyhow::Result<()> {
         let open = self.model.open();
         if self.model.away.is_some() || open.is_empty() {
             return Ok(());
@@ -67,8 +67,8 @@ impl Actor<'_> {
         Ok(())
     }
 
-    /// Holds what became of a cluster that was half done against what should have.
-    fn finished(&mut self, name: &str, next: &Next, (before, after): (&Rows, &Rows), done: &mut Done) {
+    /// Compares the outcome of a half-done cluster with the expected one.
+    fn finished(&mut self, name: &str, next: &Next, (before, after): (&Rows, &Rows), done: &mut Outcome) {
         let (was, is) = (before.phase(name), after.phase(name));
         let anew = match was {
             None | Some(ClusterPhase::Deleting) => next.creates(name),

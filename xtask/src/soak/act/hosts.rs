@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use shoal_types::ClusterPhase;
 
-use super::{Actor, LIMIT, done::Done, word};
+use super::{Actor, LIMIT, outcome::Outcome, word};
 use crate::soak::{
     model::{Away, Fault},
     report::Report,
@@ -24,7 +24,7 @@ impl Actor<'_> {
         at: Moment,
         mended: Option<Duration>,
         report: &mut Report,
-        done: &mut Done,
+        done: &mut Outcome,
     ) -> anyhow::Result<()> {
         let mut running = self.order(order)?;
         self.moment(&mut running, at);

@@ -2,9 +2,9 @@
 //! documented. What the model should be afterwards is learnt here too.
 
 mod commands;
-mod done;
 mod finish;
 mod hosts;
+mod outcome;
 mod sweep;
 
 use std::{
@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use shoal_lab::{HostName, Lab};
 use shoal_types::ClusterPhase;
 
-pub(super) use self::done::Done;
+pub(super) use self::outcome::Outcome;
 use super::{
     model::{Cluster, Model, Should},
     process::Running,
@@ -56,8 +56,8 @@ impl<'a> Actor<'a> {
     ///
     /// # Errors
     /// The lab does not obey, or the store cannot be read: there is no use in going on.
-    pub(super) fn act(&mut self, step: &Step, report: &mut Report) -> anyhow::Result<Done> {
-        let mut done = Done::default();
+    pub(super) fn act(&mut self, step: &Step, report: &mut Report) -> anyhow::Result<Outcome> {
+        let mut done = Outcome::default();
         if let Some(away) = &mut self.model.away {
             away.steps += 1;
         }

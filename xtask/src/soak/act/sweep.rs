@@ -3,13 +3,13 @@
 use rand::Rng;
 use shoal_tests::Machine;
 
-use super::{Actor, LIMIT, done::Done};
+use super::{Actor, LIMIT, outcome::Outcome};
 
 /// Reference of the node image, as `shoal build image` makes it.
 const IMAGE: &str = "shoal-node:bookworm";
 
 impl Actor<'_> {
-    pub(super) fn sweep(&mut self, done: &mut Done) -> anyhow::Result<()> {
+    pub(super) fn sweep(&mut self, done: &mut Outcome) -> anyhow::Result<()> {
         let installation = self.rows()?.installation;
         let number = self.rng.random_range(0..self.model.hosts);
         let machine = Machine::new(&self.lab.hosts()[number]);

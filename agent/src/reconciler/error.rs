@@ -1,4 +1,4 @@
-//! Why the keeper refuses a command, or cannot carry it out.
+//! Why the reconciler refuses a command, or cannot carry it out.
 
 use shoal_types::{InstallationId, NetworkId, Revision};
 
@@ -6,7 +6,7 @@ use crate::{dns::DnsError, mesh::MeshError, network::LinkName, state::StateError
 
 /// A command that was refused or failed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum KeepError {
+pub(crate) enum ReconcileError {
     /// A newer state is kept: the sender's time is over.
     #[error("revision {offered} of network {network} is older than {kept}, which is kept")]
     Stale { network: NetworkId, offered: Revision, kept: Revision },
@@ -34,7 +34,7 @@ pub(crate) enum KeepError {
     /// The disk failed.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The keeper has ended.
+    /// The reconciler has ended.
     #[error("the agent is stopping")]
     Stopping,
 }

@@ -1,4 +1,4 @@
-//! What somebody else who places is told: which hosts could take which nodes, by the same filters.
+//! The hosts that can take each node, by the built-in filters: the input of a scheduler outside this crate.
 
 use crate::{
     Filter, HostView, Reason, Request, Snapshot,

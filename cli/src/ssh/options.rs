@@ -9,7 +9,7 @@ use crate::{
     args::Global,
     error::CliError,
     quote::{self, QuoteError},
-    ssh_files::SshFiles,
+    ssh::files::SshFiles,
 };
 
 /// How a proxy of this installation is started, up to the node.
@@ -197,7 +197,7 @@ pub(crate) mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
-        /// Whatever the state directory is called: either it is refused, or OpenSSH and the shell that it hands the command to
+        /// For any name of the state directory: either the name is refused, or OpenSSH and the shell of its ProxyCommand
         /// read back exactly these paths, and nothing else of the file changes.
         #[test]
         fn no_path_gets_out_of_its_place(

@@ -1,5 +1,4 @@
-//! `shoal create --follow`: a create that another process has under way, seen as that process shows it. Looking away changes
-//! nothing.
+//! `shoal create --follow`: another process's create, shown as that process shows it. The create goes on when the view ends.
 
 use shoal_proto::v1::{Cluster, FollowClusterRequest, FollowClusterResponse, follow_cluster_response::Step};
 
@@ -15,8 +14,8 @@ use crate::{
 /// Shows a create from its admission to its end.
 ///
 /// # Errors
-/// [`CliError::Status`]: there is no such cluster, or it did not become ready. [`CliError::Interrupted`]: the user looks away.
-pub(super) async fn onlook(
+/// [`CliError::Status`]: there is no such cluster, or it did not become ready. [`CliError::Interrupted`]: the user ended the view.
+pub(super) async fn follow_create(
     realm: String,
     name: String,
     mode: ProgressArgs,

@@ -1,4 +1,4 @@
-//! What is left where: the store's rows beside what really is on the hosts, and everything in which the two disagree.
+//! Consistency of store and hosts: the store's rows beside the real content of the hosts, and every disagreement.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -117,7 +117,7 @@ pub fn problems(world: &World, rows: &Rows) -> Vec<Problem> {
     wrong
 }
 
-/// The same, but for what remnants remember, which may be there until it is cleared.
+/// The same, without the objects that remnants remember: they may stay until they are cleared.
 #[must_use]
 pub fn forgotten(world: &World, rows: &Rows) -> Vec<Problem> {
     let mut wrong = Vec::new();

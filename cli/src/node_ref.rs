@@ -6,14 +6,14 @@ use shoal_types::{ClusterName, NameError, NodeName};
 
 /// A node of a cluster; of the cluster `default` if none is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Target {
+pub(crate) struct NodeRef {
     /// The node.
     pub(crate) node: NodeName,
     /// Its cluster.
     pub(crate) cluster: ClusterName,
 }
 
-impl FromStr for Target {
+impl FromStr for NodeRef {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
@@ -24,7 +24,7 @@ impl FromStr for Target {
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for NodeRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.node, self.cluster)
     }
@@ -36,10 +36,10 @@ mod tests {
 
     #[test]
     fn forms() {
-        assert_eq!("worker-0.dev".parse::<Target>().unwrap().to_string(), "worker-0.dev");
-        assert_eq!("controller".parse::<Target>().unwrap().to_string(), "controller.default");
+        assert_eq!("worker-0.dev".parse::<NodeRef>().unwrap().to_string(), "worker-0.dev");
+        assert_eq!("controller".parse::<NodeRef>().unwrap().to_string(), "controller.default");
         for bad in ["", ".dev", "worker-0.", "a.b.c", "-oProxyCommand=x", "a/b"] {
-            assert!(bad.parse::<Target>().is_err(), "{bad}");
+            assert!(bad.parse::<NodeRef>().is_err(), "{bad}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What was done in a step, and what of it was not as documented.
+//! The outcome of a step: its commands, and every deviation from the documentation.
 
 use std::ops::RangeInclusive;
 
@@ -8,18 +8,18 @@ use crate::soak::process::Ended;
 /// Exit statuses there are; more is a crash.
 const STATUSES: RangeInclusive<i32> = 0..=5;
 
-/// What was done in a step.
+/// The outcome of a step.
 #[derive(Debug, Default)]
-pub(in crate::soak) struct Done {
+pub(in crate::soak) struct Outcome {
     /// The commands, as they ended.
     pub(in crate::soak) commands: Vec<Ended>,
     /// What else is worth a word on the step's line.
     pub(in crate::soak) notes: Vec<String>,
-    /// What was not as documented.
+    /// Deviations from the documentation.
     pub(in crate::soak) faults: Vec<String>,
 }
 
-impl Done {
+impl Outcome {
     /// Keeps a command that ended; one that crashed, hung or failed without a word is a fault.
     pub(super) fn take(&mut self, ended: Ended) -> Ended {
         self.notes.push(ended.status());

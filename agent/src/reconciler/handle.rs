@@ -1,11 +1,11 @@
-//! The keeper's front: commands to it, and the networks as it last published them.
+//! The reconciler's front: commands to it, and the networks as it last published them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use shoal_types::{InstallationId, NetworkId, Revision};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::KeepError;
+use super::ReconcileError;
 use crate::network::{LinkName, Network};
 
 /// What identifies a network that is to go.
@@ -30,9 +30,9 @@ pub(crate) struct Listing {
 }
 
 /// Where an answer goes.
-type Reply<T> = oneshot::Sender<Result<T, KeepError>>;
+type Reply<T> = oneshot::Sender<Result<T, ReconcileError>>;
 
-/// What the keeper is told; each is answered once.
+/// What the reconciler is told; each is answered once.
 pub(super) enum Command {
     Apply(Box<Network>, Reply<bool>),
     Remove(Removal, Reply<bool>),
@@ -42,36 +42,36 @@ pub(super) enum Command {
 /// Networks by id, as they are now.
 pub(crate) type Networks = Arc<BTreeMap<NetworkId, Arc<Network>>>;
 
-/// How the rest of the agent speaks with the keeper.
+/// How the rest of the agent speaks with the reconciler.
 #[derive(Debug, Clone)]
-pub(crate) struct KeeperHandle {
+pub(crate) struct ReconcilerHandle {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) networks: watch::Receiver<Networks>,
 }
 
-impl KeeperHandle {
+impl ReconcilerHandle {
     /// Makes this host's part of a network so; true if something had to be changed. What was told is kept once it is not
-    /// refused, also if kernel or names fail: the keeper tries again by itself.
+    /// refused, also if kernel or names fail: the reconciler tries again by itself.
     ///
     /// # Errors
-    /// Every one of [`KeepError`] but [`KeepError::Foreign`] and [`KeepError::InUse`].
-    pub(crate) async fn apply(&self, network: Network) -> Result<bool, KeepError> {
+    /// Every one of [`ReconcileError`] but [`ReconcileError::Foreign`] and [`ReconcileError::InUse`].
+    pub(crate) async fn apply(&self, network: Network) -> Result<bool, ReconcileError> {
         self.ask(|reply| Command::Apply(Box::new(network), reply)).await
     }
 
     /// Removes this host's part of a network; true if something was there.
     ///
     /// # Errors
-    /// [`KeepError::Foreign`], [`KeepError::InUse`], [`KeepError::Mesh`], [`KeepError::State`], [`KeepError::Stopping`].
-    pub(crate) async fn remove(&self, removal: Removal) -> Result<bool, KeepError> {
+    /// [`ReconcileError::Foreign`], [`ReconcileError::InUse`], [`ReconcileError::Mesh`], [`ReconcileError::State`], [`ReconcileError::Stopping`].
+    pub(crate) async fn remove(&self, removal: Removal) -> Result<bool, ReconcileError> {
         self.ask(|reply| Command::Remove(removal, reply)).await
     }
 
     /// What is kept for an installation.
     ///
     /// # Errors
-    /// [`KeepError::Mesh`]: the kernel cannot be read. [`KeepError::Stopping`].
-    pub(crate) async fn list(&self, installation: InstallationId) -> Result<Listing, KeepError> {
+    /// [`ReconcileError::Mesh`]: the kernel cannot be read. [`ReconcileError::Stopping`].
+    pub(crate) async fn list(&self, installation: InstallationId) -> Result<Listing, ReconcileError> {
         self.ask(|reply| Command::List(installation, reply)).await
     }
 
@@ -80,9 +80,9 @@ impl KeeperHandle {
         self.networks.borrow().clone()
     }
 
-    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, KeepError> {
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, ReconcileError> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| KeepError::Stopping)?;
-        answer.await.map_err(|_| KeepError::Stopping)?
+        self.commands.send(command(reply)).await.map_err(|_| ReconcileError::Stopping)?;
+        answer.await.map_err(|_| ReconcileError::Stopping)?
     }
 }

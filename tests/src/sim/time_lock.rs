@@ -2,7 +2,7 @@
 //!
 //! A paused runtime that has nothing to do jumps to its next timer. While SQLite, which has a thread of its own, works on an
 //! answer, that would run into every timeout there is. So time stands still while any unit of work is open: tokio does not jump
-//! while a blocking task is under way, and one is for as long as anybody holds a [`Still`].
+//! while a blocking task is under way, and one is for as long as anybody holds a [`TimeGuard`].
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 /// Holds time still in the runtime it was made in.
 #[derive(Debug)]
-pub(crate) struct Stillness {
+pub(crate) struct TimeLock {
     runtime: Handle,
     held: Mutex<Held>,
 }
@@ -29,9 +29,9 @@ struct Held {
 
 /// Time stands still as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Still(Arc<Stillness>);
+pub(crate) struct TimeGuard(Arc<TimeLock>);
 
-impl Stillness {
+impl TimeLock {
     pub(crate) fn new(runtime: Handle) -> Arc<Self> {
         Arc::new(Self { runtime, held: Mutex::default() })
     }
@@ -40,11 +40,11 @@ impl Stillness {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn hold(self: &Arc<Self>) -> Still {
+    pub(crate) fn hold(self: &Arc<Self>) -> TimeGuard {
         let mut held = self.held();
         held.count += 1;
         self.settle(&mut held);
-        Still(self.clone())
+        TimeGuard(self.clone())
     }
 
     /// Lets time go by for so long although units of work are open.
@@ -74,7 +74,7 @@ impl Stillness {
     }
 }
 
-impl Drop for Still {
+impl Drop for TimeGuard {
     fn drop(&mut self) {
         let mut held = self.0.held();
         held.count -= 1;

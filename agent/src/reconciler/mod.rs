@@ -1,4 +1,4 @@
-//! The keeper: one task that owns every network of this host and makes kernel and names follow what was told last.
+//! The reconciler: one task that owns every network of this host and makes kernel and names follow what was told last.
 //!
 //! ```text
 //! ApplyNetwork --> revision newer? --> disk --> kernel --> names --> answer
@@ -12,9 +12,9 @@
 mod error;
 mod handle;
 
-pub(crate) use error::KeepError;
+pub(crate) use error::ReconcileError;
 use handle::Command;
-pub(crate) use handle::{KeeperHandle, Listing, Networks, Removal};
+pub(crate) use handle::{Listing, Networks, ReconcilerHandle, Removal};
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -44,7 +44,7 @@ const QUEUE: usize = 64;
 const GRAVES: usize = 1000;
 
 /// The owner of all networks of this host.
-pub(crate) struct Keeper {
+pub(crate) struct Reconciler {
     handle: Handle,
     state: StateDir,
     names: dns::Servers,
@@ -60,7 +60,7 @@ struct Kept {
     trouble: Option<String>,
 }
 
-impl Keeper {
+impl Reconciler {
     /// Loads what is kept. A file that cannot be read is reported and left: its coordinator will tell the network again.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl Keeper {
         handle: Handle,
         state: StateDir,
         names: dns::Servers,
-    ) -> Result<(Self, KeeperHandle), StateError> {
+    ) -> Result<(Self, ReconcilerHandle), StateError> {
         let mut kept = BTreeMap::new();
         for network in state.load()? {
             match network {
@@ -82,9 +82,9 @@ impl Keeper {
         let gone = state.graves()?;
         let (sender, commands) = mpsc::channel(QUEUE);
         let (published, networks) = watch::channel(Networks::default());
-        let keeper = Self { handle, state, names, kept, gone, commands, published };
-        keeper.publish();
-        Ok((keeper, KeeperHandle { commands: sender, networks }))
+        let reconciler = Self { handle, state, names, kept, gone, commands, published };
+        reconciler.publish();
+        Ok((reconciler, ReconcilerHandle { commands: sender, networks }))
     }
 
     /// Runs until `shutdown`, or until the event socket is gone.
@@ -128,7 +128,7 @@ impl Keeper {
     }
 
     #[tracing::instrument(skip_all, fields(network = %network.id, revision = %network.revision))]
-    async fn apply(&mut self, network: Network) -> Result<bool, KeepError> {
+    async fn apply(&mut self, network: Network) -> Result<bool, ReconcileError> {
         let id = network.id;
         let new = self.is_new(&network)?;
         if new {
@@ -144,22 +144,22 @@ impl Keeper {
     }
 
     /// False if exactly this is kept.
-    fn is_new(&self, offered: &Network) -> Result<bool, KeepError> {
+    fn is_new(&self, offered: &Network) -> Result<bool, ReconcileError> {
         let (network, revision) = (offered.id, offered.revision);
         if let Some(kept) = self.kept.get(&network).map(|k| &k.network) {
             if revision < kept.revision {
-                return Err(KeepError::Stale { network, offered: revision, kept: kept.revision });
+                return Err(ReconcileError::Stale { network, offered: revision, kept: kept.revision });
             }
             if revision == kept.revision {
                 return if **kept == *offered {
                     Ok(false)
                 } else {
-                    Err(KeepError::Conflict { network, revision })
+                    Err(ReconcileError::Conflict { network, revision })
                 };
             }
         }
         if let Some(&gone) = self.gone.get(&network).filter(|gone| revision <= **gone) {
-            return Err(KeepError::Gone { network, offered: revision, gone });
+            return Err(ReconcileError::Gone { network, offered: revision, gone });
         }
         for other in self.kept.values().map(|k| &k.network).filter(|o| o.id != network) {
             let claims = [
@@ -168,24 +168,24 @@ impl Keeper {
                 ("gateway", other.gateway == offered.gateway),
             ];
             if let Some((what, _)) = claims.into_iter().find(|(_, same)| *same) {
-                return Err(KeepError::Clash { network, other: other.id, what });
+                return Err(ReconcileError::Clash { network, other: other.id, what });
             }
         }
         Ok(true)
     }
 
     #[tracing::instrument(skip_all, fields(network = ?removal.network, device = %removal.device))]
-    async fn remove(&mut self, removal: Removal) -> Result<bool, KeepError> {
+    async fn remove(&mut self, removal: Removal) -> Result<bool, ReconcileError> {
         let Removal { installation, network, device, bridge, revision } = removal;
         let Some(id) = network else {
             if let Some(kept) = self.kept.values().find(|k| k.network.device == device) {
-                return Err(KeepError::InUse { network: kept.network.id, device });
+                return Err(ReconcileError::InUse { network: kept.network.id, device });
             }
             return Ok(mesh::remove(&self.handle, &installation, &device, &bridge, None).await?);
         };
         let kept = self.kept.get(&id).map(|k| k.network.clone());
         if kept.as_ref().is_some_and(|k| k.installation != installation) {
-            return Err(KeepError::Foreign { network: id, installation });
+            return Err(ReconcileError::Foreign { network: id, installation });
         }
         self.names.stop(id).await;
         let (device, bridge) = kept.as_ref().map_or((&device, &bridge), |k| (&k.device, &k.bridge));
@@ -204,7 +204,7 @@ impl Keeper {
         Ok(removed || kept.is_some())
     }
 
-    async fn list(&self, installation: &InstallationId) -> Result<Listing, KeepError> {
+    async fn list(&self, installation: &InstallationId) -> Result<Listing, ReconcileError> {
         let seen = Snapshot::take(&self.handle).await?;
         let ours = |k: &&Kept| k.network.installation == *installation;
         let explained = |name: &str| self.kept.values().any(|k| k.network.device.as_str() == name);
@@ -222,7 +222,7 @@ impl Keeper {
         })
     }
 
-    /// Looks at everything and repairs what differs; tells what it looked at.
+    /// Compares every network with the kernel and repairs the differences; returns the networks.
     #[tracing::instrument(skip_all)]
     async fn pass(&mut self) -> Interest {
         let seen = match Snapshot::take(&self.handle).await {
@@ -240,14 +240,14 @@ impl Keeper {
     }
 
     /// Makes kernel and names follow the kept state, and records what is wrong.
-    async fn realise(&mut self, id: NetworkId, seen: &Snapshot) -> Result<bool, KeepError> {
+    async fn realise(&mut self, id: NetworkId, seen: &Snapshot) -> Result<bool, ReconcileError> {
         let Some(kept) = self.kept.get_mut(&id) else { return Ok(false) };
         let mesh = mesh::converge(&self.handle, &kept.network, seen).await;
         let names = self.names.keep(&kept.network).await;
         let answer = match (mesh, names) {
             (Ok(a), Ok(b)) => Ok(a | b),
-            (Err(error), _) => Err(KeepError::Mesh(error)),
-            (Ok(_), Err(error)) => Err(KeepError::Dns(error)),
+            (Err(error), _) => Err(ReconcileError::Mesh(error)),
+            (Ok(_), Err(error)) => Err(ReconcileError::Dns(error)),
         };
         let trouble = answer.as_ref().err().map(|error| chain(error));
         if trouble != kept.trouble {
@@ -276,10 +276,12 @@ impl Keeper {
 }
 
 /// Runs a write that waits for the disk where it blocks nobody.
-async fn on_disk(write: impl FnOnce() -> Result<(), StateError> + Send + 'static) -> Result<(), KeepError> {
+async fn on_disk(
+    write: impl FnOnce() -> Result<(), StateError> + Send + 'static,
+) -> Result<(), ReconcileError> {
     match tokio::task::spawn_blocking(write).await {
         Ok(answer) => Ok(answer?),
         // Cancelled with its runtime.
-        Err(_) => Err(KeepError::Stopping),
+        Err(_) => Err(ReconcileError::Stopping),
     }
 }

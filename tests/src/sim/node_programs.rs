@@ -1,4 +1,4 @@
-//! What runs inside the containers of simulated hosts: the agent, and Slurm as far as anyone asks it.
+//! The programs inside the containers of simulated hosts: the agent, and Slurm as far as tests ask it.
 //!
 //! A worker is IDLE in `sinfo` if it could be: its container runs with the keys of its controller, and the tunnels of both hosts
 //! lead to each other. So a cluster is ready only if the coordinator has done everything for it.
@@ -45,7 +45,7 @@ struct Began {
 }
 
 /// Everybody inside the containers, and the hosts' kernels.
-pub(crate) struct Cast {
+pub(crate) struct NodePrograms {
     pub(crate) points: Arc<Points>,
     clock: VirtualClock,
     fleet: Fleet,
@@ -57,13 +57,13 @@ pub(crate) struct Cast {
     lean: AtomicBool,
 }
 
-impl fmt::Debug for Cast {
+impl fmt::Debug for NodePrograms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Cast")
+        f.write_str("NodePrograms")
     }
 }
 
-impl Cast {
+impl NodePrograms {
     pub(crate) fn new(points: Arc<Points>, clock: VirtualClock, fleet: Fleet) -> Arc<Self> {
         let tokens = AtomicU64::new(1);
         Arc::new(Self {
@@ -253,7 +253,7 @@ impl Cast {
 
 /// The programs of a fleet: `run` needs to share them.
 #[derive(Debug)]
-pub(crate) struct Stage(pub(crate) Arc<Cast>);
+pub(crate) struct Stage(pub(crate) Arc<NodePrograms>);
 
 impl Programs for Stage {
     fn main(&self, container: &ContainerView) -> Main {

@@ -35,8 +35,8 @@ fn keys(path: &Path) -> Result<Vec<SshPublicKey>, CliError> {
     // A private key's first line says so, whatever its second would.
     if let Err(SshKeyError::Private) = text.lines().next().unwrap_or_default().parse::<SshPublicKey>() {
         return Err(CliError::usage(
-            format!("{name} is a private key, which stays where it is"),
-            format!("name its public half: {name}.pub"),
+            format!("{name} is a private key; only public keys leave this machine"),
+            format!("name the public key: {name}.pub"),
         ));
     }
     SshPublicKey::lines(&text)

@@ -1,0 +1,156 @@
+//! A pass over all member hosts at once, then the wait for Slurm.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures_util::{
+    FutureExt,
+    future::{join_all, select_all},
+};
+use shoal_slurm::BootstrapTemplate;
+use shoal_storage::StoreError;
+use shoal_types::HostId;
+
+use crate::{
+    fleet::{
+        HostLink,
+        liveness::{silent, while_alive},
+    },
+    observe::{image, intent::Intent},
+    pass::{
+        self,
+        bring_up::Rendered,
+        failure::{PATIENCE, PATIENCE_STARTED, leaves_doubt, sort},
+        readiness::Settled,
+        work::{Halt, Work, underlays},
+    },
+    words::fault::Fault,
+};
+
+/// What came of one pass.
+#[derive(Debug)]
+pub(crate) enum Passed {
+    /// Every host was brought to what the store says.
+    Settled(Settled),
+    /// These hosts were not; all others were.
+    Trouble(BTreeMap<HostId, Fault>),
+}
+
+impl Work {
+    /// How long a host may fail or say nothing.
+    pub(crate) fn patience(&self, host: HostId) -> Duration {
+        if self.lease.inherited || self.effects.started(host) { PATIENCE_STARTED } else { PATIENCE }
+    }
+
+    /// One pass that begins no call after `left`; those in flight then still end by themselves.
+    pub(crate) async fn pass_within(&self, intent: &Intent, left: Duration) -> Result<Passed, Halt> {
+        let bounded = Self { stop: self.stop.child_token(), ..self.clone() };
+        let mut pass = std::pin::pin!(bounded.pass(intent));
+        tokio::select! {
+            passed = &mut pass => return passed,
+            () = tokio::time::sleep(left) => bounded.stop.cancel(),
+        }
+        pass.await
+    }
+
+    /// One pass over all member hosts at once, then the wait for Slurm.
+    async fn pass(&self, intent: &Intent) -> Result<Passed, Halt> {
+        let members = self.members(intent).await?;
+        let (mut links, mut met) = self.links(intent).await?;
+        self.supply(intent, &mut links, &mut met).await?;
+        let Some(template) = self.template(intent, &links, &mut met).await? else {
+            return Ok(Passed::Trouble(met));
+        };
+        let underlays = underlays(&members);
+        let rendered = Rendered { intent, template: &template, underlays: &underlays };
+        let passes = members.values().filter_map(|host| {
+            let link = links.get(&host.id)?;
+            let work = self.bring_up(link, &host.engine, &rendered);
+            Some(while_alive(link, self.patience(host.id), work).map(|outcome| (link.id, outcome)).boxed())
+        });
+        let outcomes = join_all(passes).await;
+        self.recorder.flush().await?;
+        let mut stopped = false;
+        for (host, outcome) in outcomes {
+            match outcome {
+                Ok(()) => {}
+                Err(Halt::Stopped) => stopped = true,
+                Err(Halt::Fault(fault)) => self.meet(host, fault, &mut met)?,
+            }
+        }
+        if stopped {
+            return Err(Halt::Stopped);
+        }
+        if !met.is_empty() {
+            return Ok(Passed::Trouble(met));
+        }
+        let Some(controller) = intent.controller().and_then(|c| links.get(&c.host)) else {
+            return Err(
+                StoreError::Missing { what: "controller of cluster", id: self.cluster.to_string() }.into()
+            );
+        };
+        let intent = self.intent().await?;
+        let silences = links
+            .values()
+            .map(|link| silent(link, self.patience(link.id)).map(|fault| (link.id, fault)).boxed());
+        let settled = tokio::select! {
+            settled = self.settle(&intent, controller, &members) => settled.map_err(|halt| (controller.id, halt)),
+            ((host, fault), ..) = select_all(silences) => Err((host, fault.into())),
+        };
+        match settled {
+            Ok(Settled::Stalled) => Ok(Passed::Settled(Settled::Stalled)),
+            Ok(Settled::Yes) => {
+                if let Some(version) = self.slurm_version(&intent, controller).await? {
+                    let mut tx = self.lease.begin().await?;
+                    tx.clusters().set_slurm_version(self.cluster, &version, self.coordinator.now()).await?;
+                    tx.commit().await?;
+                }
+                self.recorder.flush().await?;
+                Ok(Passed::Settled(Settled::Yes))
+            }
+            Err((_, Halt::Stopped)) => Err(Halt::Stopped),
+            Err((host, Halt::Fault(fault))) => {
+                self.meet(host, fault, &mut met)?;
+                Ok(Passed::Trouble(met))
+            }
+        }
+    }
+
+    /// Sorts what went wrong on a host, which may have done what it did not answer.
+    fn meet(&self, host: HostId, fault: Fault, met: &mut BTreeMap<HostId, Fault>) -> Result<(), Halt> {
+        if leaves_doubt(&fault) {
+            self.effects.doubt(host);
+        }
+        sort(host, fault, met)
+    }
+
+    /// What the nodes' archives share: keys of the cluster's seed, accounts of its image. `None`: no host could be asked for
+    /// them, and `met` says why.
+    async fn template(
+        &self,
+        intent: &Intent,
+        links: &BTreeMap<HostId, Arc<HostLink>>,
+        met: &mut BTreeMap<HostId, Fault>,
+    ) -> Result<Option<BootstrapTemplate>, Halt> {
+        let coordinator = &self.coordinator;
+        let keys = pass::keys(coordinator, &intent.cluster).await?;
+        let Some(controller) = intent.controller() else {
+            return Err(
+                StoreError::Missing { what: "controller of cluster", id: self.cluster.to_string() }.into()
+            );
+        };
+        for link in links.values() {
+            let asked = image::accounts(coordinator, &intent.cluster, link);
+            let accounts = match while_alive(link, PATIENCE, asked.map(|a| a.map_err(Halt::from))).await {
+                Ok(accounts) => accounts,
+                Err(Halt::Stopped) => return Err(Halt::Stopped),
+                Err(Halt::Fault(fault)) => {
+                    self.meet(link.id, fault, met)?;
+                    continue;
+                }
+            };
+            let render = |source| Fault::Render { node: controller.name.clone(), source };
+            return Ok(Some(BootstrapTemplate::new(intent.view()?, keys, accounts).map_err(render)?));
+        }
+        Ok(None)
+    }
+}
