@@ -19,38 +19,38 @@ const WORKERS: usize = 2;
 const CREATE: [&str; 5] = ["create", "cluster", "cut", "--workers", "2"];
 const DELETE: [&str; 3] = ["delete", "cluster", "cut"];
 
-/// A kind of request: what it is, its method, what its path holds, and which of them it is on its host.
-type Kind = (&'static str, &'static str, &'static [&'static str], u32);
+/// A kind of request: what it is, its method, and what its path and the command of an exec hold. The first of them on its host.
+type Kind = (&'static str, &'static str, &'static [&'static str]);
 
-/// In the order in which a create comes by; the first exec on a host is the agent's session, the second is sinfo.
+/// In the order in which a create comes by.
 const OF_A_CREATE: &[Kind] = &[
-    ("network create", "POST", &["/networks/create"], 1),
-    ("volume create", "POST", &["/volumes/create"], 1),
-    ("container create", "POST", &["/containers/create", ".cut."], 1),
-    ("archive", "PUT", &["/containers/", "/archive"], 1),
-    ("start", "POST", &["/containers/", "/start"], 1),
-    ("agent session", "POST", &["/exec/", "/start"], 1),
-    ("making a sinfo", "POST", &["/containers/", "/exec"], 2),
-    ("sinfo", "POST", &["/exec/", "/start"], 2),
+    ("network create", "POST", &["/networks/create"]),
+    ("volume create", "POST", &["/volumes/create"]),
+    ("container create", "POST", &["/containers/create", ".cut."]),
+    ("archive", "PUT", &["/containers/", "/archive"]),
+    ("start", "POST", &["/containers/", "/start"]),
+    ("agent session", "POST", &["/exec/", "/start runs /shoal agent connect"]),
+    ("making a sinfo", "POST", &["/containers/", "/exec runs sinfo "]),
+    ("sinfo", "POST", &["/exec/", "/start runs sinfo "]),
 ];
 const OF_A_DELETE: &[Kind] = &[
-    ("container remove", "DELETE", &["/containers/"], 1),
-    ("network remove", "DELETE", &["/networks/"], 1),
-    ("volume remove", "DELETE", &["/volumes/"], 1),
+    ("container remove", "DELETE", &["/containers/"]),
+    ("network remove", "DELETE", &["/networks/"]),
+    ("volume remove", "DELETE", &["/volumes/"]),
 ];
 const OF_AN_AGENT: &[Kind] = &[
-    ("agent image load", "POST", &["/images/load"], 1),
-    ("agent volume", "POST", &["/volumes/create"], 1),
-    ("agent create", "POST", &["/containers/create", "shoal-agent"], 1),
-    ("agent start", "POST", &["/containers/", "/start"], 1),
-    ("making an agent session", "POST", &["/containers/", "/exec"], 1),
-    ("agent session", "POST", &["/exec/", "/start"], 1),
+    ("agent image load", "POST", &["/images/load"]),
+    ("agent volume", "POST", &["/volumes/create"]),
+    ("agent create", "POST", &["/containers/create", "shoal-agent"]),
+    ("agent start", "POST", &["/containers/", "/start"]),
+    ("making an agent session", "POST", &["/containers/", "/exec runs /shoal agent connect"]),
+    ("agent session", "POST", &["/exec/", "/start runs /shoal agent connect"]),
 ];
 
 /// Runs a command that is killed at this request.
 fn killed_at(bed: &Bed, words: &[&str], kind: &Kind, when: When, action: Action) -> anyhow::Result<()> {
-    let &(what, method, parts, nth) = kind;
-    bed.arm(&Rule::new(method, parts, when, action).nth(nth));
+    let &(what, method, parts) = kind;
+    bed.arm(&Rule::new(method, parts, when, action));
     let started = Instant::now();
     let ended = bed.home.run(words)?;
     ensure!(killed(&ended), "not killed at {what}, {when:?}: {ended}");
@@ -99,7 +99,7 @@ pub(crate) fn deleted_right_after_a_kill_nothing_is_left_of_what_came_late(
 ) -> anyhow::Result<()> {
     const LATE: Duration = Duration::from_millis(300);
     BED.lend(stage, |bed| {
-        for (what, method, parts, _) in OF_A_CREATE.iter().filter(|kind| kind.0 != "archive").take(4) {
+        for (what, method, parts) in OF_A_CREATE.iter().filter(|kind| kind.0 != "archive").take(4) {
             let rule = Rule::new(method, parts, When::Before, Action::KillThenPass(LATE));
             let late: Vec<_> = bed.proxies.iter().map(|proxy| proxy.arm(rule.clone())).collect();
             let ended = bed.home.run(&CREATE)?;
