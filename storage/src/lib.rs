@@ -27,6 +27,7 @@ mod hosts;
 mod image;
 mod key;
 mod lease;
+mod migrations;
 mod network;
 mod node;
 mod nodes;

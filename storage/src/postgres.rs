@@ -8,13 +8,10 @@ use std::{io, time::Duration};
 
 use sqlx::{
     PgConnection, PgPool, Postgres, Transaction,
-    migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{StoreError, fault::Label, store::Pools};
-
-static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
+use crate::{StoreError, fault::Label, migrations::OF_POSTGRES, store::Pools};
 
 /// Connections of one process: enough that readers do not queue behind the writers that wait for each other.
 const CONNECTIONS: u32 = 10;
@@ -65,9 +62,9 @@ pub(crate) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres
 async fn migrate(pool: &PgPool, label: &Label) -> Result<(), StoreError> {
     let fault = |source| label.fault("migration", source);
     let mut tx = begin(pool).await.map_err(fault)?;
-    let known = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0);
+    let known = OF_POSTGRES.iter().map(|m| m.version).max().unwrap_or(0);
     let connection: &mut PgConnection = &mut tx;
     // `run` is the same behind a trait whose lifetimes keep the future from being `Send` (rust-lang/rust#102211).
-    MIGRATIONS.run_direct(None, connection, false).await.map_err(|source| label.migration(source, known))?;
+    OF_POSTGRES.run_direct(None, connection, false).await.map_err(|source| label.migration(source, known))?;
     tx.commit().await.map_err(fault)
 }

@@ -17,14 +17,11 @@ use std::{
 
 use sqlx::{
     SqliteConnection, SqlitePool,
-    migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::time::{Instant, sleep};
 
-use crate::{StoreError, fault::Label, store::Pools};
-
-static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite");
+use crate::{StoreError, fault::Label, migrations::OF_SQLITE, store::Pools};
 
 /// Reading connections: more than the cores of a small server gain nothing.
 const READERS: u32 = 4;
@@ -60,10 +57,10 @@ pub(crate) async fn open(path: &Path, label: &Label) -> Result<Pools, StoreError
 async fn migrate(writer: &SqlitePool, label: &Label) -> Result<(), StoreError> {
     let fault = |source| label.fault("migration", source);
     let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(fault)?;
-    let known = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0);
+    let known = OF_SQLITE.iter().map(|m| m.version).max().unwrap_or(0);
     let connection: &mut SqliteConnection = &mut tx;
     // `run` is the same behind a trait whose lifetimes keep the future from being `Send` (rust-lang/rust#102211).
-    MIGRATIONS.run_direct(None, connection, false).await.map_err(|source| label.migration(source, known))?;
+    OF_SQLITE.run_direct(None, connection, false).await.map_err(|source| label.migration(source, known))?;
     tx.commit().await.map_err(fault)
 }
 

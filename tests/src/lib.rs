@@ -30,7 +30,7 @@ pub use cluster::{Cluster, Node};
 pub use installation::Installation;
 pub use json::{list, text};
 pub use log::Log;
-pub use machine::Machine;
+pub use machine::{Machine, allocated_kib};
 pub use page::{ANY, Command, Page, Step};
 pub use postgres::Postgres;
 pub use proxy::{Action, Mode, Proxy, Rule, When};

@@ -1,5 +1,7 @@
 //! A host of the lab, asked past Shoal: its engine through docker(1), its kernel through ip(8) and bridge(8).
 
+use std::fs;
+
 use anyhow::Context;
 use serde_json::Value;
 use shoal_lab::{EngineKind, Host};
@@ -79,17 +81,21 @@ impl Machine {
         self.docker(&[&["exec", container], words].concat())
     }
 
-    /// Resident memory of the largest process of Shoal's agents here, in KiB (ps(1)).
+    /// What the largest process of Shoal's agents here has allocated, in KiB: its resident memory without what it maps from files,
+    /// which is its own code and depends on how that was compiled.
     ///
     /// # Errors
     /// There is none, or the engine does not answer.
-    pub fn agent_resident_kib(&self) -> anyhow::Result<u64> {
-        let mut largest = None;
-        for agent in self.labelled("container", "shoal.role=agent")? {
-            let shown = self.docker(&["top", &agent, "-eo", "pid,rss"])?.ok()?;
-            let sizes = shown.lines().filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
-            largest = largest.max(sizes.max());
-        }
+    pub fn agent_memory_kib(&self) -> anyhow::Result<u64> {
+        let agents = self.labelled("container", "shoal.role=agent")?;
+        let is_agent = |pid: u32| {
+            // Engines name a container's control group for it; a process that ends meanwhile is none of them.
+            let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+            agents.iter().any(|agent| groups.contains(agent.as_str()))
+        };
+        let processes = fs::read_dir("/proc")?.flatten();
+        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let largest = pids.filter(|pid| is_agent(*pid)).filter_map(|pid| allocated_kib(pid).ok()).max();
         largest.with_context(|| format!("no agent on {}", self.name()))
     }
 
@@ -155,4 +161,14 @@ impl Machine {
             said => serde_json::from_str(said).with_context(|| format!("{program} {}", words.join(" "))),
         }
     }
+}
+
+/// What a process has allocated, in KiB: its resident memory without what it maps from files.
+///
+/// # Errors
+/// It has ended.
+pub fn allocated_kib(pid: u32) -> anyhow::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("no RssAnon")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

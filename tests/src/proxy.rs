@@ -6,9 +6,11 @@
 //!                          +-- Mode: what the whole host is like now: passing, refusing, hanging, slow
 //!                          `-- Rules: before the n-th such request, or after its answer: kill who asked, drop, hang, ...
 //! ```
-//! It speaks HTTP/1.1, so it knows every request; what was upgraded (exec, attach) is passed through as bytes.
+//! It speaks HTTP/1.1, so it knows every request; what was upgraded (exec, attach) is passed through as bytes. A request that makes
+//! or starts an exec is known with the command: `POST /exec/3f.../start runs sinfo --noheader`.
 
 use std::{
+    collections::HashMap,
     future::{pending, ready},
     io,
     path::{Path, PathBuf},
@@ -22,7 +24,7 @@ use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt, stream::once};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{
-    Request, Response, StatusCode,
+    Method, Request, Response, StatusCode,
     body::{Bytes, Frame, Incoming},
     client, server,
     service::service_fn,
@@ -63,6 +65,8 @@ struct Shared {
     mode: watch::Sender<Mode>,
     rules: Mutex<Vec<Armed>>,
     seen: Mutex<Vec<String>>,
+    /// Id of an exec -> the command it runs.
+    commands: Mutex<HashMap<String, String>>,
 }
 
 #[derive(Debug)]
@@ -92,8 +96,13 @@ impl Proxy {
         let dir = tempfile::tempdir()?;
         let socket = dir.path().join("engine.sock");
         let (mode, _) = watch::channel(Mode::Pass);
-        let shared =
-            Arc::new(Shared { engine: engine.into(), mode, rules: Mutex::default(), seen: Mutex::default() });
+        let shared = Arc::new(Shared {
+            engine: engine.into(),
+            mode,
+            rules: Mutex::default(),
+            seen: Mutex::default(),
+            commands: Mutex::default(),
+        });
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let listener = {
             let _inside = runtime.enter();
@@ -180,9 +189,16 @@ impl Shared {
     async fn answer(
         self: Arc<Self>,
         asker: Option<i32>,
-        mut request: Request<Incoming>,
+        request: Request<Incoming>,
     ) -> Result<Response<Body>, Broken> {
-        let line = format!("{} {}", request.method(), request.uri());
+        let mut line = format!("{} {}", request.method(), request.uri());
+        let (mut request, made) = self.command(request).await?;
+        let started = line.strip_suffix("/start").and_then(|line| line.rsplit('/').next());
+        let started = started.and_then(|exec| locked(&self.commands).get(exec).cloned());
+        if let Some(command) = made.as_ref().or(started.as_ref()) {
+            line += " runs ";
+            line += command;
+        }
         locked(&self.seen).push(line.clone());
         self.moving().await;
         let hit = self.hit(request.method().as_str(), &line);
@@ -209,12 +225,15 @@ impl Shared {
             Some((Rule { when: When::Before, action: Action::Part(bytes), .. }, fired)) => {
                 part(body, *bytes, fired.clone(), line.clone())
             }
-            Some(_) | None => body.boxed(),
+            Some(_) | None => body,
         });
         let mut answer = self.forward(request).await?;
         let upgraded = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         let engine = hyper::upgrade::on(&mut answer);
-        let mut answer = answer.map(|body| body.boxed());
+        let mut answer = match made {
+            Some(command) => self.remember(answer, command).await?,
+            None => answer.map(|body| body.boxed()),
+        };
         if let Some((Rule { when: When::After, action, .. }, fired)) = &hit {
             if !upgraded {
                 let (head, body) = answer.into_parts();
@@ -233,6 +252,31 @@ impl Shared {
             tokio::spawn(self.clone().stream(client, engine));
         }
         Ok(answer)
+    }
+
+    /// The request, and the command if it makes an exec.
+    async fn command(&self, request: Request<Incoming>) -> Result<(Request<Body>, Option<String>), Broken> {
+        if request.method() != Method::POST || !request.uri().path().ends_with("/exec") {
+            return Ok((request.map(|body| body.boxed()), None));
+        }
+        let (head, body) = request.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let asked: serde_json::Value = serde_json::from_slice(&body).map_err(io::Error::other)?;
+        let words = asked["Cmd"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
+        let command = words.collect::<Vec<_>>().join(" ");
+        Ok((Request::from_parts(head, full(body)), Some(command)))
+    }
+
+    /// The answer, after its exec's command was noted under the exec's id.
+    async fn remember(&self, answer: Response<Incoming>, command: String) -> Result<Response<Body>, Broken> {
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await?.to_bytes();
+        // One that is refused has none.
+        let said: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
+        if let Some(id) = said.as_ref().and_then(|said| said["Id"].as_str()) {
+            locked(&self.commands).insert(id.to_owned(), command);
+        }
+        Ok(Response::from_parts(head, full(body)))
     }
 
     /// Applies the fault; returns the answer if the fault is an answer.
@@ -354,7 +398,7 @@ fn full(bytes: Bytes) -> Body {
 }
 
 /// A body that stalls after this many bytes, and signals the stall.
-fn part(body: Incoming, bytes: usize, fired: Sender<String>, line: String) -> Body {
+fn part(body: Body, bytes: usize, fired: Sender<String>, line: String) -> Body {
     let mut left = bytes;
     let pieces = body.into_data_stream().map_ok(Frame::data);
     let pieces = pieces.take_while(move |piece| {

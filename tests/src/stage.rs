@@ -11,11 +11,6 @@ use shoal_lab::{Engines, Lab, LabGuard, LabName, Options};
 
 use crate::{call::Call, cluster::Cluster, installation::Installation, machine::Machine};
 
-/// The lab's name: the same for every run, so that what a killed one left is found and removed.
-const LAB: &str = "e2e";
-/// Held by the run that has the lab.
-const LOCK: &str = "/run/shoal-e2e.lock";
-
 /// The cluster for tests that only look: nodes of all roles, more than one of them on every host.
 const CONFIG: &str = "\
 kind: Cluster
@@ -44,6 +39,7 @@ pub struct Means {
 #[derive(Debug)]
 pub struct Stage {
     means: Means,
+    lab: &'static str,
     ground: OnceLock<Result<Ground, String>>,
     home: OnceLock<Result<Installation, String>>,
     dev: OnceLock<Result<Cluster, String>>,
@@ -53,6 +49,7 @@ pub struct Stage {
 struct Ground {
     lab: LabGuard,
     machines: Vec<Machine>,
+    // Held by the run that has the lab.
     _lock: Flock<File>,
 }
 
@@ -76,10 +73,10 @@ impl Means {
 }
 
 impl Stage {
-    /// An empty stage.
+    /// An empty stage. The name of its lab is the same in every run, so that what a killed one left is found and removed.
     #[must_use]
-    pub fn new(means: Means) -> Self {
-        Self { means, ground: OnceLock::new(), home: OnceLock::new(), dev: OnceLock::new() }
+    pub fn new(means: Means, lab: &'static str) -> Self {
+        Self { means, lab, ground: OnceLock::new(), home: OnceLock::new(), dev: OnceLock::new() }
     }
 
     /// What the tests were handed.
@@ -93,7 +90,7 @@ impl Stage {
     /// # Errors
     /// The lab does not come up.
     pub fn machines(&self) -> anyhow::Result<&[Machine]> {
-        once(&self.ground, || Ground::make(&self.means)).map(|ground| ground.machines.as_slice())
+        once(&self.ground, || Ground::make(&self.means, self.lab)).map(|ground| ground.machines.as_slice())
     }
 
     /// The lab, to cut power and cables.
@@ -101,7 +98,7 @@ impl Stage {
     /// # Errors
     /// It does not come up.
     pub fn lab(&self) -> anyhow::Result<&Lab> {
-        once(&self.ground, || Ground::make(&self.means)).map(|ground| &*ground.lab)
+        once(&self.ground, || Ground::make(&self.means, self.lab)).map(|ground| &*ground.lab)
     }
 
     /// An installation that knows the hosts; the node image is on all of them.
@@ -146,10 +143,11 @@ impl Stage {
 }
 
 impl Ground {
-    fn make(means: &Means) -> anyhow::Result<Self> {
-        let file = File::create(LOCK).context(LOCK)?;
-        let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).context(LOCK)?;
-        let name: LabName = LAB.parse()?;
+    fn make(means: &Means, lab: &str) -> anyhow::Result<Self> {
+        let path = format!("/run/shoal-{lab}.lock");
+        let file = File::create(&path).with_context(|| path.clone())?;
+        let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).context(path)?;
+        let name: LabName = lab.parse()?;
         shoal_lab::down(&name, None)?;
         let mut options = Options::named(name);
         options.hosts = Some(3);

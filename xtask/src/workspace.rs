@@ -69,11 +69,7 @@ impl Workspace {
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = Command::new(program());
         cargo.current_dir(&self.root);
-        for (key, _) in env::vars_os() {
-            if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|of| key.to_string_lossy().starts_with(of)) {
-                cargo.env_remove(key);
-            }
-        }
+        without_ours(&mut cargo);
         cargo
     }
 
@@ -102,6 +98,15 @@ impl Workspace {
             }
         }
         Ok(())
+    }
+}
+
+/// Keeps what `cargo run` told this program of its own package from a command.
+pub(crate) fn without_ours(command: &mut Command) {
+    for (key, _) in env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|of| key.to_string_lossy().starts_with(of)) {
+            command.env_remove(key);
+        }
     }
 }
 

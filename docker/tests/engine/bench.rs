@@ -33,7 +33,12 @@ struct Entry {
 
 /// A way to an engine.
 pub(crate) enum Target {
-    Real { endpoint: Endpoint, tls_dir: Option<PathBuf> },
+    /// `all`: it is not asked everything over another address.
+    Real {
+        endpoint: Endpoint,
+        tls_dir: Option<PathBuf>,
+        all: bool,
+    },
     Fake(Release),
 }
 
@@ -47,12 +52,25 @@ impl fmt::Display for Target {
     }
 }
 
+impl Target {
+    /// Whether every behaviour is asked of it.
+    pub(crate) fn is_asked_all(&self) -> bool {
+        match self {
+            Self::Real { all, .. } => *all,
+            Self::Fake(_) => true,
+        }
+    }
+}
+
 /// The targets of `SHOAL_TEST_ENGINES`.
 pub(crate) fn targets(list: &str) -> Vec<Target> {
     let entries: Vec<Entry> = serde_json::from_str(list).unwrap();
     let both = |entry: Entry| {
-        let unix = entry.socket.map(|path| Target::Real { endpoint: Endpoint::Unix(path), tls_dir: None });
-        let tcp = entry.endpoint.map(|endpoint| Target::Real { endpoint, tls_dir: entry.tls_dir });
+        let all = entry.endpoint.is_none();
+        let unix =
+            entry.socket.map(|path| Target::Real { endpoint: Endpoint::Unix(path), tls_dir: None, all });
+        let tls_dir = entry.tls_dir;
+        let tcp = entry.endpoint.map(|endpoint| Target::Real { endpoint, tls_dir, all: true });
         unix.into_iter().chain(tcp)
     };
     let targets: Vec<Target> = entries.into_iter().flat_map(both).collect();
@@ -73,7 +91,7 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) async fn open(target: &Target) -> Self {
         let (engine, tls_dir, program): (Arc<dyn Engine>, _, _) = match target {
-            Target::Real { endpoint, tls_dir } => {
+            Target::Real { endpoint, tls_dir, .. } => {
                 let tls =
                     tls_dir.as_deref().map(|dir| TlsMaterial::from_dir(dir, SystemClock.now()).unwrap());
                 let engine = connect(endpoint, tls.as_ref(), Timeouts::default()).await.unwrap();

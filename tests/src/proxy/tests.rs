@@ -1,4 +1,4 @@
-//! The proxy before a server of a few lines: `ok` to every request, an echo after an upgrade.
+//! The proxy before a server of a few lines: `ok` to every request, an id to one that makes an exec, an echo after an upgrade.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -27,9 +27,10 @@ fn server(socket: &Path) -> Count {
 
 fn speak(mut stream: UnixStream, seen: &AtomicU32) {
     let mut lines = BufReader::new(stream.try_clone().unwrap());
-    let mut upgrade = false;
+    let (mut upgrade, mut exec) = (false, false);
     let mut line = String::new();
     while lines.read_line(&mut line).is_ok_and(|read| read > 0) {
+        exec |= line.contains("/exec HTTP");
         upgrade |= line.to_lowercase().starts_with("upgrade:");
         if line.trim().is_empty() {
             seen.fetch_add(1, Ordering::SeqCst);
@@ -40,7 +41,11 @@ fn speak(mut stream: UnixStream, seen: &AtomicU32) {
                 std::io::copy(&mut lines, &mut stream).unwrap();
                 return;
             }
-            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").unwrap();
+            let body = if exec { r#"{"Id":"e1"}"# } else { "ok" };
+            let length = body.len();
+            stream
+                .write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}").as_bytes())
+                .unwrap();
         }
         line.clear();
     }
@@ -57,8 +62,14 @@ fn bed() -> (TempDir, Proxy, Count) {
 
 /// Status line, a space and the body; empty if the connection ended without an answer.
 fn ask(proxy: &Proxy, request: &str) -> io::Result<String> {
+    ask_with(proxy, request, "")
+}
+
+fn ask_with(proxy: &Proxy, request: &str, body: &str) -> io::Result<String> {
     let mut stream = UnixStream::connect(&proxy.socket)?;
-    stream.write_all(format!("{request} HTTP/1.1\r\nhost: d\r\nconnection: close\r\n\r\n").as_bytes())?;
+    let length = body.len();
+    let head = format!("{request} HTTP/1.1\r\nhost: d\r\nconnection: close\r\ncontent-length: {length}");
+    stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
@@ -81,6 +92,20 @@ fn the_nth_match_is_answered_by_the_rule_and_never_reaches_the_engine() {
     assert_eq!(count.load(Ordering::SeqCst), 4);
     assert_eq!(acted.try_iter().collect::<Vec<_>>(), ["POST /v1.41/containers/b/start"]);
     assert_eq!(proxy.seen().len(), 5);
+}
+
+#[test]
+fn an_exec_is_known_by_its_command() {
+    let (_dir, proxy, count) = bed();
+    let rule = |parts| proxy.arm(Rule::new("POST", parts, When::Before, Action::Drop));
+    let (made, started) = (rule(&["/exec runs false"]), rule(&["/exec/", "/start runs sinfo --noheader"]));
+    let make = "POST /v1.41/containers/a/exec";
+    assert!(ask_with(&proxy, make, r#"{"Cmd":["sinfo","--noheader"]}"#).unwrap().contains("e1"));
+    assert_eq!(ask_with(&proxy, make, r#"{"Cmd":["false"]}"#).unwrap(), "");
+    assert_eq!(ask(&proxy, "POST /v1.41/exec/e2/start").unwrap(), OK);
+    assert_eq!(ask(&proxy, "POST /v1.41/exec/e1/start").unwrap(), "");
+    assert_eq!((made.try_iter().count(), started.try_iter().count()), (1, 1));
+    assert_eq!(count.load(Ordering::SeqCst), 2);
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! An installation whose hosts are reached through proxies, so that they fail as a test says.
+//!
+//! A bed takes a registration a host to make, so tests of a file may share one ([`Shared`]): each finds the hosts as the bed was
+//! made on them, and the last one checks that nothing of the installation stays.
 
 use std::{
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -13,29 +17,30 @@ use shoal_tests::{Ended, Installation, Machine, Proxy, Rule, Stage, Traces};
 pub(crate) const AT_ONCE: Duration = Duration::from_secs(45);
 
 /// An installation of its own on some hosts of the lab.
-pub(crate) struct Bed<'a> {
+pub(crate) struct Bed {
     pub(crate) home: Installation,
-    pub(crate) machines: &'a [Machine],
+    pub(crate) machines: Vec<Machine>,
     pub(crate) proxies: Vec<Proxy>,
     bare: Traces,
     before: Traces,
 }
 
-impl<'a> Bed<'a> {
+impl Bed {
     /// On the first `hosts` hosts of the lab; both kinds of engine are among them from two on.
-    pub(crate) fn new(stage: &'a Stage, hosts: usize) -> anyhow::Result<Self> {
+    pub(crate) fn new(stage: &Stage, hosts: usize) -> anyhow::Result<Self> {
         // It has the node image loaded.
         stage.home()?;
-        let machines = stage.machines()?.get(..hosts).context("a lab of fewer hosts")?;
+        let machines = stage.machines()?.get(..hosts).context("a lab of fewer hosts")?.to_vec();
         let home = Installation::new(stage.means(), None)?;
-        let bare = Traces::of(machines)?;
+        let bare = Traces::of(&machines)?;
         let mut proxies = Vec::new();
-        for machine in machines {
+        for machine in &machines {
             let proxy = Proxy::new(&machine.host().socket)?;
             home.register_through(&proxy, machine)?;
             proxies.push(proxy);
         }
-        Ok(Self { home, machines, proxies, bare, before: Traces::of(machines)? })
+        let before = Traces::of(&machines)?;
+        Ok(Self { home, machines, proxies, bare, before })
     }
 
     /// The same rule on every host.
@@ -92,7 +97,12 @@ impl<'a> Bed<'a> {
     /// Neither the store nor the hosts know the cluster.
     pub(crate) fn gone(&self, cluster: &str) -> anyhow::Result<()> {
         self.home.run(&["get", "cluster", cluster])?.with(3)?;
-        let now = Traces::of(self.machines)?;
+        self.is_as_made()
+    }
+
+    /// On the hosts is what was there when it was made, and nothing else.
+    fn is_as_made(&self) -> anyhow::Result<()> {
+        let now = Traces::of(&self.machines)?;
         let before = &self.before;
         ensure!(now == *before, "left: {:?}, missing: {:?}", now.since(before), before.since(&now));
         Ok(())
@@ -101,12 +111,59 @@ impl<'a> Bed<'a> {
     /// Forgets the hosts; nothing of the installation is left on them.
     pub(crate) fn leave(self) -> anyhow::Result<()> {
         self.mend();
-        for machine in self.machines {
+        for machine in &self.machines {
             self.home.run(&["unregister", &machine.name()])?.ok()?;
         }
-        let now = Traces::of(self.machines)?;
+        let now = Traces::of(&self.machines)?;
         ensure!(now == self.bare, "left: {:?}, missing: {:?}", now.since(&self.bare), self.bare.since(&now));
         Ok(())
+    }
+}
+
+/// A bed that tests have one after the other.
+pub(crate) struct Shared {
+    hosts: usize,
+    kept: Mutex<Option<Bed>>,
+}
+
+impl Shared {
+    /// One on that many hosts, made when the first test wants it.
+    pub(crate) const fn of_hosts(hosts: usize) -> Self {
+        Self { hosts, kept: Mutex::new(None) }
+    }
+
+    /// Runs a test on it. A bed on which a test fails is nobody's any more: the next one gets another.
+    pub(crate) fn lend(
+        &self,
+        stage: &Stage,
+        test: impl FnOnce(&Bed) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let bed = self.take(stage)?;
+        test(&bed)?;
+        bed.mend();
+        bed.is_as_made()?;
+        self.put(bed);
+        Ok(())
+    }
+
+    /// Runs the last test on it, and leaves.
+    pub(crate) fn lend_last(
+        &self,
+        stage: &Stage,
+        test: impl FnOnce(&Bed) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let bed = self.take(stage)?;
+        test(&bed)?;
+        bed.leave()
+    }
+
+    fn take(&self, stage: &Stage) -> anyhow::Result<Bed> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        kept.map_or_else(|| Bed::new(stage, self.hosts), Ok)
+    }
+
+    fn put(&self, bed: Bed) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(bed);
     }
 }
 

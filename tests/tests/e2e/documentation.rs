@@ -19,7 +19,7 @@ use nix::{
     unistd::Pid,
 };
 use shoal_lab::until;
-use shoal_tests::{ANY, Call, Command, Installation, Page, Stage, Step};
+use shoal_tests::{ANY, Call, Command, Installation, Machine, Page, Stage, Step};
 
 /// Names of the hosts on every page, in the lab's order.
 const HOSTS: [&str; 3] = ["alpha", "beta", "gamma"];
@@ -27,6 +27,8 @@ const HOSTS: [&str; 3] = ["alpha", "beta", "gamma"];
 const BARE: &str = "<!-- begins without hosts -->";
 /// It ran before the tests did, with `--output`: what it made is put where the page would have it.
 const BUILT: (&str, &str) = ("shoal build image", "shoal-node-bookworm.tar");
+/// What that makes, as engines call it.
+const IMAGE: &str = "shoal-node:bookworm";
 /// How long what a page shows may take to come about.
 const SETTLES: Duration = Duration::from_secs(30);
 /// Set to replace what pages show.
@@ -166,7 +168,12 @@ impl<'a> Bed<'a> {
             self.shoal.run(&["unregister", name])?.ok()?;
         }
         // A page may have taken it from a host.
-        self.stage.home()?.load(&self.stage.means().image)
+        let has = |machine: &Machine| Ok(machine.docker(&["image", "inspect", IMAGE])?.code == Some(0));
+        let all = self.stage.machines()?.iter().map(has).collect::<anyhow::Result<Vec<bool>>>()?;
+        match all.contains(&false) {
+            true => self.stage.home()?.load(&self.stage.means().image),
+            false => Ok(()),
+        }
     }
 
     fn in_lab(&self, text: &str) -> String {

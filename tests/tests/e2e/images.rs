@@ -39,7 +39,7 @@ fn remove(machines: &[Machine], id: &str) -> anyhow::Result<()> {
 }
 
 /// The entry of an image in `get images`, and the names in one of its lists.
-fn shown(bed: &Bed<'_>, id: &str) -> anyhow::Result<Value> {
+fn shown(bed: &Bed, id: &str) -> anyhow::Result<Value> {
     let images = bed.home.json(&["get", "images"])?;
     let entry = list(&images["images"])?.iter().find(|image| image["image_id"] == id).cloned();
     entry.with_context(|| format!("no {id} in {images}"))
@@ -55,7 +55,7 @@ pub(crate) fn a_missing_image_comes_from_the_host_that_has_it(stage: &Stage) -> 
     let reference = "shoal-derived:1";
     let bed = Bed::new(stage, 3)?;
     let all: BTreeSet<String> = bed.machines.iter().map(Machine::name).collect();
-    let [first, others @ ..] = bed.machines else { anyhow::bail!("a lab of three hosts") };
+    let [first, others @ ..] = bed.machines.as_slice() else { anyhow::bail!("a lab of three hosts") };
     let id = derive(first, reference)?;
     let entry = shown(&bed, &id)?;
     ensure!(names(&entry, "hosts")? == BTreeSet::from([first.name()]), "{entry}");
@@ -82,7 +82,7 @@ pub(crate) fn a_missing_image_comes_from_the_host_that_has_it(stage: &Stage) -> 
     });
     ensure!(moved, "{events}");
     bed.home.run(&["delete", "cluster", "brought"])?.ok()?;
-    remove(bed.machines, &id)?;
+    remove(&bed.machines, &id)?;
     bed.gone("brought")?;
     bed.leave()
 }
@@ -92,7 +92,7 @@ pub(crate) fn a_missing_image_comes_from_the_host_that_has_it(stage: &Stage) -> 
 pub(crate) fn a_power_cut_amid_a_transfer(stage: &Stage) -> anyhow::Result<()> {
     let reference = "shoal-derived:2";
     let bed = Bed::new(stage, 3)?;
-    let [first, _, third] = bed.machines else { anyhow::bail!("a lab of three hosts") };
+    let [first, _, third] = bed.machines.as_slice() else { anyhow::bail!("a lab of three hosts") };
     let id = derive(first, reference)?;
     let create = ["create", "cluster", "cut", "--workers", "5", "--image", reference];
     let rule = Rule::new("POST", &["/images/load"], When::Before, Action::Part(100 << 20));
@@ -100,20 +100,20 @@ pub(crate) fn a_power_cut_amid_a_transfer(stage: &Stage) -> anyhow::Result<()> {
     let (ended, _) = bed.cut_power(stage.lab()?, 2, rule, &create)?;
     ended.ok()?;
     ensure!(id_of(third, reference)?.is_none(), "it had come before the power was cut");
-    let there = bed.home.cluster("cut", bed.machines)?.nodes;
+    let there = bed.home.cluster("cut", &bed.machines)?.nodes;
     ensure!(there.iter().all(|node| node.machine.name() != name), "a node is on {name}");
     bed.job("cut", 5)?;
     bed.finish()?;
 
     bed.home.run(&["create", "cluster", "whole", "--workers", "5", "--image", reference])?.ok()?;
     ensure!(id_of(third, reference)?.as_deref() == Some(&*id), "{name} has another");
-    let there = bed.home.cluster("whole", bed.machines)?.nodes;
+    let there = bed.home.cluster("whole", &bed.machines)?.nodes;
     ensure!(there.iter().any(|node| node.machine.name() == name), "no node is on {name}");
     bed.job("whole", 5)?;
     for cluster in ["cut", "whole"] {
         bed.home.run(&["delete", "cluster", cluster])?.ok()?;
     }
-    remove(bed.machines, &id)?;
+    remove(&bed.machines, &id)?;
     bed.gone("cut")?;
     bed.leave()
 }
@@ -125,8 +125,8 @@ pub(crate) fn an_image_is_pulled_as_who_was_set(stage: &Stage) -> anyhow::Result
     let modern =
         bed.machines.iter().find(|machine| machine.engine() == EngineKind::V28).context("no new engine")?;
     let id = derive(modern, REMOTE)?;
-    let registry = Registry::of(modern, REMOTE, bed.machines, "ann", PASSWORD)?;
-    remove(bed.machines, &id)?;
+    let registry = Registry::of(modern, REMOTE, &bed.machines, "ann", PASSWORD)?;
+    remove(&bed.machines, &id)?;
     let words = ["create", "cluster", "pulled", "--workers", "3", "--image", REMOTE];
     let refused = bed.home.run(&words)?.with(1)?;
     ensure!(refused.stderr.contains(REMOTE) && refused.stderr.contains("shoal set registry"), "{refused}");
@@ -141,7 +141,7 @@ pub(crate) fn an_image_is_pulled_as_who_was_set(stage: &Stage) -> anyhow::Result
     created.ok()?;
     ensure!(listed.stdout.contains("ann"), "{listed}");
     ensure!(events.stdout.contains("was pulled"), "{events}");
-    for machine in bed.machines {
+    for machine in &bed.machines {
         ensure!(id_of(machine, REMOTE)?.as_deref() == Some(&*id), "{} has another", machine.name());
     }
     ensure!(registry.pulls() > 1, "others pulled by digest");
@@ -153,7 +153,7 @@ pub(crate) fn an_image_is_pulled_as_who_was_set(stage: &Stage) -> anyhow::Result
     bed.home.run(&["delete", "cluster", "pulled"])?.ok()?;
     bed.home.run(&["set", "registry", REGISTRY, "--remove"])?.ok()?;
     bed.home.run(&["set", "registry", REGISTRY, "--remove"])?.with(3)?;
-    remove(bed.machines, &id)?;
+    remove(&bed.machines, &id)?;
     bed.gone("pulled")?;
     bed.leave()
 }

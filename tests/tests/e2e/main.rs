@@ -1,7 +1,8 @@
 //! `shoal` end to end: the program, a lab of three hosts with both kinds of engine, real Slurm.
 //!
-//! `cargo xtask test --tier e2e` builds what these tests need and runs them; arguments filter by name, as with libtest.
-//! They run one after the other: they share a lab, and two cores are what a CI machine has.
+//! `cargo xtask test --tier e2e` builds what these tests need and runs them; arguments filter by name, as with libtest. They run in
+//! two lanes, each with a lab of its own, one after the other in each: they wait for most of their time, and two cores are what a
+//! CI machine has.
 
 mod access;
 mod bed;
@@ -27,8 +28,11 @@ mod sweep;
 mod terminals;
 mod together;
 
-use std::{process::ExitCode, sync::Arc};
+mod lanes;
 
+use std::{env, process::ExitCode};
+
+use lanes::Lane;
 use libtest_mimic::{Arguments, Trial};
 use shoal_tests::{Means, Stage};
 
@@ -41,8 +45,8 @@ macro_rules! tests {
     };
 }
 
-/// In the order they run: first those that only look at `dev`.
-const TESTS: &[Test] = tests![
+/// What works is looked at, and what is refused: first those tests that only look at `dev`.
+const STEADY: &[Test] = tests![
     jobs::a_job_runs_on_every_worker_of_both_kinds_of_engine,
     jobs::what_json_tells_of_hosts_and_nodes,
     names::every_host_gives_the_same_answers,
@@ -53,6 +57,7 @@ const TESTS: &[Test] = tests![
     access::exec_passes_input_outputs_and_status,
     access::what_is_not_there_cannot_be_entered,
     completion::shells_offer_the_names_there_are,
+    insight::a_new_cluster_is_well,
     terminals::a_shell_has_the_users_terminal,
     terminals::a_terminal_is_given_back_however_it_ends,
     terminals::a_command_goes_with_its_client,
@@ -72,17 +77,25 @@ const TESTS: &[Test] = tests![
     refusals::a_name_is_given_once,
     collisions::images_that_cannot_be_nodes_are_named,
     collisions::subnets_of_others_are_left_to_them,
-    images::a_missing_image_comes_from_the_host_that_has_it,
-    images::an_image_is_pulled_as_who_was_set,
     failures::a_deadline_names_node_host_and_stage_and_leaves_nothing,
     failures::what_slurm_refuses_is_shown,
     failures::a_failure_can_be_kept,
     progress::a_create_looks_the_same_from_elsewhere,
     progress::a_create_that_fails_looks_the_same_from_elsewhere,
     insight::what_is_broken_in_nodes_is_told,
+    sweep::what_nothing_explains_goes_and_nothing_else,
+    installations::two_on_the_same_hosts_do_not_touch_each_other,
+    big::sixty_four_workers_come_and_go_without_a_trace,
+    documentation::the_first_session_is_as_recorded,
+    documentation::every_command_of_every_page_runs,
+];
+
+/// Processes are killed, then hosts: what that does to others on the lab is why these tests run last.
+const FAULTS: &[Test] = tests![
+    images::a_missing_image_comes_from_the_host_that_has_it,
+    images::an_image_is_pulled_as_who_was_set,
     interrupted::an_interrupt_rolls_back,
     interrupted::a_killed_create_is_finished_by_the_next_command,
-    sweep::what_nothing_explains_goes_and_nothing_else,
     sweep::resume_finishes_what_a_killed_process_left,
     crashes::killed_before_the_engine_sees_each_kind_of_effect,
     crashes::killed_after_each_kind_of_effect_before_its_answer,
@@ -93,42 +106,34 @@ const TESTS: &[Test] = tests![
     together::different_clusters_do_not_meet,
     together::a_name_wanted_twice_is_given_once,
     together::a_cluster_can_be_deleted_while_it_is_created,
-    installations::two_on_the_same_hosts_do_not_touch_each_other,
-    big::sixty_four_workers_come_and_go_without_a_trace,
+    lost_hosts::errors_of_users_do_not_count_against_a_host,
     lost_hosts::a_create_goes_elsewhere_while_nothing_was_started,
     lost_hosts::a_create_fails_once_a_node_was_started_there,
     lost_hosts::a_slow_host_delays_only_itself,
-    lost_hosts::errors_of_users_do_not_count_against_a_host,
     lost_hosts::an_engine_dies_while_its_nodes_live,
     lost_hosts::a_power_cut_before_a_start,
     lost_hosts::a_host_is_cut_off,
     images::a_power_cut_amid_a_transfer,
-    documentation::the_first_session_is_as_recorded,
-    documentation::every_command_of_every_page_runs,
 ];
 
+const LANES: &[Lane] = &[Lane { lab: "e2e", tests: STEADY }, Lane { lab: "e2e-faults", tests: FAULTS }];
+
 fn main() -> ExitCode {
-    let mut args = Arguments::from_args();
-    args.test_threads = Some(1);
-    let (stage, missing) = match Means::find() {
-        Ok(means) => (Some(Arc::new(Stage::new(means))), None),
-        Err(reason) => (None, Some(reason)),
-    };
-    if let Some(reason) = &missing {
-        println!("skipped: {reason}");
+    let args = Arguments::from_args();
+    let asked = env::var(lanes::ONLY).ok();
+    let is_asked = |lane: &&Lane| asked.as_ref().is_none_or(|only| only == lane.lab) && lane.has_some(&args);
+    let lanes: Vec<&Lane> = LANES.iter().filter(is_asked).collect();
+    match (Means::find(), lanes.as_slice()) {
+        (Ok(_), [_, _, ..]) if !args.list => lanes::beside(&lanes),
+        (Ok(means), [lane]) if !args.list => lane.run(args, means),
+        (means, lanes) => {
+            if let Err(reason) = &means {
+                println!("skipped: {reason}");
+            }
+            let none = || Err("there is no lab".into());
+            let trials = lanes.iter().flat_map(|lane| lane.tests);
+            let trials = trials.map(|(name, _)| Trial::test(*name, none).with_ignored_flag(means.is_err()));
+            libtest_mimic::run(&args, trials.collect()).exit_code()
+        }
     }
-    let trials = TESTS.iter().map(|(name, test)| {
-        let stage = stage.clone();
-        let run = move || match &stage {
-            Some(stage) => test(stage).map_err(|failed| format!("{failed:#}").into()),
-            None => Err("there is no lab".into()),
-        };
-        Trial::test(*name, run).with_ignored_flag(missing.is_some())
-    });
-    let conclusion = libtest_mimic::run(&args, trials.collect());
-    let cleared = stage.and_then(Arc::into_inner).map_or(Ok(()), Stage::clear);
-    if let Err(failed) = &cleared {
-        println!("the lab was not taken down: {failed:#}");
-    }
-    if conclusion.has_failed() || cleared.is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -1,7 +1,6 @@
 //! Tunnels: many at once, half-closed, and readers that stop.
 
 use std::{
-    fs,
     io::{BufRead, BufReader, Read, Write},
     net::{Shutdown, TcpStream},
     process::{Child, Stdio},
@@ -11,7 +10,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use nix::sys::signal::Signal;
-use shoal_tests::{Node, Stage, tell};
+use shoal_tests::{Node, Stage, allocated_kib, tell};
 
 /// Tunnels at once.
 const TUNNELS: usize = 200;
@@ -73,12 +72,6 @@ impl Drop for Forward {
     }
 }
 
-fn resident_kib(pid: u32) -> anyhow::Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
-}
-
 /// Waits until a size stays as it is: everything that has room is full.
 #[expect(clippy::disallowed_methods, reason = "between two looks at a condition")]
 fn settled(mut size: impl FnMut() -> anyhow::Result<u64>) -> anyhow::Result<u64> {
@@ -117,10 +110,10 @@ pub(crate) fn two_hundred_tunnels_and_readers_that_stop(stage: &Stage) -> anyhow
             ensure!(answer == *format!("{number:04}").as_bytes(), "tunnel {number}: {answer:?}");
         }
 
-        let (own, agent) = (resident_kib(forward.child.id())?, node.machine.agent_resident_kib()?);
+        let (own, agent) = (allocated_kib(forward.child.id())?, node.machine.agent_memory_kib()?);
         let stopped = (0..STOPPED).map(|_| forward.connect(2)).collect::<Result<Vec<_>, _>>()?;
-        let grown = settled(|| resident_kib(forward.child.id()))?.saturating_sub(own);
-        let agent_grown = settled(|| node.machine.agent_resident_kib())?.saturating_sub(agent);
+        let grown = settled(|| allocated_kib(forward.child.id()))?.saturating_sub(own);
+        let agent_grown = settled(|| node.machine.agent_memory_kib())?.saturating_sub(agent);
         let most = STOPPED as u64 * HELD_KIB + SLACK_KIB;
         println!("{STOPPED} stopped readers: shoal +{grown} KiB, agent +{agent_grown} KiB, at most {most}");
         ensure!(grown < most && agent_grown < most, "shoal +{grown} KiB, agent +{agent_grown} KiB");
@@ -150,14 +143,14 @@ pub(crate) fn a_reader_that_stops_holds_no_memory(stage: &Stage) -> anyhow::Resu
         let mut output = child.stdout.take().context("no output")?;
         let mut piece = vec![0; 1 << 20];
         output.read_exact(&mut piece)?;
-        let agent = node.machine.agent_resident_kib()?;
-        let first = settled(|| resident_kib(child.id()))?;
+        let agent = node.machine.agent_memory_kib()?;
+        let first = settled(|| allocated_kib(child.id()))?;
         // It goes on where it stopped, and stops again at the same size.
         for _ in 0..100 {
             output.read_exact(&mut piece)?;
         }
-        let second = settled(|| resident_kib(child.id()))?;
-        let agent_grown = node.machine.agent_resident_kib()?.saturating_sub(agent);
+        let second = settled(|| allocated_kib(child.id()))?;
+        let agent_grown = node.machine.agent_memory_kib()?.saturating_sub(agent);
         println!("{}: {first} KiB, after 100 MiB more {second} KiB, agent +{agent_grown} KiB", words[0]);
         ensure!(
             second < first + SLACK_KIB && agent_grown < SLACK_KIB,

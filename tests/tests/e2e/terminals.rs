@@ -88,7 +88,10 @@ pub(crate) fn a_command_goes_with_its_client(stage: &Stage) -> anyhow::Result<()
 pub(crate) fn gone(node: &Node, words: &str) -> anyhow::Result<()> {
     let container = node.container()?;
     let first = &words[..1];
-    // The search does not find itself.
-    let search = format!("! pgrep -f '[{first}]{}'", &words[1..]);
+    // The search does not find itself. What it finds is shown with its parent, its age in seconds and where it waits.
+    let search = format!(
+        "! pids=$(pgrep -d , -f '[{first}]{}') || {{ ps -ww -o pid,ppid,etimes,stat,wchan:20,args -p $pids; false; }}",
+        &words[1..]
+    );
     eventually(|| node.machine.call(&["exec", &container, "sh", "-c", &search]))
 }

@@ -15,7 +15,7 @@ use shoal_types::EventKind;
 use crate::bed::Bed;
 
 /// Runs these commands at the same time, and `get` commands meanwhile, none of which may fail.
-fn together<const N: usize>(bed: &Bed<'_>, commands: [&[&str]; N]) -> anyhow::Result<[Ended; N]> {
+fn together<const N: usize>(bed: &Bed, commands: [&[&str]; N]) -> anyhow::Result<[Ended; N]> {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let looking = scope.spawn(|| {
@@ -39,7 +39,7 @@ fn together<const N: usize>(bed: &Bed<'_>, commands: [&[&str]; N]) -> anyhow::Re
 }
 
 /// How often each node's container was asked for: name -> count.
-fn creates(bed: &Bed<'_>) -> BTreeMap<String, usize> {
+fn creates(bed: &Bed) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for line in bed.proxies.iter().flat_map(Proxy::seen) {
         let name = line.split_once("/containers/create?").and_then(|(_, query)| query.split("name=").nth(1));
@@ -53,7 +53,7 @@ fn creates(bed: &Bed<'_>) -> BTreeMap<String, usize> {
 }
 
 /// That many nodes were made, and each once.
-fn each_once(bed: &Bed<'_>, nodes: usize) -> anyhow::Result<()> {
+fn each_once(bed: &Bed, nodes: usize) -> anyhow::Result<()> {
     let counts = creates(bed);
     ensure!(counts.len() == nodes && counts.values().all(|count| *count == 1), "{counts:?}");
     Ok(())

@@ -109,6 +109,29 @@ fn a_host_lost_before_anything_was_started_is_left_and_cleared_later() {
 }
 
 #[test]
+fn a_host_that_refuses_before_anything_was_started_is_cleared_though_the_cluster_stays() {
+    let world = World::registered(3, 3).unwrap();
+    // It goes with the first container made there.
+    world.fleet().rule(Rule::on(Method::CreateContainer, Action::Hang).engine("h2"));
+    let (engine, killed) = (world.engine("h2"), world.engine("h2"));
+    let (answer, rows) =
+        create_while(&world, &Wish::new("dev", 4), Duration::from_secs(1), move || killed.kill());
+    answer.unwrap();
+    assert_eq!(rows.members("dev"), set(&["h1", "h3"]));
+    assert_eq!(rows.cluster("dev").map(|c| c.phase), Some(ClusterPhase::Ready));
+    world.fleet().clear_rules();
+    engine.up();
+    // Whatever changes something next clears it.
+    create(&world, &Wish::new("other", 1)).0.unwrap();
+    let (answer, rows) = command(&world, "delete", async |_, c| c.delete(&["other"]).await);
+    answer.unwrap();
+    assert!(world.engine("h2").truth().is_free_of("shoal.cluster"));
+    assert_eq!(rows.members("dev"), set(&["h1", "h3"]));
+    nothing_forgotten(&world, &rows);
+    clears(&world);
+}
+
+#[test]
 fn a_host_lost_with_started_nodes_fails_the_create_which_is_finished_when_it_is_back() {
     let world = World::registered(3, 3).unwrap();
     let lost = world.clone();

@@ -21,7 +21,7 @@ pub(super) fn run(workspace: &Workspace, results: &mut Results) -> anyhow::Resul
     install::ensure(&[EngineKind::System, EngineKind::V28])?;
     install::ensure_packages(image::PACKAGES)?;
     install::ensure_packages(&["openssh-client", "rsync", "ansible-core", "zsh", "fish"])?;
-    let programs = Programs::build(workspace)?;
+    let programs = Programs::of_tests(workspace)?;
     let archive = image::ensure(workspace, &programs.shoal)?;
 
     let empty = workspace.target.join("empty-root");

@@ -1,6 +1,6 @@
 //! How many tests passed, failed and were skipped, read from what test programs print.
 
-use std::ops::AddAssign;
+use std::{iter::Sum, ops::AddAssign};
 
 /// Counts of tests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,6 +36,21 @@ impl Tally {
             counts.split("; ").find_map(|part| part.strip_suffix(word)?.trim_end().parse::<u32>().ok())
         };
         Some(Self { passed: count("passed")?, failed: count("failed")?, skipped: count("ignored")? })
+    }
+}
+
+/// How many seconds a test took, and its name, if a line tells that: `took   12.3 s  module::name`.
+pub(crate) fn seconds(line: &str) -> Option<(f32, String)> {
+    let (seconds, name) = line.strip_prefix("took ")?.trim_start().split_once(" s  ")?;
+    Some((seconds.parse().ok()?, name.to_owned()))
+}
+
+impl Sum for Tally {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |mut sum, one| {
+            sum += one;
+            sum
+        })
     }
 }
 
