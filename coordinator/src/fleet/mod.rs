@@ -14,12 +14,14 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use shoal_docker::{Endpoint, Engine, EngineError, Timeouts, TlsMaterial};
 use shoal_storage::{Host, SecretKind, Store};
 use shoal_types::{HostId, SecretId, Timestamp};
+use tokio::time::Instant;
 
 use crate::{
     fleet::agent::Seat,
@@ -75,6 +77,13 @@ impl Connect for RealEngines {
     }
 }
 
+/// How long a host that did not answer a connect is not dialled again: the stages of one command follow each other at once,
+/// and each would wait for its whole time limit. Shorter than any patience with a host.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// A connect that failed sooner cost no time worth remembering.
+const NOTED: Duration = Duration::from_secs(1);
+
 /// What a link was made of: another endpoint or credential needs another link.
 type Made = (String, Option<SecretId>);
 
@@ -85,14 +94,35 @@ pub(crate) struct Fleet {
     pub(crate) binaries: Arc<Binaries>,
     naming: Naming,
     links: Mutex<HashMap<HostId, (Made, Arc<HostLink>)>>,
+    silences: Mutex<HashMap<HostId, Silence>>,
+}
+
+/// A connect that was not answered.
+#[derive(Debug)]
+struct Silence {
+    made: Made,
+    /// When the connect was given up, and how long it had waited.
+    since: Instant,
+    waited: Duration,
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+enum Unconnected {
+    /// A connect just before waited this long in vain.
+    Silent(Duration),
+    Engine(EngineError),
 }
 
 impl Fleet {
     pub(crate) fn new(naming: Naming, connect: Arc<dyn Connect>, binaries: Binaries) -> Self {
-        Self { connect, binaries: Arc::new(binaries), naming, links: Mutex::default() }
+        Self { connect, binaries: Arc::new(binaries), naming, links: Mutex::default(), silences: Mutex::default() }
     }
 
     /// The link to a host, connected.
+    ///
+    /// # Errors
+    /// [`Fault::Silent`]: the host did not answer a connect just now, and is not dialled again yet. Else as [`Connect::connect`].
     pub(crate) async fn link(&self, store: &Store, host: &Host) -> Result<Arc<HostLink>, Fault> {
         let made = (host.settings.endpoint.clone(), host.settings.tls);
         if let Some(link) = self.kept(host.id, &made) {
@@ -103,8 +133,13 @@ impl Fleet {
             None => None,
             Some(secret) => Some(self.material(store, host, secret).await?),
         };
-        let engine = self.connect.connect(&endpoint, tls.as_ref()).await;
-        let engine = engine.map_err(Fault::engine(&host.name))?;
+        let connected = self.connect_once(host.id, &made, &endpoint, tls.as_ref()).await;
+        let engine = connected.map_err(|unconnected| match unconnected {
+            Unconnected::Silent(waited) => {
+                Fault::Silent { host: host.name.clone(), seconds: waited.as_secs() }
+            }
+            Unconnected::Engine(source) => Fault::engine(&host.name)(source),
+        })?;
         let link = Arc::new(self.fresh(host, engine));
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         links.insert(host.id, (made, link.clone()));
@@ -121,6 +156,36 @@ impl Fleet {
             architecture: host.engine.architecture.clone(),
         };
         HostLink::new(host.id, host.engine.cpus, seat)
+    }
+
+    /// Connects, unless the host did not answer a connect just now.
+    async fn connect_once(
+        &self,
+        id: HostId,
+        made: &Made,
+        endpoint: &Endpoint,
+        tls: Option<&TlsMaterial>,
+    ) -> Result<Arc<dyn Engine>, Unconnected> {
+        if let Some(waited) = self.silent(id, made) {
+            return Err(Unconnected::Silent(waited));
+        }
+        let began = Instant::now();
+        let connected = self.connect.connect(endpoint, tls).await;
+        let waited = began.elapsed();
+        if matches!(connected, Err(EngineError::Unreachable { .. } | EngineError::Timeout { .. }))
+            && waited >= NOTED
+        {
+            let silence = Silence { made: made.clone(), since: Instant::now(), waited };
+            self.silences.lock().unwrap_or_else(PoisonError::into_inner).insert(id, silence);
+        }
+        connected.map_err(Unconnected::Engine)
+    }
+
+    /// How long a connect waited in vain that was given up less than [`SILENCE`] ago.
+    fn silent(&self, id: HostId, made: &Made) -> Option<Duration> {
+        let silences = self.silences.lock().unwrap_or_else(PoisonError::into_inner);
+        let silence = silences.get(&id).filter(|silence| silence.made == *made)?;
+        (silence.since.elapsed() < SILENCE).then_some(silence.waited)
     }
 
     fn kept(&self, id: HostId, made: &Made) -> Option<Arc<HostLink>> {
@@ -146,5 +211,66 @@ impl Fleet {
             || shoal_storage::StoreError::Missing { what: "TLS secret of host", id: host.name.to_string() };
         let json = sealed.ok_or_else(missing)?;
         Ok(serde_json::from_slice(&json).map_err(|_| corrupt())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::atomic::{AtomicU32, Ordering},
+    };
+
+    use shoal_types::InstallationId;
+
+    use super::*;
+
+    /// An engine that takes five seconds to be out of reach.
+    #[derive(Debug, Default)]
+    struct CutOff(AtomicU32);
+
+    #[async_trait]
+    impl Connect for CutOff {
+        async fn connect(
+            &self,
+            endpoint: &Endpoint,
+            _: Option<&TlsMaterial>,
+        ) -> Result<Arc<dyn Engine>, EngineError> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            let source = io::Error::from(io::ErrorKind::TimedOut);
+            Err(EngineError::Unreachable { endpoint: endpoint.clone(), source })
+        }
+
+        async fn server_expiry(
+            &self,
+            _: &Endpoint,
+            _: Option<&TlsMaterial>,
+        ) -> Result<Option<Timestamp>, EngineError> {
+            Ok(None)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_host_costs_the_stages_of_a_command_one_connect() {
+        let connect = Arc::new(CutOff::default());
+        let naming = Naming::new(InstallationId::new([1, 2, 3]));
+        let fleet = Fleet::new(naming, connect.clone(), Binaries::new(&Default::default()));
+        let endpoint: Endpoint = "tcp://10.0.0.1:2376".parse().unwrap();
+        let made = || (endpoint.to_string(), None);
+        let host = HostId::new(1, [1; 10]);
+        let began = Instant::now();
+        assert!(fleet.connect_once(host, &made(), &endpoint, None).await.is_err());
+        for _ in 0..3 {
+            let again = fleet.connect_once(host, &made(), &endpoint, None).await;
+            assert!(matches!(again, Err(Unconnected::Silent(waited)) if waited.as_secs() == 5), "{again:?}");
+        }
+        assert_eq!((began.elapsed().as_secs(), connect.0.load(Ordering::Relaxed)), (5, 1));
+        // Another endpoint is another way there, and a while later the host may be back.
+        let other = ("tcp://10.0.0.2:2376".to_owned(), None);
+        assert!(fleet.connect_once(host, &other, &endpoint, None).await.is_err());
+        tokio::time::sleep(SILENCE).await;
+        assert!(fleet.connect_once(host, &made(), &endpoint, None).await.is_err());
+        assert_eq!(connect.0.load(Ordering::Relaxed), 3);
     }
 }
