@@ -25,6 +25,8 @@ use crate::Test;
 pub(crate) const ONLY: &str = "SHOAL_E2E_LANE";
 /// What begins a line that tells how long a test took: `took   12.3 s  name`. `cargo xtask test` reads them, too.
 const TOOK: &str = "took ";
+/// What stands above those lines; of all lanes, once.
+const HEADER: &str = "seconds of every test, the slowest first:";
 /// What begins a line that counts tests: `cargo xtask test` reads it.
 const SUMMARY: &str = "test result: ";
 
@@ -112,7 +114,7 @@ fn follow(lane: &Lane) -> anyhow::Result<Ended> {
         match seconds(&line) {
             Some(of_a_test) => took.push(of_a_test),
             None if line.starts_with(SUMMARY) => println!("{line}"),
-            None if line.is_empty() => {}
+            None if line.is_empty() || line == HEADER => {}
             None => println!("{}: {line}", lane.lab),
         }
     }
@@ -127,7 +129,7 @@ fn seconds(line: &str) -> Option<(f32, String)> {
 
 fn slowest_first(mut took: Vec<(f32, String)>) {
     took.sort_by(|a, b| b.0.total_cmp(&a.0));
-    println!("seconds of every test, the slowest first:");
+    println!("{HEADER}");
     for (seconds, name) in took {
         println!("{TOOK}{seconds:>6.1} s  {name}");
     }
