@@ -10,7 +10,7 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Child,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, ensure};
@@ -58,7 +58,9 @@ pub(crate) fn every_command_of_every_page_runs(stage: &Stage) -> anyhow::Result<
     ensure!(pages.len() >= 7, "only {pages:?}");
     let only = env::var("SHOAL_DOCS_PAGE").ok();
     for page in pages.iter().filter(|page| only.as_ref().is_none_or(|only| page.contains(only.as_str()))) {
+        let began = Instant::now();
         run(stage, page).with_context(|| page.clone())?;
+        println!("  {page}: {:.1} s", began.elapsed().as_secs_f32());
     }
     Ok(())
 }
