@@ -2,7 +2,18 @@
 
 use std::path::Path;
 
-const FILES: [&str; 3] = ["shoal/v1/agent.proto", "shoal/v1/coordinator.proto", "shoal/v1/scheduler.proto"];
+/// One file for each service; what several of them speak of is imported by them.
+const FILES: [&str; 9] = [
+    "shoal/v1/access.proto",
+    "shoal/v1/agent.proto",
+    "shoal/v1/clusters.proto",
+    "shoal/v1/hosts.proto",
+    "shoal/v1/images.proto",
+    "shoal/v1/insight.proto",
+    "shoal/v1/registries.proto",
+    "shoal/v1/scheduler.proto",
+    "shoal/v1/upkeep.proto",
+];
 
 /// Messages that hold a secret in clear: they are shown by hand, without it.
 const SECRET: [&str; 1] = [".shoal.v1.SetRegistryRequest"];

@@ -14,7 +14,7 @@ use std::{
 
 use clap::{CommandFactory, FromArgMatches};
 use clap_complete::{CompleteEnv, CompletionCandidate, PathCompleter, engine::ValueCompleter};
-use shoal_proto::v1::{ListNamesRequest, ListNamesResponse, NamedCluster};
+use shoal_api::{NamedCluster, Names};
 use shoal_types::natural;
 
 use crate::{
@@ -70,12 +70,12 @@ fn candidates(names: impl IntoIterator<Item = String>) -> Vec<CompletionCandidat
     names.into_iter().map(CompletionCandidate::new).collect()
 }
 
-fn names() -> ListNamesResponse {
+fn names() -> Names {
     ask(env::args_os().skip_while(|word| word != "--").skip(1)).unwrap_or_default()
 }
 
 /// The names in the store that the words so far mean, if there is one: looking must not make it.
-fn ask(words: impl Iterator<Item = OsString>) -> Option<ListNamesResponse> {
+fn ask(words: impl Iterator<Item = OsString>) -> Option<Names> {
     let typed = Cli::command().ignore_errors(true).try_get_matches_from(words).ok()?;
     let global = Global::from_arg_matches(&typed).ok()?;
     if global.store.is_none() && !global.state_dir().ok()?.join("shoal.db").is_file() {
@@ -84,10 +84,10 @@ fn ask(words: impl Iterator<Item = OsString>) -> Option<ListNamesResponse> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let asked = async {
         let session = Session::open(&global).await.ok()?;
-        let realm = global.realm(None).ok()?.to_string();
-        let names = session.clusters().list_names(ListNamesRequest { realm }).await.ok();
+        let realm = global.realm(None).ok()?;
+        let names = session.client().list_names(&realm).await.ok();
         session.close().await;
-        Some(names?.into_inner())
+        names
     };
     runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await.ok().flatten() })
 }

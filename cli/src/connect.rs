@@ -1,22 +1,15 @@
-//! The way to a coordinator. It runs inside this process; commands see nothing of it but gRPC clients.
+//! The way to a coordinator. It runs inside this process; commands see nothing of it but a client.
 
+use shoal_api::{Caller, Client};
 use shoal_coordinator::{Embedded, Options, embedded};
-use shoal_proto::v1::{
-    access_client::AccessClient, clusters_client::ClustersClient, hosts_client::HostsClient,
-    images_client::ImagesClient, insight_client::InsightClient, registries_client::RegistriesClient,
-    upkeep_client::UpkeepClient,
-};
-use tonic::transport::Channel;
 
 use crate::{args::Global, error::CliError, interrupt::Interrupt};
-
-/// Most bytes of one answer: the list of a realm with ten of the largest clusters.
-const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// A coordinator, running.
 #[derive(Debug)]
 pub(crate) struct Session {
     coordinator: Embedded,
+    client: Client,
 }
 
 impl Session {
@@ -31,7 +24,9 @@ impl Session {
             key_file: global.key_file.clone(),
             agent_binaries: global.agent_binaries(),
         };
-        Ok(Self { coordinator: embedded(options).await? })
+        let coordinator = embedded(options).await?;
+        let client = Client::new(coordinator.channel(), &user());
+        Ok(Self { coordinator, client })
     }
 
     /// Starts a coordinator, does `work` with it and ends it; an interrupt drops the work.
@@ -41,54 +36,31 @@ impl Session {
     pub(crate) async fn within<T>(
         global: &Global,
         interrupt: &Interrupt,
-        work: impl AsyncFnOnce(&Self) -> Result<T, CliError>,
+        work: impl AsyncFnOnce(&Client) -> Result<T, CliError>,
     ) -> Result<T, CliError> {
         let session = Self::open(global).await?;
         let result = tokio::select! {
-            result = work(&session) => result,
+            result = work(&session.client) => result,
             () = interrupt.asked() => Err(CliError::Interrupted),
         };
         session.close().await;
         result
     }
 
-    /// Ends the coordinator: what was dropped midway is rolled back first.
+    /// Ends the coordinator: what is under way is rolled back first.
     pub(crate) async fn close(self) {
         self.coordinator.shutdown().await;
     }
 
-    /// Client of the service for hosts.
-    pub(crate) fn hosts(&self) -> HostsClient<Channel> {
-        HostsClient::new(self.coordinator.channel()).max_decoding_message_size(MAX_ANSWER_BYTES)
+    /// The client.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
     }
+}
 
-    /// Client of the service for clusters.
-    pub(crate) fn clusters(&self) -> ClustersClient<Channel> {
-        ClustersClient::new(self.coordinator.channel()).max_decoding_message_size(MAX_ANSWER_BYTES)
-    }
-
-    /// Client of the service for streams into nodes.
-    pub(crate) fn access(&self) -> AccessClient<Channel> {
-        AccessClient::new(self.coordinator.channel()).max_decoding_message_size(MAX_ANSWER_BYTES)
-    }
-
-    /// Client of the service for upkeep.
-    pub(crate) fn upkeep(&self) -> UpkeepClient<Channel> {
-        UpkeepClient::new(self.coordinator.channel()).max_decoding_message_size(MAX_ANSWER_BYTES)
-    }
-
-    /// Client of the service that says why.
-    pub(crate) fn insight(&self) -> InsightClient<Channel> {
-        InsightClient::new(self.coordinator.channel()).max_decoding_message_size(MAX_ANSWER_BYTES)
-    }
-
-    /// Client of the service for images.
-    pub(crate) fn images(&self) -> ImagesClient<Channel> {
-        ImagesClient::new(self.coordinator.channel()).max_decoding_message_size(MAX_ANSWER_BYTES)
-    }
-
-    /// Client of the service for registries' credentials.
-    pub(crate) fn registries(&self) -> RegistriesClient<Channel> {
-        RegistriesClient::new(self.coordinator.channel()).max_decoding_message_size(MAX_ANSWER_BYTES)
-    }
+/// The user of this process: by name where the machine has one, else by number.
+fn user() -> Caller {
+    let uid = nix::unistd::getuid();
+    let named = nix::unistd::User::from_uid(uid).ok().flatten().map(|user| user.name);
+    Caller::new(&named.unwrap_or_else(|| uid.to_string()))
 }

@@ -3,7 +3,8 @@
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use shoal_agent::AgentError;
-use shoal_coordinator::{CoordinatorError, hint_of};
+use shoal_api::{ClientError, ExitClass, FieldError, hint_of};
+use shoal_coordinator::CoordinatorError;
 use shoal_images::BuildError;
 use tonic::Status;
 
@@ -44,6 +45,9 @@ pub(crate) enum CliError {
         /// What is not there.
         missing: &'static str,
     },
+    /// The coordinator's answer has a field that cannot be what it says.
+    #[error("the coordinator's answer cannot be read")]
+    Unreadable(#[source] FieldError),
     /// What is needed does not fit on the hosts.
     #[error("{reason}")]
     DoesNotFit {
@@ -173,10 +177,13 @@ pub(crate) enum CliError {
     Interrupted,
 }
 
-impl From<Status> for CliError {
-    /// Not as its cause: the message is the whole text for a person.
-    fn from(status: Status) -> Self {
-        Self::Status(status)
+impl From<ClientError> for CliError {
+    /// A status not as its cause: the message is the whole text for a person.
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Refused(status) => Self::Status(status),
+            ClientError::Answer(error) => Self::Unreadable(error),
+        }
     }
 }
 
@@ -202,7 +209,7 @@ impl CliError {
             | Self::File { .. }
             | Self::Quote(_)
             | Self::Coordinator(CoordinatorError::StoreUrl(_)) => Exit::Usage,
-            Self::Status(status) => Exit::from(status.code()),
+            Self::Status(status) => ExitClass::from(status.code()).into(),
             Self::DoesNotFit { .. } => Exit::DoesNotFit,
             Self::NoNode { .. } | Self::NoService { .. } | Self::NoPath { .. } => Exit::NotFound,
             Self::Unseen { .. } => Exit::Unreachable,
@@ -210,6 +217,7 @@ impl CliError {
             Self::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Coordinator(_)
             | Self::Answer { .. }
+            | Self::Unreadable(_)
             | Self::SomeHosts { .. }
             | Self::TooMuch { .. }
             | Self::Runtime(_)
@@ -279,7 +287,11 @@ impl CliError {
             Self::SshClient(_) => Ok("see that `ssh` of PATH can be run".into()),
             Self::Stdin(_) => Ok("see that standard input is open for reading".into()),
             Self::Stdout(_) => Ok("see that standard output is open and has room".into()),
-            Self::Runtime(_) | Self::Answer { .. } | Self::Json(_) | Self::Yaml(_) => once_more(),
+            Self::Runtime(_)
+            | Self::Answer { .. }
+            | Self::Unreadable(_)
+            | Self::Json(_)
+            | Self::Yaml(_) => once_more(),
             Self::Build(error) => match error {
                 BuildError::NotRoot | BuildError::NoMmdebstrap => Err("its text ends with what to do"),
                 BuildError::Stopped => Err("the user wanted it so"),
@@ -344,6 +356,7 @@ mod tests {
             StateDirError::NoHome.into(),
             CoordinatorError::StateDir { path: "/x".into(), source: io() }.into(),
             CliError::Answer { missing: "the host" },
+            CliError::Unreadable(FieldError::new("host.state", "is missing")),
             CliError::DoesNotFit { reason: "no".into() },
             CliError::SomeHosts { failed: 1, total: 2 },
             CliError::TooMuch { going: 1, total: 2 },

@@ -13,7 +13,7 @@
 //! | 125 | `exec` or `enter` itself failed |
 //! | 255 | `ssh` itself failed, as OpenSSH has it |
 
-use tonic::Code;
+use shoal_api::ExitClass;
 
 /// How a run of `shoal` ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +44,13 @@ impl Exit {
     /// The number a shell sees.
     pub(crate) fn code(self) -> u8 {
         match self {
-            Self::Ok => 0,
-            Self::Failure => 1,
-            Self::Usage => 2,
-            Self::NotFound => 3,
-            Self::DoesNotFit => 4,
-            Self::Unreachable => 5,
-            Self::Interrupted => 130,
+            Self::Ok => ExitClass::Ok.code(),
+            Self::Failure => ExitClass::Failure.code(),
+            Self::Usage => ExitClass::Usage.code(),
+            Self::NotFound => ExitClass::NotFound.code(),
+            Self::DoesNotFit => ExitClass::DoesNotFit.code(),
+            Self::Unreachable => ExitClass::Unreachable.code(),
+            Self::Interrupted => ExitClass::Interrupted.code(),
             Self::Inner(status) => status,
             Self::ExecFailed => 125,
             Self::SshFailed => 255,
@@ -58,25 +58,16 @@ impl Exit {
     }
 }
 
-impl From<Code> for Exit {
-    fn from(code: Code) -> Self {
-        match code {
-            Code::Ok => Self::Ok,
-            Code::InvalidArgument | Code::OutOfRange => Self::Usage,
-            Code::NotFound => Self::NotFound,
-            Code::ResourceExhausted => Self::DoesNotFit,
-            Code::Unavailable => Self::Unreachable,
-            Code::Cancelled => Self::Interrupted,
-            Code::Unknown
-            | Code::DeadlineExceeded
-            | Code::AlreadyExists
-            | Code::PermissionDenied
-            | Code::FailedPrecondition
-            | Code::Aborted
-            | Code::Unimplemented
-            | Code::Internal
-            | Code::DataLoss
-            | Code::Unauthenticated => Self::Failure,
+impl From<ExitClass> for Exit {
+    fn from(class: ExitClass) -> Self {
+        match class {
+            ExitClass::Ok => Self::Ok,
+            ExitClass::Failure => Self::Failure,
+            ExitClass::Usage => Self::Usage,
+            ExitClass::NotFound => Self::NotFound,
+            ExitClass::DoesNotFit => Self::DoesNotFit,
+            ExitClass::Unreachable => Self::Unreachable,
+            ExitClass::Interrupted => Self::Interrupted,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use shoal_proto::v1::TlsCredentials;
+use shoal_api::TlsCredentials;
 
 /// Largest file taken for a certificate or key.
 const MAX_BYTES: u64 = 1 << 20;

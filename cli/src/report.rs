@@ -54,9 +54,12 @@ mod tests {
     fn one_line_and_a_hint() {
         let error = CliError::usage("bad \u{1b}[31m\nerror: forged", Some("do this".to_owned()));
         assert_eq!(text(&error), "error: bad \\u{1b}[31m\\nerror: forged\nhint: do this\n");
-        assert_eq!(text(&Status::not_found("no cluster `x`").into()), "error: no cluster `x`\n");
+        assert_eq!(text(&CliError::Status(Status::not_found("no cluster `x`"))), "error: no cluster `x`\n");
         let stuck = Status::deadline_exceeded("dev did not become ready\n  worker-0 is stuck\u{7}\n");
-        assert_eq!(text(&stuck.into()), "error: dev did not become ready\n  worker-0 is stuck\\u{7}\n");
+        assert_eq!(
+            text(&CliError::Status(stuck)),
+            "error: dev did not become ready\n  worker-0 is stuck\\u{7}\n"
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
-use shoal_proto::v1::TerminalSize;
+use shoal_api::TerminalSize;
 use terminal_size::terminal_size_of;
 
 /// How the terminal was, while it is not.
@@ -54,7 +54,7 @@ pub(crate) fn restore() {
 pub(crate) fn size() -> TerminalSize {
     let known = terminal_size_of(io::stdout()).or_else(|| terminal_size_of(io::stdin()));
     let (columns, rows) = known.map_or((80, 24), |(columns, rows)| (columns.0, rows.0));
-    TerminalSize { rows: rows.into(), columns: columns.into() }
+    TerminalSize { rows, columns }
 }
 
 /// What kind it is, for TERM there.

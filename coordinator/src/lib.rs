@@ -31,5 +31,4 @@ pub use words::{
         After, AgentError, BinaryError, CoordinatorError, Fault, NoAddress, NoPlan, NotReady, ProgramError,
         StuckNode, Unreadable,
     },
-    hint::hint_of,
 };

@@ -7,7 +7,7 @@ use shoal_types::{
     Progress, Resources, Role, SlurmSpec, Timestamp,
 };
 
-use crate::v1;
+use crate::{Word, v1};
 
 /// An invalid field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,29 +34,10 @@ fn parse_all<T: FromStr<Err: Display>>(field: &'static str, texts: &[String]) ->
     texts.iter().map(|text| parse(field, text)).collect()
 }
 
-impl From<Role> for v1::Role {
-    fn from(role: Role) -> Self {
-        match role {
-            Role::Controller => Self::Controller,
-            Role::Submitter => Self::Submitter,
-            Role::Worker => Self::Worker,
-        }
-    }
-}
-
-fn known_role(role: v1::Role) -> Option<Role> {
-    match role {
-        v1::Role::Controller => Some(Role::Controller),
-        v1::Role::Submitter => Some(Role::Submitter),
-        v1::Role::Worker => Some(Role::Worker),
-        v1::Role::Unspecified => None,
-    }
-}
-
 impl From<&NodeGroup> for v1::NodeGroup {
     fn from(group: &NodeGroup) -> Self {
         Self {
-            role: v1::Role::from(group.role).into(),
+            role: group.role.wire(),
             count: group.count,
             reserve_cpu_milli: group.reserve.cpu.0,
             reserve_memory_bytes: group.reserve.memory.0,
@@ -72,10 +53,8 @@ impl TryFrom<v1::NodeGroup> for NodeGroup {
     type Error = FieldError;
 
     fn try_from(group: v1::NodeGroup) -> Result<Self, FieldError> {
-        let role = known_role(group.role());
-        let role = role.ok_or_else(|| FieldError::new("spec.groups.role", "not a known role"))?;
         Ok(Self {
-            role,
+            role: Role::read("spec.groups.role", group.role)?,
             count: group.count,
             reserve: Resources {
                 cpu: MilliCpu(group.reserve_cpu_milli),
@@ -91,7 +70,7 @@ impl TryFrom<v1::NodeGroup> for NodeGroup {
 
 impl From<&Placing> for v1::Placing {
     fn from(placing: &Placing) -> Self {
-        let roles = |roles: &BTreeSet<Role>| roles.iter().map(|r| v1::Role::from(*r).into()).collect();
+        let roles = |roles: &BTreeSet<Role>| roles.iter().map(|role| role.wire()).collect();
         Self {
             apart: roles(&placing.apart),
             prefer_apart: roles(&placing.prefer_apart),
@@ -113,9 +92,7 @@ impl TryFrom<v1::Placing> for Placing {
 
     fn try_from(placing: v1::Placing) -> Result<Self, FieldError> {
         let roles = |field: &'static str, roles: &[i32]| {
-            let known = |r: &i32| v1::Role::try_from(*r).ok().and_then(known_role);
-            let each =
-                roles.iter().map(|r| known(r).ok_or_else(|| FieldError::new(field, "not a known role")));
+            let each = roles.iter().map(|role| Role::read(field, *role));
             each.collect::<Result<BTreeSet<_>, _>>()
         };
         let most = |most: u32| {
@@ -153,6 +130,7 @@ impl From<&ClusterSpec> for v1::ClusterSpec {
             slurm_memory_bytes: spec.slurm.memory.map(|m| m.0),
             ssh_keys: spec.ssh_keys.iter().map(ToString::to_string).collect(),
             placing: Some((&spec.placing).into()),
+            profile: spec.profile.wire(),
         }
     }
 }
@@ -166,7 +144,7 @@ impl TryFrom<v1::ClusterSpec> for ClusterSpec {
             realm: parse("spec.realm", &spec.realm)?,
             name: parse("spec.name", &spec.name)?,
             image: spec.image,
-            profile: Profile::System,
+            profile: Profile::read("spec.profile", spec.profile)?,
             scheduler: parse("spec.scheduler", &spec.scheduler)?,
             placing: spec.placing.map(TryInto::try_into).transpose()?.unwrap_or_default(),
             constraints: parse_all("spec.constraints", &spec.constraints)?,
@@ -189,8 +167,8 @@ impl From<&Event> for v1::Event {
         Self {
             seq: *seq,
             at_ms: event.at.0,
-            level: event.level.as_str().into(),
-            kind: event.kind.as_str().into(),
+            level: event.level.wire(),
+            kind: event.kind.wire(),
             realm: text(event.cluster.as_ref().map(|(realm, _)| realm.to_string())),
             cluster: text(event.cluster.as_ref().map(|(_, name)| name.to_string())),
             node: text(event.node.as_ref().map(ToString::to_string)),
@@ -206,8 +184,6 @@ impl TryFrom<v1::Event> for Event {
     type Error = FieldError;
 
     fn try_from(event: v1::Event) -> Result<Self, FieldError> {
-        let kind = EventKind::ALL.into_iter().find(|k| k.as_str() == event.kind);
-        let level = EventLevel::ALL.into_iter().find(|l| l.as_str() == event.level);
         let cluster = match event.cluster.is_empty() {
             true => None,
             false => Some((parse("event.realm", &event.realm)?, parse("event.cluster", &event.cluster)?)),
@@ -217,8 +193,8 @@ impl TryFrom<v1::Event> for Event {
             seq: event.seq,
             event: NewEvent {
                 at: Timestamp(event.at_ms),
-                level: level.ok_or_else(|| FieldError::new("event.level", &event.level))?,
-                kind: kind.ok_or_else(|| FieldError::new("event.kind", &event.kind))?,
+                level: EventLevel::read("event.level", event.level)?,
+                kind: EventKind::read("event.kind", event.kind)?,
                 cluster,
                 node: optional(&event.node).map(|t| parse("event.node", &t)).transpose()?,
                 host: optional(&event.host).map(|t| parse("event.host", &t)).transpose()?,
@@ -291,7 +267,7 @@ mod tests {
             change(wire.placing.get_or_insert_default());
             ClusterSpec::try_from(wire).unwrap_err().to_string()
         };
-        assert_eq!(placing(|p| p.apart = vec![9]), "spec.placing.apart: not a known role");
+        assert_eq!(placing(|p| p.apart = vec![9]), "spec.placing.apart: 9 is not a known value");
         assert_eq!(placing(|p| p.max_per_host = Some(0)), "spec.placing.max_per_host: a number from 1");
         assert!(placing(|p| p.pins = vec!["x".into()]).starts_with("spec.placing.pins: "));
         assert!(placing(|p| p.spread_over = "a b".into()).starts_with("spec.placing.spread_over: "));

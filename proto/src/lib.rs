@@ -1,13 +1,16 @@
 //! The gRPC services of Shoal and how their messages become the types of [`shoal_types`].
 //!
 //! Generated types stop at the edge of a process: a server or client converts on arrival, and what cannot be converted is
-//! an error that names the field. One file of definitions per speaker: `agent.proto` is what a coordinator asks of a host,
-//! `coordinator.proto` what a client asks of a coordinator.
+//! an error that names the field. One file of definitions per service; `cluster.proto` and `amounts.proto` are what several
+//! speak of. What a client is answered has its types in the crate `shoal-api`; only a specification and an event, whose types
+//! are not that crate's own, are converted here.
 
 mod convert;
 mod redacted;
+mod word;
 
 pub use convert::FieldError;
+pub use word::Word;
 
 /// Version 1 of the protocol, as generated from `proto/shoal/v1`.
 pub mod v1 {

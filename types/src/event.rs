@@ -57,15 +57,21 @@ pub enum EventKind {
     NodeFailed,
     /// A node's container was removed.
     NodeRemoved,
-    /// A cluster went to another phase.
+    /// A cluster went to another phase, and it is neither of the two below.
     Phase,
+    /// A create is taken back: it failed, or was interrupted.
+    RollingBack,
+    /// A cluster is being deleted.
+    Deleting,
+    /// Nodes of a host that cannot be used were placed on other hosts.
+    Moved,
     /// A step is under way or done; the message says which.
     Step,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Host,
         Self::Agent,
         Self::Admitted,
@@ -77,6 +83,9 @@ impl EventKind {
         Self::NodeFailed,
         Self::NodeRemoved,
         Self::Phase,
+        Self::RollingBack,
+        Self::Deleting,
+        Self::Moved,
         Self::Step,
     ];
 
@@ -95,6 +104,9 @@ impl EventKind {
             Self::NodeFailed => "node-failed",
             Self::NodeRemoved => "node-removed",
             Self::Phase => "phase",
+            Self::RollingBack => "rolling-back",
+            Self::Deleting => "deleting",
+            Self::Moved => "moved",
             Self::Step => "step",
         }
     }

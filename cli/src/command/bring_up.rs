@@ -8,12 +8,8 @@
 
 use std::time::{Duration, Instant};
 
-use shoal_proto::v1::{
-    Cluster, CreateClusterRequest, CreateClusterResponse, Event, GetClusterRequest, ListEventsRequest,
-    create_cluster_response::Step,
-};
-use shoal_types::{ClusterPhase, RealmName, natural};
-use tonic::Code;
+use shoal_api::{Begun, Client, Cluster, Create as Wish, CreateStep, Followed, Phase};
+use shoal_types::{ClusterName, Event, RealmName, Role};
 
 use super::{first_host::FirstHost, ssh_config};
 use crate::{
@@ -21,7 +17,7 @@ use crate::{
     connect::Session,
     error::CliError,
     interrupt::Interrupt,
-    output::{ClusterJson, Width, per_host},
+    output::{Width, per_host},
     progress::{Progress, ProgressArgs, Task},
 };
 
@@ -36,60 +32,59 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// [`CliError::Status`]: it was refused, or failed and was rolled back.
 /// [`CliError::Interrupted`]: the user did not want to wait.
 pub(super) async fn bring_up(
-    request: CreateClusterRequest,
+    wish: Wish,
     progress: ProgressArgs,
     global: &Global,
     interrupt: &Interrupt,
 ) -> Result<(), CliError> {
-    let (realm, name) = request.spec.as_ref().map(|s| (s.realm.clone(), s.name.clone())).unwrap_or_default();
-    let progress = Progress::start(progress, global.screen(), Task::Create, &name)?;
+    let (realm, name) = (wish.spec.realm.clone(), wish.spec.name.clone());
+    let progress = Progress::start(progress, global.screen(), Task::Create, name.to_string())?;
     let session = Session::open(global).await?;
-    let create = Create { session: &session, progress, realm: realm.clone(), name, seq: 0 };
-    let result = create.run(request, interrupt).await;
+    let create =
+        Create { client: session.client(), progress, realm: realm.clone(), name, begun: None, seq: 0 };
+    let result = create.run(wish, interrupt).await;
     if result.is_ok() {
-        ssh_config::keep_current(&session, global, &realm, &[]).await;
+        ssh_config::keep_current(session.client(), global, &realm, &[]).await;
     }
     session.close().await;
     result
 }
 
 struct Create<'a> {
-    session: &'a Session,
+    client: &'a Client,
     progress: Progress,
-    realm: String,
-    name: String,
+    realm: RealmName,
+    name: ClusterName,
+    /// Set once it goes on by itself.
+    begun: Option<Begun>,
     /// Position of the last event that was shown.
     seq: u64,
 }
 
 impl Create<'_> {
-    async fn run(mut self, request: CreateClusterRequest, interrupt: &Interrupt) -> Result<(), CliError> {
+    async fn run(mut self, wish: Wish, interrupt: &Interrupt) -> Result<(), CliError> {
         let began = Instant::now();
         let ready = tokio::select! {
-            ready = self.until_ready(request) => ready?,
+            ready = self.until_ready(wish) => ready?,
+            // Not begun yet, the call was dropped with the other branch, and the coordinator rolls back.
             () = interrupt.asked() => {
-                // The call was dropped with the other branch: the coordinator rolls back.
+                if let Some(begun) = &self.begun {
+                    self.client.interrupt_create(begun).await?;
+                }
                 return self.roll_back().await;
             }
         };
         finish(self.progress, ready, Some(began.elapsed()))
     }
 
-    async fn until_ready(&mut self, request: CreateClusterRequest) -> Result<Cluster, CliError> {
-        let mut first_host = FirstHost::look(self.session).await?;
-        let mut steps = self.session.clusters().create_cluster(request).await?.into_inner();
-        loop {
-            let message = steps.message().await;
-            first_host.announce(self.session, &mut self.progress).await?;
-            let Some(CreateClusterResponse { step }) = message? else { break };
-            match step {
-                Some(Step::Event(event)) => self.show(&event)?,
-                Some(Step::Placed(placed)) => self.progress.placed(placed),
-                Some(Step::Ready(cluster)) => return Ok(cluster),
-                None => {}
-            }
-        }
-        Err(CliError::Answer { missing: "the end of the create" })
+    async fn until_ready(&mut self, wish: Wish) -> Result<Cluster, CliError> {
+        let mut first_host = FirstHost::look(self.client).await?;
+        let begun = self.client.create_cluster(wish).await;
+        first_host.announce(self.client, &mut self.progress).await?;
+        let begun = begun?;
+        self.begun = Some(begun.clone());
+        let Self { client, progress, realm, name, seq, .. } = self;
+        until_ready(client, (realm, name), Followed::Own(begun), progress, seq).await
     }
 
     fn show(&mut self, event: &Event) -> Result<(), CliError> {
@@ -108,38 +103,32 @@ impl Create<'_> {
         self.progress.note(&format!(
             "interrupted: rolling back {name}; Ctrl-C again leaves that to the next command"
         ))?;
+        let wait_ms = u64::try_from(POLL.as_millis()).unwrap_or(u64::MAX);
         let mut heard = Instant::now();
         while heard.elapsed() < SILENCE {
-            let request = ListEventsRequest {
-                realm: self.realm.clone(),
-                cluster: name.clone(),
-                after_seq: self.seq,
-                wait_ms: u64::try_from(POLL.as_millis()).unwrap_or(u64::MAX),
-            };
-            for event in self.session.clusters().list_events(request).await?.into_inner().events {
+            for event in self.client.list_events(&self.realm, Some(&name), self.seq, wait_ms).await? {
                 heard = Instant::now();
                 self.show(&event)?;
             }
-            let request = GetClusterRequest { realm: self.realm.clone(), name: name.clone() };
-            match self.session.clusters().get_cluster(request).await {
-                Err(status) if status.code() == Code::NotFound => {
+            match self.client.get_cluster(&self.realm, &name).await {
+                Err(error) if error.is_not_found() => {
                     self.progress.note(&format!("rolled back: nothing of {name} is left"))?;
                     self.progress.clear();
                     return Err(CliError::Interrupted);
                 }
-                Err(status) => {
+                Err(error) => {
                     // It was interrupted, whatever came of the roll-back.
-                    let why = status.message();
-                    self.progress.note(&format!("the roll-back of {name} cannot be followed: {why}"))?;
+                    self.progress.note(&format!("the roll-back of {name} cannot be followed: {error}"))?;
                     return Err(CliError::Interrupted);
                 }
-                Ok(answer) => {
-                    let phase = answer.into_inner().cluster.unwrap_or_default().phase;
-                    if [ClusterPhase::Ready, ClusterPhase::Failed].iter().any(|end| end.as_str() == phase) {
+                Ok(cluster) => match cluster.phase {
+                    Phase::Ready | Phase::Failed => {
+                        let phase = cluster.phase;
                         self.progress.note(&format!("{name} was {phase} before it could be rolled back"))?;
                         return Err(CliError::Interrupted);
                     }
-                }
+                    Phase::Creating | Phase::Deleting | Phase::Interrupted => {}
+                },
             }
         }
         self.progress
@@ -148,21 +137,41 @@ impl Create<'_> {
     }
 }
 
+/// Follows a create to its end, and shows it; `seq` is the position of the last event that was shown.
+///
+/// # Errors
+/// [`CliError::Status`]: there is no such cluster, or it did not become ready.
+pub(super) async fn until_ready(
+    client: &Client,
+    (realm, name): (&RealmName, &ClusterName),
+    which: Followed,
+    progress: &mut Progress,
+    seq: &mut u64,
+) -> Result<Cluster, CliError> {
+    let mut steps = client.follow_cluster(realm, name, which).await?;
+    while let Some(step) = steps.next().await? {
+        match step {
+            CreateStep::Event(event) => {
+                *seq = (*seq).max(event.seq);
+                progress.event(&event)?;
+            }
+            CreateStep::Placed(placed) => progress.placed(placed),
+            CreateStep::Ready(cluster) => return Ok(cluster),
+        }
+    }
+    Err(CliError::Answer { missing: "the end of the create" })
+}
+
 /// Shows the end of a successful create; `took` is its duration, if it was seen from the start.
-pub(super) fn finish(
-    progress: Progress,
-    mut cluster: Cluster,
-    took: Option<Duration>,
-) -> Result<(), CliError> {
-    cluster.nodes.sort_by(|a, b| natural::cmp(&a.name, &b.name));
+pub(super) fn finish(progress: Progress, cluster: Cluster, took: Option<Duration>) -> Result<(), CliError> {
     let names = [cluster.name.clone()];
-    progress.result(&ClusterJson::from(cluster.clone()), names, |width, _| summary(width, &cluster, took))
+    progress.result(&cluster, names, |width, _| summary(width, &cluster, took))
 }
 
 /// The summary of a new cluster: its nodes by host, and commands to try.
 fn summary(width: Width, cluster: &Cluster, took: Option<Duration>) -> String {
-    let placed = cluster.nodes.iter().map(|node| (node.host.as_str(), node.name.as_str()));
-    let workers = cluster.nodes.iter().filter(|node| node.role == "worker").count();
+    let placed = cluster.nodes.iter().map(|n| (n.host.as_deref().unwrap_or_default(), n.name.as_str()));
+    let workers = cluster.nodes.iter().filter(|node| node.role == Role::Worker).count();
     let realm = match cluster.realm == RealmName::default().as_str() {
         true => String::new(),
         false => format!(" --realm {}", cluster.realm),
@@ -175,36 +184,50 @@ fn summary(width: Width, cluster: &Cluster, took: Option<Duration>) -> String {
          shoal{realm} ssh worker-0.{name}\n     \
          shoal{realm} get nodes {name}",
         cluster.nodes.len(),
-        cluster.slurm_version,
+        cluster.slurm_version.as_deref().unwrap_or_default(),
         per_host(width, placed),
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use shoal_proto::v1::Node;
+    use shoal_api::Node;
+    use shoal_types::NodeState;
 
     use super::*;
 
     #[test]
     fn a_summary_says_where_and_what_next() {
-        let node = |name: &str, role: &str, host: &str| Node {
+        let node = |name: &str, role: Role, host: &str| Node {
             name: name.into(),
-            role: role.into(),
-            host: host.into(),
-            ..Node::default()
+            cluster: "dev".into(),
+            realm: "lab".into(),
+            role,
+            host: Some(host.into()),
+            address: String::new(),
+            mac: String::new(),
+            fqdn: String::new(),
+            state: NodeState::Ready,
+            age_ms: 0,
+            host_error: None,
+            id: String::new(),
         };
         let cluster = Cluster {
             realm: "lab".into(),
             name: "dev".into(),
-            slurm_version: "22.05.8".into(),
+            phase: Phase::Ready,
+            slurm_version: Some("22.05.8".into()),
             nodes: vec![
-                node("controller", "controller", "host2"),
-                node("worker-0", "worker", "host10"),
-                node("worker-1", "worker", "host2"),
-                node("worker-2", "worker", "host2"),
+                node("controller", Role::Controller, "host2"),
+                node("worker-0", Role::Worker, "host10"),
+                node("worker-1", Role::Worker, "host2"),
+                node("worker-2", Role::Worker, "host2"),
             ],
-            ..Cluster::default()
+            network: None,
+            image: String::new(),
+            created: None,
+            failure: None,
+            id: String::new(),
         };
         insta::assert_snapshot!(summary(Width(None), &cluster, Some(Duration::from_millis(8240))), @"
     dev is ready after 8.2 s: 4 nodes, Slurm 22.05.8

@@ -12,7 +12,6 @@ use crate::{
     escape,
     exit::Exit,
     interrupt::Interrupt,
-    output::{BuiltJson, DockerfileJson},
     parse::word,
     progress::{Progress, ProgressArgs, Task},
     quote,
@@ -121,7 +120,7 @@ impl BuildDockerfile {
         let failed = |source| CliError::File { action: "write", path: output.clone(), source };
         write_dockerfile(suite, &with, &output).map_err(failed)?;
         let path = output.display().to_string();
-        let written = DockerfileJson { directory: path.clone(), suite: suite.to_string() };
+        let written = shoal_api::Dockerfile { directory: path.clone(), suite: suite.to_string() };
         global.screen().result(&written, |_| {
             let path = escape::line(&quote::shell(&path));
             format!("wrote {path}\ntry: docker build -t REGISTRY/{} {path}", suite.default_tag())
@@ -141,8 +140,8 @@ fn make(request: &BuildRequest, stop: &Stop, mut progress: Progress) -> Result<(
     shown.map(|()| (built, progress))
 }
 
-fn json(built: &Built) -> BuiltJson {
-    BuiltJson {
+fn json(built: &Built) -> shoal_api::Built {
+    shoal_api::Built {
         tag: built.tag.clone(),
         image_id: built.image_id.clone(),
         path: built.path.display().to_string(),

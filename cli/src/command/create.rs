@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
-use shoal_proto::v1::{self, CreateClusterRequest, PlanClusterRequest};
+use shoal_api::Create as Wish;
 use shoal_types::{Bytes, ClusterName, ClusterSpec, LabelExpr, MilliCpu, SchedulerName};
 
 use super::{bring_up::bring_up, follow::follow_create, placing_args::PlacingArgs};
@@ -16,7 +16,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     interrupt::Interrupt,
-    output::{PlanJson, plan_text},
+    output::plan_text,
     parse::{count, word},
     progress::ProgressArgs,
     ssh::keys,
@@ -124,20 +124,16 @@ impl Create {
             }
         };
         let Some(create) = create.filter(|_| follow.is_none()) else {
-            let (realm, name) = (global.realm(None)?.to_string(), follow.unwrap_or_default().to_string());
+            let (realm, name) = (global.realm(None)?, follow.unwrap_or_default());
             follow_create(realm, name, progress, global, interrupt).await?;
             return Ok(Exit::Ok);
         };
-        let spec = v1::ClusterSpec::from(&create.spec(global)?);
+        let spec = create.spec(global)?;
         if create.dry_run {
-            return plan(spec, global, interrupt).await;
+            return plan(&spec, global, interrupt).await;
         }
-        let request = CreateClusterRequest {
-            spec: Some(spec),
-            wait_ms: create.wait.as_millis(),
-            keep_on_failure: create.keep_on_failure,
-        };
-        bring_up(request, progress, global, interrupt).await?;
+        let (wait_ms, keep_on_failure) = (create.wait.as_millis(), create.keep_on_failure);
+        bring_up(Wish { spec, wait_ms, keep_on_failure }, progress, global, interrupt).await?;
         Ok(Exit::Ok)
     }
 }
@@ -164,14 +160,12 @@ impl CreateCluster {
     }
 }
 
-async fn plan(spec: v1::ClusterSpec, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
-    let plan = Session::within(global, interrupt, async |session| {
-        Ok(session.clusters().plan_cluster(PlanClusterRequest { spec: Some(spec) }).await?.into_inner())
-    })
-    .await?;
-    global.screen().result(&PlanJson::from(plan.clone()), |width| plan_text(width, &plan))?;
+async fn plan(spec: &ClusterSpec, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
+    let plan =
+        Session::within(global, interrupt, async |client| Ok(client.plan_cluster(spec).await?)).await?;
+    global.screen().result(&plan, |width| plan_text(width, &plan))?;
     match plan.fits {
         true => Ok(Exit::Ok),
-        false => Err(CliError::DoesNotFit { reason: plan.reason }),
+        false => Err(CliError::DoesNotFit { reason: plan.reason.unwrap_or_default() }),
     }
 }

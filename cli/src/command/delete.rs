@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
-use shoal_proto::v1::{DeleteClusterRequest, DeleteClusterResponse, delete_cluster_response};
-use shoal_types::ClusterName;
+use shoal_api::{Client, DeleteStep, Deleted};
+use shoal_types::{ClusterName, RealmName};
 
 use super::ssh_config;
 use crate::{
@@ -13,7 +13,6 @@ use crate::{
     error::CliError,
     exit::Exit,
     interrupt::Interrupt,
-    output::DeletedJson,
     parse::word,
     progress::{Progress, ProgressArgs, Task},
 };
@@ -46,21 +45,20 @@ struct DeleteCluster {
 impl Delete {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
         let What::Cluster(DeleteCluster { names, all, progress }) = self.what;
-        let request = DeleteClusterRequest {
-            realm: global.realm(None)?.to_string(),
-            names: names.iter().map(ToString::to_string).collect(),
-            all,
+        let realm = global.realm(None)?;
+        let subject = match all {
+            true => "all clusters".to_owned(),
+            false => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         };
-        let subject = if all { "all clusters".to_owned() } else { request.names.join(", ") };
-        let realm = request.realm.clone();
         let mut progress = Progress::start(progress, global.screen(), Task::Delete, subject)?;
         let session = Session::open(global).await?;
+        let names = (!all).then_some(&*names);
         let result = tokio::select! {
-            result = delete(&session, request, &mut progress) => result,
+            result = delete(session.client(), &realm, names, &mut progress) => result,
             () = interrupt.asked() => Err(CliError::Interrupted),
         };
         if let Ok(result) = &result {
-            ssh_config::keep_current(&session, global, &realm, &result.deleted).await;
+            ssh_config::keep_current(session.client(), global, &realm, &result.deleted).await;
         }
         session.close().await;
         let result = result?;
@@ -73,18 +71,18 @@ impl Delete {
 }
 
 async fn delete(
-    session: &Session,
-    request: DeleteClusterRequest,
+    client: &Client,
+    realm: &RealmName,
+    names: Option<&[ClusterName]>,
     progress: &mut Progress,
-) -> Result<DeletedJson, CliError> {
-    let mut result = DeletedJson::default();
-    let mut steps = session.clusters().delete_cluster(request).await?.into_inner();
-    while let Some(DeleteClusterResponse { step }) = steps.message().await? {
+) -> Result<Deleted, CliError> {
+    let mut result = Deleted::default();
+    let mut steps = client.delete_clusters(realm, names).await?;
+    while let Some(step) = steps.next().await? {
         match step {
-            Some(delete_cluster_response::Step::Event(event)) => progress.event(&event)?,
-            Some(delete_cluster_response::Step::Placed(placed)) => progress.placed(placed),
-            Some(delete_cluster_response::Step::Deleted(name)) => result.deleted.push(name),
-            None => {}
+            DeleteStep::Event(event) => progress.event(&event)?,
+            DeleteStep::Placed(placed) => progress.placed(placed),
+            DeleteStep::Deleted(name) => result.deleted.push(name),
         }
     }
     Ok(result)

@@ -2,18 +2,12 @@
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use shoal_proto::v1::ExamineHostsRequest;
+use shoal_api::Verdict;
 use shoal_types::HostName;
 
 use crate::{
-    args::Global,
-    complete,
-    connect::Session,
-    error::CliError,
-    exit::Exit,
-    interrupt::Interrupt,
-    output::{DoctorJson, doctor_text},
-    parse::word,
+    args::Global, complete, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt,
+    output::doctor_text, parse::word,
 };
 
 /// Arguments of `doctor`.
@@ -31,16 +25,11 @@ pub(crate) struct Doctor {
 
 impl Doctor {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
-        let request = ExamineHostsRequest {
-            hosts: self.hosts.iter().map(ToString::to_string).collect(),
-            image: shoal_images::DEFAULT_TAG.into(),
-        };
-        let answer = Session::within(global, interrupt, async |session| {
-            Ok(session.insight().examine_hosts(request).await?.into_inner())
+        let found = Session::within(global, interrupt, async |client| {
+            Ok(client.examine_hosts(&self.hosts, shoal_images::DEFAULT_TAG).await?)
         })
         .await?;
-        let found = DoctorJson::from(answer);
-        let exit = match (found.any_unreachable(), found.any_failed()) {
+        let exit = match (found.any_unreachable(), found.count(Verdict::Fail) > 0) {
             (true, _) => Exit::Unreachable,
             (false, true) => Exit::Failure,
             (false, false) => Exit::Ok,

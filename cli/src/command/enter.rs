@@ -2,7 +2,7 @@
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use shoal_proto::v1::ExecOpen;
+use shoal_api::ExecOpen;
 use shoal_types::{ClusterName, NodeName};
 
 use super::inside;
@@ -29,10 +29,10 @@ impl Enter {
         // From a pipe it reads commands, as a shell does.
         let with_terminal = terminal::is_there();
         let open = ExecOpen {
-            realm: global.realm(None)?.to_string(),
-            cluster: self.cluster.to_string(),
+            realm: global.realm(None)?,
+            cluster: self.cluster,
             command: ["sh", "-c", SHELL].map(String::from).into(),
-            node: self.node.map(|node| node.to_string()).unwrap_or_default(),
+            node: self.node,
             terminal: with_terminal.then(terminal::size),
             term: if with_terminal { terminal::kind() } else { String::new() },
         };

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use shoal_proto::v1::ExecOpen;
+use shoal_api::ExecOpen;
 use shoal_types::{ClusterName, NodeName};
 
 use super::inside;
@@ -39,10 +39,10 @@ impl Exec {
             ));
         }
         let open = ExecOpen {
-            realm: global.realm(None)?.to_string(),
-            cluster: self.cluster.to_string(),
+            realm: global.realm(None)?,
+            cluster: self.cluster,
             command: self.command,
-            node: self.node.map(|node| node.to_string()).unwrap_or_default(),
+            node: self.node,
             terminal: self.tty.then(terminal::size),
             term: if self.tty { terminal::kind() } else { String::new() },
         };

@@ -2,18 +2,10 @@
 
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
-use shoal_proto::v1::ExplainPlacementRequest;
 
 use crate::{
-    args::Global,
-    complete,
-    connect::Session,
-    error::CliError,
-    exit::Exit,
-    interrupt::Interrupt,
-    node_ref::NodeRef,
-    output::{PlacementReasonJson, placement_reason_text},
-    parse::word,
+    args::Global, complete, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt,
+    node_ref::NodeRef, output::placement_reason_text, parse::word,
 };
 
 /// Arguments of `explain`.
@@ -39,17 +31,12 @@ enum What {
 impl Explain {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
         let What::Placement { target } = self.what;
-        let request = ExplainPlacementRequest {
-            realm: global.realm(None)?.to_string(),
-            cluster: target.cluster.to_string(),
-            node: target.node.to_string(),
-        };
-        let reason = Session::within(global, interrupt, async |session| {
-            Ok(session.clusters().explain_placement(request).await?.into_inner())
+        let realm = global.realm(None)?;
+        let reason = Session::within(global, interrupt, async |client| {
+            Ok(client.explain_placement(&realm, &target.cluster, &target.node).await?)
         })
         .await?;
-        let json = PlacementReasonJson::from(reason.clone());
-        global.screen().result(&json, |width| placement_reason_text(width, &reason))?;
+        global.screen().result(&reason, |width| placement_reason_text(width, &reason))?;
         Ok(Exit::Ok)
     }
 }

@@ -1,9 +1,9 @@
 //! A first cluster without a first `register`: the coordinator makes this machine's own engine the host `local`, and here
 //! it is said.
 
-use shoal_proto::v1::{Host, ListHostsRequest};
+use shoal_api::Client;
 
-use crate::{connect::Session, error::CliError, output::host_line, progress::Progress};
+use crate::{error::CliError, output::host_line, progress::Progress};
 
 /// Whether a host that appears was registered without being asked for.
 #[derive(Debug)]
@@ -16,8 +16,8 @@ impl FirstHost {
     ///
     /// # Errors
     /// [`CliError::Status`]: the coordinator cannot tell.
-    pub(super) async fn look(session: &Session) -> Result<Self, CliError> {
-        Ok(Self { expected: hosts(session).await?.is_empty() })
+    pub(super) async fn look(client: &Client) -> Result<Self, CliError> {
+        Ok(Self { expected: client.list_hosts(&[]).await?.is_empty() })
     }
 
     /// Says which host there is now, once, if there was none before.
@@ -26,19 +26,15 @@ impl FirstHost {
     /// [`CliError::Status`]: the coordinator cannot tell. [`CliError::Stdout`]: nobody listens.
     pub(super) async fn announce(
         &mut self,
-        session: &Session,
+        client: &Client,
         progress: &mut Progress,
     ) -> Result<(), CliError> {
         if std::mem::take(&mut self.expected) {
-            for host in hosts(session).await? {
+            for host in client.list_hosts(&[]).await? {
                 progress
                     .note(&host_line("no host was registered: registered this machine's engine as", &host))?;
             }
         }
         Ok(())
     }
-}
-
-async fn hosts(session: &Session) -> Result<Vec<Host>, CliError> {
-    Ok(session.hosts().list_hosts(ListHostsRequest { label_exprs: Vec::new() }).await?.into_inner().hosts)
 }

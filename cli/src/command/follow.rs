@@ -1,8 +1,9 @@
 //! `shoal create --follow`: another process's create, shown as that process shows it. The create goes on when the view ends.
 
-use shoal_proto::v1::{Cluster, FollowClusterRequest, FollowClusterResponse, follow_cluster_response::Step};
+use shoal_api::Followed;
+use shoal_types::{ClusterName, RealmName};
 
-use super::bring_up::finish;
+use super::bring_up::{finish, until_ready};
 use crate::{
     args::Global,
     connect::Session,
@@ -16,17 +17,17 @@ use crate::{
 /// # Errors
 /// [`CliError::Status`]: there is no such cluster, or it did not become ready. [`CliError::Interrupted`]: the user ended the view.
 pub(super) async fn follow_create(
-    realm: String,
-    name: String,
+    realm: RealmName,
+    name: ClusterName,
     mode: ProgressArgs,
     global: &Global,
     interrupt: &Interrupt,
 ) -> Result<(), CliError> {
-    let mut progress = Progress::start(mode, global.screen(), Task::Create, &name)?;
-    let request = FollowClusterRequest { realm, name: name.clone() };
+    let mut progress = Progress::start(mode, global.screen(), Task::Create, name.to_string())?;
     let session = Session::open(global).await?;
+    let mut seq = 0;
     let ready = tokio::select! {
-        ready = until_ready(&session, request, &mut progress) => Some(ready),
+        ready = until_ready(session.client(), (&realm, &name), Followed::Any, &mut progress, &mut seq) => Some(ready),
         () = interrupt.asked() => None,
     };
     session.close().await;
@@ -40,21 +41,4 @@ pub(super) async fn follow_create(
             Err(CliError::Interrupted)
         }
     }
-}
-
-async fn until_ready(
-    session: &Session,
-    request: FollowClusterRequest,
-    progress: &mut Progress,
-) -> Result<Cluster, CliError> {
-    let mut steps = session.clusters().follow_cluster(request).await?.into_inner();
-    while let Some(FollowClusterResponse { step }) = steps.message().await? {
-        match step {
-            Some(Step::Event(event)) => progress.event(&event)?,
-            Some(Step::Placed(placed)) => progress.placed(placed),
-            Some(Step::Ready(cluster)) => return Ok(cluster),
-            None => {}
-        }
-    }
-    Err(CliError::Answer { missing: "the end of the create" })
 }

@@ -6,7 +6,7 @@
 use std::io;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use shoal_proto::FRAME_BYTES;
+use shoal_api::FRAME_BYTES;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     sync::{mpsc, oneshot},

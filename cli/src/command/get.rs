@@ -3,12 +3,8 @@
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
 use jiff::tz::TimeZone;
-use serde::Serialize;
-use shoal_proto::v1::{
-    GetClusterRequest, Image, ListClusterNetworksRequest, ListClustersRequest, ListEventsRequest,
-    ListHostsRequest, ListImagesRequest, ListNodesRequest, ListRegistriesRequest,
-};
-use shoal_types::{ClusterName, LabelExpr, natural};
+use shoal_api::{Client, EventJson, Image};
+use shoal_types::{ClusterName, LabelExpr, RealmName, natural};
 
 use super::ssh_config;
 use crate::{
@@ -19,9 +15,8 @@ use crate::{
     exit::Exit,
     interrupt::Interrupt,
     output::{
-        ClusterJson, EventJson, HostJson, ImagesJson, NetworkJson, NodeJson, RegistryJson, cluster_text,
-        clusters_table, events_table, hosts_table, images_table, networks_table, nodes_table,
-        registries_table, sorted,
+        cluster_text, clusters_table, events_table, hosts_table, images_table, networks_table, nodes_table,
+        registries_table,
     },
     parse::word,
 };
@@ -79,98 +74,67 @@ enum What {
 
 impl Get {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
-        let realm = global.realm(None)?.to_string();
-        Session::within(global, interrupt, async |session| show(self.what, realm, session, global).await)
+        let realm = global.realm(None)?;
+        Session::within(global, interrupt, async |client| show(self.what, &realm, client, global).await)
             .await?;
         Ok(Exit::Ok)
     }
 }
 
-fn named(cluster: Option<ClusterName>) -> String {
-    cluster.map(|name| name.to_string()).unwrap_or_default()
-}
-
-fn all<T: Serialize, M: Into<T>>(messages: Vec<M>) -> Vec<T> {
-    messages.into_iter().map(Into::into).collect()
-}
-
-async fn show(what: What, realm: String, session: &Session, global: &Global) -> Result<(), CliError> {
+async fn show(what: What, realm: &RealmName, client: &Client, global: &Global) -> Result<(), CliError> {
     let screen = global.screen();
     match what {
         What::Hosts { labels } => {
-            let label_exprs = labels.iter().map(ToString::to_string).collect();
-            let answer = session.hosts().list_hosts(ListHostsRequest { label_exprs }).await?;
-            let mut hosts = answer.into_inner().hosts;
+            let mut hosts = client.list_hosts(&labels).await?;
             hosts.sort_by(|a, b| natural::cmp(&a.name, &b.name));
-            let names: Vec<_> = hosts.iter().map(|host| host.name.clone()).collect();
-            screen.named(&all::<HostJson, _>(hosts.clone()), names, |width, detail| {
-                hosts_table(width, detail, &hosts)
-            })
+            let names = hosts.iter().map(|host| host.name.clone());
+            screen.named(&hosts, names, |width, detail| hosts_table(width, detail, &hosts))
         }
         What::Clusters => {
-            let answer = session.clusters().list_clusters(ListClustersRequest { realm }).await?;
-            let mut clusters = answer.into_inner().clusters;
+            let mut clusters = client.list_clusters(realm).await?;
             clusters.sort_by(|a, b| natural::cmp(&a.name, &b.name));
-            let names: Vec<_> = clusters.iter().map(|cluster| cluster.name.clone()).collect();
-            screen.named(&all::<ClusterJson, _>(clusters.clone()), names, |width, detail| {
-                clusters_table(width, detail, &clusters)
-            })
+            let names = clusters.iter().map(|cluster| cluster.name.clone());
+            screen.named(&clusters, names, |width, detail| clusters_table(width, detail, &clusters))
         }
         What::Nodes { cluster } => {
-            let request = ListNodesRequest { realm, cluster: named(cluster) };
-            let mut nodes = session.clusters().list_nodes(request).await?.into_inner().nodes;
+            let mut nodes = client.list_nodes(realm, cluster.as_ref()).await?;
             nodes.sort_by(|a, b| {
                 natural::cmp(&a.cluster, &b.cluster).then_with(|| natural::cmp(&a.name, &b.name))
             });
-            let names: Vec<_> = nodes.iter().map(|node| format!("{}.{}", node.name, node.cluster)).collect();
-            screen.named(&all::<NodeJson, _>(nodes.clone()), names, |width, detail| {
-                nodes_table(width, detail, &nodes)
-            })
+            let names = nodes.iter().map(|node| format!("{}.{}", node.name, node.cluster));
+            screen.named(&nodes, names, |width, detail| nodes_table(width, detail, &nodes))
         }
         What::Cluster { name } => {
-            let request = GetClusterRequest { realm, name: name.to_string() };
-            let answer = session.clusters().get_cluster(request).await?.into_inner();
-            let mut cluster = answer.cluster.ok_or(CliError::Answer { missing: "the cluster" })?;
-            cluster.nodes.sort_by(|a, b| natural::cmp(&a.name, &b.name));
-            screen.named(&ClusterJson::from(cluster.clone()), [cluster.name.clone()], |width, detail| {
-                cluster_text(width, detail, &cluster)
-            })
+            let cluster = client.get_cluster(realm, &name).await?;
+            let names = [cluster.name.clone()];
+            screen.named(&cluster, names, |width, detail| cluster_text(width, detail, &cluster))
         }
-        What::SshConfig(command) => command.show(session, global).await,
+        What::SshConfig(command) => command.show(client, global).await,
         What::Images => {
-            let answer = session.images().list_images(ListImagesRequest {}).await?.into_inner();
-            let answer = sorted(answer);
+            let answer = client.list_images().await?;
             let called = |image: &Image| image.references.first().unwrap_or(&image.image_id).clone();
-            let names: Vec<_> = answer.images.iter().map(called).collect();
-            screen.named(&ImagesJson::from(answer.clone()), names, |width, _| images_table(width, &answer))
+            let names = answer.images.iter().map(called);
+            screen.named(&answer, names, |width, _| images_table(width, &answer))
         }
         What::Registries => {
-            let answer = session.registries().list_registries(ListRegistriesRequest {}).await?;
-            let registries = answer.into_inner().registries;
-            let names: Vec<_> = registries.iter().map(|registry| registry.registry.clone()).collect();
-            screen.named(&all::<RegistryJson, _>(registries.clone()), names, |width, _| {
-                registries_table(width, &registries)
-            })
+            let registries = client.list_registries().await?;
+            let names = registries.iter().map(|registry| registry.registry.clone());
+            screen.named(&registries, names, |width, _| registries_table(width, &registries))
         }
         What::Networks => {
-            let answer = session.clusters().list_networks(ListClusterNetworksRequest { realm }).await?;
-            let mut networks = answer.into_inner().networks;
+            let mut networks = client.list_networks(realm).await?;
             networks.sort_by(|a, b| natural::cmp(&a.cluster, &b.cluster));
             // A network is known by its cluster.
-            let names: Vec<_> = networks.iter().map(|network| network.cluster.clone()).collect();
-            screen.named(&all::<NetworkJson, _>(networks.clone()), names, |width, detail| {
-                networks_table(width, detail, &networks)
-            })
+            let names = networks.iter().map(|network| network.cluster.clone());
+            screen.named(&networks, names, |width, detail| networks_table(width, detail, &networks))
         }
         What::Events { cluster } => {
-            let request = ListEventsRequest { realm, cluster: named(cluster), after_seq: 0, wait_ms: 0 };
-            let events = session.clusters().list_events(request).await?.into_inner().events;
+            let events = client.list_events(realm, cluster.as_ref(), 0, 0).await?;
             let zone = TimeZone::system();
+            let published: Vec<_> = events.iter().map(EventJson::from).collect();
             // Nothing else names an event.
-            let names: Vec<_> = events.iter().map(|event| event.seq.to_string()).collect();
-            screen.named(&all::<EventJson, _>(events.clone()), names, |width, detail| {
-                events_table(width, detail, &events, &zone)
-            })
+            let names = events.iter().map(|event| event.seq.to_string());
+            screen.named(&published, names, |width, detail| events_table(width, detail, &events, &zone))
         }
     }
 }

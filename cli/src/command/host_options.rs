@@ -1,9 +1,9 @@
 //! What `register` and `set host` say of a host.
 
-use std::{collections::HashMap, net::Ipv4Addr, path::PathBuf};
+use std::{net::Ipv4Addr, path::PathBuf};
 
 use clap::Args;
-use shoal_proto::v1::TlsCredentials;
+use shoal_api::HostSettings;
 use shoal_types::{Bytes, MilliCpu};
 
 use crate::{
@@ -43,24 +43,12 @@ pub(super) struct HostOptions {
     underlay: Option<Ipv4Addr>,
 }
 
-/// The same, as the protocol has it.
-#[derive(Debug)]
-pub(super) struct HostFields {
-    pub(super) tls: Option<TlsCredentials>,
-    pub(super) labels: HashMap<String, String>,
-    pub(super) cpu_milli: Option<u64>,
-    pub(super) memory_bytes: Option<u64>,
-    pub(super) overcommit_cpu_milli: Option<u32>,
-    pub(super) overcommit_memory_milli: Option<u32>,
-    pub(super) underlay: Option<String>,
-}
-
 impl HostOptions {
     /// Reads the files that are named.
     ///
     /// # Errors
     /// [`PemError`]: one of them is no credential.
-    pub(super) fn fields(&self) -> Result<HostFields, PemError> {
+    pub(super) fn settings(&self) -> Result<HostSettings, PemError> {
         let tls = match (&self.tls_dir, &self.tls_ca, &self.tls_cert, &self.tls_key) {
             (Some(dir), ..) => {
                 Some(pem::read(&dir.join("ca.pem"), &dir.join("cert.pem"), &dir.join("key.pem"))?)
@@ -70,14 +58,14 @@ impl HostOptions {
         };
         let value = |change: &LabelChange| change.value.as_ref().map(ToString::to_string).unwrap_or_default();
         let overcommit = self.overcommit.unwrap_or_default();
-        Ok(HostFields {
+        Ok(HostSettings {
             tls,
             labels: self.labels.iter().map(|change| (change.key.to_string(), value(change))).collect(),
-            cpu_milli: self.cpus.map(|cpus| cpus.0),
-            memory_bytes: self.memory.map(|memory| memory.0),
+            cpus: self.cpus,
+            memory: self.memory,
             overcommit_cpu_milli: overcommit.cpu_milli,
             overcommit_memory_milli: overcommit.memory_milli,
-            underlay: self.underlay.map(|address| address.to_string()),
+            underlay: self.underlay,
         })
     }
 }

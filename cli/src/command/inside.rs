@@ -7,14 +7,13 @@
 
 use std::io;
 
-use shoal_proto::v1::{ExecOpen, ExecRequest, ExecResponse, exec_request, exec_response};
+use shoal_api::{Answers, Client, ExecFrame, ExecOpen, ExecOutput};
 use tokio::{
     io::{AsyncWriteExt, stderr, stdin},
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
 
 use super::{
     frames::{AHEAD, Pump},
@@ -40,15 +39,13 @@ pub(super) async fn attached(
     interrupt: &Interrupt,
 ) -> Result<Exit, CliError> {
     let with_terminal = open.terminal.is_some();
-    Session::within(global, interrupt, async |session| {
-        let (sender, answers) = begin(session, open).await?;
+    Session::within(global, interrupt, async |client| {
+        let (sender, answers) = begin(client, open).await?;
         // Who ends this process from now on leaves the terminal as it was.
         let signals = with_terminal.then(Signals::listen).transpose().map_err(CliError::Terminal)?;
         // Not before it runs: until then Ctrl-C is for this process.
         let _raw = with_terminal.then(Raw::enter).transpose().map_err(CliError::Terminal)?;
-        let pump = Pump::feed(sender.clone(), stdin(), |bytes| ExecRequest {
-            frame: Some(exec_request::Frame::Stdin(bytes)),
-        });
+        let pump = Pump::feed(sender.clone(), stdin(), ExecFrame::Stdin);
         let sizes = async move {
             match signals {
                 Some(signals) => tell_sizes(signals, sender).await,
@@ -72,13 +69,13 @@ pub(super) async fn attached(
 /// # Errors
 /// Those of the coordinator.
 pub(super) async fn begin(
-    session: &Session,
+    client: &Client,
     open: ExecOpen,
-) -> Result<(mpsc::Sender<ExecRequest>, Streaming<ExecResponse>), CliError> {
+) -> Result<(mpsc::Sender<ExecFrame>, Answers<ExecOutput>), CliError> {
     let (sender, frames) = mpsc::channel(AHEAD);
     // There is room: it is the first.
-    let _ = sender.try_send(ExecRequest { frame: Some(exec_request::Frame::Open(open)) });
-    let answers = session.access().exec(ReceiverStream::new(frames)).await?.into_inner();
+    let _ = sender.try_send(ExecFrame::Open(open));
+    let answers = client.exec(ReceiverStream::new(frames)).await?;
     Ok((sender, answers))
 }
 
@@ -100,7 +97,7 @@ impl Signals {
 }
 
 /// Tells every new size of the terminal, until the terminal is gone or somebody ends this process.
-async fn tell_sizes(mut signals: Signals, sender: mpsc::Sender<ExecRequest>) -> CliError {
+async fn tell_sizes(mut signals: Signals, sender: mpsc::Sender<ExecFrame>) -> CliError {
     loop {
         tokio::select! {
             _ = signals.changed.recv() => {}
@@ -108,8 +105,7 @@ async fn tell_sizes(mut signals: Signals, sender: mpsc::Sender<ExecRequest>) -> 
             _ = signals.hangup.recv() => return CliError::Interrupted,
             _ = signals.quit.recv() => return CliError::Interrupted,
         }
-        let resize = exec_request::Frame::Resize(terminal::size());
-        if sender.send(ExecRequest { frame: Some(resize) }).await.is_err() {
+        if sender.send(ExecFrame::Resize(terminal::size())).await.is_err() {
             // The command has ended; its status is on the way.
             std::future::pending::<()>().await;
         }
@@ -117,21 +113,20 @@ async fn tell_sizes(mut signals: Signals, sender: mpsc::Sender<ExecRequest>) -> 
 }
 
 /// Writes what the command writes until it has ended.
-async fn pass_on(mut answers: Streaming<ExecResponse>) -> Result<Exit, CliError> {
+async fn pass_on(mut answers: Answers<ExecOutput>) -> Result<Exit, CliError> {
     let (mut stdout, mut stderr) = (Sink::stdout()?, stderr());
-    while let Some(ExecResponse { frame }) = answers.message().await? {
-        match frame {
-            Some(exec_response::Frame::Stdout(bytes)) => stdout.write(bytes).await?,
-            Some(exec_response::Frame::Stderr(bytes)) => {
+    while let Some(output) = answers.next().await? {
+        match output {
+            ExecOutput::Stdout(bytes) => stdout.write(bytes).await?,
+            ExecOutput::Stderr(bytes) => {
                 // A closed standard error is the user's choice and no reason to end the command.
                 let _ = stderr.write_all(&bytes).await;
                 let _ = stderr.flush().await;
             }
-            Some(exec_response::Frame::ExitStatus(status)) => {
+            ExecOutput::ExitStatus(status) => {
                 stdout.finish().await?;
                 return Ok(inner(status));
             }
-            None => {}
         }
     }
     Err(CliError::Answer { missing: "the command's exit status" })

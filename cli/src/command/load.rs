@@ -4,13 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
-use shoal_proto::v1::{
-    LoadImageOpen, LoadImageProgress, LoadImageRequest, LoadImageResponse, load_image_request,
-    load_image_response,
-};
+use shoal_api::{Answers, LoadFrame, LoadOpen, LoadStep, Loaded, without_host};
 use shoal_types::{HostName, natural};
 use tokio::fs::File;
-use tonic::Streaming;
 
 use super::frames::Pump;
 use crate::{
@@ -21,7 +17,6 @@ use crate::{
     escape,
     exit::Exit,
     interrupt::Interrupt,
-    output::{LoadedJson, without_host},
     parse::word,
     progress::{Progress, ProgressArgs, Task, transfer},
 };
@@ -56,20 +51,12 @@ impl Load {
         let failed = |source| CliError::File { action: "read", path: path.clone(), source };
         let file = File::open(&path).await.map_err(failed)?;
         let metadata = file.metadata().await.map_err(failed)?;
-        let open = LoadImageOpen {
-            hosts: hosts.iter().map(ToString::to_string).collect(),
-            size: metadata.is_file().then_some(metadata.len()),
-        };
+        let open = LoadOpen { hosts, size: metadata.is_file().then_some(metadata.len()) };
         let mut progress =
             Progress::start(progress, global.screen(), Task::Load, path.display().to_string())?;
-        let mut results = Session::within(global, interrupt, async |session| {
-            let open = LoadImageRequest { frame: Some(load_image_request::Frame::Open(open)) };
-            let (frames, pump) = Pump::start(open, file, |bytes| LoadImageRequest {
-                frame: Some(load_image_request::Frame::Data(bytes)),
-            });
-            let work = async {
-                collect(session.images().load_image(frames).await?.into_inner(), &mut progress).await
-            };
+        let mut results = Session::within(global, interrupt, async |client| {
+            let (frames, pump) = Pump::start(LoadFrame::Open(open), file, LoadFrame::Data);
+            let work = async { collect(client.load_image(frames).await?, &mut progress).await };
             pump.during(work, failed).await
         })
         .await?;
@@ -88,34 +75,25 @@ impl Load {
 }
 
 /// What became of each host, told as it is known.
-async fn collect(
-    mut answers: Streaming<LoadImageResponse>,
-    progress: &mut Progress,
-) -> Result<Vec<LoadedJson>, CliError> {
-    let mut results: Vec<LoadedJson> = Vec::new();
-    while let Some(LoadImageResponse { step }) = answers.message().await? {
-        let result = match step {
-            Some(load_image_response::Step::Loaded(loaded)) => LoadedJson::from(loaded),
-            Some(load_image_response::Step::Failure(failure)) => LoadedJson::from(failure),
-            Some(load_image_response::Step::Progress(LoadImageProgress {
-                host,
-                done_bytes,
-                total_bytes,
-            })) => {
+async fn collect(mut answers: Answers<LoadStep>, progress: &mut Progress) -> Result<Vec<Loaded>, CliError> {
+    let mut results: Vec<Loaded> = Vec::new();
+    while let Some(step) = answers.next().await? {
+        match step {
+            LoadStep::Progress { host, done_bytes, total_bytes } => {
                 progress.event(&transfer(host, done_bytes, total_bytes))?;
-                continue;
             }
-            None => continue,
-        };
-        progress.ended(&result.host, result.error.is_none(), &how(&result))?;
-        results.push(result);
+            LoadStep::Ended(result) => {
+                progress.ended(&result.host, result.error.is_none(), &how(&result))?;
+                results.push(result);
+            }
+        }
     }
     Ok(results)
 }
 
 /// How it ended on a host.
-fn how(result: &LoadedJson) -> String {
-    let LoadedJson { host, references, image_id, elapsed_ms, error } = result;
+fn how(result: &Loaded) -> String {
+    let Loaded { host, references, image_id, elapsed_ms, error } = result;
     if let Some(error) = error {
         return format!("failed: {}", without_host(host, error));
     }
@@ -134,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_line_per_host() {
-        let mut result = LoadedJson {
+        let mut result = Loaded {
             host: "host1".into(),
             references: vec!["sha256:abc".into(), "shoal-node:bookworm".into()],
             image_id: Some("sha256:abc".into()),

@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use shoal_proto::v1::{ExecOpen, ExecResponse, exec_response};
+use shoal_api::{Client, ExecOpen, ExecOutput};
 
 use super::inside;
 use crate::{
@@ -76,13 +76,14 @@ impl FromStr for Service {
 impl Logs {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
         let open = ExecOpen {
-            realm: global.realm(None)?.to_string(),
-            cluster: self.target.cluster.to_string(),
-            node: self.target.node.to_string(),
+            realm: global.realm(None)?,
+            cluster: self.target.cluster.clone(),
+            node: Some(self.target.node.clone()),
             command: self.command(),
-            ..ExecOpen::default()
+            terminal: None,
+            term: String::new(),
         };
-        let shown = Session::within(global, interrupt, async |session| self.show(session, open).await).await;
+        let shown = Session::within(global, interrupt, async |client| self.show(client, open).await).await;
         match shown {
             // That is how one ends it.
             Err(CliError::Interrupted) if self.follow => Ok(Exit::Ok),
@@ -101,22 +102,21 @@ impl Logs {
         words
     }
 
-    async fn show(&self, session: &Session, open: ExecOpen) -> Result<(), CliError> {
+    async fn show(&self, client: &Client, open: ExecOpen) -> Result<(), CliError> {
         // It reads nothing: the end of the requests is the end of its input.
-        let (_, mut answers) = inside::begin(session, open).await?;
+        let (_, mut answers) = inside::begin(client, open).await?;
         let (mut lines, mut said) = (Lines::default(), Vec::new());
-        while let Some(ExecResponse { frame }) = answers.message().await? {
-            match frame {
-                Some(exec_response::Frame::Stdout(bytes)) => raw(lines.add(&bytes).as_bytes())?,
-                Some(exec_response::Frame::Stderr(bytes)) => {
+        while let Some(output) = answers.next().await? {
+            match output {
+                ExecOutput::Stdout(bytes) => raw(lines.add(&bytes).as_bytes())?,
+                ExecOutput::Stderr(bytes) => {
                     let room = MESSAGE_BYTES.saturating_sub(said.len()).min(bytes.len());
                     said.extend_from_slice(&bytes[..room]);
                 }
-                Some(exec_response::Frame::ExitStatus(status)) => {
+                ExecOutput::ExitStatus(status) => {
                     raw(lines.end().as_bytes())?;
                     return self.ended(status, &said);
                 }
-                None => {}
             }
         }
         Err(CliError::Answer { missing: "the journal's end" })

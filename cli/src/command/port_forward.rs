@@ -13,33 +13,20 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use shoal_proto::v1::{
-    ListNodesRequest, ProxyOpen, ProxyRequest, ProxyResponse, access_client::AccessClient, proxy_request,
-    proxy_response,
-};
-use shoal_types::chain;
+use shoal_api::{Answers, Client, Forward as ForwardShown, ProxyFrame, ProxyOpen, ProxyOutput};
+use shoal_types::{RealmName, chain};
 use tokio::{
     io::{AsyncWriteExt, stderr},
     net::{TcpListener, TcpStream, tcp::OwnedWriteHalf},
     task::JoinSet,
 };
-use tonic::{Streaming, transport::Channel};
 
 use super::frames::Pump;
 use crate::{
-    args::Global,
-    complete,
-    connect::Session,
-    error::CliError,
-    escape,
-    exit::Exit,
-    interrupt::Interrupt,
-    node_ref::NodeRef,
-    output::ForwardJson,
-    parse::word,
+    args::Global, complete, connect::Session, error::CliError, escape, exit::Exit, interrupt::Interrupt,
+    node_ref::NodeRef, parse::word,
 };
 
 /// How long to wait when the machine has no room for a connection.
@@ -98,15 +85,15 @@ struct Forward {
 
 impl PortForward {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
-        let realm = global.realm(None)?.to_string();
-        let ended = Session::within(global, interrupt, async |session| {
-            self.check_node(session, &realm).await?;
+        let realm = global.realm(None)?;
+        let ended = Session::within(global, interrupt, async |client| {
+            self.check_node(client, &realm).await?;
             let forwards = self.listen(&realm).await?;
-            let shown: Vec<ForwardJson> = forwards.iter().map(|forward| self.shown(forward)).collect();
+            let shown: Vec<ForwardShown> = forwards.iter().map(|forward| self.shown(forward)).collect();
             global.screen().result(&shown, |_| {
                 shown.iter().map(|f| format!("{} -> {}:{}\n", f.listen, f.node, f.port)).collect()
             })?;
-            serve(session.access(), forwards).await
+            serve(client, forwards).await
         })
         .await;
         match ended {
@@ -117,9 +104,8 @@ impl PortForward {
         }
     }
 
-    async fn check_node(&self, session: &Session, realm: &str) -> Result<(), CliError> {
-        let request = ListNodesRequest { realm: realm.into(), cluster: self.target.cluster.to_string() };
-        let nodes = session.clusters().list_nodes(request).await?.into_inner().nodes;
+    async fn check_node(&self, client: &Client, realm: &RealmName) -> Result<(), CliError> {
+        let nodes = client.list_nodes(realm, Some(&self.target.cluster)).await?;
         match nodes.iter().any(|node| node.name == self.target.node.as_str()) {
             true => Ok(()),
             false => Err(CliError::NoNode { target: self.target.clone() }),
@@ -127,35 +113,36 @@ impl PortForward {
     }
 
     /// Listens on all of them, or on none.
-    async fn listen(&self, realm: &str) -> Result<Vec<Forward>, CliError> {
+    async fn listen(&self, realm: &RealmName) -> Result<Vec<Forward>, CliError> {
         let mut forwards = Vec::new();
         for Ports { local, remote } in &self.ports {
             let address = SocketAddr::new(self.address, *local);
             let failed = |source| CliError::Listen { address, source };
             let listener = TcpListener::bind(address).await.map_err(failed)?;
             let open = ProxyOpen {
-                realm: realm.into(),
-                cluster: self.target.cluster.to_string(),
-                node: self.target.node.to_string(),
-                port: remote.get().into(),
+                realm: realm.clone(),
+                cluster: self.target.cluster.clone(),
+                node: self.target.node.clone(),
+                port: remote.get(),
             };
             forwards.push(Forward { at: listener.local_addr().map_err(failed)?, listener, open });
         }
         Ok(forwards)
     }
 
-    fn shown(&self, forward: &Forward) -> ForwardJson {
-        ForwardJson { listen: forward.at.to_string(), node: self.target.to_string(), port: forward.open.port }
+    fn shown(&self, forward: &Forward) -> ForwardShown {
+        let (listen, node) = (forward.at.to_string(), self.target.to_string());
+        ForwardShown { listen, node, port: forward.open.port.into() }
     }
 }
 
 /// What does not end by itself.
 enum Never {}
 
-async fn serve(access: AccessClient<Channel>, forwards: Vec<Forward>) -> Result<Never, CliError> {
+async fn serve(client: &Client, forwards: Vec<Forward>) -> Result<Never, CliError> {
     let mut listeners = JoinSet::new();
     for forward in forwards {
-        listeners.spawn(accept(access.clone(), forward));
+        listeners.spawn(accept(client.clone(), forward));
     }
     match listeners.join_next().await {
         Some(Ok(never)) => match never {},
@@ -164,15 +151,15 @@ async fn serve(access: AccessClient<Channel>, forwards: Vec<Forward>) -> Result<
     }
 }
 
-async fn accept(access: AccessClient<Channel>, forward: Forward) -> Never {
+async fn accept(client: Client, forward: Forward) -> Never {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = forward.listener.accept() => match accepted {
                 Ok((stream, from)) => {
-                    let (access, open) = (access.clone(), forward.open.clone());
+                    let (client, open) = (client.clone(), forward.open.clone());
                     connections.spawn(async move {
-                        if let Err(error) = carry(access, open, stream).await {
+                        if let Err(error) = carry(client, open, stream).await {
                             say(&format!("connection from {from}: {}", chain(&error))).await;
                         }
                     });
@@ -193,33 +180,26 @@ async fn say(line: &str) {
 }
 
 /// Carries one connection until both ways have ended.
-async fn carry(
-    mut access: AccessClient<Channel>,
-    open: ProxyOpen,
-    stream: TcpStream,
-) -> Result<(), CliError> {
+async fn carry(client: Client, open: ProxyOpen, stream: TcpStream) -> Result<(), CliError> {
     let broken = |source| CliError::Connection { source };
     stream.set_nodelay(true).map_err(broken)?;
-    let (from_client, to_client) = stream.into_split();
-    let open = ProxyRequest { frame: Some(proxy_request::Frame::Open(open)) };
-    let (frames, pump) = Pump::start(open, from_client, |bytes: Bytes| ProxyRequest {
-        frame: Some(proxy_request::Frame::Data(bytes)),
-    });
-    let work = async { answer(access.proxy(frames).await?.into_inner(), to_client).await };
+    let (from_peer, to_peer) = stream.into_split();
+    let (frames, pump) = Pump::start(ProxyFrame::Open(open), from_peer, ProxyFrame::Data);
+    let work = async { answer(client.proxy(frames).await?, to_peer).await };
     pump.during(work, broken).await
 }
 
-async fn answer(mut answers: Streaming<ProxyResponse>, mut client: OwnedWriteHalf) -> Result<(), CliError> {
+async fn answer(mut answers: Answers<ProxyOutput>, mut peer: OwnedWriteHalf) -> Result<(), CliError> {
     let broken = |source| CliError::Connection { source };
-    while let Some(ProxyResponse { frame }) = answers.message().await? {
-        match frame {
-            Some(proxy_response::Frame::Data(bytes)) => client.write_all(&bytes).await.map_err(broken)?,
-            Some(proxy_response::Frame::End(_)) => match client.shutdown().await {
-                // The client has closed both ways already.
+    while let Some(output) = answers.next().await? {
+        match output {
+            ProxyOutput::Data(bytes) => peer.write_all(&bytes).await.map_err(broken)?,
+            ProxyOutput::End => match peer.shutdown().await {
+                // The peer has closed both ways already.
                 Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
                 ended => ended.map_err(broken)?,
             },
-            Some(proxy_response::Frame::Opened(_)) | None => {}
+            ProxyOutput::Opened => {}
         }
     }
     Ok(())

@@ -3,9 +3,8 @@
 use std::{fs::File, io};
 
 use clap::Args;
-use shoal_proto::v1::{ProxyOpen, ProxyRequest, ProxyResponse, proxy_request, proxy_response};
+use shoal_api::{Answers, ProxyFrame, ProxyOpen, ProxyOutput};
 use tokio::io::stdin;
-use tonic::Streaming;
 
 use super::{frames::Pump, sink::Sink};
 use crate::{
@@ -27,18 +26,15 @@ pub(crate) struct Proxy {
 impl Proxy {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
         let open = ProxyOpen {
-            realm: global.realm(None)?.to_string(),
-            cluster: self.target.cluster.to_string(),
-            node: self.target.node.to_string(),
-            port: self.port.into(),
+            realm: global.realm(None)?,
+            cluster: self.target.cluster,
+            node: self.target.node,
+            port: self.port,
         };
-        Session::within(global, interrupt, async |session| {
-            let open = ProxyRequest { frame: Some(proxy_request::Frame::Open(open)) };
+        Session::within(global, interrupt, async |client| {
             // The end of standard input ends the request stream, which half-closes the connection.
-            let (frames, pump) = Pump::start(open, stdin(), |bytes| ProxyRequest {
-                frame: Some(proxy_request::Frame::Data(bytes)),
-            });
-            let work = async { receive(session.access().proxy(frames).await?.into_inner()).await };
+            let (frames, pump) = Pump::start(ProxyFrame::Open(open), stdin(), ProxyFrame::Data);
+            let work = async { receive(client.proxy(frames).await?).await };
             pump.during(work, CliError::Stdin).await
         })
         .await?;
@@ -46,22 +42,22 @@ impl Proxy {
     }
 }
 
-async fn receive(mut answers: Streaming<ProxyResponse>) -> Result<(), CliError> {
+async fn receive(mut answers: Answers<ProxyOutput>) -> Result<(), CliError> {
     let mut stdout = Some(Sink::stdout()?);
-    while let Some(ProxyResponse { frame }) = answers.message().await? {
-        match frame {
-            Some(proxy_response::Frame::Data(bytes)) => match &mut stdout {
+    while let Some(output) = answers.next().await? {
+        match output {
+            ProxyOutput::Data(bytes) => match &mut stdout {
                 Some(stdout) => stdout.write(bytes).await?,
                 None => return Err(CliError::Answer { missing: "an order: data came after the end" }),
             },
             // The other way stays open: a reader must see this end now, and not when the process goes.
-            Some(proxy_response::Frame::End(_)) => {
+            ProxyOutput::End => {
                 if let Some(stdout) = stdout.take() {
                     stdout.finish().await?;
                 }
                 close_stdout().map_err(CliError::Stdout)?;
             }
-            Some(proxy_response::Frame::Opened(_)) | None => {}
+            ProxyOutput::Opened => {}
         }
     }
     match stdout {

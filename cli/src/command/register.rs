@@ -1,17 +1,11 @@
 //! `shoal register`: one Docker host more.
 
 use clap::Args;
-use shoal_proto::v1::{Host, RegisterHostRequest};
 use shoal_types::HostName;
 
 use super::host_options::HostOptions;
 use crate::{
-    args::Global,
-    connect::Session,
-    error::CliError,
-    exit::Exit,
-    interrupt::Interrupt,
-    output::{HostJson, host_line},
+    args::Global, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, output::host_line,
     parse::word,
 };
 
@@ -33,31 +27,13 @@ impl Register {
         if let Some(change) = self.options.labels.iter().find(|change| change.value.is_none()) {
             return Err(CliError::usage(format!("label `{}` has no value", change.key), None));
         }
-        let fields = self.options.fields()?;
-        let request = RegisterHostRequest {
-            name: self.name.to_string(),
-            endpoint: self.docker,
-            tls: fields.tls,
-            labels: fields.labels,
-            cpu_milli: fields.cpu_milli,
-            memory_bytes: fields.memory_bytes,
-            overcommit_cpu_milli: fields.overcommit_cpu_milli,
-            overcommit_memory_milli: fields.overcommit_memory_milli,
-            underlay: fields.underlay,
-        };
-        let host =
-            Session::within(global, interrupt, async |session| register(session, request).await).await?;
+        let settings = self.options.settings()?;
+        let host = Session::within(global, interrupt, async |client| {
+            Ok(client.register_host(&self.name, self.docker.clone(), settings).await?)
+        })
+        .await?;
         let line = host_line("registered", &host);
-        global.screen().named(&HostJson::from(host), [self.name.to_string()], |_, _| line)?;
+        global.screen().named(&host, [self.name.to_string()], |_, _| line)?;
         Ok(Exit::Ok)
     }
-}
-
-/// Registers a host and returns what is known of it.
-///
-/// # Errors
-/// [`CliError::Status`]: the coordinator refuses; it says why.
-pub(super) async fn register(session: &Session, request: RegisterHostRequest) -> Result<Host, CliError> {
-    let answer = session.hosts().register_host(request).await?.into_inner();
-    answer.host.ok_or(CliError::Answer { missing: "the host" })
 }

@@ -8,13 +8,9 @@ use std::{
 };
 
 use clap::Args;
-use shoal_proto::v1::{RemoveRegistryRequest, SetRegistryRequest};
 use zeroize::Zeroizing;
 
-use crate::{
-    args::Global, connect::Session, error::CliError, escape, exit::Exit, interrupt::Interrupt,
-    output::RegistryJson,
-};
+use crate::{args::Global, connect::Session, error::CliError, escape, exit::Exit, interrupt::Interrupt};
 
 /// Most bytes taken as a password.
 const LONGEST: u64 = 4096;
@@ -42,9 +38,8 @@ impl SetRegistry {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
         let registry = self.registry.clone();
         if self.remove {
-            Session::within(global, interrupt, async |session| {
-                let request = RemoveRegistryRequest { registry: registry.clone() };
-                Ok(session.registries().remove_registry(request).await?)
+            Session::within(global, interrupt, async |client| {
+                Ok(client.remove_registry(registry.clone()).await?)
             })
             .await?;
             let forgotten = serde_json::json!({ "registry": registry });
@@ -54,14 +49,12 @@ impl SetRegistry {
         }
         let password = self.password()?;
         let username = self.username.unwrap_or_default();
-        let set = Session::within(global, interrupt, async |session| {
-            let request = SetRegistryRequest { registry, username, password: (*password).clone() };
-            let answer = session.registries().set_registry(request).await?.into_inner();
-            answer.registry.ok_or(CliError::Answer { missing: "the registry" })
+        let set = Session::within(global, interrupt, async |client| {
+            Ok(client.set_registry(registry, username, (*password).clone()).await?)
         })
         .await?;
         let line = format!("{} is asked as {}", escape::line(&set.registry), escape::line(&set.username));
-        global.screen().result(&RegistryJson::from(set), |_| line)?;
+        global.screen().result(&set, |_| line)?;
         Ok(Exit::Ok)
     }
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use jiff::tz::TimeZone;
-use shoal_proto::v1::{ResumeRequest, ResumeResponse, resume_response::Step};
+use shoal_api::{ResumeStep, Resumed};
 
 use crate::{
     args::Global,
@@ -10,7 +10,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     interrupt::Interrupt,
-    output::{ResumedJson, event_line},
+    output::{event_line, resumed_text},
 };
 
 /// Arguments of `resume`: the realm is a global one.
@@ -19,23 +19,23 @@ pub(crate) struct Resume {}
 
 impl Resume {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
-        let request = ResumeRequest { realm: global.realm(None)?.to_string() };
+        let realm = global.realm(None)?;
         let (screen, zone) = (global.screen(), TimeZone::system());
-        let result = Session::within(global, interrupt, async |session| {
-            let mut result = ResumedJson::default();
-            let mut steps = session.upkeep().resume(request).await?.into_inner();
-            while let Some(ResumeResponse { step }) = steps.message().await? {
+        let result = Session::within(global, interrupt, async |client| {
+            let mut result = Resumed::default();
+            let mut steps = client.resume(&realm).await?;
+            while let Some(step) = steps.next().await? {
                 match step {
-                    Some(Step::Event(event)) => screen.progress(&event_line(&event, &zone))?,
-                    Some(Step::Cluster(cluster)) => result.add(cluster),
-                    None => {}
+                    ResumeStep::Event(event) => screen.progress(&event_line(&event, &zone))?,
+                    ResumeStep::Cluster(cluster) => result.clusters.push(cluster),
                 }
             }
             Ok(result)
         })
         .await?;
-        screen.named(&result, result.names(), |_, _| result.text())?;
-        // Only a silent host keeps a cluster unfinished: the reason names that host.
-        Ok(if result.left() { Exit::Unreachable } else { Exit::Ok })
+        let names = result.clusters.iter().map(|cluster| cluster.name.clone());
+        screen.named(&result, names, |_, _| resumed_text(&result))?;
+        // What keeps a cluster from being finished is a host that does not answer: its reason says which.
+        Ok(if result.any_left() { Exit::Unreachable } else { Exit::Ok })
     }
 }

@@ -2,19 +2,12 @@
 
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
-use shoal_proto::v1::UpdateHostRequest;
 use shoal_types::HostName;
 
 use super::{host_options::HostOptions, registry::SetRegistry};
 use crate::{
-    args::Global,
-    complete,
-    connect::Session,
-    error::CliError,
-    exit::Exit,
-    interrupt::Interrupt,
-    output::{HostJson, host_line},
-    parse::word,
+    args::Global, complete, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt,
+    output::host_line, parse::word,
 };
 
 /// Arguments of `set`.
@@ -52,25 +45,13 @@ impl Set {
             What::Host(set) => set,
             What::Registry(set) => return set.run(global, interrupt).await,
         };
-        let fields = set.options.fields()?;
-        let request = UpdateHostRequest {
-            name: set.name.to_string(),
-            endpoint: set.docker,
-            tls: fields.tls,
-            labels: fields.labels,
-            cpu_milli: fields.cpu_milli,
-            memory_bytes: fields.memory_bytes,
-            overcommit_cpu_milli: fields.overcommit_cpu_milli,
-            overcommit_memory_milli: fields.overcommit_memory_milli,
-            underlay: fields.underlay,
-        };
-        let host = Session::within(global, interrupt, async |session| {
-            let answer = session.hosts().update_host(request).await?.into_inner();
-            answer.host.ok_or(CliError::Answer { missing: "the host" })
+        let settings = set.options.settings()?;
+        let host = Session::within(global, interrupt, async |client| {
+            Ok(client.update_host(&set.name, set.docker.clone(), settings).await?)
         })
         .await?;
         let line = host_line("changed", &host);
-        global.screen().named(&HostJson::from(host), [set.name.to_string()], |_, _| line)?;
+        global.screen().named(&host, [set.name.to_string()], |_, _| line)?;
         Ok(Exit::Ok)
     }
 }

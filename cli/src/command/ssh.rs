@@ -9,7 +9,7 @@ use std::{ffi::OsString, os::unix::process::CommandExt, process::Command};
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use shoal_proto::v1::{GetSshAccessRequest, GetSshAccessResponse};
+use shoal_api::SshAccess;
 use shoal_types::{RealmName, node_fqdn};
 
 use crate::{
@@ -40,10 +40,8 @@ pub(crate) struct Ssh {
 impl Ssh {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
         let realm = global.realm(None)?;
-        let request =
-            GetSshAccessRequest { realm: realm.to_string(), cluster: self.target.cluster.to_string() };
-        let access = Session::within(global, interrupt, async |session| {
-            Ok(session.access().get_ssh_access(request).await?.into_inner())
+        let access = Session::within(global, interrupt, async |client| {
+            Ok(client.ssh_access(&realm, &self.target.cluster).await?)
         })
         .await?;
         self.check_node(&access)?;
@@ -59,7 +57,7 @@ impl Ssh {
         Err(CliError::SshClient(ssh.exec()))
     }
 
-    fn check_node(&self, access: &GetSshAccessResponse) -> Result<(), CliError> {
+    fn check_node(&self, access: &SshAccess) -> Result<(), CliError> {
         match access.nodes.iter().any(|node| node.name == self.target.node.as_str()) {
             true => Ok(()),
             false => Err(CliError::NoNode { target: self.target.clone() }),

@@ -16,17 +16,14 @@ use std::{
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 use nix::fcntl::{Flock, FlockArg};
-use shoal_proto::v1::{GetSshAccessRequest, ListClustersRequest};
-use shoal_types::{ClusterName, ClusterPhase, NodeName, RealmName, chain, natural};
-use tonic::Code;
+use shoal_api::{Client, Phase, SshConfig as Written};
+use shoal_types::{ClusterName, NodeName, RealmName, chain, natural};
 
 use crate::{
     args::Global,
     complete,
-    connect::Session,
     error::CliError,
     escape,
-    output::SshConfigJson,
     parse::word,
     ssh::files::{SshFiles, SshFilesError, replace},
     ssh::options::{ProxyWords, host_block, state_dir},
@@ -50,16 +47,16 @@ pub(crate) struct SshConfig {
 }
 
 impl SshConfig {
-    pub(super) async fn show(self, session: &Session, global: &Global) -> Result<(), CliError> {
+    pub(super) async fn show(self, client: &Client, global: &Global) -> Result<(), CliError> {
         let realm = global.realm(None)?;
         let (known, file) = match self.write {
             true => {
-                let (known, file) = write(session, global, &realm).await?;
+                let (known, file) = write(client, global, &realm).await?;
                 (known, Some(file))
             }
-            false => (gather(session, global, &realm, self.cluster.as_ref()).await?, None),
+            false => (gather(client, global, &realm, self.cluster.as_ref()).await?, None),
         };
-        let result = SshConfigJson {
+        let result = Written {
             realm: realm.to_string(),
             clusters: known.clusters,
             file: file.as_ref().map(|file| file.display().to_string()),
@@ -80,10 +77,10 @@ impl SshConfig {
     }
 }
 
-/// Rewrites the file if it exists, and forgets the keys of deleted clusters. A failure is reported but fails no command: the
-/// clusters are as asked for.
-pub(super) async fn keep_current(session: &Session, global: &Global, realm: &str, deleted: &[String]) {
-    if let Err(error) = follow(session, global, realm, deleted).await {
+/// Writes the file anew if it was ever written, and forgets the keys of clusters that are gone. What fails is told and changes
+/// nothing else: the clusters are as asked for.
+pub(super) async fn keep_current(client: &Client, global: &Global, realm: &RealmName, deleted: &[String]) {
+    if let Err(error) = follow(client, global, realm, deleted).await {
         eprintln!(
             "warning: the SSH configuration was not brought up to date: {}\nhint: `shoal get ssh-config --write` does",
             escape::line(&chain(&error))
@@ -91,9 +88,13 @@ pub(super) async fn keep_current(session: &Session, global: &Global, realm: &str
     }
 }
 
-async fn follow(session: &Session, global: &Global, realm: &str, deleted: &[String]) -> Result<(), CliError> {
+async fn follow(
+    client: &Client,
+    global: &Global,
+    realm: &RealmName,
+    deleted: &[String],
+) -> Result<(), CliError> {
     let dir = state_dir(global)?.join("ssh");
-    let Ok(realm) = realm.parse::<RealmName>() else { return Ok(()) };
     for cluster in deleted.iter().filter_map(|name| name.parse::<ClusterName>().ok()) {
         let keys = dir.join(realm.as_str()).join(cluster.as_str());
         match fs::remove_dir_all(&keys) {
@@ -106,7 +107,7 @@ async fn follow(session: &Session, global: &Global, realm: &str, deleted: &[Stri
     if !dir.join(FILE).exists() {
         return Ok(());
     }
-    write(session, global, &realm).await.map(drop)
+    write(client, global, realm).await.map(drop)
 }
 
 /// What is known of the nodes of some clusters.
@@ -117,7 +118,7 @@ struct Known {
 
 /// Writes the files of the clusters, and says how an SSH client uses them.
 async fn gather(
-    session: &Session,
+    client: &Client,
     global: &Global,
     realm: &RealmName,
     only: Option<&ClusterName>,
@@ -126,16 +127,15 @@ async fn gather(
     let state_dir = state_dir(global)?;
     let names = match only {
         Some(name) => vec![name.clone()],
-        None => clusters(session, realm).await?,
+        None => clusters(client, realm).await?,
     };
     let mut known = Known { clusters: vec![], text: header(realm, &proxy) };
     for name in names {
-        let request = GetSshAccessRequest { realm: realm.to_string(), cluster: name.to_string() };
-        let access = match session.access().get_ssh_access(request).await {
-            Ok(access) => access.into_inner(),
+        let access = match client.ssh_access(realm, &name).await {
+            Ok(access) => access,
             // It went while the others were looked at.
-            Err(status) if only.is_none() && status.code() == Code::NotFound => continue,
-            Err(status) => return Err(status.into()),
+            Err(error) if only.is_none() && error.is_not_found() => continue,
+            Err(error) => return Err(error.into()),
         };
         let files = SshFiles::write(&state_dir, (realm, &name), &access.known_hosts, &access.private_key)?;
         let mut nodes = access.nodes;
@@ -151,10 +151,9 @@ async fn gather(
     Ok(known)
 }
 
-async fn clusters(session: &Session, realm: &RealmName) -> Result<Vec<ClusterName>, CliError> {
-    let request = ListClustersRequest { realm: realm.to_string() };
-    let mut clusters = session.clusters().list_clusters(request).await?.into_inner().clusters;
-    clusters.retain(|cluster| cluster.phase != ClusterPhase::Deleting.as_str());
+async fn clusters(client: &Client, realm: &RealmName) -> Result<Vec<ClusterName>, CliError> {
+    let mut clusters = client.list_clusters(realm).await?;
+    clusters.retain(|cluster| cluster.phase != Phase::Deleting);
     clusters.sort_by(|a, b| natural::cmp(&a.name, &b.name));
     let names = clusters.into_iter().map(|cluster| cluster.name.parse());
     names.collect::<Result<_, _>>().map_err(|_| CliError::Answer { missing: "usable cluster names" })
@@ -169,12 +168,12 @@ fn header(realm: &RealmName, proxy: &ProxyWords) -> String {
 }
 
 /// Writes the realm's file and the one that users include; what is in the realm's, and where the other is.
-async fn write(session: &Session, global: &Global, realm: &RealmName) -> Result<(Known, PathBuf), CliError> {
+async fn write(client: &Client, global: &Global, realm: &RealmName) -> Result<(Known, PathBuf), CliError> {
     let dir = state_dir(global)?.join("ssh");
     SshFiles::directory(&dir.join(realm.as_str()))?;
     // Held until the end: of two that write at the same time, the later one has the later list.
     let _lock = lock(dir.join(".lock")).await?;
-    let known = gather(session, global, realm, None).await?;
+    let known = gather(client, global, realm, None).await?;
     replace(dir.join(realm.as_str()).join(FILE), &known.text)?;
     let file = replace(dir.join(FILE), &together(&dir)?)?;
     Ok((known, file))

@@ -2,18 +2,11 @@
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use shoal_proto::v1::GetStatusRequest;
-use shoal_types::{ClusterName, natural};
+use shoal_types::ClusterName;
 
 use crate::{
-    args::Global,
-    complete,
-    connect::Session,
-    error::CliError,
-    exit::Exit,
-    interrupt::Interrupt,
-    output::{StatusJson, status_text},
-    parse::word,
+    args::Global, complete, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt,
+    output::status_text, parse::word,
 };
 
 /// Arguments of `status`.
@@ -29,15 +22,11 @@ pub(crate) struct Status {
 
 impl Status {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
-        let request =
-            GetStatusRequest { realm: global.realm(None)?.to_string(), cluster: self.cluster.to_string() };
-        let mut answer = Session::within(global, interrupt, async |session| {
-            Ok(session.insight().get_status(request).await?.into_inner())
+        let realm = global.realm(None)?;
+        let status = Session::within(global, interrupt, async |client| {
+            Ok(client.status(&realm, &self.cluster).await?)
         })
         .await?;
-        answer.nodes.sort_by(|a, b| natural::cmp(&a.name, &b.name));
-        answer.hosts.sort_by(|a, b| natural::cmp(&a.name, &b.name));
-        let status = StatusJson::try_from(answer)?;
         let well = status.is_well();
         global.screen().result(&status, |width| status_text(width, &status))?;
         Ok(if well { Exit::Ok } else { Exit::Failure })

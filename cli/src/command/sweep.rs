@@ -1,17 +1,11 @@
 //! `shoal sweep`: what is on the hosts and nothing explains.
 
 use clap::Args;
-use shoal_proto::v1::{SweepRequest, SweepResponse};
+use shoal_api::{Sweep as Swept, SweepEnd};
 
 use crate::{
-    args::Global,
-    connect::Session,
-    error::CliError,
-    exit::Exit,
-    interrupt::Interrupt,
-    output::{SweepJson, sweep_text},
-    parse::word,
-    wait::Wait,
+    args::Global, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, output::sweep_text,
+    parse::word, wait::Wait,
 };
 
 /// Arguments of `sweep`.
@@ -31,26 +25,25 @@ pub(crate) struct Sweep {
 impl Sweep {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
         let Self { dry_run, grace, yes_really } = self;
-        let request = SweepRequest { dry_run, grace_ms: grace.map(Wait::as_millis), yes_really };
-        let answer = Session::within(global, interrupt, async |session| {
-            Ok(session.upkeep().sweep(request).await?.into_inner())
+        let swept = Session::within(global, interrupt, async |client| {
+            Ok(client.sweep(dry_run, grace.map(Wait::as_millis), yes_really).await?)
         })
         .await?;
-        let json = SweepJson::new(dry_run, answer.clone());
-        global.screen().named(&json, json.names(), |width, _| sweep_text(width, &answer))?;
-        end(dry_run, &answer)
+        let names = swept.things.iter().map(|thing| thing.name.clone());
+        global.screen().named(&swept, names, |width, _| sweep_text(width, &swept))?;
+        end(&swept)
     }
 }
 
-fn end(dry_run: bool, answer: &SweepResponse) -> Result<Exit, CliError> {
-    if let Some(too_much) = answer.too_much.filter(|_| !dry_run) {
+fn end(swept: &Swept) -> Result<Exit, CliError> {
+    if let Some(too_much) = swept.too_much.filter(|_| !swept.dry_run) {
         return Err(CliError::TooMuch { going: too_much.going, total: too_much.total });
     }
-    let failed = answer.hosts.iter().filter(|host| !host.error.is_empty()).count();
+    let failed = swept.hosts.iter().filter(|host| host.error.is_some()).count();
     if failed > 0 {
-        return Err(CliError::Unseen { failed, total: answer.hosts.len() });
+        return Err(CliError::Unseen { failed, total: swept.hosts.len() });
     }
-    match answer.things.iter().any(|thing| thing.end == "failed") {
+    match swept.things.iter().any(|thing| thing.end == SweepEnd::Failed) {
         true => Ok(Exit::Failure),
         false => Ok(Exit::Ok),
     }

@@ -2,12 +2,12 @@
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use shoal_proto::v1::UnregisterHostRequest;
+use shoal_api::Unregistered;
 use shoal_types::HostName;
 
 use crate::{
     args::Global, complete, connect::Session, error::CliError, escape, exit::Exit, interrupt::Interrupt,
-    output::UnregisteredJson, parse::word,
+    parse::word,
 };
 
 /// Arguments of `unregister`.
@@ -23,22 +23,16 @@ pub(crate) struct Unregister {
 
 impl Unregister {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
-        let request = UnregisterHostRequest { name: self.name.to_string(), force: self.force };
-        let answer = Session::within(global, interrupt, async |session| {
-            Ok(session.hosts().unregister_host(request).await?.into_inner())
+        let result = Session::within(global, interrupt, async |client| {
+            Ok(client.unregister_host(&self.name, self.force).await?)
         })
         .await?;
-        let result = UnregisteredJson {
-            name: self.name.to_string(),
-            forgotten_nodes: answer.forgotten_nodes,
-            left_behind: answer.left_behind,
-        };
         global.screen().named(&result, [result.name.clone()], |_, _| text(&result))?;
         Ok(Exit::Ok)
     }
 }
 
-fn text(result: &UnregisteredJson) -> String {
+fn text(result: &Unregistered) -> String {
     let mut lines = vec![match result.forgotten_nodes {
         0 => format!("unregistered {}", result.name),
         nodes => format!("unregistered {}, and forgot {nodes} nodes on it", result.name),

@@ -2,7 +2,9 @@
 
 use clap::Args;
 
-use crate::{args::Global, error::CliError, exit::Exit, output::VersionJson};
+use shoal_api::Version as Shown;
+
+use crate::{args::Global, error::CliError, exit::Exit};
 
 /// Arguments of `version`: none.
 #[derive(Debug, Args)]
@@ -10,7 +12,7 @@ pub(crate) struct Version {}
 
 impl Version {
     pub(super) fn run(self, global: &Global) -> Result<Exit, CliError> {
-        let version = VersionJson {
+        let version = Shown {
             version: env!("CARGO_PKG_VERSION"),
             platform: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
         };

@@ -1,7 +1,7 @@
 //! Events as lines: `12:01:02  host1  worker-3  started`.
 
 use jiff::{Timestamp, tz::TimeZone};
-use shoal_proto::v1::Event;
+use shoal_types::{Event, EventLevel};
 
 use super::{Detail, Width, table};
 use crate::escape;
@@ -12,37 +12,39 @@ fn format(ms: u64, zone: &TimeZone, form: &str) -> String {
     at.map_or_else(|| "-".into(), |at| at.to_zoned(zone.clone()).strftime(form).to_string())
 }
 
-fn message(event: &Event) -> String {
-    match event.level.as_str() {
-        "warn" => format!("warning: {}", event.message),
-        "error" => format!("error: {}", event.message),
-        _ => event.message.clone(),
+fn message(Event { event, .. }: &Event) -> String {
+    match event.level {
+        EventLevel::Warn => format!("warning: {}", event.message),
+        EventLevel::Error => format!("error: {}", event.message),
+        EventLevel::Info => event.message.clone(),
     }
+}
+
+fn shown<T: ToString>(name: Option<&T>) -> String {
+    name.map(ToString::to_string).unwrap_or_default()
 }
 
 /// Events one a row, with their dates.
 pub(crate) fn events_table(width: Width, detail: Detail, events: &[Event], zone: &TimeZone) -> String {
-    let time = |event: &Event| format(event.at_ms, zone, "%Y-%m-%d %H:%M:%S");
+    let time = |event: &Event| format(event.event.at.0, zone, "%Y-%m-%d %H:%M:%S");
+    let of = |Event { event, .. }: &Event| {
+        let (realm, cluster) = event.cluster.as_ref().map(|(realm, cluster)| (realm, cluster)).unzip();
+        (shown(realm), shown(cluster), shown(event.host.as_ref()), shown(event.node.as_ref()))
+    };
     match detail {
         Detail::Usual => {
             let rows = events.iter().map(|event| {
-                [time(event), event.cluster.clone(), event.host.clone(), event.node.clone(), message(event)]
+                let (_, cluster, host, node) = of(event);
+                [time(event), cluster, host, node, message(event)]
             });
             table(width, ["TIME", "CLUSTER", "HOST", "NODE", "EVENT"], 5, rows, "no events")
         }
         Detail::Wide => {
             let rows = events.iter().map(|event| {
-                [
-                    event.seq.to_string(),
-                    time(event),
-                    event.level.clone(),
-                    event.kind.clone(),
-                    event.realm.clone(),
-                    event.cluster.clone(),
-                    event.host.clone(),
-                    event.node.clone(),
-                    event.message.clone(),
-                ]
+                let (realm, cluster, host, node) = of(event);
+                let (seq, level, kind) =
+                    (event.seq.to_string(), event.event.level.as_str().into(), event.event.kind.to_string());
+                [seq, time(event), level, kind, realm, cluster, host, node, event.event.message.clone()]
             });
             let header = ["SEQ", "TIME", "LEVEL", "KIND", "REALM", "CLUSTER", "HOST", "NODE", "EVENT"];
             table(width, header, 9, rows, "no events")
@@ -52,31 +54,36 @@ pub(crate) fn events_table(width: Width, detail: Detail, events: &[Event], zone:
 
 /// The event on one line, with its time of day.
 pub(crate) fn event_line(event: &Event, zone: &TimeZone) -> String {
-    let host = (!event.host.is_empty()).then(|| format!("{:<9}", event.host));
-    let node = (!event.node.is_empty()).then(|| format!("{:<10}", event.node));
-    let parts = [Some(format(event.at_ms, zone, "%H:%M:%S")), host, node, Some(message(event))];
+    let host = event.event.host.as_ref().map(|host| format!("{host:<9}"));
+    let node = event.event.node.as_ref().map(|node| format!("{node:<10}"));
+    let parts = [Some(format(event.event.at.0, zone, "%H:%M:%S")), host, node, Some(message(event))];
     escape::line(&parts.into_iter().flatten().collect::<Vec<_>>().join("  "))
 }
 
 #[cfg(test)]
 mod tests {
+    use shoal_types::{EventKind, NewEvent, Timestamp};
+
     use super::*;
 
     #[test]
     fn forms() {
-        let event = Event {
-            at_ms: 43_262_000,
-            level: "info".into(),
-            host: "host1".into(),
-            node: "worker-3".into(),
+        let event = NewEvent {
+            at: Timestamp(43_262_000),
+            level: EventLevel::Info,
+            kind: EventKind::NodeStarted,
+            cluster: None,
+            node: Some("worker-3".parse().unwrap()),
+            host: Some("host1".parse().unwrap()),
             message: "started".into(),
-            ..Event::default()
+            progress: None,
         };
-        assert_eq!(event_line(&event, &TimeZone::UTC), "12:01:02  host1      worker-3    started");
-        let event = Event { host: String::new(), node: String::new(), level: "warn".into(), ..event };
-        let event = Event { message: "slow\n\u{1b}[1m".into(), ..event };
-        assert_eq!(event_line(&event, &TimeZone::UTC), "12:01:02  warning: slow\\n\\u{1b}[1m");
-        let event = Event { at_ms: u64::MAX, ..event };
-        assert!(event_line(&event, &TimeZone::UTC).starts_with("-  warning"));
+        let line = |event: &NewEvent| event_line(&Event { seq: 1, event: event.clone() }, &TimeZone::UTC);
+        assert_eq!(line(&event), "12:01:02  host1      worker-3    started");
+        let event = NewEvent { host: None, node: None, level: EventLevel::Warn, ..event };
+        let event = NewEvent { message: "slow\n\u{1b}[1m".into(), ..event };
+        assert_eq!(line(&event), "12:01:02  warning: slow\\n\\u{1b}[1m");
+        let event = NewEvent { at: Timestamp(u64::MAX), ..event };
+        assert!(line(&event).starts_with("-  warning"));
     }
 }

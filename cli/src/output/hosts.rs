@@ -1,7 +1,7 @@
 //! Hosts for people; lists come sorted.
 
-use shoal_proto::v1::{Amounts, Host};
-use shoal_types::{Bytes, MilliCpu};
+use shoal_api::{Host, without_host};
+use shoal_types::Bytes;
 
 use super::{Detail, Width, bar, table};
 use crate::escape;
@@ -33,8 +33,8 @@ pub(crate) fn hosts_table(width: Width, detail: Detail, hosts: &[Host]) -> Strin
                 let [nodes, cpus, memory] =
                     load(host).map(|(part, whole, text)| format!("{} {text}", bar(part, whole, BAR)));
                 let [name, state, engine, agent, cgroup, labels, endpoint] = words(host);
-                let heard = if host.last_seen_ms == 0 { "never".into() } else { age(host.age_ms) };
-                let (underlay, id) = (host.underlay.clone(), host.id.clone());
+                let heard = host.last_seen.map_or_else(|| "never".into(), |_| age(host.age_ms));
+                let (underlay, id) = (host.underlay.clone().unwrap_or_default(), host.id.clone());
                 [
                     name, state, nodes, cpus, memory, engine, agent, cgroup, heard, underlay, labels,
                     endpoint, id,
@@ -43,9 +43,8 @@ pub(crate) fn hosts_table(width: Width, detail: Detail, hosts: &[Host]) -> Strin
             table(width, header, 5, rows, none)
         }
     };
-    let errors = hosts.iter().filter(|host| !host.error.is_empty());
-    let errors = errors.map(|host| {
-        let Host { name, error, age_ms, .. } = host;
+    let errors = hosts.iter().filter_map(|host| Some((host, host.error.as_ref()?)));
+    let errors = errors.map(|(Host { name, age_ms, .. }, error)| {
         let heard = if *age_ms == 0 { String::new() } else { format!(" (last heard {} ago)", age(*age_ms)) };
         format!("\n{name}: {}{heard}", escape::line(without_host(name, error)))
     });
@@ -54,13 +53,13 @@ pub(crate) fn hosts_table(width: Width, detail: Detail, hosts: &[Host]) -> Strin
 
 /// How much is promised of how much there is, and both in words: nodes, CPUs, memory.
 fn load(host: &Host) -> [(u64, u64, String); 3] {
-    let (capacity, reserved) = (host.capacity.unwrap_or_default(), host.reserved.unwrap_or_default());
+    let (capacity, reserved) = (host.capacity, host.reserved);
     let (nodes, slots) = (host.nodes, capacity.node_slots);
-    let (cpu, cpus) = (reserved.cpu_milli, capacity.cpu_milli);
+    let (cpu, cpus) = (reserved.cpus, capacity.cpus);
     let (memory, memory_bytes) = (reserved.memory_bytes, capacity.memory_bytes);
     [
         (nodes.into(), slots.into(), format!("{nodes}/{slots}")),
-        (cpu, cpus, format!("{}/{}", MilliCpu(cpu), MilliCpu(cpus))),
+        (cpu.0.0, cpus.0.0, format!("{cpu}/{cpus}")),
         (memory, memory_bytes, format!("{}/{}", Bytes(memory), Bytes(memory_bytes))),
     ]
 }
@@ -69,10 +68,10 @@ fn load(host: &Host) -> [(u64, u64, String); 3] {
 fn words(host: &Host) -> [String; 7] {
     [
         host.name.clone(),
-        host.state.clone(),
-        host.engine_version.clone(),
-        host.agent_state.clone(),
-        format!("{} {}", host.engine_cgroup, host.cgroup_way),
+        host.state.to_string(),
+        host.engine.version.clone().unwrap_or_default(),
+        host.agent.state.to_string(),
+        format!("{} {}", host.engine.cgroup, host.engine.cgroup_way),
         labels(host),
         host.endpoint.clone(),
     ]
@@ -88,15 +87,6 @@ pub(crate) fn age(ms: u64) -> String {
     }
 }
 
-/// An error without the name of the host it is of, where the name stands before it anyway.
-pub(crate) fn without_host<'a>(name: &str, error: &'a str) -> &'a str {
-    error
-        .strip_prefix("host ")
-        .and_then(|e| e.strip_prefix(name))
-        .and_then(|e| e.strip_prefix(": "))
-        .unwrap_or(error)
-}
-
 fn labels(host: &Host) -> String {
     let mut pairs: Vec<_> = host.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     pairs.sort();
@@ -105,16 +95,18 @@ fn labels(host: &Host) -> String {
 
 /// A host just registered or changed, on one line.
 pub(crate) fn host_line(done: &str, host: &Host) -> String {
-    let Amounts { cpu_milli, memory_bytes, node_slots } = host.capacity.unwrap_or_default();
+    let (engine, room) = (&host.engine, &host.capacity);
+    let known = |text: &Option<String>| text.clone().unwrap_or_default();
     let line = format!(
-        "{done} {}: Docker {} (API {}), cgroup {} ({}), room for {} CPUs, {}, {node_slots} nodes",
+        "{done} {}: Docker {} (API {}), cgroup {} ({}), room for {} CPUs, {}, {} nodes",
         host.name,
-        host.engine_version,
-        host.engine_api_version,
-        host.engine_cgroup,
-        host.cgroup_way,
-        MilliCpu(cpu_milli),
-        Bytes(memory_bytes),
+        known(&engine.version),
+        known(&engine.api_version),
+        engine.cgroup,
+        engine.cgroup_way,
+        room.cpus,
+        Bytes(room.memory_bytes),
+        room.node_slots,
     );
     escape::line(&line)
 }

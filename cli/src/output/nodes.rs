@@ -2,28 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shoal_proto::v1::{Cluster, Network, Node};
-use shoal_types::{natural, nodeset};
+use shoal_api::{Cluster, Network, Node, without_host};
+use shoal_types::{Role, natural, nodeset};
 
-use super::{
-    Detail, Width,
-    hosts::{age, without_host},
-    json::time,
-    of_word, styled, table,
-};
+use super::{Detail, Width, hosts::age, paint::Looks, table};
 use crate::escape;
 
 /// All clusters, one a row.
 pub(crate) fn clusters_table(width: Width, detail: Detail, clusters: &[Cluster]) -> String {
     let usual = |cluster: &Cluster| {
-        let of_role = |role: &str| cluster.nodes.iter().filter(|n| n.role == role).count();
+        let workers = cluster.nodes.iter().filter(|n| n.role == Role::Worker).count();
         [
             cluster.name.clone(),
-            cluster.phase.clone(),
+            cluster.phase.to_string(),
             cluster.nodes.len().to_string(),
-            of_role("worker").to_string(),
-            cluster.nodes.iter().map(|n| n.host.as_str()).collect::<BTreeSet<_>>().len().to_string(),
-            cluster.slurm_version.clone(),
+            workers.to_string(),
+            cluster.nodes.iter().map(|n| &n.host).collect::<BTreeSet<_>>().len().to_string(),
+            cluster.slurm_version.clone().unwrap_or_default(),
             cluster.network.as_ref().map(|n| n.subnet.clone()).unwrap_or_default(),
         ]
     };
@@ -41,7 +36,8 @@ pub(crate) fn clusters_table(width: Width, detail: Detail, clusters: &[Cluster])
             let rows = clusters.iter().map(|cluster| {
                 let [name, phase, nodes, workers, hosts, slurm, subnet] = usual(cluster);
                 let Cluster { image, realm, id, failure, .. } = cluster.clone();
-                let created = time(cluster.created_ms).unwrap_or_default();
+                let created = cluster.created.map(|at| at.to_string()).unwrap_or_default();
+                let failure = failure.unwrap_or_default();
                 [name, phase, nodes, workers, hosts, slurm, subnet, image, realm, created, id, failure]
             });
             table(width, header, 5, rows, none)
@@ -53,11 +49,12 @@ pub(crate) fn clusters_table(width: Width, detail: Detail, clusters: &[Cluster])
 /// The hosts that could not be asked, and since when their nodes are not known: a line each.
 fn unheard<'a>(nodes: impl Iterator<Item = &'a Node>) -> String {
     let mut hosts: BTreeMap<&str, (&Node, usize)> = BTreeMap::new();
-    for node in nodes.filter(|node| !node.host_error.is_empty()) {
-        hosts.entry(&node.host).or_insert((node, 0)).1 += 1;
+    for node in nodes.filter(|node| node.host_error.is_some()) {
+        hosts.entry(node.host.as_deref().unwrap_or_default()).or_insert((node, 0)).1 += 1;
     }
     let line = |(host, (node, count)): (&str, (&Node, usize))| {
-        let error = escape::line(without_host(host, &node.host_error));
+        let error = node.host_error.as_deref().unwrap_or_default();
+        let error = escape::line(without_host(host, error));
         format!("\n{host}: {error}; {count} nodes as last heard {} ago", age(node.age_ms))
     };
     hosts.into_iter().map(line).collect()
@@ -83,9 +80,9 @@ pub(crate) fn nodes_table(width: Width, detail: Detail, nodes: &[Node]) -> Strin
         [
             n.name.clone(),
             n.cluster.clone(),
-            n.role.clone(),
-            n.state.clone(),
-            n.host.clone(),
+            n.role.to_string(),
+            n.state.to_string(),
+            n.host.clone().unwrap_or_default(),
             n.address.clone(),
             n.fqdn.clone(),
         ]
@@ -113,20 +110,12 @@ pub(crate) fn nodes_table(width: Width, detail: Detail, nodes: &[Node]) -> Strin
 /// One cluster with everything known of it.
 pub(crate) fn cluster_text(width: Width, detail: Detail, cluster: &Cluster) -> String {
     let mut lines = Vec::new();
-    if !cluster.failure.is_empty() {
-        lines.push(format!("failure: {}", cluster.failure));
-    }
-    if !cluster.slurm_version.is_empty() {
-        lines.push(format!("slurm:   {}", cluster.slurm_version));
-    }
+    lines.extend(cluster.failure.iter().map(|why| format!("failure: {why}")));
+    lines.extend(cluster.slurm_version.iter().map(|version| format!("slurm:   {version}")));
     lines.push(format!("image:   {}", cluster.image));
     lines.push(format!("realm:   {}", cluster.realm));
-    if let Some(n) = &cluster.network {
-        let Network { subnet, gateway, vni, mtu, udp_port, .. } = n;
-        lines.push(format!("network: {subnet}, gateway {gateway}, VNI {vni} on UDP {udp_port}, MTU {mtu}"));
-    }
-    let phase = escape::line(&cluster.phase);
-    let phase = of_word(&phase).map_or_else(|| phase.clone(), |style| styled(style, &phase));
+    lines.extend(cluster.network.iter().map(|network| format!("network: {network}")));
+    let phase = cluster.phase.painted();
     let text: String = lines.iter().map(|line| format!("\n{}", escape::line(line))).collect();
     format!(
         "{}: {phase}{text}\n\n{}",
@@ -138,8 +127,6 @@ pub(crate) fn cluster_text(width: Width, detail: Detail, cluster: &Cluster) -> S
 /// All networks, one a row.
 pub(crate) fn networks_table(width: Width, detail: Detail, networks: &[Network]) -> String {
     let usual = |n: &Network| {
-        let mut hosts = n.hosts.clone();
-        hosts.sort_by(|a, b| natural::cmp(a, b));
         [
             n.cluster.clone(),
             n.subnet.clone(),
@@ -147,7 +134,7 @@ pub(crate) fn networks_table(width: Width, detail: Detail, networks: &[Network])
             n.vni.to_string(),
             n.mtu.to_string(),
             n.udp_port.to_string(),
-            hosts.join(" "),
+            n.hosts.join(" "),
         ]
     };
     match detail {

@@ -4,6 +4,8 @@
 use std::fmt::Display;
 
 use anstyle::{AnsiColor, Style};
+use shoal_api::Phase;
+use shoal_types::{AgentState, EventLevel, HostState, NodeState};
 use unicode_width::UnicodeWidthChar;
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -24,15 +26,102 @@ pub(crate) fn styled(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// The style of the word of a state, of a phase or of an event's level.
-pub(crate) fn of_word(word: &str) -> Option<Style> {
-    match word {
-        "ready" => Some(GOOD),
-        "planned" | "created" | "creating" | "starting" | "deleting" | "interrupted" | "stopped"
-        | "absent" | "engine-down" | "warn" | "warning:" => Some(UNDER_WAY),
-        "failed" | "unreachable" | "error" | "error:" => Some(BAD),
-        _ => None,
+/// What a word of a state looks like.
+pub(crate) trait Looks: Copy {
+    /// The word.
+    fn word(self) -> &'static str;
+
+    /// Its style; `None`: as the rest of the text.
+    fn looks(self) -> Option<Style>;
+
+    /// The word in its style.
+    fn painted(self) -> String {
+        let word = self.word();
+        self.looks().map_or_else(|| word.to_owned(), |style| styled(style, word))
     }
+}
+
+impl Looks for HostState {
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+
+    fn looks(self) -> Option<Style> {
+        Some(match self {
+            Self::Ready => GOOD,
+            Self::EngineDown => UNDER_WAY,
+            Self::Unreachable => BAD,
+        })
+    }
+}
+
+impl Looks for AgentState {
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+
+    fn looks(self) -> Option<Style> {
+        Some(match self {
+            Self::Ready => GOOD,
+            Self::Absent => UNDER_WAY,
+        })
+    }
+}
+
+impl Looks for NodeState {
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+
+    fn looks(self) -> Option<Style> {
+        Some(match self {
+            Self::Ready => GOOD,
+            Self::Planned | Self::Created | Self::Starting | Self::Stopped => UNDER_WAY,
+            Self::Failed => BAD,
+        })
+    }
+}
+
+impl Looks for Phase {
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+
+    fn looks(self) -> Option<Style> {
+        Some(match self {
+            Self::Ready => GOOD,
+            Self::Creating | Self::Deleting | Self::Interrupted => UNDER_WAY,
+            Self::Failed => BAD,
+        })
+    }
+}
+
+impl Looks for EventLevel {
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+
+    fn looks(self) -> Option<Style> {
+        match self {
+            Self::Info => None,
+            Self::Warn => Some(UNDER_WAY),
+            Self::Error => Some(BAD),
+        }
+    }
+}
+
+/// The style of the value that is shown as this word, if one of them is.
+fn of_one<T: Looks>(all: &[T], word: &str) -> Option<Style> {
+    all.iter().find(|value| value.word() == word)?.looks()
+}
+
+/// What a cell with a state looks like, whichever kind of state it is.
+fn of_state(word: &str) -> Option<Style> {
+    of_one(&HostState::ALL, word)
+        .or_else(|| of_one(&AgentState::ALL, word))
+        .or_else(|| of_one(&NodeState::ALL, word))
+        .or_else(|| of_one(Phase::ALL, word))
+        .or_else(|| of_one(&EventLevel::ALL, word))
 }
 
 /// `part` of `whole` as a bar of `columns`. A part beyond the whole is a full bar; a part of nothing an empty one.
@@ -89,7 +178,7 @@ pub(super) fn table(text: &str, header: &[&str]) -> String {
         let cells = starts.iter().enumerate().map(|(i, start)| {
             let cell = columns(line, *start, starts.get(i + 1).copied());
             let style = match header[i] {
-                "STATE" | "PHASE" | "AGENT" | "LEVEL" => of_word(cell.trim_end()),
+                "STATE" | "PHASE" | "AGENT" | "LEVEL" => of_state(cell.trim_end()),
                 _ => of_bar(cell),
             };
             match style {

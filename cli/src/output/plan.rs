@@ -1,9 +1,9 @@
 //! A dry run for people: where the nodes would go, how full that makes the hosts, and why not elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use shoal_proto::v1::{Amounts, Placing, PlanClusterResponse, PlannedHost, Refusal, Role};
-use shoal_types::{Bytes, MilliCpu, natural, nodeset};
+use shoal_api::{Plan, PlanAmounts, PlannedHost, Refusal, Rules};
+use shoal_types::{Bytes, Role, natural, nodeset};
 
 use super::{Width, bar, table};
 use crate::escape;
@@ -15,60 +15,45 @@ const SHORT_BAR: usize = 5;
 const WIDE: u16 = 120;
 
 /// Who places by which rules, then each host before and after, then every refusal.
-pub(crate) fn plan_text(width: Width, plan: &PlanClusterResponse) -> String {
+pub(crate) fn plan_text(width: Width, plan: &Plan) -> String {
     let head = match plan.fits {
         true => "it fits; nothing was created".to_owned(),
-        false => format!("it does not fit: {}", escape::line(&plan.reason)),
+        false => format!("it does not fit: {}", escape::line(plan.reason.as_deref().unwrap_or_default())),
     };
-    let rules = rules_text(&plan.scheduler, plan.seed, &plan.constraints, plan.placing.as_ref());
-    let fallback = match plan.fallback_reason.as_str() {
-        "" => String::new(),
-        why => format!("warning: {}: {} places instead", escape::line(why), escape::line(&plan.scheduler)),
-    };
+    let rules = rules_text(&plan.rules);
+    let fallback = plan.rules.fallback_reason.as_ref().map(|why| {
+        let by = plan.rules.scheduler.to_string();
+        format!("warning: {}: {} places instead", escape::line(why), escape::line(&by))
+    });
+    let fallback = fallback.unwrap_or_default();
     let parts = [head, fallback, rules, hosts_text(width, plan), refusals_text(width, &plan.refusals)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
 }
 
 /// The scheduler and the rules in effect, a line each.
-pub(super) fn rules_text(
-    scheduler: &str,
-    seed: Option<u64>,
-    constraints: &[String],
-    placing: Option<&Placing>,
-) -> String {
-    let mut lines = vec![match seed {
-        Some(seed) => format!("scheduler:    {} (seed {seed})", escape::line(scheduler)),
-        None => format!("scheduler:    {}", escape::line(scheduler)),
+pub(super) fn rules_text(rules: &Rules) -> String {
+    let scheduler = rules.scheduler.to_string();
+    let mut lines = vec![match rules.seed {
+        Some(seed) => format!("scheduler:    {} (seed {seed})", escape::line(&scheduler)),
+        None => format!("scheduler:    {}", escape::line(&scheduler)),
     }];
     let mut line = |name: &str, text: String| {
         if !text.is_empty() {
             lines.push(format!("{:<13} {}", format!("{name}:"), escape::line(&text)));
         }
     };
-    line("constraints", constraints.join(", "));
-    if let Some(placing) = placing {
-        line("apart", roles(&placing.apart).join(", "));
-        line("prefer apart", roles(&placing.prefer_apart).join(", "));
-        line("max per host", placing.max_per_host.map(|most| most.to_string()).unwrap_or_default());
-        line("spread over", placing.spread_over.clone());
-        line("pinned", placing.pins.join(", "));
-    }
+    let roles = |roles: &BTreeSet<Role>| roles.iter().map(|r| r.as_str()).collect::<Vec<_>>().join(", ");
+    line("constraints", rules.constraints.join(", "));
+    line("apart", roles(&rules.apart));
+    line("prefer apart", roles(&rules.prefer_apart));
+    line("max per host", rules.max_per_host.map(|most| most.to_string()).unwrap_or_default());
+    line("spread over", rules.spread_over.clone().unwrap_or_default());
+    line("pinned", rules.pins.join(", "));
     lines.join("\n")
 }
 
-/// Roles in words.
-pub(super) fn roles(roles: &[i32]) -> Vec<String> {
-    let word = |role: &i32| match Role::try_from(*role).unwrap_or(Role::Unspecified) {
-        Role::Controller => "controller",
-        Role::Submitter => "submitter",
-        Role::Worker => "worker",
-        Role::Unspecified => "?",
-    };
-    roles.iter().map(|role| word(role).to_owned()).collect()
-}
-
-/// Hosts with their load before and after: the hosts that would get nodes, or all hosts if none would.
-fn hosts_text(width: Width, plan: &PlanClusterResponse) -> String {
+/// Hosts with what they hold before and after: those that would get nodes; all if none would.
+fn hosts_text(width: Width, plan: &Plan) -> String {
     let mut nodes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for placement in &plan.placements {
         nodes.entry(&placement.host).or_default().push(&placement.node);
@@ -78,9 +63,8 @@ fn hosts_text(width: Width, plan: &PlanClusterResponse) -> String {
     hosts.sort_by(|a, b| natural::cmp(&a.name, &b.name));
     let columns = if width.0.is_none_or(|width| width >= WIDE) { BAR } else { SHORT_BAR };
     let rows = hosts.iter().map(|host| {
-        let capacity = host.capacity.unwrap_or_default();
-        let (before, added) = (host.reserved.unwrap_or_default(), host.added.unwrap_or_default());
-        let full = |part: fn(&Amounts) -> u64| {
+        let (capacity, before, added) = (host.capacity, host.reserved, host.added);
+        let full = |part: fn(&PlanAmounts) -> u64| {
             let (whole, before) = (part(&capacity), part(&before));
             let after = before.saturating_add(part(&added));
             let bar = bar(after, whole, columns);
@@ -88,10 +72,10 @@ fn hosts_text(width: Width, plan: &PlanClusterResponse) -> String {
         };
         [
             host.name.clone(),
-            full(|a| a.cpu_milli),
+            full(|a| a.cpus.0.0),
             full(|a| a.memory_bytes),
-            full(|a| u64::from(a.node_slots)),
-            format!("{}", added.node_slots),
+            full(|a| u64::from(a.nodes)),
+            added.nodes.to_string(),
             reserve(&added),
             nodes
                 .get(host.name.as_str())
@@ -103,10 +87,10 @@ fn hosts_text(width: Width, plan: &PlanClusterResponse) -> String {
 }
 
 /// What would be reserved: `0.2 CPU, 256 MiB`.
-fn reserve(added: &Amounts) -> String {
-    match added.node_slots {
+fn reserve(added: &PlanAmounts) -> String {
+    match added.nodes {
         0 => "-".into(),
-        _ => format!("{} CPU, {}", MilliCpu(added.cpu_milli), Bytes(added.memory_bytes)),
+        _ => format!("{} CPU, {}", added.cpus, Bytes(added.memory_bytes)),
     }
 }
 
@@ -120,7 +104,7 @@ pub(super) fn percent(part: u64, whole: u64) -> u64 {
 pub(super) fn refusals_text(width: Width, refusals: &[Refusal]) -> String {
     let mut groups: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for refusal in refusals {
-        groups.entry((&refusal.filter, &refusal.reason)).or_default().push(&refusal.host);
+        groups.entry((refusal.filter.as_str(), &refusal.reason)).or_default().push(&refusal.host);
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_by_key(|(_, hosts)| std::cmp::Reverse(hosts.len()));

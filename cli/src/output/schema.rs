@@ -4,66 +4,20 @@
 use std::{fs, path::PathBuf};
 
 use jsonschema::Validator;
-use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
-use shoal_proto::v1;
-
-use super::{
-    BuiltJson, ClusterJson, DeletedJson, DockerfileJson, DoctorJson, EventJson, ForwardJson, HostJson,
-    ImagesJson, LoadedJson, NetworkJson, NodeJson, PlacementReasonJson, PlanJson, RegistryJson, ResumedJson,
-    SshConfigJson, StatusJson, SweepJson, UnregisteredJson, VersionJson, data,
+use shoal_api::{
+    Agent, Amounts, Built, CgroupVersion, Cluster, Deleted, Dockerfile, Engine, EventJson, Forward, Host,
+    Image, Images, Network, Node, Phase, Registry, ResumeEnd, Resumed, ResumedCluster, SilentHost, SshConfig,
+    Sweep, SweepEnd, SweptHost, SweptThing, ThingKind, TooMuch, Unregistered, Version,
+    schema::{KINDS, Kind},
 };
+use shoal_types::{AgentState, CgroupWay, EventKind, EventLevel, HostState, NodeState, Role};
+
+use super::data;
 use crate::generated::assert_published;
 
-/// A kind of result: the name of its file, the commands that print it, its schema.
-struct Kind {
-    name: &'static str,
-    of: &'static str,
-    schema: fn() -> Value,
-}
-
-/// Every kind of result. One that is new is a line here.
-const KINDS: &[Kind] = &[
-    kind::<BuiltJson>("built", "shoal build image"),
-    kind::<ClusterJson>("cluster", "shoal get cluster, shoal create cluster"),
-    kind::<Vec<ClusterJson>>("clusters", "shoal get clusters"),
-    kind::<DeletedJson>("deleted", "shoal delete cluster"),
-    kind::<DockerfileJson>("dockerfile", "shoal build dockerfile"),
-    kind::<DoctorJson>("doctor", "shoal doctor"),
-    kind::<EventJson>("event", "a line of --progress json"),
-    kind::<Vec<EventJson>>("events", "shoal get events"),
-    kind::<Vec<ForwardJson>>("forwards", "shoal port-forward"),
-    kind::<HostJson>("host", "shoal register, shoal set host"),
-    kind::<Vec<HostJson>>("hosts", "shoal get hosts"),
-    kind::<ImagesJson>("images", "shoal get images"),
-    kind::<Vec<LoadedJson>>("loaded", "shoal load image"),
-    kind::<Vec<NetworkJson>>("networks", "shoal get networks"),
-    kind::<Vec<NodeJson>>("nodes", "shoal get nodes"),
-    kind::<PlacementReasonJson>("placement-reason", "shoal explain placement"),
-    kind::<PlanJson>("plan", "shoal create cluster --dry-run"),
-    kind::<Vec<RegistryJson>>("registries", "shoal get registries"),
-    kind::<ResumedJson>("resumed", "shoal resume"),
-    kind::<SshConfigJson>("ssh-config", "shoal get ssh-config"),
-    kind::<StatusJson>("status", "shoal status"),
-    kind::<SweepJson>("sweep", "shoal sweep"),
-    kind::<UnregisteredJson>("unregistered", "shoal unregister"),
-    kind::<VersionJson>("version", "shoal version"),
-];
-
-const fn kind<T: JsonSchema>(name: &'static str, of: &'static str) -> Kind {
-    Kind { name, of, schema: schema::<T> }
-}
-
-/// The schema as a result is printed: every field is there, what is not known is null.
-fn schema<T: JsonSchema>() -> Value {
-    let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
-    generator.into_root_schema_for::<T>().to_value()
-}
-
 fn rendered(kind: &Kind) -> String {
-    let mut schema = (kind.schema)();
-    schema["title"] = kind.of.into();
-    serde_json::to_string_pretty(&schema).unwrap() + "\n"
+    serde_json::to_string_pretty(&kind.schema()).unwrap() + "\n"
 }
 
 fn directory() -> PathBuf {
@@ -94,55 +48,129 @@ pub(super) fn assert_fits(kind: &str, value: &impl serde::Serialize) {
     assert_eq!(json, yaml);
 }
 
+fn host() -> Host {
+    Host {
+        name: "host1".into(),
+        endpoint: String::new(),
+        state: HostState::Ready,
+        labels: [].into(),
+        capacity: Amounts::default(),
+        reserved: Amounts::default(),
+        nodes: 0,
+        engine: Engine {
+            version: None,
+            api_version: None,
+            cgroup: CgroupVersion::V2,
+            cgroup_way: CgroupWay::Writable,
+        },
+        agent: Agent { version: None, state: AgentState::Absent },
+        id: String::new(),
+        underlay: None,
+        error: None,
+        last_seen: None,
+        age_ms: 0,
+    }
+}
+
+fn event() -> EventJson {
+    EventJson {
+        seq: None,
+        at: None,
+        level: EventLevel::Info,
+        kind: EventKind::Step,
+        realm: None,
+        cluster: None,
+        node: None,
+        host: None,
+        message: String::new(),
+        done_bytes: None,
+        total_bytes: None,
+    }
+}
+
 #[test]
 fn what_is_printed_fits_what_is_published() {
     let text = |word: &str| word.to_owned();
-    let (dry_run, answer) = (
-        true,
-        v1::SweepResponse {
-            hosts: vec![v1::SweptHost { name: text("host1"), ..v1::SweptHost::default() }],
-            things: vec![v1::SweptThing { age_ms: Some(1), ..v1::SweptThing::default() }],
-            too_much: Some(v1::TooMuch { going: 1, total: 2 }),
-        },
-    );
-    assert_fits("sweep", &SweepJson::new(dry_run, answer));
-    assert_fits("sweep", &SweepJson::new(false, v1::SweepResponse::default()));
-    let mut resumed = ResumedJson::default();
-    resumed.add(v1::ResumedCluster { name: text("dev"), end: text("ready"), reason: String::new() });
-    assert_fits("resumed", &resumed);
+    let thing = SweptThing {
+        host: text("host1"),
+        kind: ThingKind::Volume,
+        name: text("v"),
+        id: text("v"),
+        age_ms: Some(1),
+        reason: text("no row"),
+        end: SweepEnd::WouldGo,
+    };
+    let swept = SweptHost { name: text("host1"), things: 1, agent_asked: false, error: None };
+    let too_much = Some(TooMuch { going: 1, total: 2 });
+    assert_fits("sweep", &Sweep { dry_run: true, hosts: vec![swept], things: vec![thing], too_much });
+    assert_fits("sweep", &Sweep::default());
+    let resumed = ResumedCluster { name: text("dev"), end: ResumeEnd::Ready, reason: None };
+    assert_fits("resumed", &Resumed { clusters: vec![resumed] });
     let (listen, node) = (text("127.0.0.1:1"), text("worker-0.dev"));
-    assert_fits("forwards", &[ForwardJson { listen, node, port: 22 }]);
+    assert_fits("forwards", &[Forward { listen, node, port: 22 }]);
     let (realm, clusters, config) = (text("default"), vec![text("dev")], text("Host x"));
-    assert_fits("ssh-config", &SshConfigJson { realm, clusters, file: None, config });
-    assert_fits("dockerfile", &DockerfileJson { directory: text("d"), suite: text("bookworm") });
-    let (images, silent) = (vec![v1::Image::default()], vec![v1::SilentHost::default()]);
-    assert_fits("images", &ImagesJson::from(v1::ListImagesResponse { images, silent }));
-    assert_fits(
-        "registries",
-        &[RegistryJson::from(v1::Registry { updated_ms: 1, ..v1::Registry::default() })],
-    );
-    assert_fits("deleted", &DeletedJson { deleted: vec![text("dev")] });
+    assert_fits("ssh-config", &SshConfig { realm, clusters, file: None, config });
+    assert_fits("dockerfile", &Dockerfile { directory: text("d"), suite: text("bookworm") });
+    let silent = vec![SilentHost { host: text("host1"), error: text("refused") }];
+    assert_fits("images", &Images { images: vec![Image::default()], silent });
+    assert_fits("registries", &[Registry { registry: text("r:1"), username: text("ann"), updated: None }]);
+    assert_fits("deleted", &Deleted { deleted: vec![text("dev")] });
     let (name, left_behind) = (text("host1"), vec![text("a volume")]);
-    assert_fits("unregistered", &UnregisteredJson { name, forgotten_nodes: 2, left_behind });
+    assert_fits("unregistered", &Unregistered { name, forgotten_nodes: 2, left_behind });
     let (tag, image_id, path) = (text("a:b"), text("sha256:1"), text("a.tar"));
     let (suite, slurm_version) = (text("bookworm"), text("22.05.8"));
-    assert_fits("built", &BuiltJson { tag, image_id, path, size_bytes: 1, suite, slurm_version });
-    assert_fits("version", &VersionJson { version: "0.1.0", platform: text("x86_64-linux") });
-    let node = || v1::Node { name: text("worker-0"), age_ms: 5, ..v1::Node::default() };
-    let network = || v1::Network { hosts: vec![text("host1")], ..v1::Network::default() };
-    assert_fits("nodes", &[NodeJson::from(node())]);
-    assert_fits("networks", &[NetworkJson::from(network())]);
-    let cluster = v1::Cluster { nodes: vec![node()], network: Some(network()), ..v1::Cluster::default() };
-    assert_fits("clusters", &[ClusterJson::from(cluster.clone()), ClusterJson::from(v1::Cluster::default())]);
-    assert_fits("cluster", &ClusterJson::from(cluster));
-    assert_fits("hosts", &[HostJson::from(v1::Host::default())]);
-    let bytes = v1::Event { seq: 3, done_bytes: Some(1), total_bytes: Some(2), ..v1::Event::default() };
-    assert_fits("events", &[EventJson::from(bytes), EventJson::from(v1::Event::default())]);
+    assert_fits("built", &Built { tag, image_id, path, size_bytes: 1, suite, slurm_version });
+    assert_fits("version", &Version { version: "0.1.0", platform: text("x86_64-linux") });
+    let node = || Node {
+        name: text("worker-0"),
+        cluster: text("dev"),
+        realm: text("default"),
+        role: Role::Worker,
+        host: None,
+        address: String::new(),
+        mac: String::new(),
+        fqdn: String::new(),
+        state: NodeState::Planned,
+        age_ms: 5,
+        host_error: None,
+        id: String::new(),
+    };
+    let network = || Network {
+        cluster: text("dev"),
+        realm: text("default"),
+        subnet: String::new(),
+        gateway: String::new(),
+        vni: 1,
+        mtu: 2,
+        udp_port: 3,
+        hosts: vec![text("host1")],
+        id: String::new(),
+    };
+    assert_fits("nodes", &[node()]);
+    assert_fits("networks", &[network()]);
+    let cluster = Cluster {
+        name: text("dev"),
+        realm: text("default"),
+        phase: Phase::Interrupted,
+        slurm_version: None,
+        nodes: vec![node()],
+        network: Some(network()),
+        image: String::new(),
+        created: None,
+        failure: None,
+        id: String::new(),
+    };
+    let bare = Cluster { nodes: vec![], network: None, ..cluster.clone() };
+    assert_fits("clusters", &[cluster.clone(), bare]);
+    assert_fits("cluster", &cluster);
+    assert_fits("hosts", &[host()]);
+    let bytes = EventJson { seq: Some(3), done_bytes: Some(1), total_bytes: Some(2), ..event() };
+    assert_fits("events", &[bytes, event()]);
 }
 
 #[test]
 fn a_field_that_is_gone_or_of_another_type_is_found() {
-    let whole = serde_json::to_value(HostJson::from(v1::Host::default())).unwrap();
+    let whole = serde_json::to_value(host()).unwrap();
     assert!(faults("host", &whole).is_empty());
     for field in whole.as_object().unwrap().keys() {
         let mut less = whole.clone();

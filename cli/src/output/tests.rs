@@ -1,7 +1,11 @@
 //! What people see, in an 80-column terminal and in a pipe.
 
 use jiff::tz::TimeZone;
-use shoal_proto::v1;
+use shoal_api::{Agent, Amounts, CgroupVersion, Cluster, Cores, Engine, Host, Network, Node, Phase, Time};
+use shoal_types::{
+    AgentState, CgroupWay, Event, EventKind, EventLevel, HostState, MilliCpu, NewEvent, NodeState, RealmName,
+    Role, Timestamp,
+};
 
 use super::{
     Detail, Width, cluster_text, clusters_table, events_table, host_line, hosts_table, networks_table,
@@ -18,61 +22,78 @@ fn plain(text: String) -> String {
     anstream::adapter::strip_str(&text).to_string()
 }
 
-fn host(name: &str) -> v1::Host {
-    v1::Host {
+fn amounts(cpu_milli: u64, memory_bytes: u64, node_slots: u32) -> Amounts {
+    Amounts { cpus: Cores(MilliCpu(cpu_milli)), memory_bytes, node_slots }
+}
+
+fn host(name: &str) -> Host {
+    Host {
         name: name.into(),
         endpoint: "tcp://192.0.2.1:2376".into(),
-        state: "ready".into(),
+        state: HostState::Ready,
         labels: [("rack".into(), "b".into()), ("gpu".into(), "yes".into())].into(),
-        capacity: Some(v1::Amounts { cpu_milli: 32_000, memory_bytes: 33 << 29, node_slots: 120 }),
-        reserved: Some(v1::Amounts { cpu_milli: 1050, memory_bytes: 192 << 20, node_slots: 3 }),
+        capacity: amounts(32_000, 33 << 29, 120),
+        reserved: amounts(1050, 192 << 20, 3),
         nodes: 3,
-        engine_version: "20.10.24".into(),
-        engine_api_version: "1.41".into(),
-        engine_cgroup: "v1".into(),
-        cgroup_way: "sys-admin".into(),
-        agent_state: "ready".into(),
-        ..v1::Host::default()
+        engine: Engine {
+            version: Some("20.10.24".into()),
+            api_version: Some("1.41".into()),
+            cgroup: CgroupVersion::V1,
+            cgroup_way: CgroupWay::SysAdmin,
+        },
+        agent: Agent { version: None, state: AgentState::Ready },
+        id: String::new(),
+        underlay: None,
+        error: None,
+        last_seen: None,
+        age_ms: 0,
     }
 }
 
-fn cluster() -> v1::Cluster {
-    let node = |name: &str, role: &str, host: &str| v1::Node {
+fn cluster() -> Cluster {
+    let node = |name: &str, role: Role, host: &str| Node {
         name: name.into(),
         cluster: "dev".into(),
-        role: role.into(),
-        host: host.into(),
+        realm: String::new(),
+        role,
+        host: Some(host.into()),
         address: "10.96.0.2".into(),
+        mac: String::new(),
         fqdn: format!("{name}.dev.default.shoal.internal"),
-        state: "ready".into(),
-        ..v1::Node::default()
+        state: NodeState::Ready,
+        age_ms: 0,
+        host_error: None,
+        id: String::new(),
     };
-    v1::Cluster {
+    Cluster {
         realm: "default".into(),
         name: "dev".into(),
-        phase: "ready".into(),
-        slurm_version: "22.05.8".into(),
-        nodes: vec![node("controller", "controller", "host1"), node("worker-0", "worker", "host2")],
-        network: Some(v1::Network {
+        phase: Phase::Ready,
+        slurm_version: Some("22.05.8".into()),
+        nodes: vec![node("controller", Role::Controller, "host1"), node("worker-0", Role::Worker, "host2")],
+        network: Some(Network {
             cluster: "dev".into(),
+            realm: String::new(),
             subnet: "10.96.0.0/24".into(),
             gateway: "10.96.0.1".into(),
             vni: 77,
             mtu: 1450,
             udp_port: 4799,
-            hosts: vec!["host10".into(), "host2".into()],
-            ..v1::Network::default()
+            hosts: vec!["host2".into(), "host10".into()],
+            id: String::new(),
         }),
         image: "shoal-node:bookworm".into(),
-        ..v1::Cluster::default()
+        created: None,
+        failure: None,
+        id: String::new(),
     }
 }
 
 #[test]
 fn hosts() {
-    let down = v1::Host {
-        state: "unreachable".into(),
-        error: "host host2: connection refused".into(),
+    let down = Host {
+        state: HostState::Unreachable,
+        error: Some("host host2: connection refused".into()),
         ..host("host2")
     };
     let hosts = [host("host1"), down];
@@ -96,13 +117,13 @@ fn hosts() {
 
 #[test]
 fn hosts_in_full() {
-    let heard =
-        v1::Host { id: "hst_1".into(), underlay: "192.0.2.1".into(), last_seen_ms: 1, ..host("host1") };
-    let full = v1::Host {
-        reserved: Some(v1::Amounts { cpu_milli: 32_000, memory_bytes: 30 << 29, node_slots: 120 }),
-        nodes: 110,
-        ..host("host2")
+    let heard = Host {
+        id: "hst_1".into(),
+        underlay: Some("192.0.2.1".into()),
+        last_seen: Time::known(Timestamp(1)),
+        ..host("host1")
     };
+    let full = Host { reserved: amounts(32_000, 30 << 29, 120), nodes: 110, ..host("host2") };
     let hosts = [heard, full];
     insta::assert_snapshot!(plain(hosts_table(PIPE, WIDE, &hosts)), @"
     NAME   STATE  NODES             CPUS              MEMORY                     ENGINE    AGENT  CGROUP        HEARD  UNDERLAY   LABELS          ENDPOINT              ID
@@ -120,7 +141,7 @@ fn hosts_in_full() {
 fn everything_in_full() {
     let mut full = cluster();
     full.id = "clu_1".into();
-    full.created_ms = 1_700_000_000_000;
+    full.created = Time::known(Timestamp(1_700_000_000_000));
     insta::assert_snapshot!(plain(clusters_table(PIPE, WIDE, &[full.clone()])), @"
     NAME  PHASE  NODES  WORKERS  HOSTS  SLURM    SUBNET        IMAGE                REALM    CREATED               ID     FAILURE
     dev   ready  2      1        2      22.05.8  10.96.0.0/24  shoal-node:bookworm  default  2023-11-14T22:13:20Z  clu_1
@@ -148,7 +169,7 @@ fn everything_in_full() {
 #[test]
 fn states_have_colours() {
     assert!(nodes_table(PIPE, USUAL, &cluster().nodes).contains("\u{1b}[32mready\u{1b}[0m"));
-    let failed = v1::Cluster { phase: "failed".into(), ..cluster() };
+    let failed = Cluster { phase: Phase::Failed, ..cluster() };
     assert!(cluster_text(PIPE, USUAL, &failed).starts_with("dev: \u{1b}[31mfailed\u{1b}[0m\n"));
 }
 
@@ -177,14 +198,17 @@ fn clusters() {
 
 #[test]
 fn events() {
-    let event = v1::Event {
-        at_ms: 43_262_000,
-        level: "warn".into(),
-        cluster: "dev".into(),
-        host: "host1".into(),
+    let event = NewEvent {
+        at: Timestamp(43_262_000),
+        level: EventLevel::Warn,
+        kind: EventKind::Step,
+        cluster: Some((RealmName::default(), "dev".parse().unwrap())),
+        node: None,
+        host: Some("host1".parse().unwrap()),
         message: "slow \u{1b}[31m".into(),
-        ..v1::Event::default()
+        progress: None,
     };
+    let event = Event { seq: 1, event };
     insta::assert_snapshot!(plain(events_table(PIPE, USUAL, &[event], &TimeZone::UTC)), @r#"
     TIME                 CLUSTER  HOST   NODE  EVENT
     1970-01-01 12:01:02  dev      host1        warning: slow \u{1b}[31m
@@ -195,7 +219,7 @@ fn events() {
 fn a_host_that_cannot_be_asked_is_named_with_the_age_of_what_is_shown() {
     let mut silent = cluster();
     for node in &mut silent.nodes[1..] {
-        node.host_error = "host host2: tcp://192.0.2.2:2376 refused the connection".into();
+        node.host_error = Some("host host2: tcp://192.0.2.2:2376 refused the connection".into());
         node.age_ms = 300_000;
     }
     let line = "\nhost2: tcp://192.0.2.2:2376 refused the connection; 1 nodes as last heard 5 min ago";

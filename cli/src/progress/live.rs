@@ -8,8 +8,8 @@ use std::{
 };
 
 use anstream::{AutoStream, ColorChoice};
-use shoal_proto::v1::{Event, Placed};
-use shoal_types::{Clock, SystemClock};
+use shoal_api::Placed;
+use shoal_types::{Clock, Event, SystemClock};
 
 use super::{
     Stream,

@@ -21,8 +21,10 @@ use std::io::{self, Write};
 
 use jiff::tz::TimeZone;
 use serde::Serialize;
-use shoal_proto::v1::{Event, Placed};
-use shoal_types::{Clock, SystemClock};
+use shoal_api::{EventJson, Placed};
+use shoal_types::{
+    Bytes, Clock, Event, EventKind, EventLevel, HostName, NewEvent, Progress as Transferred, SystemClock,
+};
 
 pub(crate) use self::view::Task;
 pub(crate) use self::{live::restore_terminal, mode::ProgressArgs};
@@ -35,7 +37,7 @@ use self::{
 use crate::{
     error::CliError,
     escape,
-    output::{Detail, EventJson, Screen, Width, data, event_line},
+    output::{Detail, Screen, Width, data, event_line},
 };
 
 #[derive(Debug)]
@@ -93,7 +95,7 @@ impl Progress {
                 true => self.stream.line(&event_line(event, zone)),
                 false => Ok(()),
             },
-            Shown::Json => self.stream.line(&data::json_line(&EventJson::from(event.clone()))?),
+            Shown::Json => self.stream.line(&data::json_line(&EventJson::from(event))?),
         }
     }
 
@@ -116,8 +118,9 @@ impl Progress {
                 Ok(())
             }
             Shown::Json => {
-                let level = if well { "info" } else { "error" };
-                self.event(&Event { level: level.into(), host: host.into(), ..made("image", how) })
+                let level = if well { EventLevel::Info } else { EventLevel::Error };
+                let host = host.parse().ok();
+                self.event(&unrecorded(NewEvent { level, host, ..made(EventKind::Image, how) }))
             }
             Shown::Quiet | Shown::Plain(..) => Ok(()),
         }
@@ -133,7 +136,9 @@ impl Progress {
                 live.tell(Said::Output(line.to_owned()));
                 Ok(())
             }
-            Shown::Quiet | Shown::Plain(..) | Shown::Json => self.event(&made("step", line)),
+            Shown::Quiet | Shown::Plain(..) | Shown::Json => {
+                self.event(&unrecorded(made(EventKind::Step, line)))
+            }
         }
     }
 
@@ -149,7 +154,7 @@ impl Progress {
                 Ok(())
             }
             Shown::Plain(..) => self.stream.line(&escape::line(line)),
-            Shown::Json => self.event(&made("step", line)),
+            Shown::Json => self.event(&unrecorded(made(EventKind::Step, line))),
         }
     }
 
@@ -182,24 +187,29 @@ impl Progress {
 }
 
 /// What a command without events in the store's table says, in their shape.
-fn made(kind: &str, message: &str) -> Event {
-    Event {
-        at_ms: SystemClock.now().0,
-        level: "info".into(),
-        kind: kind.into(),
+fn made(kind: EventKind, message: &str) -> NewEvent {
+    NewEvent {
+        at: SystemClock.now(),
+        level: EventLevel::Info,
+        kind,
+        cluster: None,
+        node: None,
+        host: None,
         message: message.into(),
-        ..Event::default()
+        progress: None,
     }
 }
 
+/// An event that is in no table.
+fn unrecorded(event: NewEvent) -> Event {
+    Event { seq: 0, event }
+}
+
 /// How far a transfer to a host is, as an event.
-pub(crate) fn transfer(host: String, done_bytes: u64, total_bytes: u64) -> Event {
-    Event {
-        host,
-        done_bytes: Some(done_bytes),
-        total_bytes: Some(total_bytes),
-        ..made("image", &format!("{} of {}", shoal_types::Bytes(done_bytes), shoal_types::Bytes(total_bytes)))
-    }
+pub(crate) fn transfer(host: HostName, done_bytes: u64, total_bytes: u64) -> Event {
+    let message = format!("{} of {}", Bytes(done_bytes), Bytes(total_bytes));
+    let progress = Some(Transferred { done_bytes, total_bytes: Some(total_bytes) });
+    unrecorded(NewEvent { host: Some(host), progress, ..made(EventKind::Image, &message) })
 }
 
 impl Stream {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shoal_proto::v1::Event;
+use shoal_types::{Event, HostName};
 
 /// How often a transfer is told of.
 const EVERY_MS: u64 = 10_000;
@@ -10,17 +10,19 @@ const EVERY_MS: u64 = 10_000;
 /// Which transfers were told of, and when.
 #[derive(Debug, Default)]
 pub(super) struct Plain {
-    told: BTreeMap<String, u64>,
+    told: BTreeMap<Option<HostName>, u64>,
 }
 
 impl Plain {
     /// Whether an event is worth a line.
     pub(super) fn tells(&mut self, event: &Event) -> bool {
-        let Some(done) = event.done_bytes else { return true };
-        let last = self.told.get(&event.host);
-        let tells = event.total_bytes == Some(done) || last.is_none_or(|at| at + EVERY_MS <= event.at_ms);
+        let (at_ms, host) = (event.event.at.0, &event.event.host);
+        let Some(progress) = event.event.progress else { return true };
+        let last = self.told.get(host);
+        let whole = progress.total_bytes == Some(progress.done_bytes);
+        let tells = whole || last.is_none_or(|at| at + EVERY_MS <= at_ms);
         if tells {
-            self.told.insert(event.host.clone(), event.at_ms);
+            self.told.insert(host.clone(), at_ms);
         }
         tells
     }
@@ -28,20 +30,26 @@ impl Plain {
 
 #[cfg(test)]
 mod tests {
+    use shoal_types::{EventKind, EventLevel, NewEvent, Progress, Timestamp};
+
     use super::*;
 
     #[test]
     fn a_transfer_is_told_of_now_and_then() {
         let mut plain = Plain::default();
-        let at = |second: u64, done: u64| Event {
-            host: "host1".into(),
-            at_ms: second * 1000,
-            done_bytes: Some(done),
-            total_bytes: Some(25),
-            ..Event::default()
+        let at = |second: u64, done_bytes: Option<u64>| NewEvent {
+            at: Timestamp(second * 1000),
+            level: EventLevel::Info,
+            kind: EventKind::Image,
+            cluster: None,
+            node: None,
+            host: Some("host1".parse().unwrap()),
+            message: String::new(),
+            progress: done_bytes.map(|done_bytes| Progress { done_bytes, total_bytes: Some(25) }),
         };
-        let told: Vec<u64> = (0..=25).filter(|second| plain.tells(&at(*second, *second))).collect();
+        let mut tells = |second, done| plain.tells(&Event { seq: 0, event: at(second, done) });
+        let told: Vec<u64> = (0..=25).filter(|second| tells(*second, Some(*second))).collect();
         assert_eq!(told, [0, 10, 20, 25]);
-        assert!(plain.tells(&Event::default()) && plain.tells(&Event::default()));
+        assert!(tells(0, None) && tells(0, None));
     }
 }

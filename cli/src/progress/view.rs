@@ -9,8 +9,8 @@ use std::{
     collections::{BTreeMap, VecDeque},
 };
 
-use shoal_proto::v1::{Event, Placed};
-use shoal_types::natural;
+use shoal_api::Placed;
+use shoal_types::{Event, EventKind, EventLevel, NewEvent, natural};
 
 use super::transfer::Transfer;
 
@@ -137,37 +137,50 @@ impl View {
     }
 
     /// Something happened.
-    pub(crate) fn happened(&mut self, event: &Event) {
+    pub(crate) fn happened(&mut self, Event { event, .. }: &Event) {
         // What is looked at later began before.
-        if event.at_ms > 0 {
-            self.began_ms = self.began_ms.min(event.at_ms);
+        if event.at.0 > 0 {
+            self.began_ms = self.began_ms.min(event.at.0);
         }
-        match event.kind.as_str() {
-            "admitted" => self.admitted = true,
-            "image" => self.image(event),
-            "node-created" => self.node(event, Stage::Created),
-            "node-started" => self.node(event, Stage::Started),
-            "node-ready" => self.node(event, Stage::Ready),
-            "node-removed" => self.removed(event),
-            "phase" => {
-                self.rolling_back |= event.message.contains("rolling back") || event.message == "deleting";
+        // Of a node, and of a transfer, the bars tell.
+        let is_step = match event.kind {
+            EventKind::Admitted => {
+                self.admitted = true;
+                true
             }
-            _ => {}
-        }
-        let failed = match event.level.as_str() {
-            "warn" => Some(false),
-            "error" => Some(true),
-            _ => None,
+            EventKind::Image => {
+                self.image(event);
+                false
+            }
+            EventKind::NodeCreated => self.node(event, Stage::Created),
+            EventKind::NodeStarted => self.node(event, Stage::Started),
+            EventKind::NodeReady => self.node(event, Stage::Ready),
+            EventKind::NodeRemoved => self.removed(event),
+            EventKind::RollingBack | EventKind::Deleting => {
+                self.rolling_back = true;
+                true
+            }
+            EventKind::Host
+            | EventKind::Agent
+            | EventKind::Network
+            | EventKind::NodeFailed
+            | EventKind::Phase
+            | EventKind::Moved
+            | EventKind::Step => true,
         };
-        let of_node =
-            matches!(event.kind.as_str(), "node-created" | "node-started" | "node-ready" | "node-removed");
+        let failed = match event.level {
+            EventLevel::Info => None,
+            EventLevel::Warn => Some(false),
+            EventLevel::Error => Some(true),
+        };
+        let host = event.host.as_ref().map(ToString::to_string);
         if let Some(failed) = failed {
-            let of = [event.host.as_str(), event.node.as_str()];
-            let of: Vec<_> = of.into_iter().filter(|name| !name.is_empty()).collect();
+            let of = [host, event.node.as_ref().map(ToString::to_string)];
+            let of: Vec<_> = of.into_iter().flatten().collect();
             let colon = if of.is_empty() { "" } else { ": " };
             self.trouble = Some((failed, format!("{}{colon}{}", of.join(" "), event.message)));
-        } else if !of_node && event.kind != "image" {
-            let host = if event.host.is_empty() { String::new() } else { format!("{}: ", event.host) };
+        } else if is_step {
+            let host = host.map(|host| format!("{host}: ")).unwrap_or_default();
             self.step = format!("{host}{}", event.message);
         }
     }
@@ -189,28 +202,28 @@ impl View {
         self.tail.push_back(line.to_owned());
     }
 
-    fn image(&mut self, event: &Event) {
-        let Some(done) = event.done_bytes else { return };
-        let transfer = self.transfers.entry(Name(event.host.clone())).or_default();
-        transfer.at(event.at_ms, done, event.total_bytes);
+    fn image(&mut self, event: &NewEvent) {
+        let Some(progress) = event.progress else { return };
+        let transfer = self.transfers.entry(host_of(event)).or_default();
+        transfer.at(event.at.0, progress.done_bytes, progress.total_bytes);
     }
 
-    fn node(&mut self, event: &Event, stage: Stage) {
-        let key = (event.cluster.clone(), event.node.clone());
-        let host = Name(event.host.clone());
-        let node = self.nodes.entry(key).or_insert(Node { host: host.clone(), stage, gone: false });
-        if !event.host.is_empty() {
+    fn node(&mut self, event: &NewEvent, stage: Stage) -> bool {
+        let host = host_of(event);
+        let node = self.nodes.entry(key_of(event)).or_insert(Node { host: host.clone(), stage, gone: false });
+        if event.host.is_some() {
             node.host = host;
         }
         node.stage = stage;
         node.gone = false;
+        false
     }
 
-    fn removed(&mut self, event: &Event) {
-        let key = (event.cluster.clone(), event.node.clone());
-        if let Some(node) = self.nodes.get_mut(&key) {
+    fn removed(&mut self, event: &NewEvent) -> bool {
+        if let Some(node) = self.nodes.get_mut(&key_of(event)) {
             node.gone = true;
         }
+        false
     }
 
     /// Whether nothing came of it yet.
@@ -237,4 +250,16 @@ impl View {
         }
         hosts
     }
+}
+
+/// The host an event is of; no name where it is of none.
+fn host_of(event: &NewEvent) -> Name {
+    Name(event.host.as_ref().map(ToString::to_string).unwrap_or_default())
+}
+
+/// Cluster and node an event is of.
+fn key_of(event: &NewEvent) -> (String, String) {
+    let cluster = event.cluster.as_ref().map(|(_, cluster)| cluster.to_string());
+    let node = event.node.as_ref().map(ToString::to_string);
+    (cluster.unwrap_or_default(), node.unwrap_or_default())
 }

@@ -6,13 +6,13 @@
 //!                                                                      v
 //!                                                    deleting --> backward --> gone (or kept: `failed`)
 //! ```
-//! A command's work runs in a task of its own: a client that goes away interrupts it, and it rolls back.
+//! A command's work runs in a task of its own, whoever follows it; what interrupts a create rolls it back.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use shoal_docker::Reference;
 use shoal_storage::{Acquired, Cluster, Conflict, Holder, Resource, StoreError};
-use shoal_types::{ClusterId, ClusterName, ClusterPhase, ClusterSpec, PhaseChange, RealmName};
+use shoal_types::{ClusterId, ClusterName, ClusterPhase, ClusterSpec, EventKind, PhaseChange, RealmName};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -113,7 +113,7 @@ impl Coordinator {
         };
         let work = Work::new(self.clone(), cluster.id, lease, &CancellationToken::new());
         let outcome = async {
-            work.change_phase(PhaseChange::Delete, "deleting").await?;
+            work.change_phase(PhaseChange::Delete, EventKind::Deleting, "deleting").await?;
             work.backward(TAKE_DOWN_TRIES).await
         }
         .await;
@@ -232,7 +232,7 @@ impl Coordinator {
 /// Brings a cluster forward; one that fails or is interrupted is taken back, unless it is to be kept.
 async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault> {
     match work.forward().await {
-        Outcome::Ready => match work.change_phase(PhaseChange::Settled, "ready").await {
+        Outcome::Ready => match work.change_phase(PhaseChange::Settled, EventKind::Phase, "ready").await {
             // Deleted by another process while the last node became idle.
             Err(Fault::Phase { .. }) => take_back(work, name).await,
             settled => settled,
@@ -241,12 +241,12 @@ async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault
         Outcome::Stopped => take_back(work, name).await,
         Outcome::Failed(source) if keep => {
             note_failure(work, &source).await?;
-            work.change_phase(PhaseChange::Kept, "failed: kept for inspection").await?;
+            work.change_phase(PhaseChange::Kept, EventKind::Phase, "failed: kept for inspection").await?;
             Err(Fault::NotReady { cluster: name.clone(), source, after: After::Kept })
         }
         Outcome::Failed(source) => {
             note_failure(work, &source).await?;
-            work.change_phase(PhaseChange::Delete, "failed: rolling back").await?;
+            work.change_phase(PhaseChange::Delete, EventKind::RollingBack, "failed: rolling back").await?;
             let after = match work.backward(TAKE_DOWN_TRIES).await {
                 Ok(()) => After::Removed,
                 Err(left @ Fault::LeftBehind { .. }) => After::LeftBehind(text(&left)),
@@ -259,7 +259,7 @@ async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault
 
 /// Takes back a cluster that somebody no longer wants.
 async fn take_back(work: &Work, name: &ClusterName) -> Result<(), Fault> {
-    work.change_phase(PhaseChange::Delete, "interrupted: rolling back").await?;
+    work.change_phase(PhaseChange::Delete, EventKind::RollingBack, "interrupted: rolling back").await?;
     work.backward(TAKE_DOWN_TRIES).await?;
     Err(Fault::Interrupted { cluster: name.clone() })
 }

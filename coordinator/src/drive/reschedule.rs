@@ -114,7 +114,7 @@ impl Work {
             for (host, name) in &names {
                 let count = moved.iter().filter(|n| n.host == *host).count();
                 let message = format!("{count} nodes go elsewhere: {}", text(&unfit[host]));
-                let event = self.event(intent, EventLevel::Warn, EventKind::Step, Some(name), message);
+                let event = self.event(intent, EventLevel::Warn, EventKind::Moved, Some(name), message);
                 tx.events().append(&event).await?;
             }
             tx.commit().await?;

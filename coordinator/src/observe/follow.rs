@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use shoal_proto::v1;
 use shoal_storage::{EventFilter, Node, StoreError};
-use shoal_types::{ClusterName, Event, EventKind, EventLevel, HostId, HostName, RealmName};
+use shoal_types::{ClusterName, Event, EventKind, HostId, HostName, RealmName};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -21,8 +21,6 @@ pub(crate) const POLL: Duration = Duration::from_millis(500);
 pub(crate) struct Follow {
     coordinator: Arc<Coordinator>,
     filter: EventFilter,
-    /// Until this is cancelled the events may be those of another cluster of the name.
-    gate: Option<CancellationToken>,
 }
 
 impl Follow {
@@ -34,7 +32,7 @@ impl Follow {
     ) -> Result<Self, StoreError> {
         let after = coordinator.store.read().await?.events().latest_seq().await?;
         let filter = EventFilter { realm: Some(realm), cluster, after, limit: PAGE };
-        Ok(Self { coordinator, filter, gate: None })
+        Ok(Self { coordinator, filter })
     }
 
     /// Those of the last cluster of this name that was admitted, from its admission on.
@@ -46,12 +44,18 @@ impl Follow {
         let admitted = coordinator.store.read().await?.events().last_admission(&realm, &cluster).await?;
         let after = admitted.map_or(0, |seq| seq.saturating_sub(1));
         let filter = EventFilter { realm: Some(realm), cluster: Some(cluster), after, limit: PAGE };
-        Ok(Self { coordinator, filter, gate: None })
+        Ok(Self { coordinator, filter })
     }
 
-    /// The same, none before `gate` is cancelled.
-    pub(crate) fn after(self, gate: CancellationToken) -> Self {
-        Self { gate: Some(gate), ..self }
+    /// Those of a cluster after a position.
+    pub(crate) fn after(
+        coordinator: Arc<Coordinator>,
+        realm: RealmName,
+        cluster: ClusterName,
+        after: u64,
+    ) -> Self {
+        let filter = EventFilter { realm: Some(realm), cluster: Some(cluster), after, limit: PAGE };
+        Self { coordinator, filter }
     }
 
     /// Those that are there and were not given yet, at most [`PAGE`]; before them where the nodes are placed, if that may
@@ -90,13 +94,13 @@ impl Follow {
     /// end interrupts through `interrupt`, and the work is still waited for.
     pub(crate) async fn until<T, O: Send>(
         mut self,
-        work: tokio::task::JoinHandle<Result<T, Fault>>,
+        work: impl Future<Output = Result<T, Status>> + Send,
         interrupt: CancellationToken,
         out: mpsc::Sender<Result<O, Status>>,
         wrap: impl Fn(Told) -> Option<O> + Send,
     ) -> Result<T, Status> {
         let mut committed = self.coordinator.store.committed_events();
-        let mut work = work;
+        let mut work = std::pin::pin!(work);
         let outcome = loop {
             self.pass_on(&out, &wrap).await;
             tokio::select! {
@@ -107,11 +111,7 @@ impl Follow {
             }
         };
         self.pass_on(&out, &wrap).await;
-        match outcome {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(fault)) => Err(fault.into()),
-            Err(join) => Err(Status::internal(format!("the work ended unexpectedly: {join}"))),
-        }
+        outcome
     }
 
     async fn pass_on<O>(
@@ -119,9 +119,6 @@ impl Follow {
         out: &mpsc::Sender<Result<O, Status>>,
         wrap: &(impl Fn(Told) -> Option<O> + Send),
     ) {
-        if self.gate.as_ref().is_some_and(|gate| !gate.is_cancelled()) {
-            return;
-        }
         loop {
             let Page { steps, more } = match self.next().await {
                 Ok(page) => page,
@@ -135,6 +132,17 @@ impl Follow {
                 return;
             }
         }
+    }
+}
+
+/// Waits for work that has a task of its own.
+///
+/// # Errors
+/// The status of its fault.
+pub(crate) async fn joined<T>(work: tokio::task::JoinHandle<Result<T, Fault>>) -> Result<T, Status> {
+    match work.await {
+        Ok(outcome) => outcome.map_err(Status::from),
+        Err(join) => Err(Status::internal(format!("the work ended unexpectedly: {join}"))),
     }
 }
 
@@ -156,11 +164,10 @@ pub(crate) struct Page {
     pub(crate) more: bool,
 }
 
-/// Whether nodes may be placed otherwise after it: at admission, and where a host was given up, which is a warning.
+/// Whether nodes are placed otherwise after it: at admission, and where a host was given up.
 fn places(event: &Event) -> bool {
     match event.event.kind {
-        EventKind::Admitted => true,
-        EventKind::Step => event.event.level == EventLevel::Warn,
+        EventKind::Admitted | EventKind::Moved => true,
         EventKind::Host
         | EventKind::Agent
         | EventKind::Image
@@ -170,6 +177,9 @@ fn places(event: &Event) -> bool {
         | EventKind::NodeReady
         | EventKind::NodeFailed
         | EventKind::NodeRemoved
-        | EventKind::Phase => false,
+        | EventKind::Phase
+        | EventKind::RollingBack
+        | EventKind::Deleting
+        | EventKind::Step => false,
     }
 }

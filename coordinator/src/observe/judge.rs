@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use shoal_api::{ContainerState as Shown, ServiceState, SystemdState};
 use shoal_docker::ContainerState;
 use shoal_proto::v1;
 use shoal_slurm::{NodeReport, NodeStatus as SlurmStatus, Stage};
@@ -10,8 +11,8 @@ use shoal_types::Role;
 /// How long the services of a node may take to come up before one that is not there counts as missing: systemd nodes are IDLE
 /// 2 to 9 s after their start, on a busy machine later (measured 2026-11-21).
 const START: Duration = Duration::from_secs(30);
-/// What is not known.
-pub(crate) const UNKNOWN: &str = "unknown";
+/// What Slurm says of a node when it says nothing.
+const UNKNOWN: &str = "unknown";
 
 /// What was heard of one node.
 #[derive(Debug, Clone, Copy)]
@@ -26,14 +27,14 @@ pub(crate) struct Evidence<'a> {
 }
 
 /// What is told of a node.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    pub(crate) container: &'static str,
-    pub(crate) systemd: &'static str,
-    pub(crate) munge: &'static str,
-    pub(crate) sshd: &'static str,
-    /// Empty for a role without one.
-    pub(crate) daemon: &'static str,
+    pub(crate) container: Shown,
+    pub(crate) systemd: SystemdState,
+    pub(crate) munge: ServiceState,
+    pub(crate) sshd: ServiceState,
+    /// `None` for a role without one.
+    pub(crate) daemon: Option<ServiceState>,
     /// With its flags; empty for a role that is none of Slurm's nodes.
     pub(crate) slurm: String,
     pub(crate) reason: String,
@@ -43,8 +44,16 @@ pub(crate) struct Verdict {
 
 /// Puts it together.
 pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
-    let mut verdict = Verdict { container: container(evidence.container), ..Verdict::default() };
-    let has_daemon = evidence.role != Role::Submitter;
+    let mut verdict = Verdict {
+        container: container(evidence.container),
+        systemd: SystemdState::Unknown,
+        munge: ServiceState::Unknown,
+        sshd: ServiceState::Unknown,
+        daemon: (evidence.role != Role::Submitter).then_some(ServiceState::Unknown),
+        slurm: String::new(),
+        reason: String::new(),
+        troubles: Vec::new(),
+    };
     match evidence.container {
         None => verdict.troubles.push("its host does not answer".into()),
         Some(None) => verdict.troubles.push("it has no container".into()),
@@ -56,14 +65,8 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
         Some(_) => Some(&v1::NodeProbe { ..STOPPED }),
         None => None,
     };
-    match services {
-        None => {
-            verdict.systemd = UNKNOWN;
-            verdict.munge = UNKNOWN;
-            verdict.sshd = UNKNOWN;
-            verdict.daemon = if has_daemon { UNKNOWN } else { "" };
-        }
-        Some(probe) => tell_services(evidence.role, probe, &mut verdict),
+    if let Some(probe) = services {
+        tell_services(evidence.role, probe, &mut verdict);
     }
     tell_slurm(evidence, &mut verdict);
     verdict
@@ -80,24 +83,24 @@ const STOPPED: v1::NodeProbe = v1::NodeProbe {
     up_ms: 0,
 };
 
-fn container(seen: Option<Option<ContainerState>>) -> &'static str {
+fn container(seen: Option<Option<ContainerState>>) -> Shown {
     match seen {
-        None => UNKNOWN,
-        Some(None) => "absent",
+        None => Shown::Unknown,
+        Some(None) => Shown::Absent,
         Some(Some(state)) => match state {
-            ContainerState::Created => "created",
-            ContainerState::Running => "running",
-            ContainerState::Paused => "paused",
-            ContainerState::Restarting => "restarting",
-            ContainerState::Removing => "removing",
-            ContainerState::Exited => "exited",
-            ContainerState::Dead => "dead",
+            ContainerState::Created => Shown::Created,
+            ContainerState::Running => Shown::Running,
+            ContainerState::Paused => Shown::Paused,
+            ContainerState::Restarting => Shown::Restarting,
+            ContainerState::Removing => Shown::Removing,
+            ContainerState::Exited => Shown::Exited,
+            ContainerState::Dead => Shown::Dead,
         },
     }
 }
 
 fn tell_services(role: Role, probe: &v1::NodeProbe, verdict: &mut Verdict) {
-    let up = |is: bool| if is { "up" } else { "down" };
+    let up = |is: bool| if is { ServiceState::Up } else { ServiceState::Down };
     let runs = |stage: &Stage| match stage {
         Stage::Munge => probe.munge,
         Stage::Sshd => probe.sshd,
@@ -107,25 +110,25 @@ fn tell_services(role: Role, probe: &v1::NodeProbe, verdict: &mut Verdict) {
     };
     let of =
         |wanted: fn(&Stage) -> bool| Stage::services(role).iter().find(|s| wanted(s)).map(|s| up(runs(s)));
-    verdict.munge = of(|s| *s == Stage::Munge).unwrap_or("");
-    verdict.sshd = of(|s| *s == Stage::Sshd).unwrap_or("");
-    verdict.daemon = of(|s| matches!(s, Stage::Slurmctld | Stage::Slurmd)).unwrap_or("");
+    verdict.munge = of(|s| *s == Stage::Munge).unwrap_or(ServiceState::Unknown);
+    verdict.sshd = of(|s| *s == Stage::Sshd).unwrap_or(ServiceState::Unknown);
+    verdict.daemon = of(|s| matches!(s, Stage::Slurmctld | Stage::Slurmd));
     let missing: Vec<_> = Stage::services(role).iter().filter(|stage| !runs(stage)).collect();
     verdict.systemd = match (probe.alive, probe.manager) {
-        (false, _) => "stopped",
-        (true, false) => "starting",
-        (true, true) if missing.is_empty() => "running",
-        (true, true) if Duration::from_millis(probe.up_ms) < START => "starting",
-        (true, true) => "degraded",
+        (false, _) => SystemdState::Stopped,
+        (true, false) => SystemdState::Starting,
+        (true, true) if missing.is_empty() => SystemdState::Running,
+        (true, true) if Duration::from_millis(probe.up_ms) < START => SystemdState::Starting,
+        (true, true) => SystemdState::Degraded,
     };
-    if verdict.container != "running" {
+    if verdict.container != Shown::Running {
         // What follows from that is no trouble of its own.
         return;
     }
-    match verdict.systemd {
-        "stopped" => verdict.troubles.push("its first process is gone".into()),
-        _ if !probe.manager => verdict.troubles.push("systemd takes no commands yet".into()),
-        _ => verdict.troubles.extend(missing.into_iter().map(|stage| format!("{stage} is down"))),
+    match (probe.alive, probe.manager) {
+        (false, _) => verdict.troubles.push("its first process is gone".into()),
+        (true, false) => verdict.troubles.push("systemd takes no commands yet".into()),
+        (true, true) => verdict.troubles.extend(missing.into_iter().map(|stage| format!("{stage} is down"))),
     }
 }
 
@@ -214,7 +217,8 @@ mod tests {
             slurm: Some(Some(&report)),
         });
         let told = (verdict.container, verdict.systemd, verdict.munge, verdict.sshd, verdict.daemon);
-        assert_eq!(told, ("running", "running", "up", "up", "up"));
+        let up = ServiceState::Up;
+        assert_eq!(told, (Shown::Running, SystemdState::Running, up, up, Some(up)));
         assert_eq!((verdict.slurm.as_str(), verdict.troubles), ("idle", vec![]));
     }
 
@@ -226,23 +230,44 @@ mod tests {
         let young = v1::NodeProbe { up_ms: 500, ..probe(&[]) };
         let booting = v1::NodeProbe { manager: false, ..young.clone() };
         for (name, container, seen, report, systemd, troubles) in [
-            ("munge", running, Some(probe(&ALL[1..])), Some(&idle), "degraded", &["munge is down"][..]),
-            ("slurmd", running, Some(probe(&ALL[..2])), Some(&idle), "degraded", &["slurmd is down"]),
+            (
+                "munge",
+                running,
+                Some(probe(&ALL[1..])),
+                Some(&idle),
+                SystemdState::Degraded,
+                &["munge is down"][..],
+            ),
+            (
+                "slurmd",
+                running,
+                Some(probe(&ALL[..2])),
+                Some(&idle),
+                SystemdState::Degraded,
+                &["slurmd is down"],
+            ),
             (
                 "young",
                 running,
                 Some(young),
                 Some(&idle),
-                "starting",
+                SystemdState::Starting,
                 &["munge is down", "sshd is down", "slurmd is down"],
             ),
-            ("boots", running, Some(booting), Some(&idle), "starting", &["systemd takes no commands yet"]),
+            (
+                "boots",
+                running,
+                Some(booting),
+                Some(&idle),
+                SystemdState::Starting,
+                &["systemd takes no commands yet"],
+            ),
             (
                 "paused",
                 Some(Some(ContainerState::Paused)),
                 Some(probe(&ALL)),
                 Some(&idle),
-                "running",
+                SystemdState::Running,
                 &["its container is paused"],
             ),
             (
@@ -250,13 +275,20 @@ mod tests {
                 Some(Some(ContainerState::Exited)),
                 None,
                 Some(&down),
-                "stopped",
+                SystemdState::Stopped,
                 &["its container is exited", "Slurm has it down*: Not responding"],
             ),
-            ("gone", Some(None), None, Some(&idle), "stopped", &["it has no container"]),
-            ("host", None, None, Some(&idle), UNKNOWN, &["its host does not answer"]),
-            ("agent", running, None, Some(&idle), UNKNOWN, &[]),
-            ("stranger", running, Some(probe(&ALL)), None, "running", &["Slurm does not know it"]),
+            ("gone", Some(None), None, Some(&idle), SystemdState::Stopped, &["it has no container"]),
+            ("host", None, None, Some(&idle), SystemdState::Unknown, &["its host does not answer"]),
+            ("agent", running, None, Some(&idle), SystemdState::Unknown, &[]),
+            (
+                "stranger",
+                running,
+                Some(probe(&ALL)),
+                None,
+                SystemdState::Running,
+                &["Slurm does not know it"],
+            ),
         ] {
             let verdict =
                 judge(&Evidence { role: Role::Worker, container, probe: seen.as_ref(), slurm: Some(report) });
@@ -296,7 +328,10 @@ mod tests {
             slurm: None,
         };
         let verdict = judge(&evidence(Role::Submitter));
-        assert_eq!((verdict.systemd, verdict.daemon, verdict.slurm.as_str()), ("running", "", ""));
+        assert_eq!(
+            (verdict.systemd, verdict.daemon, verdict.slurm.as_str()),
+            (SystemdState::Running, None, "")
+        );
         assert!(verdict.troubles.is_empty());
         assert_eq!(judge(&evidence(Role::Worker)).slurm, UNKNOWN);
         assert_eq!(judge(&evidence(Role::Controller)).troubles, ["slurmctld is down"]);

@@ -55,9 +55,14 @@ impl Work {
     }
 
     /// Moves the cluster to the phase after `change`, with an event that says why.
-    pub(crate) async fn change_phase(&self, change: PhaseChange, message: &str) -> Result<(), Fault> {
+    pub(crate) async fn change_phase(
+        &self,
+        change: PhaseChange,
+        kind: EventKind,
+        message: &str,
+    ) -> Result<(), Fault> {
         loop {
-            match self.try_change_phase(change, message).await {
+            match self.try_change_phase(change, kind, message).await {
                 // A delete asked for it meanwhile: decided again on what is now.
                 Err(Fault::Store(StoreError::Stale { .. })) => {}
                 outcome => return outcome,
@@ -65,7 +70,12 @@ impl Work {
         }
     }
 
-    async fn try_change_phase(&self, change: PhaseChange, message: &str) -> Result<(), Fault> {
+    async fn try_change_phase(
+        &self,
+        change: PhaseChange,
+        kind: EventKind,
+        message: &str,
+    ) -> Result<(), Fault> {
         let intent = self.intent().await?;
         let (from, name) = (intent.cluster.phase, intent.cluster.spec.name.clone());
         let to = from.after(change).map_err(|source| Fault::Phase { cluster: name, source })?;
@@ -75,7 +85,7 @@ impl Work {
         if from != to {
             tx.clusters().set_phase(self.cluster, from, to, self.coordinator.now()).await?;
         }
-        tx.events().append(&self.event(&intent, level, EventKind::Phase, None, message.into())).await?;
+        tx.events().append(&self.event(&intent, level, kind, None, message.into())).await?;
         Ok(tx.commit().await?)
     }
 }

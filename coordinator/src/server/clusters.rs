@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::Stream;
-use shoal_proto::v1::{self, create_cluster_response, delete_cluster_response};
+use shoal_proto::v1::{self, delete_cluster_response, follow_cluster_response};
 use shoal_storage::{EventFilter, StoreError};
 use shoal_types::{ClusterName, ClusterSpec, Event, RealmName};
 use tokio::sync::mpsc;
@@ -14,8 +14,13 @@ use tonic::{Request, Response, Status};
 use crate::{
     edit::admission::CreateTerms,
     fleet::coordinator::Coordinator,
-    observe::follow::{Follow, Told},
-    server::{field, onlook::onlook, placement},
+    observe::follow::{Follow, Told, joined},
+    server::{
+        creates::{Creates, Running},
+        field,
+        onlook::onlook,
+        placement,
+    },
     words::fault::Fault,
 };
 
@@ -26,9 +31,15 @@ const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// Events read at once.
 const PAGE: u32 = 1000;
 
-/// Clusters.
+/// Clusters, and the creates that were begun here.
 #[derive(Debug)]
-pub(crate) struct ClustersService(pub(crate) Arc<Coordinator>);
+pub(crate) struct ClustersService(Arc<Coordinator>, Creates);
+
+impl ClustersService {
+    pub(crate) fn new(coordinator: Arc<Coordinator>) -> Self {
+        Self(coordinator, Creates::default())
+    }
+}
 
 type Steps<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -53,46 +64,44 @@ impl v1::clusters_server::Clusters for ClustersService {
         Ok(Response::new(self.0.explain_placement(&realm, &cluster, &node).await?))
     }
 
-    type CreateClusterStream = Steps<v1::CreateClusterResponse>;
-
     async fn create_cluster(
         &self,
         request: Request<v1::CreateClusterRequest>,
-    ) -> Result<Response<Self::CreateClusterStream>, Status> {
+    ) -> Result<Response<v1::CreateClusterResponse>, Status> {
         let r = request.into_inner();
         let spec = spec(r.spec)?;
         let wait = if r.wait_ms == 0 { FOR_EVER } else { Duration::from_millis(r.wait_ms) };
         let terms = CreateTerms { wait, keep_on_failure: r.keep_on_failure };
         let (realm, name) = (spec.realm.clone(), spec.name.clone());
-        let follow =
-            Follow::from_now(self.0.clone(), realm.clone(), Some(name.clone())).await.map_err(Fault::from)?;
+        let latest = async { self.0.store.read().await?.events().latest_seq().await };
+        let after_seq = latest.await.map_err(Fault::from)?;
         let interrupt = self.0.stop.child_token();
         let admitted = CancellationToken::new();
+        // Nobody knows of it before the answer: a caller that goes away until then takes it along.
+        let unanswered = interrupt.clone().drop_guard();
         let work = self.0.clone().create(spec, terms, interrupt.clone(), admitted.clone());
-        let work = self.0.tasks.spawn(work);
-        let (out, steps) = mpsc::channel(QUEUE);
-        let coordinator = self.0.clone();
-        self.0.tasks.spawn(async move {
-            let wrap = |told| {
-                let step = match told {
-                    Told::Event(event) => create_cluster_response::Step::Event(event),
-                    Told::Placed(placed) => create_cluster_response::Step::Placed(placed),
-                };
-                Some(v1::CreateClusterResponse { step: Some(step) })
-            };
-            let last = match follow.after(admitted).until(work, interrupt, out.clone(), wrap).await {
-                Ok(_) => {
-                    coordinator.shown_cluster(&realm, &name).await.map_err(Status::from).map(|cluster| {
-                        v1::CreateClusterResponse {
-                            step: Some(create_cluster_response::Step::Ready(cluster)),
-                        }
-                    })
-                }
-                Err(status) => Err(status),
-            };
-            drop(out.send(last).await);
-        });
-        Ok(Response::new(Box::pin(ReceiverStream::new(steps))))
+        let running = self.1.begin(&self.0.holder.id, &self.0.tasks, interrupt, work);
+        tokio::select! {
+            biased;
+            () = admitted.cancelled() => {}
+            ended = running.ended() => ended?,
+        }
+        // None while its image is on the way.
+        let cluster = self.0.cluster(&realm, &name).await.map(|cluster| cluster.id.to_string());
+        let (create, cluster) = (running.name().to_owned(), cluster.unwrap_or_default());
+        unanswered.disarm();
+        Ok(Response::new(v1::CreateClusterResponse { create, after_seq, cluster }))
+    }
+
+    async fn interrupt_create(
+        &self,
+        request: Request<v1::InterruptCreateRequest>,
+    ) -> Result<Response<v1::InterruptCreateResponse>, Status> {
+        // One that is not known any more has ended.
+        if let Some(running) = self.1.find(&request.into_inner().create) {
+            running.interrupt();
+        }
+        Ok(Response::new(v1::InterruptCreateResponse {}))
     }
 
     type FollowClusterStream = Steps<v1::FollowClusterResponse>;
@@ -103,9 +112,13 @@ impl v1::clusters_server::Clusters for ClustersService {
     ) -> Result<Response<Self::FollowClusterStream>, Status> {
         let r = request.into_inner();
         let (realm, name) = names(&r.realm, &r.name)?;
-        self.0.cluster(&realm, &name).await?;
         let (out, steps) = mpsc::channel(QUEUE);
         let coordinator = self.0.clone();
+        if let Some(running) = self.1.find(&r.create) {
+            self.0.tasks.spawn(own(coordinator, (realm, name), running, r.after_seq, out));
+            return Ok(Response::new(Box::pin(ReceiverStream::new(steps))));
+        }
+        self.0.cluster(&realm, &name).await?;
         self.0.tasks.spawn(async move {
             if let Err(fault) = onlook(&coordinator, &realm, &name, &out).await {
                 drop(out.send(Err(fault.into())).await);
@@ -243,6 +256,34 @@ impl ClustersService {
     }
 }
 
+/// Tells of a create that was begun here, until it ends or nobody listens.
+async fn own(
+    coordinator: Arc<Coordinator>,
+    (realm, name): (RealmName, ClusterName),
+    running: Arc<Running>,
+    after: u64,
+    out: mpsc::Sender<Result<v1::FollowClusterResponse, Status>>,
+) {
+    let step = |step| v1::FollowClusterResponse { step: Some(step) };
+    let wrap = |told| {
+        Some(step(match told {
+            Told::Event(event) => follow_cluster_response::Step::Event(event),
+            Told::Placed(placed) => follow_cluster_response::Step::Placed(placed),
+        }))
+    };
+    let follow = Follow::after(coordinator.clone(), realm.clone(), name.clone(), after);
+    // Who stops listening stops nothing else.
+    let ended = tokio::select! {
+        ended = follow.until(running.ended(), CancellationToken::new(), out.clone(), wrap) => ended,
+        () = out.closed() => return,
+    };
+    let last = match ended {
+        Ok(()) => coordinator.shown_cluster(&realm, &name).await.map_err(Status::from),
+        Err(status) => Err(status),
+    };
+    drop(out.send(last.map(|cluster| step(follow_cluster_response::Step::Ready(cluster)))).await);
+}
+
 async fn delete_one(
     coordinator: &Arc<Coordinator>,
     realm: &RealmName,
@@ -267,7 +308,7 @@ async fn delete_one(
         drop(out.send(Ok(step)).await);
     }
     // A delete goes on whoever listens: half of it would be of use to nobody.
-    follow.until(work, CancellationToken::new(), out.clone(), wrap).await?;
+    follow.until(joined(work), CancellationToken::new(), out.clone(), wrap).await?;
     let deleted =
         v1::DeleteClusterResponse { step: Some(delete_cluster_response::Step::Deleted(name.to_string())) };
     drop(out.send(Ok(deleted)).await);

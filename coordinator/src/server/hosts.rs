@@ -5,8 +5,9 @@ use std::{
     sync::Arc,
 };
 
+use shoal_api::CgroupVersion;
 use shoal_docker::TlsMaterial;
-use shoal_proto::{FieldError, v1};
+use shoal_proto::{FieldError, Word, v1};
 use shoal_storage::{Host, Usage};
 use shoal_types::{Bytes, HostId, HostState, LabelExpr, MilliCpu, Timestamp};
 use tonic::{Request, Response, Status};
@@ -169,17 +170,18 @@ fn shown(host: &Host, usage: Option<&Usage>, now: Timestamp) -> v1::Host {
         id: host.id.to_string(),
         name: host.name.to_string(),
         endpoint: settings.endpoint.clone(),
-        state: host.health.state.to_string(),
+        state: host.health.state.wire(),
         labels: settings.labels.0.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
         capacity: Some(amounts(allocatable.cpu, allocatable.memory, allocatable.node_slots)),
         reserved: Some(amounts(used.0.cpu, used.0.memory, used.1)),
         nodes: used.1,
         engine_version: host.engine.version.clone(),
         engine_api_version: host.engine.api_version.clone(),
-        engine_cgroup: format!("v{}", host.engine.cgroup_version),
-        cgroup_way: host.engine.cgroup_way().to_string(),
+        engine_cgroup: if host.engine.cgroup_version == 1 { CgroupVersion::V1 } else { CgroupVersion::V2 }
+            .wire(),
+        cgroup_way: host.engine.cgroup_way().wire(),
         agent_version: host.agent.version.clone().unwrap_or_default(),
-        agent_state: host.agent.state.to_string(),
+        agent_state: host.agent.state.wire(),
         underlay: underlay(host, host.facts.as_ref().and_then(|f| f.default_address))
             .map_or_else(String::new, |a| a.to_string()),
         error: error.unwrap_or_default(),

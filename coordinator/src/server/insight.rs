@@ -2,18 +2,19 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use shoal_proto::v1;
+use shoal_api::NetworkPart;
+use shoal_proto::{Word, v1};
 use shoal_storage::Host;
 use shoal_types::{ClusterName, HostName, RealmName, Timestamp};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    drive::doctor::{Checked, Examination},
+    drive::doctor::{Checked, Examination, Finding},
     fleet::coordinator::Coordinator,
     observe::{
         cluster::{Heard, Looked},
-        judge::{Evidence, UNKNOWN, judge},
+        judge::{Evidence, judge},
     },
     server::{
         field,
@@ -87,14 +88,14 @@ fn status(looked: &Looked, owned: bool, now: Timestamp) -> v1::GetStatusResponse
         let host = hosts.get(&node.host);
         v1::NodeStatus {
             name: node.name.to_string(),
-            role: node.role.to_string(),
+            role: node.role.wire(),
             host: host.map(|h| h.name.to_string()).unwrap_or_default(),
             address: node.address.to_string(),
-            container: verdict.container.into(),
-            systemd: verdict.systemd.into(),
-            munge: verdict.munge.into(),
-            sshd: verdict.sshd.into(),
-            daemon: verdict.daemon.into(),
+            container: verdict.container.wire(),
+            systemd: verdict.systemd.wire(),
+            munge: verdict.munge.wire(),
+            sshd: verdict.sshd.wire(),
+            daemon: verdict.daemon.map(Word::wire),
             slurm: verdict.slurm,
             slurm_reason: verdict.reason,
             age_ms: if containers.is_some() { 0 } else { age(host) },
@@ -111,7 +112,7 @@ fn status(looked: &Looked, owned: bool, now: Timestamp) -> v1::GetStatusResponse
             nodes: u32::try_from(nodes.iter().filter(|n| n.host == *id).count()).unwrap_or(u32::MAX),
             engine_version: host.map(|h| h.engine.version.clone()).unwrap_or_default(),
             agent_version: heard.agent.as_ref().map(|a| a.version.clone()).unwrap_or_default(),
-            network: state.into(),
+            network: state.wire(),
             network_trouble: trouble,
             error: heard.containers.as_ref().err().cloned().unwrap_or_default(),
             agent_error: heard.agent.as_ref().err().filter(|_| engine_answered).cloned().unwrap_or_default(),
@@ -129,14 +130,23 @@ fn status(looked: &Looked, owned: bool, now: Timestamp) -> v1::GetStatusResponse
 }
 
 /// A host's part of the network.
-fn part(heard: &Heard, network: &str) -> (&'static str, String) {
+fn part(heard: &Heard, network: &str) -> (NetworkPart, String) {
     match &heard.agent {
-        Err(_) => (UNKNOWN, String::new()),
+        Err(_) => (NetworkPart::Unknown, String::new()),
         Ok(agent) => match agent.networks.iter().find(|kept| kept.network == network) {
-            None => ("absent", "its agent keeps no part of the network".into()),
-            Some(kept) if kept.trouble.is_empty() => ("ok", String::new()),
-            Some(kept) => ("trouble", kept.trouble.clone()),
+            None => (NetworkPart::Absent, "its agent keeps no part of the network".into()),
+            Some(kept) if kept.trouble.is_empty() => (NetworkPart::Ok, String::new()),
+            Some(kept) => (NetworkPart::Trouble, kept.trouble.clone()),
         },
+    }
+}
+
+fn finding(finding: &Finding) -> v1::Finding {
+    v1::Finding {
+        check: finding.check.wire(),
+        verdict: finding.grade.wire(),
+        message: finding.message.clone(),
+        fix: finding.fix.clone(),
     }
 }
 
@@ -144,12 +154,12 @@ fn examination(found: &Examination) -> v1::ExamineHostsResponse {
     let host = |(name, findings): &(HostName, Result<Vec<_>, String>)| v1::HostExamination {
         host: name.to_string(),
         error: findings.as_ref().err().cloned().unwrap_or_default(),
-        findings: findings.iter().flatten().map(v1::Finding::from).collect(),
+        findings: findings.iter().flatten().map(finding).collect(),
     };
     let pair = |pair: &Checked| v1::PairExamination {
         from: pair.from.to_string(),
         to: pair.to.to_string(),
-        verdict: pair.grade.as_str().into(),
+        verdict: pair.grade.wire(),
         message: pair.message.clone(),
         fix: pair.fix.clone(),
         largest_bytes: pair.largest,

@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::{FutureExt, future::join_all};
+use shoal_api::Phase;
 use shoal_docker::ContainerState;
-use shoal_proto::v1;
+use shoal_proto::{Word, v1};
 use shoal_storage::{Cluster, Host, Lease, Network, Node, Resource};
-use shoal_types::{ClusterName, ClusterPhase, HostId, NodeId, NodeState, RealmName, Timestamp, node_fqdn};
+use shoal_types::{ClusterName, HostId, NodeId, NodeState, RealmName, Timestamp, node_fqdn};
 
 use crate::{
     fleet::coordinator::Coordinator,
@@ -121,12 +122,12 @@ pub(super) fn shown(
         name: node.name.to_string(),
         cluster: spec.name.to_string(),
         realm: spec.realm.to_string(),
-        role: node.role.to_string(),
+        role: node.role.wire(),
         host: host(node.host),
         address: node.address.to_string(),
         mac: node.mac.to_string(),
         fqdn: node_fqdn(&node.name, &spec.name, &spec.realm),
-        state: state(node).to_string(),
+        state: state(node).wire(),
         age_ms: error(node).map_or(0, |_| millis(at.since(heard(node)))),
         host_error: error(node).unwrap_or_default(),
     };
@@ -144,18 +145,11 @@ pub(super) fn shown(
         udp_port: n.udp_port.into(),
         hosts: members,
     });
-    let phase = match cluster.phase {
-        ClusterPhase::Creating if !owned => "interrupted".to_owned(),
-        phase @ (ClusterPhase::Creating
-        | ClusterPhase::Ready
-        | ClusterPhase::Failed
-        | ClusterPhase::Deleting) => phase.to_string(),
-    };
     v1::Cluster {
         id: cluster.id.to_string(),
         realm: spec.realm.to_string(),
         name: spec.name.to_string(),
-        phase,
+        phase: Phase::of(cluster.phase, owned).wire(),
         slurm_version: cluster.slurm_version.clone().unwrap_or_default(),
         nodes: nodes.iter().map(node).collect(),
         network,

@@ -2,6 +2,7 @@
 
 mod access;
 mod clusters;
+mod creates;
 mod exec;
 mod hosts;
 mod images;
@@ -15,6 +16,7 @@ mod sweep;
 
 use std::sync::Arc;
 
+use shoal_api::Caller;
 use shoal_proto::{
     CONNECTION_WINDOW, FieldError, HTTP2_FRAME, MAX_STREAMS, STREAM_WINDOW,
     v1::{
@@ -23,7 +25,7 @@ use shoal_proto::{
         upkeep_server::UpkeepServer,
     },
 };
-use tonic::transport::server::Router;
+use tonic::{metadata::MetadataMap, transport::server::Router};
 
 use crate::{fleet::coordinator::Coordinator, words::MESSAGE_LIMIT};
 
@@ -31,6 +33,7 @@ use crate::{fleet::coordinator::Coordinator, words::MESSAGE_LIMIT};
 pub(crate) fn router(coordinator: &Arc<Coordinator>) -> Router {
     let limit = MESSAGE_LIMIT;
     tonic::transport::Server::builder()
+        .trace_fn(|request| span(request.uri().path(), request.headers()))
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(HTTP2_FRAME)
@@ -39,7 +42,7 @@ pub(crate) fn router(coordinator: &Arc<Coordinator>) -> Router {
             HostsServer::new(hosts::HostsService(coordinator.clone())).max_decoding_message_size(limit),
         )
         .add_service(
-            ClustersServer::new(clusters::ClustersService(coordinator.clone()))
+            ClustersServer::new(clusters::ClustersService::new(coordinator.clone()))
                 .max_decoding_message_size(limit),
         )
         .add_service(
@@ -58,6 +61,13 @@ pub(crate) fn router(coordinator: &Arc<Coordinator>) -> Router {
         .add_service(
             InsightServer::new(insight::InsightService(coordinator.clone())).max_decoding_message_size(limit),
         )
+}
+
+/// The span of a call: what is called, and who says to be calling. Nothing is allowed or refused by that.
+fn span(method: &str, headers: &tonic::codegen::http::HeaderMap) -> tracing::Span {
+    let caller = Caller::of(&MetadataMap::from_headers(headers.clone()));
+    let caller = caller.as_ref().map(tracing::field::display);
+    tracing::debug_span!("request", rpc.method = method.trim_start_matches('/'), caller)
 }
 
 /// A field read as a type of ours.

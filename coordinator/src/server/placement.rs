@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use shoal_proto::v1;
-use shoal_scheduler::{Candidate, HostView, Refusal};
+use shoal_proto::{Word, v1};
+use shoal_scheduler::{Candidate, Filter, HostView, Refusal};
 use shoal_types::{Capacity, ClusterName, ClusterSpec, HostId, NodeName, RealmName, SchedulerName, Strategy};
 
 use crate::{
@@ -22,8 +22,26 @@ fn amounts(c: Capacity) -> v1::Amounts {
 fn refusal(refusal: &Refusal) -> v1::Refusal {
     v1::Refusal {
         host: refusal.host.to_string(),
-        filter: refusal.reason.filter().to_string(),
+        filter: filter(refusal.reason.filter()).wire(),
         reason: refusal.reason.to_string(),
+    }
+}
+
+fn filter(filter: Filter) -> shoal_api::Filter {
+    match filter {
+        Filter::State => shoal_api::Filter::State,
+        Filter::Excluded => shoal_api::Filter::Excluded,
+        Filter::Architecture => shoal_api::Filter::Architecture,
+        Filter::Profile => shoal_api::Filter::Profile,
+        Filter::Image => shoal_api::Filter::Image,
+        Filter::Pinned => shoal_api::Filter::Pinned,
+        Filter::Constraint => shoal_api::Filter::Constraint,
+        Filter::SpreadOver => shoal_api::Filter::SpreadOver,
+        Filter::Apart => shoal_api::Filter::Apart,
+        Filter::Cpu => shoal_api::Filter::Cpu,
+        Filter::Memory => shoal_api::Filter::Memory,
+        Filter::NodeSlots => shoal_api::Filter::NodeSlots,
+        Filter::MaxPerHost => shoal_api::Filter::MaxPerHost,
     }
 }
 

@@ -3,16 +3,19 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::Stream;
-use shoal_proto::v1::{self, resume_response};
+use shoal_proto::{
+    Word,
+    v1::{self, resume_response},
+};
 use shoal_types::RealmName;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    drive::sweep::{End, Sweep, SweepTerms, Swept, SweptHost, TooMuch},
+    drive::sweep::{Sweep, SweepTerms, Swept, SweptHost, TooMuch},
     fleet::coordinator::Coordinator,
-    observe::follow::{Follow, Told},
+    observe::follow::{Follow, Told, joined},
     server::field,
     words::fault::Fault,
 };
@@ -64,11 +67,11 @@ impl v1::upkeep_server::Upkeep for UpkeepService {
                 }
                 Told::Placed(_) => None,
             };
-            let ended = follow.until(work, interrupt, out.clone(), wrap).await;
+            let ended = follow.until(joined(work), interrupt, out.clone(), wrap).await;
             for cluster in before {
                 let resumed = coordinator.resumed(cluster).await;
                 let resumed = resumed.map(|cluster| v1::ResumeResponse {
-                    step: Some(resume_response::Step::Cluster(cluster)),
+                    step: Some(resume_response::Step::Cluster(cluster.into())),
                 });
                 drop(out.send(resumed.map_err(|error| Fault::from(error).into())).await);
             }
@@ -103,20 +106,14 @@ impl From<SweptHost> for v1::SweptHost {
 
 impl From<Swept> for v1::SweptThing {
     fn from(thing: Swept) -> Self {
-        let end = match thing.end {
-            End::WouldGo => "would-go",
-            End::Gone => "gone",
-            End::Stays => "stays",
-            End::Failed => "failed",
-        };
         Self {
             host: thing.host.to_string(),
-            kind: thing.kind.into(),
+            kind: thing.kind.wire(),
             name: thing.name,
             id: thing.id,
             age_ms: thing.age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             reason: thing.why,
-            end: end.into(),
+            end: thing.end.wire(),
         }
     }
 }

@@ -2,12 +2,9 @@
 
 use shoal_docker::{EngineError, RetryClass};
 use shoal_storage::{Conflict, StoreError};
-use tonic::{Status, metadata::MetadataValue};
+use tonic::Status;
 
 use crate::words::fault::{After, AgentError, CoordinatorError, Fault};
-
-/// Where a status carries its hint.
-const KEY: &str = "shoal-hint-bin";
 
 const SAID: &str = "its text ends with what to do";
 const HOSTS: &str = "see that the engine runs and listens there; `shoal get hosts` shows which hosts answer, and why others do not";
@@ -170,22 +167,17 @@ impl CoordinatorError {
 }
 
 /// A status with the hint of its fault.
-pub(crate) fn hinted(mut status: Status, fault: &Fault) -> Status {
-    if let Ok(hint) = fault.hint() {
-        status.metadata_mut().insert_bin(KEY, MetadataValue::from_bytes(hint.as_bytes()));
+pub(crate) fn hinted(status: Status, fault: &Fault) -> Status {
+    match fault.hint() {
+        Ok(hint) => shoal_api::hinted(status, &hint),
+        Err(_) => status,
     }
-    status
-}
-
-/// The hint that came with a status.
-#[must_use]
-pub fn hint_of(status: &Status) -> Option<String> {
-    let hint = status.metadata().get_bin(KEY)?.to_bytes().ok()?;
-    String::from_utf8(hint.to_vec()).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use shoal_api::hint_of;
+
     use super::*;
 
     fn faults() -> Vec<Fault> {

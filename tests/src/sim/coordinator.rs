@@ -19,7 +19,7 @@ use shoal_coordinator::{Connect, Embedded, Entropy, Surroundings, embedded_in};
 use shoal_docker::{Endpoint, Engine, EngineError, TlsMaterial};
 use shoal_docker_fake::{Fleet, Phase};
 use shoal_proto::v1::{
-    self, clusters_client::ClustersClient, create_cluster_response, hosts_client::HostsClient,
+    self, clusters_client::ClustersClient, follow_cluster_response, hosts_client::HostsClient,
     insight_client::InsightClient, upkeep_client::UpkeepClient,
 };
 use shoal_storage::{Fate, Holder, Moment, Probe, Rng, SealingKey, Store, StoreUrl};
@@ -207,6 +207,7 @@ impl Wish {
             image: self.image.clone(),
             scheduler: self.scheduler.clone(),
             placing: Some(self.placing.clone()),
+            profile: v1::Profile::System.into(),
             groups: vec![group(v1::Role::Controller, 1), group(v1::Role::Worker, self.workers)],
             ..v1::ClusterSpec::default()
         };
@@ -313,9 +314,16 @@ impl Coordinator {
     /// # Errors
     /// What the coordinator says.
     pub async fn create(&self, wish: &Wish) -> Result<v1::Cluster, Status> {
-        let mut steps = self.clusters().create_cluster(wish.request()).await?.into_inner();
+        let begun = self.clusters().create_cluster(wish.request()).await?.into_inner();
+        let follow = v1::FollowClusterRequest {
+            realm: "default".into(),
+            name: wish.name.clone(),
+            create: begun.create,
+            after_seq: begun.after_seq,
+        };
+        let mut steps = self.clusters().follow_cluster(follow).await?.into_inner();
         while let Some(step) = steps.message().await? {
-            if let Some(create_cluster_response::Step::Ready(cluster)) = step.step {
+            if let Some(follow_cluster_response::Step::Ready(cluster)) = step.step {
                 return Ok(cluster);
             }
         }

@@ -146,7 +146,7 @@ pub(crate) fn killed_after_each_kind_of_event(stage: &Stage) -> anyhow::Result<(
         bed.finish()?;
         ensure!(bed.home.phase("cut")?.as_deref() == Some("ready"), "{:?}", bed.home.phase("cut")?);
         bed.job("cut", WORKERS)?;
-        for kind in [EventKind::Phase, EventKind::NodeRemoved] {
+        for kind in [EventKind::Deleting, EventKind::NodeRemoved] {
             let phase = at(&DELETE, kind)?;
             ensure!(phase.as_deref() == Some("deleting"), "{phase:?} after {kind}");
         }
@@ -172,7 +172,7 @@ pub(crate) fn a_second_interrupt_ends_at_once(stage: &Stage) -> anyhow::Result<(
         let first = first.and_then(|_| {
             kill(pid, Signal::SIGINT)?;
             // It says so before it asks any host.
-            log.wait(Duration::from_secs(45), |event| event.event.message.contains("rolling back"))
+            log.wait(Duration::from_secs(45), |event| event.event.kind == EventKind::RollingBack)
         });
         let started = Instant::now();
         kill(pid, Signal::SIGINT)?;

@@ -1,6 +1,6 @@
 //! What is told of clusters and hosts when something of them is wrong.
 
-use shoal_proto::v1;
+use shoal_proto::v1::{self, Check, ContainerState, NetworkPart, Role, ServiceState, SystemdState, Verdict};
 use shoal_tests::sim::{Coordinator, IMAGE, Wish, World};
 use tonic::Code;
 
@@ -52,13 +52,17 @@ fn a_cluster_that_is_well() {
     assert_eq!((status.nodes.len(), status.hosts.len()), (6, 3));
     assert_eq!(troubled(&status), []);
     for n in &status.nodes {
-        let told =
-            (n.container.as_str(), n.systemd.as_str(), n.munge.as_str(), n.sshd.as_str(), n.daemon.as_str());
-        assert_eq!(told, ("running", "running", "up", "up", "up"), "{n:?}");
-        assert_eq!((n.slurm.as_str(), n.age_ms), (if n.role == "worker" { "idle" } else { "" }, 0));
+        let told = (n.container(), n.systemd(), n.munge(), n.sshd(), n.daemon());
+        let up = ServiceState::Up;
+        assert_eq!(told, (ContainerState::Running, SystemdState::Running, up, up, up), "{n:?}");
+        assert_eq!((n.slurm.as_str(), n.age_ms), (if n.role() == Role::Worker { "idle" } else { "" }, 0));
     }
     for h in &status.hosts {
-        assert_eq!((h.network.as_str(), h.agent_version.as_str(), h.nodes), ("ok", "simulated", 2), "{h:?}");
+        assert_eq!(
+            (h.network(), h.agent_version.as_str(), h.nodes),
+            (NetworkPart::Ok, "simulated", 2),
+            "{h:?}"
+        );
         assert!(h.error.is_empty() && h.agent_error.is_empty(), "{h:?}");
     }
     assert!(status.slurm_error.is_empty() && status.image_id.starts_with("sha256:"));
@@ -81,18 +85,16 @@ fn what_does_not_run_is_named() {
     assert_eq!(node(&status, "worker-1").host, host);
     let told = |name: &str| {
         let n = node(&status, name);
-        (n.container.clone(), n.systemd.clone(), n.troubles.clone())
+        (n.container(), n.systemd(), n.troubles.clone())
     };
-    let of = |container: &str, systemd: &str, trouble: &str| {
-        (container.into(), systemd.into(), vec![trouble.into()])
-    };
-    assert_eq!(told("worker-1"), of("running", "degraded", "munge is down"));
-    assert_eq!(told("worker-2"), of("running", "degraded", "slurmd is down"));
-    assert_eq!(told("controller"), of("running", "degraded", "sshd is down"));
+    let of = |trouble: &str| (ContainerState::Running, SystemdState::Degraded, vec![trouble.to_owned()]);
+    assert_eq!(told("worker-1"), of("munge is down"));
+    assert_eq!(told("worker-2"), of("slurmd is down"));
+    assert_eq!(told("controller"), of("sshd is down"));
     let (container, systemd, troubles) = told("worker-0");
     assert_eq!(
-        (container.as_str(), systemd.as_str(), troubles[0].as_str()),
-        ("exited", "stopped", "its container is exited")
+        (container, systemd, troubles[0].as_str()),
+        (ContainerState::Exited, SystemdState::Stopped, "its container is exited")
     );
     assert!(node(&status, "worker-3").troubles.is_empty() && node(&status, "worker-4").troubles.is_empty());
 }
@@ -106,12 +108,15 @@ fn a_host_that_does_not_answer_costs_its_own_time_and_no_more() {
         let status = status(&world);
         assert!(status.elapsed_ms < 5000, "{} ms", status.elapsed_ms);
         for n in &status.nodes {
-            let (container, aged) = if n.host == silent { ("unknown", true) } else { ("running", false) };
-            assert_eq!((n.container.as_str(), n.age_ms > 0), (container, aged), "{n:?}");
+            let (container, aged) = match n.host == silent {
+                true => (ContainerState::Unknown, true),
+                false => (ContainerState::Running, false),
+            };
+            assert_eq!((n.container(), n.age_ms > 0), (container, aged), "{n:?}");
             assert_eq!(n.troubles.contains(&"its host does not answer".to_owned()), aged, "{n:?}");
         }
         let host = status.hosts.iter().find(|h| h.name == silent).unwrap();
-        assert!(!host.error.is_empty() && host.network == "unknown", "{host:?}");
+        assert!(!host.error.is_empty() && host.network() == NetworkPart::Unknown, "{host:?}");
         assert_eq!(status.slurm_error.is_empty(), silent != of_controller, "{}", status.slurm_error);
         world.engine(silent).up();
     }
@@ -139,7 +144,7 @@ fn looking_brings_nothing_and_says_so() {
     assert!(host.agent_error.contains("no agent runs there") && host.error.is_empty(), "{host:?}");
     assert_eq!(agents("h2"), Vec::<String>::new(), "one was brought");
     for n in status.nodes.iter().filter(|n| n.host == "h2") {
-        assert_eq!((n.container.as_str(), n.systemd.as_str()), ("running", "unknown"), "{n:?}");
+        assert_eq!((n.container(), n.systemd()), (ContainerState::Running, SystemdState::Unknown), "{n:?}");
     }
     // A check does bring one.
     let found = ask(&world, async |c| c.examine(&[]).await).unwrap();
@@ -153,15 +158,20 @@ fn a_cluster_that_is_not_there() {
     assert_eq!(answer.unwrap_err().code(), Code::NotFound);
 }
 
+/// A check by its word.
+fn word(check: Check) -> String {
+    check.as_str_name().trim_start_matches("CHECK_").to_lowercase().replace('_', "-")
+}
+
 fn failed(found: &v1::ExamineHostsResponse) -> Vec<String> {
     let of_hosts = found.hosts.iter().flat_map(|h| {
-        let bad = h.findings.iter().filter(|f| f.verdict == "fail");
-        bad.map(|f| format!("{} {}", h.host, f.check))
+        let bad = h.findings.iter().filter(|f| f.verdict() == Verdict::Fail);
+        bad.map(|f| format!("{} {}", h.host, word(f.check())))
     });
     let pairs = found
         .pairs
         .iter()
-        .filter(|p| p.verdict == "fail")
+        .filter(|p| p.verdict() == Verdict::Fail)
         .map(|p| format!("{} -> {} {}", p.from, p.to, p.largest_bytes));
     of_hosts.chain(pairs).collect()
 }
@@ -173,7 +183,7 @@ fn hosts_that_are_well() {
     assert_eq!(failed(&found), Vec::<String>::new());
     assert_eq!((found.hosts.len(), found.pairs.len(), found.note.as_str()), (3, 6, ""));
     for h in &found.hosts {
-        let mut checks: Vec<_> = h.findings.iter().map(|f| f.check.as_str()).collect();
+        let mut checks: Vec<_> = h.findings.iter().map(|f| word(f.check())).collect();
         checks.dedup();
         let all = [
             "engine",
@@ -190,11 +200,16 @@ fn hosts_that_are_well() {
             "addresses",
             "udp",
         ];
-        let missing: Vec<_> = all.into_iter().filter(|check| !checks.contains(check)).collect();
+        let missing: Vec<_> =
+            all.into_iter().filter(|check| !checks.iter().any(|seen| seen == check)).collect();
         assert_eq!(missing, Vec::<&str>::new(), "{checks:?}");
-        assert!(h.findings.iter().all(|f| f.fix.is_empty() == (f.verdict == "pass")), "{h:?}");
+        assert!(h.findings.iter().all(|f| f.fix.is_empty() == (f.verdict() == Verdict::Pass)), "{h:?}");
     }
-    assert!(found.pairs.iter().all(|p| p.verdict == "pass" && p.largest_bytes == 1500), "{:?}", found.pairs);
+    assert!(
+        found.pairs.iter().all(|p| p.verdict() == Verdict::Pass && p.largest_bytes == 1500),
+        "{:?}",
+        found.pairs
+    );
     // Only those named, and the ways between them.
     let found = ask(&world, async |c| c.examine(&["h3", "h1", "h3"]).await).unwrap();
     let names: Vec<_> = found.hosts.iter().map(|h| h.host.as_str()).collect();

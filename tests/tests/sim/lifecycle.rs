@@ -1,5 +1,6 @@
 //! The way without faults: a cluster is made, used and deleted, and nothing of it is left.
 
+use shoal_proto::v1::ClusterPhase;
 use shoal_tests::sim::{Rows, Wish, World, problems};
 
 #[test]
@@ -9,7 +10,7 @@ fn a_cluster_comes_and_goes() -> anyhow::Result<()> {
     let rows = world.live(async |life| {
         let coordinator = life.coordinator("a").await?;
         let cluster = coordinator.create(&Wish::new("dev", 4)).await?;
-        assert_eq!((cluster.phase.as_str(), cluster.nodes.len()), ("ready", 5));
+        assert_eq!((cluster.phase(), cluster.nodes.len()), (ClusterPhase::Ready, 5));
         let rows = Rows::read(&coordinator.store).await?;
         coordinator.shutdown().await;
         anyhow::Ok(rows)

@@ -31,7 +31,7 @@ fn controllers_of_different_clusters_keep_apart_both_ways() {
         assert_eq!(refused.code(), Code::ResourceExhausted);
         assert!(refused.message().contains("2 have a controller of another cluster"), "{refused}");
         let plan = coordinator.plan(third.spec()).await.unwrap();
-        assert!(!plan.fits && plan.refusals.iter().all(|r| r.filter == "apart"), "{plan:?}");
+        assert!(!plan.fits && plan.refusals.iter().all(|r| r.filter() == v1::Filter::Apart), "{plan:?}");
         assert_eq!(plan.hosts.len(), 2);
         coordinator.shutdown().await;
     });

@@ -179,7 +179,9 @@ fn a_strategy_places_instead_where_that_is_wanted_and_it_is_told() {
             ..v1::ListEventsRequest::default()
         };
         let events = coordinator.clusters().list_events(request).await.unwrap().into_inner().events;
-        let told = events.iter().find(|e| e.level == "warn" && e.message.contains("binpack placed instead"));
+        let told = events
+            .iter()
+            .find(|e| e.level() == v1::EventLevel::Warn && e.message.contains("binpack placed instead"));
         assert!(told.is_some(), "{events:?}");
         let why = coordinator.explain("dev", "controller").await.unwrap();
         assert!(why.scheduler == "binpack" && why.fallback_reason.contains("cannot be reached"), "{why:?}");

@@ -6,14 +6,13 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use shoal_proto::v1::{ExecOpen, ExecResponse, exec_response};
+use shoal_api::{Client, ExecOpen, ExecOutput};
 use shoal_types::RealmName;
 use tokio::sync::mpsc;
 
 use super::{Ended, NodePath, Side, ended, place, unpack};
 use crate::{
     command::{inside, sink::Sink},
-    connect::Session,
     error::CliError,
     escape,
 };
@@ -35,7 +34,7 @@ const QUEUE: usize = 4;
 
 /// Copies a file or directory to `to`: into it if it is a directory, else under this name.
 pub(super) async fn to_path(
-    session: &Session,
+    client: &Client,
     realm: &RealmName,
     from: &NodePath,
     (directory, name): (String, String),
@@ -49,7 +48,7 @@ pub(super) async fn to_path(
     let (into, packed) = (fresh.path().to_owned(), name.clone());
     let unpacked = tokio::task::spawn_blocking(move || unpack::unpack(Pieces::new(pieces), &into, &packed));
     let open = from.open(realm, &["sh", "-c", PACK, "shoal-cp", &directory, &name]);
-    let side = (session, realm, from);
+    let side = (client, realm, from);
     let result = receive(side, open, async |piece| Ok(sender.send(piece).await.is_ok())).await;
     drop(sender);
     let unpacked = unpacked.await.unwrap_or_else(|error| Err(io::Error::other(error)));
@@ -64,29 +63,29 @@ pub(super) async fn to_path(
 }
 
 /// Copies a file's bytes to standard output.
-pub(super) async fn to_stdout(session: &Session, realm: &RealmName, from: &NodePath) -> Result<(), CliError> {
+pub(super) async fn to_stdout(client: &Client, realm: &RealmName, from: &NodePath) -> Result<(), CliError> {
     let mut stdout = Sink::stdout()?;
     let open = from.open(realm, &["sh", "-c", PRINT, "shoal-cp", &from.path]);
     let write = async |piece| stdout.write(piece).await.map(|()| true);
-    let result = receive((session, realm, from), open, write).await?;
+    let result = receive((client, realm, from), open, write).await?;
     stdout.finish().await?;
     ended(from, "cat", &result)
 }
 
 /// Hands a command's output to `take` until the command ends, or `take` returns false.
 async fn receive(
-    (session, ..): Side<'_>,
+    (client, ..): Side<'_>,
     open: ExecOpen,
     mut take: impl AsyncFnMut(Bytes) -> Result<bool, CliError>,
 ) -> Result<Ended, CliError> {
-    let (_, mut answers) = inside::begin(session, open).await?;
+    let (_, mut answers) = inside::begin(client, open).await?;
     let (mut said, mut wanted) = (Vec::new(), true);
-    while let Some(ExecResponse { frame }) = answers.message().await? {
-        match frame {
-            Some(exec_response::Frame::Stdout(bytes)) if wanted => wanted = take(bytes).await?,
-            Some(exec_response::Frame::Stdout(_)) | None => {}
-            Some(exec_response::Frame::Stderr(bytes)) => Ended::keep(&mut said, &bytes),
-            Some(exec_response::Frame::ExitStatus(status)) => return Ok(Ended { status, said }),
+    while let Some(output) = answers.next().await? {
+        match output {
+            ExecOutput::Stdout(bytes) if wanted => wanted = take(bytes).await?,
+            ExecOutput::Stdout(_) => {}
+            ExecOutput::Stderr(bytes) => Ended::keep(&mut said, &bytes),
+            ExecOutput::ExitStatus(status) => return Ok(Ended { status, said }),
         }
     }
     Err(CliError::Answer { missing: "the end of the copy" })

@@ -17,7 +17,7 @@ use std::{path::PathBuf, str::FromStr};
 
 use clap::Args;
 use clap_complete::ArgValueCompleter;
-use shoal_proto::v1::ExecOpen;
+use shoal_api::{Client, ExecOpen};
 use shoal_types::RealmName;
 
 use crate::{
@@ -117,11 +117,12 @@ impl NodePath {
 
     fn open(&self, realm: &RealmName, words: &[&str]) -> ExecOpen {
         ExecOpen {
-            realm: realm.to_string(),
-            cluster: self.target.cluster.to_string(),
-            node: self.target.node.to_string(),
+            realm: realm.clone(),
+            cluster: self.target.cluster.clone(),
+            node: Some(self.target.node.clone()),
             command: words.iter().map(ToString::to_string).collect(),
-            ..ExecOpen::default()
+            terminal: None,
+            term: String::new(),
         }
     }
 }
@@ -130,15 +131,15 @@ impl Cp {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
         let realm = global.realm(None)?;
         let wrong = |error: PlaceError| CliError::usage(error.to_string(), None);
-        Session::within(global, interrupt, async |session| match (&self.source, &self.target) {
+        Session::within(global, interrupt, async |client| match (&self.source, &self.target) {
             (Place::Node(from), Place::Local(to)) => {
-                download::to_path(session, &realm, from, from.split().map_err(wrong)?, to).await
+                download::to_path(client, &realm, from, from.split().map_err(wrong)?, to).await
             }
-            (Place::Node(from), Place::Stream) => download::to_stdout(session, &realm, from).await,
-            (Place::Local(from), Place::Node(to)) => upload::from_path(session, &realm, from, to).await,
+            (Place::Node(from), Place::Stream) => download::to_stdout(client, &realm, from).await,
+            (Place::Local(from), Place::Node(to)) => upload::from_path(client, &realm, from, to).await,
             (Place::Stream, Place::Node(to)) => {
                 to.split().map_err(wrong)?;
-                upload::from_stdin(session, &realm, to).await
+                upload::from_stdin(client, &realm, to).await
             }
             (Place::Node(_), Place::Node(_)) => Err(CliError::usage(
                 "source or target must be on this machine",
@@ -182,8 +183,8 @@ fn ended(session_side: &NodePath, program: &'static str, ended: &Ended) -> Resul
     }
 }
 
-/// A session's part in a copy.
-type Side<'a> = (&'a Session, &'a RealmName, &'a NodePath);
+/// Who copies, in which realm, and the end in a node.
+type Side<'a> = (&'a Client, &'a RealmName, &'a NodePath);
 
 #[cfg(test)]
 mod tests {

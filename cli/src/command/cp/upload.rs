@@ -8,18 +8,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use shoal_proto::{
-    FRAME_BYTES,
-    v1::{ExecOpen, ExecRequest, ExecResponse, exec_request, exec_response},
-};
+use shoal_api::{Answers, Client, ExecFrame, ExecOutput, FRAME_BYTES};
 use shoal_types::RealmName;
 use tokio::{io::stdin, sync::mpsc};
-use tonic::Streaming;
 
 use super::{CUT, Ended, NodePath, ended};
 use crate::{
     command::{frames::Pump, inside},
-    connect::Session,
     error::CliError,
 };
 
@@ -71,7 +66,7 @@ mv -f -T -- "$fresh" "./$name"
 
 /// Copies a file or directory.
 pub(super) async fn from_path(
-    session: &Session,
+    client: &Client,
     realm: &RealmName,
     from: &Path,
     to: &NodePath,
@@ -88,7 +83,7 @@ pub(super) async fn from_path(
         )
     })?;
     let open = to.open(realm, &["sh", "-c", UNPACK, "shoal-cp", &to.path, name, SENTINEL]);
-    let (sender, answers) = inside::begin(session, open).await?;
+    let (sender, answers) = inside::begin(client, open).await?;
     let (path, packed) = (from.clone(), name.to_owned());
     let packing = tokio::task::spawn_blocking(move || pack(&path, &packed, Frames::new(sender)));
     let result = receive(answers).await;
@@ -102,15 +97,13 @@ pub(super) async fn from_path(
 }
 
 /// Copies standard input to a file.
-pub(super) async fn from_stdin(session: &Session, realm: &RealmName, to: &NodePath) -> Result<(), CliError> {
+pub(super) async fn from_stdin(client: &Client, realm: &RealmName, to: &NodePath) -> Result<(), CliError> {
     use tokio::io::AsyncReadExt;
     let end = end_words();
-    let open: ExecOpen = to.open(realm, &["sh", "-c", WRITE, "shoal-cp", &to.path, &end]);
-    let (sender, answers) = inside::begin(session, open).await?;
+    let open = to.open(realm, &["sh", "-c", WRITE, "shoal-cp", &to.path, &end]);
+    let (sender, answers) = inside::begin(client, open).await?;
     // The words come only after a real end of the input: one that fails sends none.
-    let pump = Pump::feed(sender, stdin().chain(io::Cursor::new(end.into_bytes())), |bytes| ExecRequest {
-        frame: Some(exec_request::Frame::Stdin(bytes)),
-    });
+    let pump = Pump::feed(sender, stdin().chain(io::Cursor::new(end.into_bytes())), ExecFrame::Stdin);
     let result = pump.during(receive(answers), CliError::Stdin).await?;
     finish(to, "cat", result)
 }
@@ -130,15 +123,14 @@ fn finish(to: &NodePath, program: &'static str, result: Ended) -> Result<(), Cli
 }
 
 /// What the command says, until its end.
-async fn receive(mut answers: Streaming<ExecResponse>) -> Result<Ended, CliError> {
+async fn receive(mut answers: Answers<ExecOutput>) -> Result<Ended, CliError> {
     let mut said = Vec::new();
-    while let Some(ExecResponse { frame }) = answers.message().await? {
-        match frame {
-            Some(exec_response::Frame::Stdout(bytes) | exec_response::Frame::Stderr(bytes)) => {
+    while let Some(output) = answers.next().await? {
+        match output {
+            ExecOutput::Stdout(bytes) | ExecOutput::Stderr(bytes) => {
                 Ended::keep(&mut said, &bytes);
             }
-            Some(exec_response::Frame::ExitStatus(status)) => return Ok(Ended { status, said }),
-            None => {}
+            ExecOutput::ExitStatus(status) => return Ok(Ended { status, said }),
         }
     }
     Err(CliError::Answer { missing: "the end of the copy" })
@@ -161,12 +153,12 @@ fn pack(path: &Path, name: &str, to: impl Write) -> io::Result<()> {
 
 /// What is written, as frames of the request stream; its end, and a failure, are the stream's end.
 struct Frames {
-    sender: mpsc::Sender<ExecRequest>,
+    sender: mpsc::Sender<ExecFrame>,
     buffer: Vec<u8>,
 }
 
 impl Frames {
-    fn new(sender: mpsc::Sender<ExecRequest>) -> Self {
+    fn new(sender: mpsc::Sender<ExecFrame>) -> Self {
         Self { sender, buffer: Vec::with_capacity(FRAME_BYTES) }
     }
 }
@@ -183,8 +175,7 @@ impl Write for Frames {
 
     fn flush(&mut self) -> io::Result<()> {
         let data = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(FRAME_BYTES)));
-        let frame = ExecRequest { frame: Some(exec_request::Frame::Stdin(data)) };
-        self.sender.blocking_send(frame).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.sender.blocking_send(ExecFrame::Stdin(data)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 

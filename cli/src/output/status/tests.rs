@@ -1,70 +1,87 @@
 //! A cluster's state as people and programs read it.
 
+use shoal_api::{
+    ClusterImage, ContainerState, HostStatus, Network, NetworkPart, NodeStatus, ServiceState, Slurm,
+    SystemdState,
+};
+use shoal_types::Role;
+
 use super::*;
 
 const TERMINAL: Width = Width(Some(80));
 
-fn node(name: &str, role: &str, host: &str) -> v1::NodeStatus {
-    let worker = role == "worker";
-    v1::NodeStatus {
+fn node(name: &str, role: Role, host: &str) -> NodeStatus {
+    NodeStatus {
         name: name.into(),
-        role: role.into(),
-        host: host.into(),
+        role,
+        host: Some(host.into()),
         address: "10.96.0.12".into(),
-        container: "running".into(),
-        systemd: "running".into(),
-        munge: "up".into(),
-        sshd: "up".into(),
-        daemon: "up".into(),
-        slurm: if worker { "idle".into() } else { String::new() },
-        ..v1::NodeStatus::default()
+        container: ContainerState::Running,
+        systemd: SystemdState::Running,
+        munge: ServiceState::Up,
+        sshd: ServiceState::Up,
+        daemon: Some(ServiceState::Up),
+        slurm: (role == Role::Worker).then(|| "idle".into()),
+        slurm_reason: None,
+        age_ms: 0,
+        troubles: vec![],
     }
 }
 
-fn host(name: &str) -> v1::HostStatus {
-    v1::HostStatus {
+fn host(name: &str) -> HostStatus {
+    HostStatus {
         name: name.into(),
         nodes: 2,
-        engine_version: "28.5.2".into(),
-        agent_version: "0.1.0".into(),
-        network: "ok".into(),
-        ..v1::HostStatus::default()
+        engine_version: Some("28.5.2".into()),
+        agent_version: Some("0.1.0".into()),
+        network: NetworkPart::Ok,
+        network_trouble: None,
+        error: None,
+        agent_error: None,
+        age_ms: 0,
     }
 }
 
-fn answer() -> v1::GetStatusResponse {
-    v1::GetStatusResponse {
-        cluster: Some(v1::Cluster {
-            realm: "default".into(),
-            name: "dev".into(),
-            phase: "ready".into(),
-            slurm_version: "22.05.8".into(),
-            image: "shoal-node:bookworm".into(),
-            network: Some(v1::Network {
-                subnet: "10.96.0.0/24".into(),
-                gateway: "10.96.0.1".into(),
-                vni: 77,
-                mtu: 1450,
-                udp_port: 4799,
-                ..v1::Network::default()
-            }),
-            ..v1::Cluster::default()
-        }),
+fn status() -> Status {
+    Status {
+        name: "dev".into(),
+        realm: "default".into(),
+        phase: Phase::Ready,
+        well: true,
+        failure: None,
         nodes: vec![
-            node("controller", "controller", "host1"),
-            node("worker-0", "worker", "host2"),
-            node("worker-1", "worker", "host1"),
+            node("controller", Role::Controller, "host1"),
+            node("worker-0", Role::Worker, "host2"),
+            node("worker-1", Role::Worker, "host1"),
         ],
         hosts: vec![host("host1"), host("host2")],
-        image_id: "sha256:0123456789abcdef0123".into(),
-        slurm_error: String::new(),
+        network: Some(Network {
+            cluster: String::new(),
+            realm: String::new(),
+            subnet: "10.96.0.0/24".into(),
+            gateway: "10.96.0.1".into(),
+            vni: 77,
+            mtu: 1450,
+            udp_port: 4799,
+            hosts: vec![],
+            id: String::new(),
+        }),
+        image: ClusterImage {
+            reference: "shoal-node:bookworm".into(),
+            digest: "sha256:0123456789abcdef0123".into(),
+        },
+        slurm: Slurm {
+            version: Some("22.05.8".into()),
+            error: None,
+            workers: [("idle".to_owned(), 2)].into(),
+        },
         elapsed_ms: 90,
     }
 }
 
 #[test]
 fn all_is_well() {
-    let status = StatusJson::try_from(answer()).unwrap();
+    let status = status();
     assert!(status.is_well());
     insta::assert_snapshot!(status_text(TERMINAL, &status), @r"
     dev is ready: 3 of 3 nodes are well; workers: 2 idle
@@ -83,25 +100,26 @@ fn all_is_well() {
 
 #[test]
 fn what_is_wrong_is_said_once_and_fits_a_terminal() {
-    let mut answer = answer();
+    let mut answer = status();
     let drained = "Slurm has it drained: bad \u{1b}[31mmemory";
-    answer.nodes[1].slurm = "drained".into();
-    answer.nodes[1].slurm_reason = "bad \u{1b}[31mmemory".into();
+    answer.nodes[1].slurm = Some("drained".into());
+    answer.nodes[1].slurm_reason = Some("bad \u{1b}[31mmemory".into());
     answer.nodes[1].troubles = vec![drained.into()];
     for at in [0, 2] {
-        answer.nodes[at].container = "unknown".into();
+        answer.nodes[at].container = ContainerState::Unknown;
         answer.nodes[at].age_ms = 300_000;
         answer.nodes[at].troubles = vec!["its host does not answer".into()];
     }
-    answer.nodes[2].slurm = "unknown".into();
-    answer.hosts[0].error = "host host1: did not answer within 2 s".into();
+    answer.nodes[2].slurm = Some("unknown".into());
+    answer.slurm.workers = [("drained".to_owned(), 1), ("unknown".to_owned(), 1)].into();
+    answer.hosts[0].error = Some("host host1: did not answer within 2 s".into());
     answer.hosts[0].age_ms = 300_000;
-    answer.hosts[0].network = "unknown".into();
-    answer.hosts[0].agent_version = String::new();
-    answer.hosts[1].network = "trouble".into();
-    answer.hosts[1].network_trouble = "bridge sb1 does not exist".into();
-    answer.slurm_error = "host host1: did not answer within 2 s".into();
-    let status = StatusJson::try_from(answer).unwrap();
+    answer.hosts[0].network = NetworkPart::Unknown;
+    answer.hosts[0].agent_version = None;
+    answer.hosts[1].network = NetworkPart::Trouble;
+    answer.hosts[1].network_trouble = Some("bridge sb1 does not exist".into());
+    answer.slurm.error = Some("host host1: did not answer within 2 s".into());
+    let status = answer;
     assert!(!status.is_well());
     let text = status_text(TERMINAL, &status);
     insta::assert_snapshot!(text, @r"
@@ -128,24 +146,20 @@ fn what_is_wrong_is_said_once_and_fits_a_terminal() {
 
 #[test]
 fn a_cluster_that_is_not_ready_is_not_well() {
-    for phase in ["creating", "interrupted", "failed", "deleting"] {
-        let mut answer = answer();
-        if let Some(cluster) = &mut answer.cluster {
-            cluster.phase = phase.into();
-        }
-        let status = StatusJson::try_from(answer).unwrap();
+    for phase in [Phase::Creating, Phase::Interrupted, Phase::Failed, Phase::Deleting] {
+        let status = Status { phase, ..status() };
         assert!(!status.is_well(), "{phase}");
-        assert!(status.headline().starts_with(&format!("dev is {phase}: 3 of 3")), "{}", status.headline());
+        assert!(headline(&status).starts_with(&format!("dev is {phase}: 3 of 3")), "{}", headline(&status));
     }
-    assert!(StatusJson::try_from(v1::GetStatusResponse::default()).is_err());
 }
 
 #[test]
 fn for_programs() {
-    let mut answer = answer();
+    let mut answer = status();
     answer.nodes.truncate(1);
     answer.hosts.truncate(1);
-    let status = StatusJson::try_from(answer).unwrap();
+    answer.slurm.workers.clear();
+    let status = answer;
     crate::output::schema::assert_fits("status", &status);
     insta::assert_snapshot!(serde_json::to_string_pretty(&status).unwrap());
 }

@@ -1,6 +1,7 @@
 //! Frames at 80 and 200 columns, from events as a coordinator records them.
 
-use shoal_proto::v1::{Event, Placed, Placement};
+use shoal_api::{Placed, Placement};
+use shoal_types::{Event, EventKind, EventLevel, NewEvent, Progress, RealmName, Timestamp};
 
 use super::*;
 use crate::progress::transfer;
@@ -9,26 +10,24 @@ const NARROW: Size = Size { columns: 80, rows: 24 };
 const BROAD: Size = Size { columns: 200, rows: 50 };
 const BEGAN_MS: u64 = 1_700_000_000_000;
 
-fn event(second: u64, kind: &str, host: &str, node: &str, message: &str) -> Event {
-    Event {
-        seq: second + 1,
-        at_ms: BEGAN_MS + second * 1000,
-        level: "info".into(),
-        kind: kind.into(),
-        cluster: "dev".into(),
-        host: host.into(),
-        node: node.into(),
+fn event(second: u64, kind: EventKind, host: &str, node: &str, message: &str) -> Event {
+    let event = NewEvent {
+        at: Timestamp(BEGAN_MS + second * 1000),
+        level: EventLevel::Info,
+        kind,
+        cluster: Some((RealmName::default(), "dev".parse().unwrap())),
+        node: (!node.is_empty()).then(|| node.parse().unwrap()),
+        host: (!host.is_empty()).then(|| host.parse().unwrap()),
         message: message.into(),
-        ..Event::default()
-    }
+        progress: None,
+    };
+    Event { seq: second + 1, event }
 }
 
 fn bytes(second: u64, host: &str, done: u64) -> Event {
-    Event {
-        done_bytes: Some(done << 20),
-        total_bytes: Some(180 << 20),
-        ..event(second, "image", host, "", "streaming")
-    }
+    let mut event = event(second, EventKind::Image, host, "", "streaming");
+    event.event.progress = Some(Progress { done_bytes: done << 20, total_bytes: Some(180 << 20) });
+    event
 }
 
 /// Nodes `worker-N`, dealt to hosts in turn.
@@ -48,7 +47,7 @@ fn text(view: &View, second: u64, size: Size) -> String {
 /// A create of 12 nodes on 3 hosts, as far as it is told.
 fn create(events: &[Event]) -> View {
     let mut view = View::new(Task::Create, "dev", BEGAN_MS);
-    view.happened(&event(1, "agent", "host10", "", "agent started"));
+    view.happened(&event(1, EventKind::Agent, "host10", "", "agent started"));
     view.placed(Placed {
         placements: (0..12)
             .map(|n| Placement {
@@ -58,7 +57,13 @@ fn create(events: &[Event]) -> View {
             .collect(),
         ..placed(0, 1)
     });
-    view.happened(&event(2, "admitted", "", "", "12 nodes on 3 hosts, network 10.96.0.0/24 (VNI 77)"));
+    view.happened(&event(
+        2,
+        EventKind::Admitted,
+        "",
+        "",
+        "12 nodes on 3 hosts, network 10.96.0.0/24 (VNI 77)",
+    ));
     for event in events {
         view.happened(event);
     }
@@ -73,7 +78,7 @@ fn before_it_is_admitted() {
     ▸ placed  · created  · started  · idle
     looking at the hosts
     ");
-    view.happened(&event(1, "agent", "host1", "", "agent started"));
+    view.happened(&event(1, EventKind::Agent, "host1", "", "agent started"));
     insta::assert_snapshot!(text(&view, 1, NARROW), @"
     create dev                                                                 0:01
     ▸ placed  · created  · started  · idle
@@ -88,7 +93,7 @@ fn an_image_on_its_way() {
         bytes(3, "host2", 20),
         bytes(4, "host1", 55),
         bytes(4, "host2", 180),
-        event(4, "network", "host10", "", "network 10.96.0.0/24 made"),
+        event(4, EventKind::Network, "host10", "", "network 10.96.0.0/24 made"),
     ]);
     insta::assert_snapshot!(text(&view, 5, NARROW), @"
     create dev                                                                 0:05
@@ -114,12 +119,12 @@ fn nodes_come_up() {
     for (n, host) in ["host1", "host2", "host10", "host1", "host2", "host10", "host1"].into_iter().enumerate()
     {
         let node = format!("worker-{n}");
-        events.push(event(5, "node-created", host, &node, "created"));
+        events.push(event(5, EventKind::NodeCreated, host, &node, "created"));
         if n < 5 {
-            events.push(event(6, "node-started", host, &node, "started"));
+            events.push(event(6, EventKind::NodeStarted, host, &node, "started"));
         }
         if n < 2 {
-            events.push(event(7, "node-ready", host, &node, "idle"));
+            events.push(event(7, EventKind::NodeReady, host, &node, "idle"));
         }
     }
     let mut view = create(&events);
@@ -139,8 +144,9 @@ fn nodes_come_up() {
     host10  created ██████······ 2/4   started ███········· 1/4   idle ············ 0/4
     12 nodes on 3 hosts, network 10.96.0.0/24 (VNI 77)
     ");
-    let slow = event(8, "step", "host2", "", "its engine has not answered for 5 s\u{1b}[31m");
-    view.happened(&Event { level: "warn".into(), ..slow });
+    let mut slow = event(8, EventKind::Step, "host2", "", "its engine has not answered for 5 s\u{1b}[31m");
+    slow.event.level = EventLevel::Warn;
+    view.happened(&slow);
     insta::assert_snapshot!(text(&view, 3667, NARROW), @r"
     create dev                                                              1:01:07
     ✓ placed  ✓ image  ▸ created 7/12  ▸ started 5/12  ▸ idle 2/12
@@ -161,7 +167,7 @@ fn nodes_come_up() {
 
 #[test]
 fn nodes_that_go_elsewhere_begin_again() {
-    let mut view = create(&[event(5, "node-created", "host1", "worker-0", "created")]);
+    let mut view = create(&[event(5, EventKind::NodeCreated, "host1", "worker-0", "created")]);
     assert_eq!(view.hosts()[&Name("host1".into())].created, 1);
     view.placed(placed(12, 2));
     let hosts = view.hosts();
@@ -173,10 +179,10 @@ fn nodes_that_go_elsewhere_begin_again() {
 fn more_hosts_than_rows_are_summed_up() {
     let mut view = View::new(Task::Create, "dev", BEGAN_MS);
     view.placed(placed(60, 30));
-    view.happened(&event(1, "admitted", "", "", "60 nodes on 30 hosts"));
+    view.happened(&event(1, EventKind::Admitted, "", "", "60 nodes on 30 hosts"));
     for n in [0, 30, 2, 32] {
         let host = format!("host{}", n % 30 + 1);
-        view.happened(&event(2, "node-ready", &host, &format!("worker-{n}"), "idle"));
+        view.happened(&event(2, EventKind::NodeReady, &host, &format!("worker-{n}"), "idle"));
     }
     // host1 and host3 are done: they make room.
     insta::assert_snapshot!(text(&view, 3, Size { columns: 80, rows: 10 }), @"
@@ -198,9 +204,9 @@ fn more_hosts_than_rows_are_summed_up() {
 #[test]
 fn it_is_rolled_back() {
     let mut view = create(&[
-        event(3, "node-created", "host1", "worker-0", "created"),
-        event(4, "phase", "", "", "failed: rolling back"),
-        event(5, "node-removed", "host1", "worker-0", "removed"),
+        event(3, EventKind::NodeCreated, "host1", "worker-0", "created"),
+        event(4, EventKind::RollingBack, "", "", "failed: rolling back"),
+        event(5, EventKind::NodeRemoved, "host1", "worker-0", "removed"),
     ]);
     insta::assert_snapshot!(text(&view, 6, NARROW), @"
     roll back dev                                                              0:06
@@ -212,7 +218,7 @@ fn it_is_rolled_back() {
     ");
     view = View::new(Task::Delete, "dev, test", BEGAN_MS);
     view.placed(placed(4, 2));
-    view.happened(&event(1, "node-removed", "host2", "worker-1", "removed"));
+    view.happened(&event(1, EventKind::NodeRemoved, "host2", "worker-1", "removed"));
     insta::assert_snapshot!(text(&view, 2, NARROW), @"
     delete dev, test                                                           0:02
     ▸ removed 1/4
@@ -225,8 +231,9 @@ fn it_is_rolled_back() {
 fn an_image_is_loaded() {
     let mut view = View::new(Task::Load, "/srv/images/shoal-node-bookworm.tar", BEGAN_MS);
     for (second, host, done) in [(0, "host1", 0), (0, "host2", 0), (2, "host1", 90), (2, "host2", 180)] {
-        let event = transfer(host.into(), done << 20, 180 << 20);
-        view.happened(&Event { at_ms: BEGAN_MS + second * 1000, ..event });
+        let mut event = transfer(host.parse().unwrap(), done << 20, 180 << 20);
+        event.event.at = Timestamp(BEGAN_MS + second * 1000);
+        view.happened(&event);
     }
     view.ended("host3", false, "failed: no space left on device");
     view.ended("host10", true, "loaded shoal-node:bookworm in 3.2 s");

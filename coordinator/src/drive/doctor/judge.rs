@@ -2,6 +2,7 @@
 
 use std::{cmp::Ordering, fmt, time::Duration};
 
+pub(crate) use shoal_api::{Check, Verdict as Grade};
 use shoal_storage::Host;
 use shoal_types::{Bytes, CgroupWay, HostName, Timestamp};
 
@@ -26,66 +27,6 @@ const KNOWN_BAD: &[(&str, &str)] =
     &[("28.0.0", "it needs the kernel module ip_set for any network, which 28.0.1 does without")];
 /// The oldest engine that is spoken with.
 const OLDEST: (u32, u32) = (20, 10);
-
-/// What is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Check {
-    Engine,
-    Tls,
-    Cgroup,
-    Inotify,
-    Neighbours,
-    Pids,
-    BridgePorts,
-    Disk,
-    Clock,
-    Addresses,
-    Dns,
-    Udp,
-    Image,
-    Agent,
-}
-
-impl Check {
-    /// The word, as shown.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Engine => "engine",
-            Self::Tls => "tls",
-            Self::Cgroup => "cgroup",
-            Self::Inotify => "inotify",
-            Self::Neighbours => "neighbours",
-            Self::Pids => "pids",
-            Self::BridgePorts => "bridge-ports",
-            Self::Disk => "disk",
-            Self::Clock => "clock",
-            Self::Addresses => "addresses",
-            Self::Dns => "dns",
-            Self::Udp => "udp",
-            Self::Image => "image",
-            Self::Agent => "agent",
-        }
-    }
-}
-
-/// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Grade {
-    Pass,
-    Warn,
-    Fail,
-}
-
-impl Grade {
-    /// The word, as shown.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Warn => "warn",
-            Self::Fail => "fail",
-        }
-    }
-}
 
 /// The outcome of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -260,17 +260,6 @@ fn ends(seen: &[Seen]) -> Vec<End> {
 /// What became of the port on each host: it could be opened, or why not.
 type Ports = BTreeMap<HostId, Result<(), String>>;
 
-impl From<&Finding> for v1::Finding {
-    fn from(finding: &Finding) -> Self {
-        Self {
-            check: finding.check.as_str().into(),
-            verdict: finding.grade.as_str().into(),
-            message: finding.message.clone(),
-            fix: finding.fix.clone(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

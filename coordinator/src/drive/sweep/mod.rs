@@ -23,6 +23,7 @@ mod thing;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::join_all};
+use shoal_api::{SweepEnd as End, ThingKind};
 use shoal_docker::CallClass;
 use shoal_storage::Remnant;
 use shoal_types::{ClusterId, EventKind, EventLevel, HostId, HostName, NewEvent, Timestamp};
@@ -56,25 +57,12 @@ pub(crate) struct SweepTerms {
 #[derive(Debug)]
 pub(crate) struct Swept {
     pub(crate) host: HostName,
-    pub(crate) kind: &'static str,
+    pub(crate) kind: ThingKind,
     pub(crate) name: String,
     pub(crate) id: String,
     pub(crate) age: Option<Duration>,
     pub(crate) why: String,
     pub(crate) end: End,
-}
-
-/// How it ended for a thing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    /// It would go.
-    WouldGo,
-    /// It is gone.
-    Gone,
-    /// It stays.
-    Stays,
-    /// It could not be removed.
-    Failed,
 }
 
 /// What was seen of a host.
@@ -323,7 +311,7 @@ fn remnant(host: HostName, remnant: Remnant, now: Timestamp, why: Option<String>
     };
     Swept {
         host,
-        kind: "remnant",
+        kind: ThingKind::Remnant,
         name: of,
         id: id.to_string(),
         age: Some(now.since(what.since)),

@@ -1,6 +1,6 @@
 //! What was interrupted, and what became of it.
 
-use shoal_proto::v1;
+use shoal_api::{ResumeEnd, ResumedCluster};
 use shoal_storage::{Cluster, Resource, StoreError};
 use shoal_types::{ClusterPhase, RealmName};
 
@@ -15,27 +15,23 @@ impl Coordinator {
     }
 
     /// What became of a cluster that was on its way.
-    pub(crate) async fn resumed(&self, before: Cluster) -> Result<v1::ResumedCluster, StoreError> {
+    pub(crate) async fn resumed(&self, before: Cluster) -> Result<ResumedCluster, StoreError> {
         let mut read = self.store.read().await?;
         let now = read.clusters().get(before.id).await?;
         let lease = read.leases().get(&Resource::cluster(before.id)).await?;
         let busy = lease.and_then(|lease| self.busy(&lease));
         let (end, reason) = match now {
-            None => ("removed", None),
+            None => (ResumeEnd::Removed, None),
             Some(now) => match now.phase {
-                ClusterPhase::Ready => ("ready", None),
-                ClusterPhase::Failed => ("kept", now.failure),
+                ClusterPhase::Ready => (ResumeEnd::Ready, None),
+                ClusterPhase::Failed => (ResumeEnd::Kept, now.failure),
                 ClusterPhase::Creating | ClusterPhase::Deleting => match busy {
-                    Some(busy) => ("busy", Some(format!("it {busy}"))),
-                    None => ("left", now.failure),
+                    Some(busy) => (ResumeEnd::Busy, Some(format!("it {busy}"))),
+                    None => (ResumeEnd::Left, now.failure),
                 },
             },
         };
-        Ok(v1::ResumedCluster {
-            name: before.spec.name.to_string(),
-            end: end.into(),
-            reason: reason.unwrap_or_default(),
-        })
+        Ok(ResumedCluster { name: before.spec.name.to_string(), end, reason })
     }
 }
 

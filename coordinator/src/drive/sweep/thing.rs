@@ -2,6 +2,7 @@
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
+use shoal_api::ThingKind;
 use shoal_docker::{ContainerSummary, ImageSummary, NetworkInfo, VolumeInfo};
 use shoal_types::{HostId, HostName, Timestamp};
 
@@ -41,14 +42,14 @@ pub(crate) struct Listing {
 
 impl Thing {
     /// What it is, in a word.
-    pub(crate) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> ThingKind {
         match self {
-            Self::Container(_) => "container",
-            Self::Mesh { .. } => "mesh",
-            Self::Device { .. } => "device",
-            Self::Network(_) => "network",
-            Self::Volume(_) => "volume",
-            Self::Image(_) => "image",
+            Self::Container(_) => ThingKind::Container,
+            Self::Mesh { .. } => ThingKind::Mesh,
+            Self::Device { .. } => ThingKind::Device,
+            Self::Network(_) => ThingKind::Network,
+            Self::Volume(_) => ThingKind::Volume,
+            Self::Image(_) => ThingKind::Image,
         }
     }
 

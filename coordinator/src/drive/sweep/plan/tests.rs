@@ -342,7 +342,8 @@ fn things_go_in_the_order_in_which_they_can() {
     let known = known();
     let terms = Terms { naming: &naming(), known: &known, now: NOW, grace: GRACE };
     let plan = terms.plan(&[listing(2, things.clone()), listing(1, things)]);
-    let order: Vec<_> = plan.going().map(|i| (i.name.to_string(), i.thing.kind(), i.thing.name())).collect();
+    let order: Vec<_> =
+        plan.going().map(|i| (i.name.to_string(), i.thing.kind().as_str(), i.thing.name())).collect();
     let one = [
         ("container", "worker-1"),
         ("container", "worker-2"),

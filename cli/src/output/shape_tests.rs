@@ -1,10 +1,16 @@
 //! The shapes, as programs read them.
 
 use serde::Serialize;
-use shoal_proto::v1;
+use shoal_api::{
+    Agent, Amounts, CgroupVersion, Cluster, Cores, Engine, EventJson, Host, Loaded, Network, Node, Phase,
+    Time,
+};
+use shoal_types::{
+    AgentState, CgroupWay, Event, EventKind, EventLevel, HostState, MilliCpu, NewEvent, NodeState, Role,
+    Timestamp,
+};
 
-use super::{ClusterJson, EventJson, HostJson, LoadedJson};
-use crate::output::{data, schema::assert_fits};
+use super::{data, schema::assert_fits};
 
 fn pretty(value: impl Serialize) -> String {
     data::json(&value).unwrap()
@@ -16,42 +22,47 @@ fn fits(kind: &str, value: impl Serialize) -> String {
     pretty(value)
 }
 
-fn node(name: &str, host: &str) -> v1::Node {
-    v1::Node {
+fn node(name: &str, host: Option<&str>) -> Node {
+    Node {
         id: "nod_1".into(),
         name: name.into(),
         cluster: "dev".into(),
         realm: "default".into(),
-        role: "worker".into(),
-        host: host.into(),
+        role: Role::Worker,
+        host: host.map(Into::into),
         address: "10.96.0.2".into(),
         mac: "02:42:0a:60:00:02".into(),
         fqdn: format!("{name}.dev.default.shoal.internal"),
-        state: "ready".into(),
-        ..v1::Node::default()
+        state: NodeState::Ready,
+        age_ms: 0,
+        host_error: None,
     }
 }
 
 #[test]
 fn a_host() {
-    let host = v1::Host {
+    let host = Host {
         id: "hst_1".into(),
         name: "host1".into(),
         endpoint: "tcp://192.0.2.1:2376".into(),
-        state: "ready".into(),
+        state: HostState::Ready,
         labels: [("rack".into(), "b".into()), ("gpu".into(), "yes".into())].into(),
-        capacity: Some(v1::Amounts { cpu_milli: 8000, memory_bytes: 1 << 34, node_slots: 120 }),
-        reserved: Some(v1::Amounts { cpu_milli: 1050, memory_bytes: 64 << 20, node_slots: 1 }),
+        capacity: Amounts { cpus: Cores(MilliCpu(8000)), memory_bytes: 1 << 34, node_slots: 120 },
+        reserved: Amounts { cpus: Cores(MilliCpu(1050)), memory_bytes: 64 << 20, node_slots: 1 },
         nodes: 1,
-        engine_version: "28.5.2".into(),
-        engine_api_version: "1.51".into(),
-        engine_cgroup: "v2".into(),
-        cgroup_way: "writable".into(),
-        agent_state: "absent".into(),
-        last_seen_ms: 1_700_000_000_000,
-        ..v1::Host::default()
+        engine: Engine {
+            version: Some("28.5.2".into()),
+            api_version: Some("1.51".into()),
+            cgroup: CgroupVersion::V2,
+            cgroup_way: CgroupWay::Writable,
+        },
+        agent: Agent { version: None, state: AgentState::Absent },
+        underlay: None,
+        error: None,
+        last_seen: Time::known(Timestamp(1_700_000_000_000)),
+        age_ms: 0,
     };
-    insta::assert_snapshot!(fits("host", HostJson::from(host)), @r#"
+    insta::assert_snapshot!(fits("host", host), @r#"
     {
       "name": "host1",
       "endpoint": "tcp://192.0.2.1:2376",
@@ -91,14 +102,14 @@ fn a_host() {
 
 #[test]
 fn a_cluster_with_its_nodes_and_network() {
-    let cluster = v1::Cluster {
+    let cluster = Cluster {
         id: "clu_1".into(),
         realm: "default".into(),
         name: "dev".into(),
-        phase: "ready".into(),
-        slurm_version: "22.05.8".into(),
-        nodes: vec![node("worker-0", "host1"), node("worker-1", "")],
-        network: Some(v1::Network {
+        phase: Phase::Ready,
+        slurm_version: Some("22.05.8".into()),
+        nodes: vec![node("worker-0", Some("host1")), node("worker-1", None)],
+        network: Some(Network {
             id: "net_1".into(),
             cluster: "dev".into(),
             realm: "default".into(),
@@ -107,13 +118,13 @@ fn a_cluster_with_its_nodes_and_network() {
             vni: 77,
             mtu: 1450,
             udp_port: 4799,
-            hosts: vec!["host10".into(), "host2".into()],
+            hosts: vec!["host2".into(), "host10".into()],
         }),
         image: "shoal-node:bookworm".into(),
-        created_ms: 1_700_000_000_001,
-        failure: String::new(),
+        created: Time::known(Timestamp(1_700_000_000_001)),
+        failure: None,
     };
-    insta::assert_snapshot!(fits("cluster", ClusterJson::from(cluster)), @r#"
+    insta::assert_snapshot!(fits("cluster", cluster), @r#"
     {
       "name": "dev",
       "realm": "default",
@@ -172,16 +183,18 @@ fn a_cluster_with_its_nodes_and_network() {
 
 #[test]
 fn an_event() {
-    let event = v1::Event {
-        seq: 7,
-        at_ms: 1_700_000_000_000,
-        level: "info".into(),
-        kind: "host".into(),
-        host: "host1".into(),
+    let event = NewEvent {
+        at: Timestamp(1_700_000_000_000),
+        level: EventLevel::Info,
+        kind: EventKind::Host,
+        cluster: None,
+        node: None,
+        host: Some("host1".parse().unwrap()),
         message: "registered".into(),
-        ..v1::Event::default()
+        progress: None,
     };
-    insta::assert_snapshot!(fits("event", EventJson::from(event)), @r#"
+    let event = Event { seq: 7, event };
+    insta::assert_snapshot!(fits("event", EventJson::from(&event)), @r#"
     {
       "seq": 7,
       "at": "2023-11-14T22:13:20Z",
@@ -200,8 +213,14 @@ fn an_event() {
 
 #[test]
 fn lists_are_never_null() {
-    let failure = v1::LoadImageFailure { host: "host1".into(), error: "refused".into() };
-    insta::assert_snapshot!(fits("loaded", [LoadedJson::from(failure)]), @r#"
+    let failed = Loaded {
+        host: "host1".into(),
+        references: vec![],
+        image_id: None,
+        elapsed_ms: None,
+        error: Some("refused".into()),
+    };
+    insta::assert_snapshot!(fits("loaded", [failed]), @r#"
     [
       {
         "host": "host1",
@@ -212,5 +231,5 @@ fn lists_are_never_null() {
       }
     ]
     "#);
-    assert_eq!(fits("hosts", Vec::<HostJson>::new()), "[]");
+    assert_eq!(fits("hosts", Vec::<Host>::new()), "[]");
 }

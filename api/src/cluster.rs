@@ -1,0 +1,241 @@
+//! Clusters, their nodes and networks.
+
+use std::fmt;
+
+use serde::Serialize;
+use shoal_proto::{FieldError, Word, v1};
+use shoal_types::{NodeState, Role, Timestamp, natural};
+
+use crate::{
+    Phase, Time,
+    value::{all, known},
+};
+
+/// A node of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Node {
+    /// Its name in the cluster, such as `worker-0`.
+    pub name: String,
+    /// The cluster.
+    pub cluster: String,
+    /// The cluster's realm.
+    pub realm: String,
+    /// `controller`, `submitter` or `worker`.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub role: Role,
+    /// The host it is placed on.
+    pub host: Option<String>,
+    /// Its IPv4 address on the cluster's network.
+    pub address: String,
+    /// Its MAC address.
+    pub mac: String,
+    /// Its name in DNS, without a trailing dot.
+    pub fqdn: String,
+    /// `planned`, `created`, `starting`, `ready`, `stopped` or `failed`.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub state: NodeState,
+    /// How long ago the state was seen.
+    pub age_ms: u64,
+    /// Why its host cannot be asked, if it cannot: then the state is as old as `age_ms`.
+    pub host_error: Option<String>,
+    /// Its id.
+    pub id: String,
+}
+
+impl TryFrom<v1::Node> for Node {
+    type Error = FieldError;
+
+    fn try_from(node: v1::Node) -> Result<Self, FieldError> {
+        Ok(Self {
+            name: node.name,
+            cluster: node.cluster,
+            realm: node.realm,
+            role: Role::read("node.role", node.role)?,
+            host: known(node.host),
+            address: node.address,
+            mac: node.mac,
+            fqdn: node.fqdn,
+            state: NodeState::read("node.state", node.state)?,
+            age_ms: node.age_ms,
+            host_error: known(node.host_error),
+            id: node.id,
+        })
+    }
+}
+
+/// A cluster's network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Network {
+    /// The cluster.
+    pub cluster: String,
+    /// The cluster's realm.
+    pub realm: String,
+    /// Its IPv4 subnet, such as `10.96.0.0/24`.
+    pub subnet: String,
+    /// The address of the gateway, the same on every host.
+    pub gateway: String,
+    /// VXLAN network identifier.
+    pub vni: u32,
+    /// Largest packet of a node, in bytes.
+    pub mtu: u32,
+    /// UDP port between hosts.
+    pub udp_port: u32,
+    /// The member hosts.
+    pub hosts: Vec<String>,
+    /// Its id.
+    #[serde(skip)]
+    pub id: String,
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { subnet, gateway, vni, udp_port, mtu, .. } = self;
+        write!(f, "{subnet}, gateway {gateway}, VNI {vni} on UDP {udp_port}, MTU {mtu}")
+    }
+}
+
+impl From<v1::Network> for Network {
+    /// Hosts come in natural order.
+    fn from(network: v1::Network) -> Self {
+        let mut hosts = network.hosts;
+        hosts.sort_by(|a, b| natural::cmp(a, b));
+        Self {
+            cluster: network.cluster,
+            realm: network.realm,
+            subnet: network.subnet,
+            gateway: network.gateway,
+            vni: network.vni,
+            mtu: network.mtu,
+            udp_port: network.udp_port,
+            hosts,
+            id: network.id,
+        }
+    }
+}
+
+/// A cluster with its nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Cluster {
+    /// Its name.
+    pub name: String,
+    /// Its realm.
+    pub realm: String,
+    /// `creating`, `ready`, `failed`, `deleting` or `interrupted`.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub phase: Phase,
+    /// Version of Slurm in its image.
+    pub slurm_version: Option<String>,
+    /// Its nodes.
+    pub nodes: Vec<Node>,
+    /// Its network.
+    pub network: Option<Network>,
+    /// Reference of the image, as it was asked for.
+    pub image: String,
+    /// When it was admitted.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub created: Option<Time>,
+    /// Why it failed, if it did.
+    pub failure: Option<String>,
+    /// Its id.
+    pub id: String,
+}
+
+impl TryFrom<v1::Cluster> for Cluster {
+    type Error = FieldError;
+
+    /// Nodes come in natural order of their names.
+    fn try_from(cluster: v1::Cluster) -> Result<Self, FieldError> {
+        let mut nodes: Vec<Node> = all(cluster.nodes)?;
+        nodes.sort_by(|a, b| natural::cmp(&a.name, &b.name));
+        Ok(Self {
+            name: cluster.name,
+            realm: cluster.realm,
+            phase: Phase::read("cluster.phase", cluster.phase)?,
+            slurm_version: known(cluster.slurm_version),
+            nodes,
+            network: cluster.network.map(Into::into),
+            image: cluster.image,
+            created: Time::known(Timestamp(cluster.created_ms)),
+            failure: known(cluster.failure),
+            id: cluster.id,
+        })
+    }
+}
+
+/// Names of everything, for whoever completes a word.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Registered hosts.
+    pub hosts: Vec<String>,
+    /// The realm's clusters.
+    pub clusters: Vec<NamedCluster>,
+}
+
+/// Names of a cluster and its nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedCluster {
+    /// Its name.
+    pub name: String,
+    /// Names of its nodes.
+    pub nodes: Vec<String>,
+}
+
+impl From<v1::ListNamesResponse> for Names {
+    fn from(answer: v1::ListNamesResponse) -> Self {
+        let cluster = |c: v1::NamedCluster| NamedCluster { name: c.name, nodes: c.nodes };
+        Self { hosts: answer.hosts, clusters: answer.clusters.into_iter().map(cluster).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str) -> v1::Node {
+        v1::Node {
+            name: name.into(),
+            role: Role::Worker.wire(),
+            state: NodeState::Ready.wire(),
+            ..v1::Node::default()
+        }
+    }
+
+    fn cluster() -> v1::Cluster {
+        v1::Cluster {
+            phase: Phase::Ready.wire(),
+            nodes: vec![node("worker-10"), node("worker-2")],
+            network: Some(v1::Network {
+                hosts: vec!["host10".into(), "host2".into()],
+                ..v1::Network::default()
+            }),
+            ..v1::Cluster::default()
+        }
+    }
+
+    #[test]
+    fn lists_come_in_natural_order() {
+        let cluster = Cluster::try_from(cluster()).unwrap();
+        assert_eq!(
+            cluster.nodes.iter().map(|n| n.name.as_str()).collect::<Vec<_>>(),
+            ["worker-2", "worker-10"]
+        );
+        assert_eq!(cluster.network.unwrap().hosts, ["host2", "host10"]);
+        assert_eq!((cluster.created, cluster.failure, cluster.slurm_version), (None, None, None));
+    }
+
+    #[test]
+    fn what_is_unknown_is_refused_by_field() {
+        for (field, change) in [
+            ("cluster.phase", (|c| c.phase = 0) as fn(&mut v1::Cluster)),
+            ("node.role", |c| c.nodes[1].role = 99),
+            ("node.state", |c| c.nodes[0].state = 0),
+        ] {
+            let mut wire = cluster();
+            change(&mut wire);
+            assert_eq!(Cluster::try_from(wire).unwrap_err().field, field);
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Hosts: what is known of them, and what is asked of them.
+
+use std::{collections::BTreeMap, fmt, net::Ipv4Addr};
+
+use serde::Serialize;
+use shoal_proto::{FieldError, Word, v1};
+use shoal_types::{AgentState, Bytes, CgroupWay, HostState, MilliCpu, Timestamp};
+
+use crate::{
+    CgroupVersion, Cores, Time,
+    value::{known, need},
+};
+
+/// What a host can give, or has given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Amounts {
+    /// CPUs, in whole ones and parts of one.
+    pub cpus: Cores,
+    /// Memory.
+    pub memory_bytes: u64,
+    /// Nodes, whatever their size.
+    pub node_slots: u32,
+}
+
+impl From<v1::Amounts> for Amounts {
+    fn from(amounts: v1::Amounts) -> Self {
+        Self {
+            cpus: Cores(MilliCpu(amounts.cpu_milli)),
+            memory_bytes: amounts.memory_bytes,
+            node_slots: amounts.node_slots,
+        }
+    }
+}
+
+/// A host's engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Engine {
+    /// Its version, such as `28.5.2`.
+    pub version: Option<String>,
+    /// The highest version of its API.
+    pub api_version: Option<String>,
+    /// `v1` or `v2`.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub cgroup: CgroupVersion,
+    /// How a node with systemd comes to a writable cgroup tree: `writable` or `sys-admin`.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub cgroup_way: CgroupWay,
+}
+
+/// A host's agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Agent {
+    /// Version of the `shoal` it is.
+    pub version: Option<String>,
+    /// `ready` or `absent`.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub state: AgentState,
+}
+
+/// A registered host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Host {
+    /// Its name.
+    pub name: String,
+    /// Where its engine listens: `unix://` or `tcp://`.
+    pub endpoint: String,
+    /// `ready`, `unreachable` or `engine-down`.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub state: HostState,
+    /// Its labels, key to value.
+    pub labels: BTreeMap<String, String>,
+    /// What it can give to nodes.
+    pub capacity: Amounts,
+    /// What is promised to nodes.
+    pub reserved: Amounts,
+    /// How many nodes are placed on it.
+    pub nodes: u32,
+    /// Its Docker Engine.
+    pub engine: Engine,
+    /// Shoal's agent on it.
+    pub agent: Agent,
+    /// Its id.
+    pub id: String,
+    /// The IPv4 address that carries tunnels.
+    pub underlay: Option<String>,
+    /// Why it cannot be used, if it cannot.
+    pub error: Option<String>,
+    /// When it last answered.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub last_seen: Option<Time>,
+    /// How long ago that was, by the coordinator's clock; 0 if just now or never.
+    #[serde(skip)]
+    pub age_ms: u64,
+}
+
+impl TryFrom<v1::Host> for Host {
+    type Error = FieldError;
+
+    fn try_from(host: v1::Host) -> Result<Self, FieldError> {
+        Ok(Self {
+            name: host.name,
+            endpoint: host.endpoint,
+            state: HostState::read("host.state", host.state)?,
+            labels: host.labels.into_iter().collect(),
+            capacity: need("host.capacity", host.capacity)?.into(),
+            reserved: need("host.reserved", host.reserved)?.into(),
+            nodes: host.nodes,
+            engine: Engine {
+                version: known(host.engine_version),
+                api_version: known(host.engine_api_version),
+                cgroup: CgroupVersion::read("host.engine_cgroup", host.engine_cgroup)?,
+                cgroup_way: CgroupWay::read("host.cgroup_way", host.cgroup_way)?,
+            },
+            agent: Agent {
+                version: known(host.agent_version),
+                state: AgentState::read("host.agent_state", host.agent_state)?,
+            },
+            id: host.id,
+            underlay: known(host.underlay),
+            error: known(host.error),
+            last_seen: Time::known(Timestamp(host.last_seen_ms)),
+            age_ms: host.age_ms,
+        })
+    }
+}
+
+/// A host that is no longer registered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Unregistered {
+    /// Its name.
+    pub name: String,
+    /// Nodes forgotten by force.
+    pub forgotten_nodes: u32,
+    /// What stays on the host.
+    pub left_behind: Vec<String>,
+}
+
+/// Client credentials of an engine, PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TlsCredentials {
+    /// Certificate of the authority that signed the engine's.
+    pub ca: String,
+    /// Client certificate.
+    pub cert: String,
+    /// Its key.
+    pub key: String,
+}
+
+impl fmt::Debug for TlsCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsCredentials").finish_non_exhaustive()
+    }
+}
+
+impl From<TlsCredentials> for v1::TlsCredentials {
+    fn from(TlsCredentials { ca, cert, key }: TlsCredentials) -> Self {
+        Self { ca, cert, key }
+    }
+}
+
+/// What a host is given besides its name and endpoint; `None` is what the engine reports, or what was set before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostSettings {
+    /// How it is reached with TLS.
+    pub tls: Option<TlsCredentials>,
+    /// Labels to set; an empty value removes one.
+    pub labels: BTreeMap<String, String>,
+    /// CPUs to count on.
+    pub cpus: Option<MilliCpu>,
+    /// Memory to count on.
+    pub memory: Option<Bytes>,
+    /// Factor on CPU, in thousandths.
+    pub overcommit_cpu_milli: Option<u32>,
+    /// Factor on memory, in thousandths.
+    pub overcommit_memory_milli: Option<u32>,
+    /// Address other hosts send tunnel packets to.
+    pub underlay: Option<Ipv4Addr>,
+}
+
+impl HostSettings {
+    /// The request that sets them on a host that is registered.
+    pub(crate) fn update(self, name: String, endpoint: Option<String>) -> v1::UpdateHostRequest {
+        v1::UpdateHostRequest {
+            name,
+            endpoint,
+            tls: self.tls.map(Into::into),
+            labels: self.labels.into_iter().collect(),
+            cpu_milli: self.cpus.map(|cpus| cpus.0),
+            memory_bytes: self.memory.map(|memory| memory.0),
+            overcommit_cpu_milli: self.overcommit_cpu_milli,
+            overcommit_memory_milli: self.overcommit_memory_milli,
+            underlay: self.underlay.map(|address| address.to_string()),
+        }
+    }
+
+    /// The request that registers a host with them.
+    pub(crate) fn register(self, name: String, endpoint: String) -> v1::RegisterHostRequest {
+        let r = self.update(name, None);
+        v1::RegisterHostRequest {
+            name: r.name,
+            endpoint,
+            tls: r.tls,
+            labels: r.labels,
+            cpu_milli: r.cpu_milli,
+            memory_bytes: r.memory_bytes,
+            overcommit_cpu_milli: r.overcommit_cpu_milli,
+            overcommit_memory_milli: r.overcommit_memory_milli,
+            underlay: r.underlay,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host() -> v1::Host {
+        v1::Host {
+            name: "host1".into(),
+            state: HostState::Ready.wire(),
+            capacity: Some(v1::Amounts { cpu_milli: 8000, memory_bytes: 1 << 34, node_slots: 120 }),
+            reserved: Some(v1::Amounts::default()),
+            engine_version: "28.5.2".into(),
+            engine_cgroup: CgroupVersion::V2.wire(),
+            cgroup_way: CgroupWay::Writable.wire(),
+            agent_state: AgentState::Absent.wire(),
+            ..v1::Host::default()
+        }
+    }
+
+    #[test]
+    fn what_is_empty_is_not_known() {
+        let host = Host::try_from(host()).unwrap();
+        assert_eq!(host.engine.version.as_deref(), Some("28.5.2"));
+        assert_eq!((host.underlay, host.error, host.last_seen, host.agent.version), (None, None, None, None));
+    }
+
+    #[test]
+    fn what_is_unknown_is_refused_by_field() {
+        for (field, change) in [
+            ("host.state", (|h| h.state = 99) as fn(&mut v1::Host)),
+            ("host.capacity", |h| h.capacity = None),
+            ("host.reserved", |h| h.reserved = None),
+            ("host.engine_cgroup", |h| h.engine_cgroup = 0),
+            ("host.cgroup_way", |h| h.cgroup_way = 99),
+            ("host.agent_state", |h| h.agent_state = 0),
+        ] {
+            let mut wire = host();
+            change(&mut wire);
+            assert_eq!(Host::try_from(wire).unwrap_err().field, field);
+        }
+    }
+
+    #[test]
+    fn a_key_is_not_shown() {
+        let tls = TlsCredentials { ca: "a".into(), cert: "b".into(), key: "hunter2".into() };
+        assert!(!format!("{tls:?}").contains("hunter2"));
+    }
+}

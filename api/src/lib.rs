@@ -1,0 +1,57 @@
+//! What a coordinator answers, as types: the one place where messages of the protocol become something to work with.
+//!
+//! ```text
+//! v1 messages --TryFrom, once--> answers --serde--> published JSON (docs/schema/output)
+//!      ^                            `-------------> texts for people (cli/src/output)
+//!      `------ requests, by Client
+//! ```
+//! Every client stands on this crate and names no message. An unknown word, a missing part and a text that is no name are a
+//! [`FieldError`]; what is not known is `None`. Lists whose order is said here come in it. The answers serialise as they are
+//! published: a field is added, never renamed; what is not known is `null`, an empty list `[]`; integers carry their unit in the
+//! name, times are RFC 3339 in UTC. With the feature `schema` each has its schema.
+
+mod access;
+mod caller;
+mod client;
+mod cluster;
+mod create;
+mod error;
+mod event;
+mod examination;
+mod exit;
+mod hint;
+mod host;
+mod image;
+mod placement;
+mod result;
+#[cfg(feature = "schema")]
+pub mod schema;
+mod status;
+mod sweep;
+mod value;
+mod words;
+
+pub use access::{
+    ExecFrame, ExecOpen, ExecOutput, ProxyFrame, ProxyOpen, ProxyOutput, SshAccess, TerminalSize,
+};
+pub use caller::{CALLER_KEY, Caller, Introduce};
+pub use client::{Answers, Client};
+pub use cluster::{Cluster, NamedCluster, Names, Network, Node};
+pub use create::{Begun, Create, CreateStep, DeleteStep, Followed, Placed};
+pub use error::ClientError;
+pub use event::EventJson;
+pub use examination::{Examination, Finding, HostExamination, Pair};
+pub use exit::ExitClass;
+pub use hint::{hint_of, hinted};
+pub use host::{Agent, Amounts, Engine, Host, HostSettings, TlsCredentials, Unregistered};
+pub use image::{Image, Images, LoadFrame, LoadOpen, LoadStep, Loaded, Registry, SilentHost};
+pub use placement::{Candidate, Placement, PlacementReason, Plan, PlanAmounts, PlannedHost, Refusal, Rules};
+pub use result::{Built, Deleted, Dockerfile, Forward, SshConfig, Version};
+pub use shoal_proto::{FRAME_BYTES, FieldError};
+pub use status::{ClusterImage, HostStatus, NodeStatus, Slurm, Status};
+pub use sweep::{ResumeStep, Resumed, ResumedCluster, Sweep, SweptHost, SweptThing, TooMuch};
+pub use value::{Cores, Time, without_host};
+pub use words::{
+    CgroupVersion, Check, ContainerState, Filter, NetworkPart, Phase, ResumeEnd, ServiceState, SweepEnd,
+    SystemdState, ThingKind, Verdict,
+};

@@ -1,0 +1,266 @@
+//! How a cluster is.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use shoal_proto::{FieldError, Word, v1};
+use shoal_types::{Role, natural};
+
+use crate::{
+    ContainerState, Network, NetworkPart, Phase, ServiceState, SystemdState,
+    value::{all, known, need},
+};
+
+/// How a cluster is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Status {
+    /// Its name.
+    pub name: String,
+    /// Its realm.
+    pub realm: String,
+    /// creating, ready, failed, deleting, interrupted
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub phase: Phase,
+    /// Whether it is ready and nothing is wrong with any node, host or Slurm.
+    pub well: bool,
+    /// Why it failed; null if it did not.
+    pub failure: Option<String>,
+    /// Its nodes, in natural order of their names.
+    pub nodes: Vec<NodeStatus>,
+    /// The hosts that have nodes of it, in natural order of their names.
+    pub hosts: Vec<HostStatus>,
+    /// Its network.
+    pub network: Option<Network>,
+    /// The image its nodes run.
+    pub image: ClusterImage,
+    /// Its Slurm.
+    pub slurm: Slurm,
+    /// How long the answer took, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+/// How a node is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NodeStatus {
+    /// Its name in the cluster.
+    pub name: String,
+    /// controller, submitter, worker
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub role: Role,
+    /// The host it is placed on.
+    pub host: Option<String>,
+    /// Its IPv4 address on the cluster's network.
+    pub address: String,
+    /// running, paused, restarting, created, exited, dead, removing, absent, unknown
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub container: ContainerState,
+    /// running, degraded, starting, stopped, unknown
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub systemd: SystemdState,
+    /// up, down, unknown
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub munge: ServiceState,
+    /// up, down, unknown
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub sshd: ServiceState,
+    /// slurmctld or slurmd: up, down, unknown; null for a submitter
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub daemon: Option<ServiceState>,
+    /// As Slurm says it, with its flags, such as `idle` or `down*`; null for a node that is none of Slurm's
+    pub slurm: Option<String>,
+    /// Why it is down or drained, as Slurm knows it.
+    pub slurm_reason: Option<String>,
+    /// How old what is told of the container is, in milliseconds.
+    pub age_ms: u64,
+    /// What is not as it should be.
+    pub troubles: Vec<String>,
+}
+
+/// How a host of the cluster is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HostStatus {
+    /// Its name.
+    pub name: String,
+    /// Nodes of the cluster there.
+    pub nodes: u32,
+    /// Version of its engine.
+    pub engine_version: Option<String>,
+    /// Null if its agent does not answer.
+    pub agent_version: Option<String>,
+    /// Its part of the network: ok, trouble, absent, unknown
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub network: NetworkPart,
+    /// What is wrong with that part.
+    pub network_trouble: Option<String>,
+    /// Why its engine could not be asked.
+    pub error: Option<String>,
+    /// Why its agent could not be asked.
+    pub agent_error: Option<String>,
+    /// How long ago its engine was heard, in milliseconds.
+    pub age_ms: u64,
+}
+
+/// The image of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ClusterImage {
+    /// As it was asked for.
+    pub reference: String,
+    /// Of its content.
+    pub digest: String,
+}
+
+/// Slurm of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Slurm {
+    /// Its version.
+    pub version: Option<String>,
+    /// Why it was not heard.
+    pub error: Option<String>,
+    /// State -> number of workers in it.
+    pub workers: BTreeMap<String, usize>,
+}
+
+impl Status {
+    /// Whether it is ready and nothing is wrong.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        let host =
+            |h: &HostStatus| h.error.is_none() && h.agent_error.is_none() && h.network == NetworkPart::Ok;
+        self.phase == Phase::Ready
+            && self.slurm.error.is_none()
+            && self.nodes.iter().all(|n| n.troubles.is_empty())
+            && self.hosts.iter().all(host)
+    }
+}
+
+impl TryFrom<v1::GetStatusResponse> for Status {
+    type Error = FieldError;
+
+    fn try_from(answer: v1::GetStatusResponse) -> Result<Self, FieldError> {
+        let cluster = need("cluster", answer.cluster)?;
+        let mut nodes: Vec<NodeStatus> = all(answer.nodes)?;
+        nodes.sort_by(|a, b| natural::cmp(&a.name, &b.name));
+        let mut hosts: Vec<HostStatus> = all(answer.hosts)?;
+        hosts.sort_by(|a, b| natural::cmp(&a.name, &b.name));
+        let mut workers = BTreeMap::new();
+        for state in nodes.iter().filter_map(|node| node.slurm.clone()) {
+            *workers.entry(state).or_default() += 1;
+        }
+        let mut status = Self {
+            name: cluster.name,
+            realm: cluster.realm,
+            phase: Phase::read("cluster.phase", cluster.phase)?,
+            well: false,
+            failure: known(cluster.failure),
+            nodes,
+            hosts,
+            network: cluster.network.map(Into::into),
+            image: ClusterImage { reference: cluster.image, digest: answer.image_id },
+            slurm: Slurm { version: known(cluster.slurm_version), error: known(answer.slurm_error), workers },
+            elapsed_ms: answer.elapsed_ms,
+        };
+        status.well = status.is_well();
+        Ok(status)
+    }
+}
+
+impl TryFrom<v1::NodeStatus> for NodeStatus {
+    type Error = FieldError;
+
+    fn try_from(node: v1::NodeStatus) -> Result<Self, FieldError> {
+        let daemon = node.daemon.map(|daemon| ServiceState::read("node.daemon", daemon));
+        Ok(Self {
+            name: node.name,
+            role: Role::read("node.role", node.role)?,
+            host: known(node.host),
+            address: node.address,
+            container: ContainerState::read("node.container", node.container)?,
+            systemd: SystemdState::read("node.systemd", node.systemd)?,
+            munge: ServiceState::read("node.munge", node.munge)?,
+            sshd: ServiceState::read("node.sshd", node.sshd)?,
+            daemon: daemon.transpose()?,
+            slurm: known(node.slurm),
+            slurm_reason: known(node.slurm_reason),
+            age_ms: node.age_ms,
+            troubles: node.troubles,
+        })
+    }
+}
+
+impl TryFrom<v1::HostStatus> for HostStatus {
+    type Error = FieldError;
+
+    fn try_from(host: v1::HostStatus) -> Result<Self, FieldError> {
+        Ok(Self {
+            name: host.name,
+            nodes: host.nodes,
+            engine_version: known(host.engine_version),
+            agent_version: known(host.agent_version),
+            network: NetworkPart::read("host.network", host.network)?,
+            network_trouble: known(host.network_trouble),
+            error: known(host.error),
+            agent_error: known(host.agent_error),
+            age_ms: host.age_ms,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str, slurm: &str) -> v1::NodeStatus {
+        v1::NodeStatus {
+            name: name.into(),
+            role: Role::Worker.wire(),
+            container: ContainerState::Running.wire(),
+            systemd: SystemdState::Running.wire(),
+            munge: ServiceState::Up.wire(),
+            sshd: ServiceState::Up.wire(),
+            slurm: slurm.into(),
+            ..v1::NodeStatus::default()
+        }
+    }
+
+    fn answer() -> v1::GetStatusResponse {
+        v1::GetStatusResponse {
+            cluster: Some(v1::Cluster { phase: Phase::Ready.wire(), ..v1::Cluster::default() }),
+            nodes: vec![node("worker-10", "idle"), node("worker-2", "idle"), node("controller", "")],
+            hosts: vec![v1::HostStatus { network: NetworkPart::Ok.wire(), ..v1::HostStatus::default() }],
+            ..v1::GetStatusResponse::default()
+        }
+    }
+
+    #[test]
+    fn workers_are_counted_by_state_and_nodes_come_in_order() {
+        let status = Status::try_from(answer()).unwrap();
+        assert!(status.well);
+        assert_eq!(status.slurm.workers, [("idle".to_owned(), 2)].into());
+        let names: Vec<_> = status.nodes.iter().map(|n| n.name.as_str()).collect();
+        assert_eq!(names, ["controller", "worker-2", "worker-10"]);
+    }
+
+    #[test]
+    fn what_is_unknown_is_refused_by_field() {
+        for (field, change) in [
+            ("cluster", (|a| a.cluster = None) as fn(&mut v1::GetStatusResponse)),
+            ("cluster.phase", |a| a.cluster.get_or_insert_default().phase = 0),
+            ("node.role", |a| a.nodes[0].role = 99),
+            ("node.container", |a| a.nodes[0].container = 0),
+            ("node.systemd", |a| a.nodes[0].systemd = 99),
+            ("node.munge", |a| a.nodes[0].munge = 0),
+            ("node.sshd", |a| a.nodes[0].sshd = 99),
+            ("node.daemon", |a| a.nodes[0].daemon = Some(0)),
+            ("host.network", |a| a.hosts[0].network = 99),
+        ] {
+            let mut wire = answer();
+            change(&mut wire);
+            assert_eq!(Status::try_from(wire).unwrap_err().field, field);
+        }
+    }
+}
