@@ -27,7 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let names = names.chain((0..workers.parse::<u32>()?).map(|n| (format!("worker-{n}"), Role::Worker)));
     let nodes = names.zip(0..).map(|((name, role), number)| -> Result<NodeView, Box<dyn Error>> {
         let address = plan.node(number).ok_or("the subnet is too small")?;
-        Ok(NodeView::new(name.parse()?, address, &NodeGroup::new(role, 1, None, None), &slurm))
+        let size = NodeGroup::new(role, 1, None, None).size(&slurm);
+        Ok(NodeView::new(name.parse()?, role, address, &size))
     });
     let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
     let names: Vec<NodeName> = nodes.iter().map(|node| node.name.clone()).collect();

@@ -12,8 +12,8 @@
 use shoal_types::{NodeName, Role};
 
 use crate::{
-    Accounts, ClusterKeys, ClusterView, KeyError, Owner, Stage, archive::Archive, cgroup_conf, slurm_conf,
-    unit,
+    Accounts, ClusterKeys, ClusterView, ConfigSource, KeyError, Owner, RoleSpec, Stage, archive::Archive,
+    cgroup_conf, slurm_conf, unit,
 };
 
 const UNITS: &str = "etc/systemd/system";
@@ -38,9 +38,8 @@ pub enum BootstrapError {
 pub struct BootstrapTemplate {
     view: ClusterView,
     keys: ClusterKeys,
-    controller: Archive,
-    submitter: Archive,
-    worker: Archive,
+    /// One of each role, in the order of [`Role::ALL`].
+    roles: [(Role, Archive); Role::ALL.len()],
 }
 
 impl std::fmt::Debug for BootstrapTemplate {
@@ -58,11 +57,11 @@ impl BootstrapTemplate {
         let shared = shared(&view, &keys, accounts)?;
         let of = |role| {
             let mut archive = shared.clone();
-            add_role(&mut archive, role, &view);
-            archive
+            add_role(&mut archive, RoleSpec::of(role, view.profile()), &view);
+            (role, archive)
         };
-        let (controller, submitter, worker) = (of(Role::Controller), of(Role::Submitter), of(Role::Worker));
-        Ok(Self { view, keys, controller, submitter, worker })
+        let roles = Role::ALL.map(of);
+        Ok(Self { view, keys, roles })
     }
 
     /// The tar archive of one node, to be extracted at `/` as root with the owners it names.
@@ -70,16 +69,11 @@ impl BootstrapTemplate {
     /// # Errors
     /// [`BootstrapError::UnknownNode`]: the cluster was rendered without it. [`BootstrapError::Key`]: a key cannot be written.
     pub fn archive(&self, name: &NodeName) -> Result<Vec<u8>, BootstrapError> {
-        let node = self.view.node(name).ok_or_else(|| BootstrapError::UnknownNode {
-            cluster: self.view.name().to_string(),
-            node: name.clone(),
-        })?;
-        let mut archive = match node.role {
-            Role::Controller => &self.controller,
-            Role::Submitter => &self.submitter,
-            Role::Worker => &self.worker,
-        }
-        .clone();
+        let unknown =
+            || BootstrapError::UnknownNode { cluster: self.view.name().to_string(), node: name.clone() };
+        let node = self.view.node(name).ok_or_else(unknown)?;
+        let (_, shared) = self.roles.iter().find(|(role, _)| *role == node.role).ok_or_else(unknown)?;
+        let mut archive = shared.clone();
         let key = self.keys.ssh_host_key(name)?;
         let certificate = self.keys.ssh_host_certificate(&self.view, node)?;
         archive.file("etc/ssh/ssh_host_ed25519_key", 0o600, Owner::ROOT, key.private_pem.as_bytes());
@@ -119,36 +113,30 @@ fn shared(view: &ClusterView, keys: &ClusterKeys, accounts: Accounts) -> Result<
 }
 
 /// A role's part: its enabled and masked services, and Slurm's configuration where slurmd does not fetch it.
-fn add_role(archive: &mut Archive, role: Role, view: &ClusterView) {
-    for unit in Stage::services(role).iter().filter_map(|stage| stage.unit()) {
+fn add_role(archive: &mut Archive, role: &RoleSpec, view: &ClusterView) {
+    for unit in role.services.iter().filter_map(|stage| stage.unit()) {
         let wanted = format!("{UNITS}/multi-user.target.wants/{unit}");
         archive.link(&wanted, &format!("/lib/systemd/system/{unit}"));
     }
-    let (masked, configured): (&[&str], _) = match role {
-        Role::Controller => (&["slurmd"], true),
-        Role::Submitter => (&["slurmctld", "slurmd"], true),
-        Role::Worker => (&["slurmctld"], false),
-    };
-    for daemon in masked {
-        archive.link(&format!("{UNITS}/{daemon}.service"), "/dev/null");
+    for unit in role.masked() {
+        archive.link(&format!("{UNITS}/{unit}"), "/dev/null");
     }
-    if configured {
-        archive.dir("etc/slurm", 0o755);
-        archive.file("etc/slurm/slurm.conf", 0o644, Owner::ROOT, slurm_conf(view));
-        archive.file("etc/slurm/cgroup.conf", 0o644, Owner::ROOT, cgroup_conf());
-    }
-    let drop_in = |archive: &mut Archive, daemon: &str, text: &str| {
-        archive.dir(&format!("{UNITS}/{daemon}.service.d"), 0o755);
-        archive.file(&format!("{UNITS}/{daemon}.service.d/shoal.conf"), 0o644, Owner::ROOT, text);
-    };
-    match role {
-        Role::Controller => drop_in(archive, "slurmctld", unit::SLURM_DROP_IN),
-        Role::Submitter => {}
-        Role::Worker => {
-            let environment = unit::slurmd_environment(view.controller().address);
-            archive.file("etc/shoal/slurmd.env", 0o644, Owner::ROOT, environment);
-            drop_in(archive, "slurmd", &[unit::SLURM_DROP_IN, unit::SLURMD_DROP_IN].concat());
+    match role.config {
+        ConfigSource::Archive => {
+            archive.dir("etc/slurm", 0o755);
+            archive.file("etc/slurm/slurm.conf", 0o644, Owner::ROOT, slurm_conf(view));
+            archive.file("etc/slurm/cgroup.conf", 0o644, Owner::ROOT, cgroup_conf());
         }
+        ConfigSource::Controller => {}
+    }
+    for (path, text) in (role.files)(view) {
+        archive.file(path, 0o644, Owner::ROOT, text);
+    }
+    if let Some(unit) = role.daemon().and_then(Stage::unit)
+        && !role.drop_ins.is_empty()
+    {
+        archive.dir(&format!("{UNITS}/{unit}.d"), 0o755);
+        archive.file(&format!("{UNITS}/{unit}.d/shoal.conf"), 0o644, Owner::ROOT, role.drop_ins.concat());
     }
 }
 

@@ -13,15 +13,15 @@ mod user;
 
 use std::fmt::Write;
 
-use crate::{ClusterView, SLURMCTLD_PORT, SLURMD_PORT};
+use crate::{
+    ClusterView, NodeView, RoleSpec, SLURMCTLD_PORT, SLURMD_PORT, SlurmPart, role::CONTROLLER_STATE_DIR,
+};
 use user::UserText;
 
-/// Where slurmctld keeps its state: Debian's directory, owned by `slurm`. Mount a volume here to keep jobs over a re-creation.
-pub const CONTROLLER_STATE_DIR: &str = "/var/lib/slurm/slurmctld";
 /// Where slurmd keeps job scripts and credentials: Debian's directory.
 const WORKER_SPOOL_DIR: &str = "/var/lib/slurm/slurmd";
 
-/// The text of slurm.conf (slurm.conf(5)), for the controller and the submitter; workers fetch it from the controller.
+/// The text of slurm.conf (slurm.conf(5)), for roles whose archive brings it; the others fetch it from the controller.
 #[must_use]
 pub fn slurm_conf(view: &ClusterView) -> String {
     let user = UserText(&view.slurm().main);
@@ -34,7 +34,7 @@ pub fn slurm_conf(view: &ClusterView) -> String {
     }
     user.push(&mut text);
     text.push_str("\n# Nodes\n");
-    nodes::push_node_lines(&mut text, &view.workers().collect::<Vec<_>>());
+    nodes::push_node_lines(&mut text, &slurm_nodes(view).collect::<Vec<_>>());
     // All workers; the default unless the user's text has a default of its own, which the last one would be in place of.
     if !user.partitions().any(|(name, _)| name == "all") {
         let default = if user.partitions().any(|(_, default)| default) { "NO" } else { "YES" };
@@ -50,6 +50,12 @@ pub fn slurm_conf(view: &ClusterView) -> String {
 #[must_use]
 pub fn cgroup_conf() -> String {
     "# Written by Shoal.\nCgroupPlugin=cgroup/v1\n".to_owned()
+}
+
+/// The nodes that run jobs, in natural order.
+fn slurm_nodes(view: &ClusterView) -> impl Iterator<Item = &NodeView> {
+    let is_node = |node: &&NodeView| RoleSpec::of(node.role, view.profile()).slurm == SlurmPart::Node;
+    view.nodes().iter().filter(is_node)
 }
 
 fn settings(view: &ClusterView) -> String {
@@ -88,7 +94,7 @@ MessageTimeout=30
         realm = view.realm(),
         host = controller.name,
         address = controller.address,
-        def_mem = view.workers().map(|w| w.memory.as_mib() / u64::from(w.cpus.max(1))).min().unwrap_or(1).max(1),
+        def_mem = slurm_nodes(view).map(|w| w.memory.as_mib() / u64::from(w.cpus.max(1))).min().unwrap_or(1).max(1),
     )
 }
 
@@ -116,6 +122,21 @@ mod tests {
     }
 
     #[test]
+    fn numbers_may_be_missing() {
+        let whole = view(6);
+        let kept = |node: &&NodeView| !matches!(node.name.as_str(), "worker-1" | "worker-3" | "worker-4");
+        let nodes: Vec<_> = whole.nodes().iter().filter(kept).cloned().collect();
+        let (realm, name) = (whole.realm().clone(), whole.name().clone());
+        let view =
+            ClusterView::new(realm, name, whole.subnet(), whole.gateway(), nodes, SlurmSpec::default())
+                .unwrap();
+        assert_eq!(
+            node_lines(&slurm_conf(&view)),
+            ["NodeName=worker-[0,2,5] NodeAddr=10.96.0.[4,6,9] CPUs=1 RealMemory=512 State=UNKNOWN"]
+        );
+    }
+
+    #[test]
     fn advertised_sizes_and_user_text() {
         let main = BTreeMap::from([
             ("b".to_owned(), "SlurmdTimeout=30".to_owned()),
@@ -136,8 +157,11 @@ mod tests {
             sets.flat_map(|set| nodeset::expand(set).unwrap()).collect()
         };
         let view = view(3000);
-        assert_eq!(expanded("NodeName="), view.workers().map(|w| w.name.to_string()).collect::<Vec<_>>());
-        assert_eq!(expanded("NodeAddr="), view.workers().map(|w| w.address.to_string()).collect::<Vec<_>>());
+        assert_eq!(expanded("NodeName="), slurm_nodes(&view).map(|w| w.name.to_string()).collect::<Vec<_>>());
+        assert_eq!(
+            expanded("NodeAddr="),
+            slurm_nodes(&view).map(|w| w.address.to_string()).collect::<Vec<_>>()
+        );
     }
 
     #[test]

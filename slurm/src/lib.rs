@@ -7,7 +7,7 @@
 //!  ClusterKeys ----+--> BootstrapTemplate --archive(node)--> tar, put into the created container, then it is started
 //!  (one sealed     |         ^
 //!   seed)          |     Accounts (uids of the image)
-//!                  +--> known_hosts (for the user's ssh)
+//!                  +--> known_hosts (for the user's ssh)      RoleSpec: what each role is, read by all of these
 //!
 //!  the controller's sinfo --text--> parse_sinfo --> [NodeReport]       a stuck node's systemctl --text--> Stage
 //! ```
@@ -20,6 +20,7 @@ mod bootstrap;
 mod conf;
 mod keys;
 mod known_hosts;
+mod role;
 mod sinfo;
 mod stage;
 mod unit;
@@ -27,10 +28,11 @@ mod view;
 
 pub use accounts::{Accounts, AccountsError, Owner};
 pub use bootstrap::{BootstrapError, BootstrapTemplate};
-pub use conf::{CONTROLLER_STATE_DIR, cgroup_conf, slurm_conf};
+pub use conf::{cgroup_conf, slurm_conf};
 pub use keys::{ClusterKeys, KeyError, SshKeyPair};
 pub use known_hosts::known_hosts;
+pub use role::{ConfigSource, Port, Readiness, RoleSpec, SlurmPart, Tmpfs};
 pub use shoal_types::nodeset::{MAX_NODESET, NodesetError, compress, expand};
 pub use sinfo::{NodeReport, NodeStatus, SINFO_COMMAND, parse_sinfo};
-pub use stage::{Stage, first_inactive, is_active_command, log_command};
+pub use stage::{Stage, log_command};
 pub use view::{ClusterView, NodeView, SLURMCTLD_PORT, SLURMD_PORT, SSH_PORT, ViewError};

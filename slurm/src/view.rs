@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use shoal_types::{
-    Bytes, ClusterName, DNS_ZONE, MilliCpu, NodeGroup, NodeName, RealmName, Role, SlurmSpec, SshPublicKey,
+    Bytes, ClusterName, DNS_ZONE, NodeName, NodeSize, Profile, RealmName, Role, SlurmSpec, SshPublicKey,
     node_fqdn,
     nodeset::{NaturalKey, natural_key},
 };
@@ -32,18 +32,10 @@ pub struct NodeView {
 }
 
 impl NodeView {
-    /// A node of `group`. It tells Slurm the size named for the cluster (`slurm.cpus`, `slurm.memory`); without one its own:
-    /// its CPU limit rounded up to whole cores, one if it has no limit, and its memory limit.
+    /// A node of this role and size.
     #[must_use]
-    pub fn new(name: NodeName, address: Ipv4Addr, group: &NodeGroup, slurm: &SlurmSpec) -> Self {
-        let own_cpus = group.cpu_limit.map_or(1, MilliCpu::cores_ceil);
-        Self {
-            name,
-            role: group.role,
-            address,
-            cpus: slurm.cpus.unwrap_or(own_cpus).max(1),
-            memory: slurm.memory.unwrap_or(group.memory_limit),
-        }
+    pub fn new(name: NodeName, role: Role, address: Ipv4Addr, size: &NodeSize) -> Self {
+        Self { name, role, address, cpus: size.slurm_cpus, memory: size.slurm_memory }
     }
 }
 
@@ -70,6 +62,14 @@ pub enum ViewError {
         /// The subnet of the cluster.
         subnet: Ipv4Net,
     },
+    /// Slurm takes no node without CPUs or memory.
+    #[error("node {node} of cluster {cluster} has no size to tell Slurm")]
+    Size {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The node.
+        node: NodeName,
+    },
     /// Two nodes share a name or an address.
     #[error("node {node} of cluster {cluster} shares its name or address with another")]
     Duplicate {
@@ -91,6 +91,7 @@ pub struct ClusterView {
     nodes: Vec<NodeView>,
     slurm: SlurmSpec,
     ssh_keys: Vec<SshPublicKey>,
+    profile: Profile,
 }
 
 impl ClusterView {
@@ -112,7 +113,10 @@ impl ClusterView {
             return Err(ViewError::Controllers { cluster: name, count });
         }
         let (mut names, mut addresses) = (BTreeSet::new(), BTreeSet::new());
-        for NodeView { name: node, address, .. } in &nodes {
+        for NodeView { name: node, address, cpus, memory, .. } in &nodes {
+            if *cpus == 0 || *memory == Bytes(0) {
+                return Err(ViewError::Size { cluster: name, node: node.clone() });
+            }
             let reserved = [subnet.network(), subnet.broadcast(), gateway];
             if !subnet.contains(address) || reserved.contains(address) {
                 let (node, address) = (node.clone(), *address);
@@ -122,13 +126,34 @@ impl ClusterView {
                 return Err(ViewError::Duplicate { cluster: name, node: node.clone() });
             }
         }
-        Ok(Self { realm, name, subnet, gateway, nodes, slurm, ssh_keys: Vec::new() })
+        Ok(Self {
+            realm,
+            name,
+            subnet,
+            gateway,
+            nodes,
+            slurm,
+            ssh_keys: Vec::new(),
+            profile: Profile::default(),
+        })
     }
 
     /// The same, with keys of users that open root's account on every node.
     #[must_use]
     pub fn with_ssh_keys(self, ssh_keys: Vec<SshPublicKey>) -> Self {
         Self { ssh_keys, ..self }
+    }
+
+    /// The same, of nodes of this profile.
+    #[must_use]
+    pub fn with_profile(self, profile: Profile) -> Self {
+        Self { profile, ..self }
+    }
+
+    /// What runs as PID 1 of its nodes.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        self.profile
     }
 
     /// Keys of users that open root's account on every node, besides the cluster's own.
@@ -173,11 +198,6 @@ impl ClusterView {
         &self.nodes[0] // `new` saw exactly one, and `Role::Controller` sorts first.
     }
 
-    /// The workers by number.
-    pub fn workers(&self) -> impl Iterator<Item = &NodeView> {
-        self.nodes.iter().filter(|n| n.role == Role::Worker)
-    }
-
     /// What Slurm is told besides.
     #[must_use]
     pub fn slurm(&self) -> &SlurmSpec {
@@ -216,6 +236,8 @@ fn order(node: &NodeView) -> (Role, NaturalKey<'_>) {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use shoal_types::NodeGroup;
+
     use super::*;
 
     /// A controller, a submitter and `workers` workers in `10.96.0.0/19`, numbered as admission does.
@@ -230,7 +252,7 @@ pub(crate) mod tests {
                 let role = name.parse().unwrap_or(Role::Worker);
                 let group = NodeGroup::new(role, 1, None, None);
                 let address = Ipv4Addr::from_bits(Ipv4Addr::new(10, 96, 0, 0).to_bits() + host);
-                NodeView::new(name.parse().unwrap(), address, &group, &slurm)
+                NodeView::new(name.parse().unwrap(), role, address, &group.size(&slurm))
             });
         let (subnet, gateway) = ("10.96.0.0/19".parse().unwrap(), Ipv4Addr::new(10, 96, 0, 1));
         let mut nodes: Vec<_> = nodes.collect();
@@ -264,20 +286,16 @@ pub(crate) mod tests {
             let error = with(&|nodes| nodes[3].address = address.parse().unwrap()).unwrap_err();
             assert!(matches!(error, ViewError::Address { .. }), "{address}");
         }
+        for change in
+            [&(|nodes: &mut Vec<NodeView>| nodes[3].cpus = 0) as &dyn Fn(&mut Vec<NodeView>), &|nodes| {
+                nodes[3].memory = Bytes(0)
+            }]
+        {
+            assert!(matches!(with(change), Err(ViewError::Size { .. })));
+        }
         let duplicate = |change| matches!(with(change), Err(ViewError::Duplicate { .. }));
         assert!(duplicate(&|nodes| nodes[3].address = nodes[2].address));
         assert!(duplicate(&|nodes| nodes[3].name = nodes[2].name.clone()));
-    }
-
-    #[test]
-    fn advertised_size_is_the_clusters_else_the_nodes_own() {
-        let group = NodeGroup::new(Role::Worker, 1, Some(MilliCpu(1500)), Some(Bytes::mib(700)));
-        let own =
-            NodeView::new("worker-0".parse().unwrap(), Ipv4Addr::LOCALHOST, &group, &SlurmSpec::default());
-        assert_eq!((own.cpus, own.memory), (2, Bytes::mib(700)));
-        let slurm = SlurmSpec { cpus: Some(128), memory: Some(Bytes::mib(512_000)), ..SlurmSpec::default() };
-        let told = NodeView::new("worker-0".parse().unwrap(), Ipv4Addr::LOCALHOST, &group, &slurm);
-        assert_eq!((told.cpus, told.memory), (128, Bytes::mib(512_000)));
     }
 
     #[test]

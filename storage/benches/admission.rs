@@ -16,7 +16,7 @@ use shoal_storage::{
 use shoal_types::{
     Bytes, Capacity, ClusterId, ClusterPhase, ClusterSpec, EngineFacts, EventKind, EventLevel, Generation,
     HostId, Labels, MacAddr, MilliCpu, NetworkId, NewEvent, NodeGroup, NodeId, NodeState, Overcommit,
-    Placing, Profile, Resources, Revision, Role, SlurmSpec, Strategy, SubnetPlan, Timestamp, Vni,
+    Placing, Power, Profile, Resources, Revision, Role, SlurmSpec, Strategy, SubnetPlan, Timestamp, Vni,
 };
 use tokio::runtime::Runtime;
 
@@ -92,21 +92,26 @@ impl Bench {
         let network = NetworkId::new(NOW.0, ten(self.round));
         let plan = SubnetPlan { subnet: "10.96.0.0/16".parse().unwrap() };
         let spec = spec();
+        let settings = spec.settings();
         let nodes: Vec<_> = (0..)
-            .zip(spec.nodes())
-            .map(|(n, (name, group))| {
+            .zip(spec.numbered())
+            .map(|(n, wish)| {
                 let address = plan.node(n).unwrap();
                 Node {
                     id: NodeId::new(NOW.0, ten(self.round * NODES + n)),
                     cluster: id,
                     network,
-                    name,
-                    role: group.role,
-                    index: n.saturating_sub(1),
+                    name: wish.name,
+                    role: wish.group.role,
+                    index: wish.index,
+                    group: wish.group_number,
                     host: self.host,
                     address,
                     mac: MacAddr::of(address),
-                    reserved: group.reserve,
+                    size: wish.group.size(&spec.slurm),
+                    constraints: wish.group.constraints.clone(),
+                    power: Power::On,
+                    settings: settings.clone(),
                     state: NodeState::Planned,
                     since: NOW,
                     container: None,
@@ -137,7 +142,6 @@ impl Bench {
         tx.clusters().insert(&cluster).await.unwrap();
         let network = Network {
             id: network,
-            cluster: id,
             vni: Vni::try_from(100).unwrap(),
             subnet: plan.subnet,
             gateway: plan.gateway(),
@@ -146,6 +150,7 @@ impl Bench {
             revision: Revision::FIRST,
         };
         tx.networks().insert(&network).await.unwrap();
+        tx.networks().attach(network.id, id).await.unwrap();
         tx.nodes().insert(&nodes).await.unwrap();
         let holder = Holder { id: "bench".into(), boot_id: "boot".into(), pid: 1, pid_start: 1 };
         let ttl = Duration::from_secs(30);

@@ -20,7 +20,8 @@ const DELETED: Table = Table { name: "deleted_clusters", key: "id" };
 pub struct Cluster {
     /// Its id.
     pub id: ClusterId,
-    /// What was asked for; realm and name are unique together, the image is a reference.
+    /// What was asked for at its creation; realm and name are unique together, the image is a reference. What a node is
+    /// stands in the node's row.
     pub spec: ClusterSpec,
     /// Where it is on its way.
     pub phase: ClusterPhase,
@@ -191,7 +192,7 @@ impl<M: Writes> Clusters<'_, M> {
         self.changed(query, "cluster phase", &from).await
     }
 
-    /// Replaces the specification (workers added or removed, Slurm's settings), if it is still of `from`; realm and name
+    /// Replaces the specification (what Slurm is told, SSH keys), if it is still of `from`; realm and name
     /// stay what they were at admission. Returns the new generation.
     ///
     /// # Errors
@@ -268,7 +269,7 @@ impl Clusters<'_, Owner> {
         self.0.execute_one(query, "cluster", id).await
     }
 
-    /// Forgets a cluster of which nothing is left: its network, its row, its seed and its lease go together, and that it
+    /// Forgets a cluster of which nothing is left: its network if no other is on it, its row, its seed and its lease go together, and that it
     /// was deleted is remembered. The lease of this transaction is no more after the commit.
     ///
     /// # Errors
@@ -276,8 +277,7 @@ impl Clusters<'_, Owner> {
     pub async fn delete(&mut self, id: ClusterId) -> Result<(), StoreError> {
         let cluster = self.get(id).await?;
         let cluster = cluster.ok_or_else(|| StoreError::Missing { what: "cluster", id: id.to_string() })?;
-        let network = Table { name: "networks", key: "id" };
-        self.0.execute(Query::new(network, "DELETE FROM networks WHERE cluster_id = $1").bind(&id)).await?;
+        self.0.networks().detach(id).await?;
         self.0.execute(Query::new(CLUSTERS, "DELETE FROM clusters WHERE id = $1").bind(&id)).await?;
         let deleted = Query::new(DELETED, "INSERT INTO deleted_clusters (id) VALUES ($1)").bind(&id);
         self.0.execute(deleted).await?;

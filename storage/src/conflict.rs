@@ -74,13 +74,13 @@ pub enum Conflict {
 }
 
 /// Constraint in PostgreSQL, its columns in SQLite's words, and what it keeps unique.
-const CONSTRAINTS: [(&str, &str, &str); 18] = [
+const CONSTRAINTS: [(&str, &str, &str); 19] = [
     ("hosts_name", "hosts.name", "a host's name"),
     ("hosts_engine", "hosts.engine_id", "a host's engine"),
     ("hosts_agent", "hosts.agent_id", "a host's agent"),
     ("hosts_underlay", "hosts.underlay", "a host's underlay address"),
     ("clusters_name", "clusters.realm, clusters.name", "a cluster's name in its realm"),
-    ("networks_cluster", "networks.cluster_id", "a cluster's network"),
+    ("attachments_pkey", "attachments.cluster_id", "a cluster's network"),
     ("networks_vni", "networks.vni", "a network's VNI"),
     ("networks_subnet", "networks.subnet", "a network's subnet"),
     ("nodes_name", "nodes.cluster_id, nodes.name", "a node's name in its cluster"),
@@ -91,6 +91,7 @@ const CONSTRAINTS: [(&str, &str, &str); 18] = [
     ("clusters_pkey", "clusters.id", "a cluster's id"),
     ("networks_pkey", "networks.id", "a network's id"),
     ("nodes_pkey", "nodes.id", "a node's id"),
+    ("reservations_pkey", "reservations.owner_id", "a reservation's owner"),
     ("registries_pkey", "registries.registry", "a registry's address"),
     ("secrets_pkey", "secrets.id", "a secret's id"),
 ];

@@ -1,16 +1,24 @@
-//! A registered host as stored: its operator's settings, its engine's and agent's reports, its state.
+//! Registered hosts: the operator's settings, the engine's and agent's reports, the state, and the sum of reservations.
 //!
-//! The parts have different writers (operator, registration, health monitor, healer) and are written apart, so that none
-//! overwrites another's.
+//! The parts have different writers (operator, registration, surveys) and are written apart, so that none overwrites
+//! another's; `host/writes.rs` has the writes.
 
-use std::net::Ipv4Addr;
+mod writes;
+
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use shoal_types::{
     AgentState, Capacity, EngineFacts, HostFacts, HostId, HostName, HostState, Labels, Overcommit, Resources,
     SecretId, Timestamp,
 };
 
-use crate::{StoreError, row::Row};
+use crate::{
+    Mode, Session, StoreError,
+    query::{Query, Table},
+    row::Row,
+};
+
+pub(crate) const HOSTS: Table = Table { name: "hosts", key: "id" };
 
 /// A registered host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +37,6 @@ pub struct Host {
     pub health: HostHealth,
     /// Whether its agent answers.
     pub agent: HostAgent,
-    /// Who is mending it.
-    pub healing: HostHealing,
     /// When it was registered.
     pub created: Timestamp,
     /// How often the settings were written; an edit names the version it was made from.
@@ -89,17 +95,6 @@ pub struct HostAgent {
     pub version: Option<String>,
 }
 
-/// The state of mending a host.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HostHealing {
-    /// Who is at it; `None` if nobody is.
-    pub holder: Option<String>,
-    /// How often it was tried since the host was last well.
-    pub attempts: u32,
-    /// Until when the present attempt, or the pause after it, lasts.
-    pub until: Option<Timestamp>,
-}
-
 impl Host {
     /// A host as registration found it: its engine has just answered, its agent has not been brought there.
     #[must_use]
@@ -124,7 +119,6 @@ impl Host {
                 last_seen: Some(now),
             },
             agent: HostAgent { state: AgentState::Absent, version: None },
-            healing: HostHealing::default(),
             created: now,
             version: 1,
         }
@@ -172,13 +166,69 @@ impl TryFrom<Row> for Host {
                 last_seen: row.opt("last_seen_ms")?,
             },
             agent: HostAgent { state: row.get("agent_state")?, version: row.opt("agent_version")? },
-            healing: HostHealing {
-                holder: row.opt("healing_holder")?,
-                attempts: row.get("healing_attempts")?,
-                until: row.opt("healing_until_ms")?,
-            },
             created: row.get("created_ms")?,
             version: row.get("version")?,
         })
+    }
+}
+
+/// Registered hosts; from [`Session::hosts`].
+#[derive(Debug)]
+pub struct Hosts<'s, M: Mode>(pub(crate) &'s mut Session<M>);
+
+/// What is reserved of a host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The sum of all reservations.
+    pub reserved: Resources,
+    /// How many of them are nodes'.
+    pub nodes: u32,
+}
+
+impl<M: Mode> Hosts<'_, M> {
+    /// The host with this id.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`]: its row is unusable. Others: the database failed.
+    pub async fn get(&mut self, id: HostId) -> Result<Option<Host>, StoreError> {
+        let query = Query::new(HOSTS, "SELECT * FROM hosts WHERE id = $1").bind(&id);
+        self.0.one(query).await?.map(Host::try_from).transpose()
+    }
+
+    /// The host with this name.
+    ///
+    /// # Errors
+    /// As [`Hosts::get`].
+    pub async fn by_name(&mut self, name: &HostName) -> Result<Option<Host>, StoreError> {
+        let query = Query::new(HOSTS, "SELECT * FROM hosts WHERE name = $1").bind(name);
+        self.0.one(query).await?.map(Host::try_from).transpose()
+    }
+
+    /// All hosts, in order of their names.
+    ///
+    /// # Errors
+    /// As [`Hosts::get`].
+    pub async fn list(&mut self) -> Result<Vec<Host>, StoreError> {
+        let rows = self.0.all(Query::new(HOSTS, "SELECT * FROM hosts ORDER BY name")).await?;
+        rows.into_iter().map(Host::try_from).collect()
+    }
+
+    /// What is reserved of each host that has reservations.
+    ///
+    /// # Errors
+    /// As [`Hosts::get`].
+    pub async fn usage(&mut self) -> Result<BTreeMap<HostId, Usage>, StoreError> {
+        let query = Query::new(
+            Table { name: "reservations", key: "host_id" },
+            // PostgreSQL's SUM of BIGINT is NUMERIC.
+            "SELECT host_id, CAST(SUM(CASE WHEN owner = 'node' THEN 1 ELSE 0 END) AS BIGINT) AS nodes,
+                    CAST(SUM(cpu_milli) AS BIGINT) AS cpu, CAST(SUM(memory_bytes) AS BIGINT) AS memory
+             FROM reservations GROUP BY host_id",
+        );
+        let usage = |row: Row| {
+            let reserved = Resources { cpu: row.get("cpu")?, memory: row.get("memory")? };
+            Ok((row.get("host_id")?, Usage { reserved, nodes: row.get("nodes")? }))
+        };
+        self.0.all(query).await?.into_iter().map(usage).collect()
     }
 }

@@ -1,6 +1,8 @@
-//! Networks: the segment of a cluster, and which VNIs and subnets are taken.
+//! Networks: the segments clusters are on, which cluster is on which, and which VNIs and subnets are taken.
+//!
+//! A cluster is on one network; a network may carry several clusters.
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use shoal_types::{ClusterId, NetworkId, Revision, Vni};
@@ -12,14 +14,13 @@ use crate::{
 };
 
 const NETWORKS: Table = Table { name: "networks", key: "id" };
+const ATTACHMENTS: Table = Table { name: "attachments", key: "cluster_id" };
 
-/// The network of a cluster, fixed at admission but for its revision.
+/// A network, fixed when it is made but for its revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
     /// Its id.
     pub id: NetworkId,
-    /// The cluster it belongs to; each has one.
-    pub cluster: ClusterId,
     /// Its VXLAN identifier, unique.
     pub vni: Vni,
     /// Its subnet; no two overlap.
@@ -40,7 +41,6 @@ impl TryFrom<Row> for Network {
     fn try_from(row: Row) -> Result<Self, StoreError> {
         Ok(Self {
             id: row.get("id")?,
-            cluster: row.get("cluster_id")?,
             vni: row.get("vni")?,
             subnet: row.get("subnet")?,
             gateway: row.get("gateway")?,
@@ -56,12 +56,16 @@ impl TryFrom<Row> for Network {
 pub struct Networks<'s, M: Mode>(pub(crate) &'s mut Session<M>);
 
 impl<M: Mode> Networks<'_, M> {
-    /// The network of a cluster.
+    /// The network a cluster is on.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`]: its row is unusable. Others: the database failed.
     pub async fn of_cluster(&mut self, cluster: ClusterId) -> Result<Option<Network>, StoreError> {
-        let query = Query::new(NETWORKS, "SELECT * FROM networks WHERE cluster_id = $1").bind(&cluster);
+        let query = Query::new(
+            NETWORKS,
+            "SELECT networks.* FROM networks JOIN attachments ON network_id = networks.id WHERE cluster_id = $1",
+        )
+        .bind(&cluster);
         self.0.one(query).await?.map(Network::try_from).transpose()
     }
 
@@ -72,6 +76,16 @@ impl<M: Mode> Networks<'_, M> {
     pub async fn list(&mut self) -> Result<Vec<Network>, StoreError> {
         let query = Query::new(NETWORKS, "SELECT * FROM networks ORDER BY vni");
         self.0.all(query).await?.into_iter().map(Network::try_from).collect()
+    }
+
+    /// The network each cluster is on.
+    ///
+    /// # Errors
+    /// As [`Networks::of_cluster`].
+    pub async fn attachments(&mut self) -> Result<BTreeMap<ClusterId, NetworkId>, StoreError> {
+        let query = Query::new(ATTACHMENTS, "SELECT cluster_id, network_id FROM attachments");
+        let attachment = |row: Row| Ok((row.get("cluster_id")?, row.get("network_id")?));
+        self.0.all(query).await?.into_iter().map(attachment).collect()
     }
 
     /// VNI and subnet of every network and of what is left of one on a host that could not be reached: none may be
@@ -90,11 +104,11 @@ impl<M: Mode> Networks<'_, M> {
 }
 
 impl<M: Writes> Networks<'_, M> {
-    /// Adds the network of a cluster.
+    /// Adds a network, which carries no cluster yet.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] with [`Conflict::Vni`] or [`Conflict::Subnet`]: it is in use, the subnet also if it only
-    /// overlaps one. [`StoreError::Referenced`]: no such cluster.
+    /// overlaps one.
     pub async fn insert(&mut self, network: &Network) -> Result<(), StoreError> {
         let overlaps = |a: &Ipv4Net, b: &Ipv4Net| a.contains(b) || b.contains(a);
         for (vni, subnet) in self.taken().await? {
@@ -107,11 +121,10 @@ impl<M: Writes> Networks<'_, M> {
         }
         let query = Query::new(
             NETWORKS,
-            "INSERT INTO networks (id, cluster_id, vni, subnet, gateway, mtu, udp_port, revision)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO networks (id, vni, subnet, gateway, mtu, udp_port, revision)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(&network.id)
-        .bind(&network.cluster)
         .bind(&network.vni)
         .bind(&network.subnet)
         .bind(&network.gateway)
@@ -119,6 +132,36 @@ impl<M: Writes> Networks<'_, M> {
         .bind(&network.udp_port)
         .bind(&network.revision);
         self.0.execute(query).await.map(drop)
+    }
+
+    /// Puts a cluster on a network.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] with [`Conflict::Unique`]: it is on one. [`StoreError::Referenced`]: no such cluster or
+    /// network.
+    pub async fn attach(&mut self, network: NetworkId, cluster: ClusterId) -> Result<(), StoreError> {
+        let query =
+            Query::new(ATTACHMENTS, "INSERT INTO attachments (cluster_id, network_id) VALUES ($1, $2)");
+        self.0.execute(query.bind(&cluster).bind(&network)).await.map(drop)
+    }
+
+    /// Takes a cluster that goes off its network; a network that carries no other goes with it.
+    ///
+    /// # Errors
+    /// [`StoreError::Referenced`]: the network still has nodes.
+    pub(crate) async fn detach(&mut self, cluster: ClusterId) -> Result<(), StoreError> {
+        let query = Query::new(
+            ATTACHMENTS,
+            "DELETE FROM attachments WHERE cluster_id = $1 RETURNING cluster_id, network_id",
+        );
+        let Some(row) = self.0.one(query.bind(&cluster)).await? else { return Ok(()) };
+        let network: NetworkId = row.get("network_id")?;
+        let query = Query::new(
+            NETWORKS,
+            "DELETE FROM networks
+             WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM attachments WHERE network_id = $1)",
+        );
+        self.0.execute(query.bind(&network)).await.map(drop)
     }
 }
 

@@ -7,11 +7,13 @@
 use std::{io, time::Duration};
 
 use sqlx::{
-    PgConnection, PgPool, Postgres, Transaction,
+    PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::{StoreError, fault::Label, migrations::OF_POSTGRES, store::Pools};
+use crate::{
+    StoreError, connection::Connection, fault::Label, migrations::OF_POSTGRES, store::Pools, upgrade::upgrade,
+};
 
 /// Connections of one process: enough that readers do not queue behind the writers that wait for each other.
 const CONNECTIONS: u32 = 10;
@@ -41,7 +43,11 @@ pub(crate) async fn open(options: &PgConnectOptions, label: &Label) -> Result<Po
         }
         label.fault("opening", source)
     })?;
-    match migrate(&pool, label).await {
+    let upgraded = match begin(&pool).await {
+        Ok(tx) => upgrade(Connection::Postgres(tx), &OF_POSTGRES, label).await,
+        Err(source) => Err(label.fault("migration", source)),
+    };
+    match upgraded {
         Ok(()) => Ok(Pools::Postgres(pool)),
         Err(error) => {
             pool.close().await;
@@ -56,15 +62,4 @@ pub(crate) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres
     // Any number will do as long as all agree; it is local to the database.
     sqlx::query("SELECT pg_advisory_xact_lock(7310868)").execute(&mut *tx).await?;
     Ok(tx)
-}
-
-/// All migrations in one transaction under the writers' lock: of several processes one does it, the others find it done.
-async fn migrate(pool: &PgPool, label: &Label) -> Result<(), StoreError> {
-    let fault = |source| label.fault("migration", source);
-    let mut tx = begin(pool).await.map_err(fault)?;
-    let known = OF_POSTGRES.iter().map(|m| m.version).max().unwrap_or(0);
-    let connection: &mut PgConnection = &mut tx;
-    // `run` is the same behind a trait whose lifetimes keep the future from being `Send` (rust-lang/rust#102211).
-    OF_POSTGRES.run_direct(None, connection, false).await.map_err(|source| label.migration(source, known))?;
-    tx.commit().await.map_err(fault)
 }

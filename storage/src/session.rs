@@ -16,11 +16,10 @@
 
 use std::{marker::PhantomData, sync::Arc};
 
-use sqlx::{Postgres, Sqlite, Transaction as Sql};
-
 use crate::{
     Clusters, Decisions, Events, Hosts, Images, Lease, Leases, Networks, Nodes, Registries, Remnants,
-    Secrets, StoreError,
+    Reservations, Secrets, StoreError,
+    connection::Connection,
     failpoint::{Moment, Work},
     fault::Label,
     query::{Operation, Query},
@@ -67,11 +66,6 @@ pub type Transaction = Session<Write>;
 /// A unit of work of a lease's holder.
 pub type OwnerTransaction = Session<Owner>;
 
-pub(crate) enum Connection {
-    Sqlite(Sql<'static, Sqlite>),
-    Postgres(Sql<'static, Postgres>),
-}
-
 /// A unit of work; see the module's aliases. Dropped without [`Session::commit`], it is rolled back.
 #[must_use = "dropping it rolls it back"]
 pub struct Session<M: Mode> {
@@ -108,12 +102,17 @@ impl<M: Mode> Session<M> {
         Nodes(self)
     }
 
+    /// What is reserved of hosts.
+    pub fn reservations(&mut self) -> Reservations<'_, M> {
+        Reservations(self)
+    }
+
     /// What placements were decided on.
     pub fn decisions(&mut self) -> Decisions<'_, M> {
         Decisions(self)
     }
 
-    /// Networks of clusters.
+    /// Networks, and which cluster is on which.
     pub fn networks(&mut self) -> Networks<'_, M> {
         Networks(self)
     }
@@ -180,11 +179,7 @@ impl<M: Writes> Session<M> {
         }
         let failed = |source| self.shared.label.fault("COMMIT", source);
         let work = self.shared.watch.commit(Moment::Before, self.work).await.map_err(failed)?;
-        let outcome = match self.connection {
-            Connection::Sqlite(tx) => tx.commit().await,
-            Connection::Postgres(tx) => tx.commit().await,
-        };
-        outcome.map_err(failed)?;
+        self.connection.commit().await.map_err(failed)?;
         let _work = self.shared.watch.commit(Moment::After, work).await.map_err(failed)?;
         if let Some(seq) = self.appended {
             self.shared.committed(seq);
@@ -205,14 +200,7 @@ impl<M: Mode> Session<M> {
     /// Runs a statement; the number of rows it changed.
     pub(crate) async fn execute(&mut self, query: Query) -> Result<u64, StoreError> {
         let operation = self.start(&query)?;
-        let outcome = match &mut self.connection {
-            Connection::Sqlite(tx) => {
-                query.prepare::<Sqlite>().execute(&mut **tx).await.map(|done| done.rows_affected())
-            }
-            Connection::Postgres(tx) => {
-                query.prepare::<Postgres>().execute(&mut **tx).await.map(|done| done.rows_affected())
-            }
-        };
+        let outcome = self.connection.execute(query).await;
         self.finish(operation, outcome)
     }
 
@@ -232,19 +220,7 @@ impl<M: Mode> Session<M> {
     /// All rows of an answer.
     pub(crate) async fn all(&mut self, query: Query) -> Result<Vec<Row>, StoreError> {
         let operation = self.start(&query)?;
-        let table = query.table;
-        let outcome = match &mut self.connection {
-            Connection::Sqlite(tx) => query
-                .prepare::<Sqlite>()
-                .fetch_all(&mut **tx)
-                .await
-                .map(|rows| rows.into_iter().map(|row| Row::sqlite(table, row)).collect()),
-            Connection::Postgres(tx) => query
-                .prepare::<Postgres>()
-                .fetch_all(&mut **tx)
-                .await
-                .map(|rows| rows.into_iter().map(|row| Row::postgres(table, row)).collect()),
-        };
+        let outcome = self.connection.all(query).await;
         self.finish(operation, outcome)
     }
 

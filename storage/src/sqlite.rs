@@ -16,12 +16,14 @@ use std::{
 };
 
 use sqlx::{
-    SqliteConnection, SqlitePool,
+    SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::time::{Instant, sleep};
 
-use crate::{StoreError, fault::Label, migrations::OF_SQLITE, store::Pools};
+use crate::{
+    StoreError, connection::Connection, fault::Label, migrations::OF_SQLITE, store::Pools, upgrade::upgrade,
+};
 
 /// Reading connections: more than the cores of a small server gain nothing.
 const READERS: u32 = 4;
@@ -48,20 +50,10 @@ pub(crate) async fn open(path: &Path, label: &Label) -> Result<Pools, StoreError
             opened => break opened?,
         }
     };
-    migrate(&writer, label).await?;
+    let tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(|source| label.fault("migration", source))?;
+    upgrade(Connection::Sqlite(tx), &OF_SQLITE, label).await?;
     let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
     Ok(Pools::Sqlite { writer, readers })
-}
-
-/// All migrations in one transaction under the write lock: of several processes one does it, the others find it done.
-async fn migrate(writer: &SqlitePool, label: &Label) -> Result<(), StoreError> {
-    let fault = |source| label.fault("migration", source);
-    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(fault)?;
-    let known = OF_SQLITE.iter().map(|m| m.version).max().unwrap_or(0);
-    let connection: &mut SqliteConnection = &mut tx;
-    // `run` is the same behind a trait whose lifetimes keep the future from being `Send` (rust-lang/rust#102211).
-    OF_SQLITE.run_direct(None, connection, false).await.map_err(|source| label.migration(source, known))?;
-    tx.commit().await.map_err(fault)
 }
 
 /// Makes what is missing of the file and the directories above it, closed to others; SQLite gives its log the same mode.

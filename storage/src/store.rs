@@ -8,13 +8,12 @@ use tokio::sync::watch;
 
 use crate::{
     Rng, SealingKey, Session, Snapshot, StoreError, StoreUrl, Transaction,
+    connection::Connection,
     failpoint::Watch,
     fault::Label,
     postgres,
     query::{Query, Table},
-    seal,
-    session::Connection,
-    sqlite,
+    seal, sqlite,
     url::Place,
 };
 

@@ -18,6 +18,8 @@ mod node;
 pub mod nodeset;
 mod placing;
 mod scheduler;
+mod settings;
+mod size;
 mod spec;
 mod ssh;
 mod units;
@@ -34,12 +36,14 @@ pub use ids::{
 pub use label::{LabelError, LabelKey, LabelValue, Labels};
 pub use name::{ClusterName, HostName, NameError, NodeName, RealmName};
 pub use net::{DNS_ZONE, MacAddr, MacError, SubnetPlan, Vni, VniError, node_fqdn};
-pub use node::{NodeState, Role, RoleError};
+pub use node::{NodeState, Power, Role, RoleCount, RoleError};
 pub use placing::{MAX_SCHEDULER_TIMEOUT_MS, Pin, PinError, Placing, PlacingError, SCHEDULER_TIMEOUT_MS};
 pub use scheduler::{SchedulerAddress, SchedulerError, SchedulerName, Strategy};
+pub use settings::{SettingsDigest, SettingsDigestError};
+pub use size::NodeSize;
 pub use spec::{
     ClusterSpec, DEFAULT_MEMORY_LIMIT, DEFAULT_RESERVED_CPU, DEFAULT_RESERVED_MEMORY, DEFAULT_TMP_SIZE,
-    MIN_MEMORY, NodeGroup, Profile, SlurmSpec, SpecError,
+    MIN_MEMORY, NodeGroup, Profile, SlurmSpec, SpecError, SpecNode,
 };
 pub use ssh::{SshKeyError, SshPublicKey};
 pub use units::{Bytes, MilliCpu, UnitError};

@@ -20,6 +20,25 @@ impl Role {
     /// Every role, in the order lists show them.
     pub const ALL: [Self; 3] = [Self::Controller, Self::Submitter, Self::Worker];
 
+    /// How many nodes of it a cluster has.
+    #[must_use]
+    pub fn count(self) -> RoleCount {
+        match self {
+            Self::Controller => RoleCount::One,
+            Self::Submitter => RoleCount::AtMostOne,
+            Self::Worker => RoleCount::Many,
+        }
+    }
+
+    /// The name of its node with this index, as a specification numbers them: `controller`, `worker-3`.
+    #[must_use]
+    pub fn node_name(self, index: u32) -> String {
+        match self.count() {
+            RoleCount::One | RoleCount::AtMostOne => self.as_str().to_owned(),
+            RoleCount::Many => format!("{self}-{index}"),
+        }
+    }
+
     /// The word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -29,6 +48,17 @@ impl Role {
             Self::Worker => "worker",
         }
     }
+}
+
+/// How many nodes of a role a cluster has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoleCount {
+    /// Exactly one.
+    One,
+    /// One or none.
+    AtMostOne,
+    /// One or more: its nodes are numbered.
+    Many,
 }
 
 impl fmt::Display for Role {
@@ -98,5 +128,46 @@ impl NodeState {
 impl fmt::Display for NodeState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+/// Whether a node is meant to run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Power {
+    /// It runs.
+    #[default]
+    On,
+    /// Its container is stopped and keeps its place, its reservation and its addresses.
+    Off,
+}
+
+impl Power {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::On, Self::Off];
+
+    /// The word, as stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl fmt::Display for Power {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_roles_of_many_nodes_are_numbered() {
+        let names = Role::ALL.map(|role| role.node_name(5));
+        assert_eq!(names, ["controller", "submitter", "worker-5"]);
     }
 }

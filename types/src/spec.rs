@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, ClusterName, LabelExpr, NodeName, Placing, PlacingError, RealmName, Resources, Role,
+    Bytes, ClusterName, LabelExpr, NodeName, Placing, PlacingError, RealmName, Resources, Role, RoleCount,
     SchedulerName, SshPublicKey,
 };
 
@@ -128,21 +128,28 @@ pub struct ClusterSpec {
 /// Why a specification cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
-    /// Not exactly one controller.
-    #[error("a cluster has exactly one controller, not {count}")]
-    Controllers {
+    /// Not exactly one node of a role there is one of.
+    #[error("a cluster has exactly one {role}, not {count}")]
+    NotOne {
+        /// The role.
+        role: Role,
         /// How many were asked for.
         count: u64,
     },
-    /// More than one submitter.
-    #[error("a cluster has at most one submitter, not {count}")]
-    Submitters {
+    /// More than one node of a role there is at most one of.
+    #[error("a cluster has at most one {role}, not {count}")]
+    MoreThanOne {
+        /// The role.
+        role: Role,
         /// How many were asked for.
         count: u64,
     },
-    /// No worker.
-    #[error("a cluster needs at least one worker")]
-    NoWorkers,
+    /// No node of a role there must be some of.
+    #[error("a cluster needs at least one {role}")]
+    None {
+        /// The role.
+        role: Role,
+    },
     /// More than a network can hold.
     #[error("{count} nodes are too many for one cluster: at most {MAX_NODES}")]
     TooMany {
@@ -196,14 +203,14 @@ impl ClusterSpec {
             self.groups.iter().filter(|g| g.role == role).map(|g| u64::from(g.count)).sum::<u64>()
         };
         let total: u64 = self.groups.iter().map(|g| u64::from(g.count)).sum();
-        if count(Role::Controller) != 1 {
-            return Err(SpecError::Controllers { count: count(Role::Controller) });
-        }
-        if count(Role::Submitter) > 1 {
-            return Err(SpecError::Submitters { count: count(Role::Submitter) });
-        }
-        if count(Role::Worker) == 0 {
-            return Err(SpecError::NoWorkers);
+        for role in Role::ALL {
+            let count = count(role);
+            match role.count() {
+                RoleCount::One if count != 1 => return Err(SpecError::NotOne { role, count }),
+                RoleCount::AtMostOne if count > 1 => return Err(SpecError::MoreThanOne { role, count }),
+                RoleCount::Many if count == 0 => return Err(SpecError::None { role }),
+                RoleCount::One | RoleCount::AtMostOne | RoleCount::Many => {}
+            }
         }
         if total > u64::from(MAX_NODES) {
             return Err(SpecError::TooMany { count: total });
@@ -240,19 +247,34 @@ impl ClusterSpec {
     /// The nodes with their names, in the order they are numbered: `controller`, `submitter`, `worker-0`, `worker-1`, ...;
     /// workers are numbered across groups.
     pub fn nodes(&self) -> impl Iterator<Item = (NodeName, &NodeGroup)> {
-        let mut workers = 0_u32;
-        let each = self.groups.iter().flat_map(|group| std::iter::repeat_n(group, group.count as usize));
-        each.filter_map(move |group| {
-            let name = match group.role {
-                Role::Controller | Role::Submitter => group.role.as_str().to_owned(),
-                Role::Worker => {
-                    workers += 1;
-                    format!("worker-{}", workers - 1)
-                }
-            };
-            Some((name.parse().ok()?, group))
+        self.numbered().map(|node| (node.name, node.group))
+    }
+
+    /// The same with their numbers.
+    pub fn numbered(&self) -> impl Iterator<Item = SpecNode<'_>> {
+        let mut next = BTreeMap::new();
+        let groups = (0_u32..).zip(&self.groups);
+        let each = groups.flat_map(|numbered| std::iter::repeat_n(numbered, numbered.1.count as usize));
+        each.filter_map(move |(group_number, group)| {
+            let next = next.entry(group.role).or_insert(0_u32);
+            let index = *next;
+            *next += 1;
+            Some(SpecNode { name: group.role.node_name(index).parse().ok()?, index, group_number, group })
         })
     }
+}
+
+/// A node of a specification.
+#[derive(Debug, Clone)]
+pub struct SpecNode<'a> {
+    /// Its name.
+    pub name: NodeName,
+    /// Its number among those of its role, from 0.
+    pub index: u32,
+    /// The number of its group, from 0.
+    pub group_number: u32,
+    /// Its group.
+    pub group: &'a NodeGroup,
 }
 
 #[cfg(test)]
@@ -284,16 +306,18 @@ mod tests {
         spec.groups.push(NodeGroup::new(Role::Worker, 1, None, None));
         let names: Vec<_> = spec.nodes().map(|(name, _)| name.to_string()).collect();
         assert_eq!(names, ["controller", "worker-0", "worker-1", "worker-2"]);
+        let numbers: Vec<_> = spec.numbered().map(|node| (node.group_number, node.index)).collect();
+        assert_eq!(numbers, [(0, 0), (1, 0), (1, 1), (2, 2)]);
     }
 
     #[test]
     fn refuses_what_cannot_be() {
         assert_eq!(spec(3).check(), Ok(()));
-        assert_eq!(spec(0).check(), Err(SpecError::NoWorkers));
+        assert_eq!(spec(0).check(), Err(SpecError::None { role: Role::Worker }));
         assert!(matches!(spec(u32::MAX).check(), Err(SpecError::TooMany { .. })));
         let mut two = spec(1);
         two.groups.push(NodeGroup::new(Role::Controller, 1, None, None));
-        assert_eq!(two.check(), Err(SpecError::Controllers { count: 2 }));
+        assert_eq!(two.check(), Err(SpecError::NotOne { role: Role::Controller, count: 2 }));
         for image in ["", "-x", "a b", "a\u{1b}"] {
             assert!(matches!(
                 ClusterSpec { image: image.into(), ..spec(1) }.check(),

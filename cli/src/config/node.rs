@@ -10,7 +10,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, Visitor},
 };
-use shoal_types::Role;
+use shoal_types::{Role, RoleCount};
 
 use super::value::{Constraint, Count, Cpus, Size};
 
@@ -42,9 +42,9 @@ impl Node {
 
     /// Only workers are counted: there is one controller and at most one submitter.
     fn counted<E: Error>(role: Role, count: Count) -> Result<Count, E> {
-        match role {
-            Role::Worker => Ok(count),
-            Role::Controller | Role::Submitter => {
+        match role.count() {
+            RoleCount::Many => Ok(count),
+            RoleCount::One | RoleCount::AtMostOne => {
                 Err(E::custom(format!("only workers have a count, a cluster has one {role}")))
             }
         }

@@ -17,7 +17,7 @@ use crate::{
     edit::{
         addressing::overlaps,
         admission::{TRIES, VXLAN_OVERHEAD},
-        placing::{Record, Taken, decide, request, snapshot},
+        placing::{Record, Taken, decide, of_row, request, snapshot},
     },
     fleet::liveness::while_alive,
     observe::{
@@ -70,7 +70,7 @@ impl Work {
         let spec = &intent.cluster.spec;
         let image = coordinator.image_by_id(&spec.image, &intent.cluster.image_id, &seen).await;
         let moved: Vec<&Node> = intent.nodes.iter().filter(|n| unfit.contains_key(&n.host)).collect();
-        let nodes = moved.iter().filter_map(|node| Some((node.name.clone(), intent.group(node)?)));
+        let nodes = moved.iter().map(|node| of_row(node));
         let seed = u64::from_le_bytes(draw(&mut *coordinator.rng()));
         let request = request(spec, nodes, &image.architecture, excluded(intent, unfit, &seen), seed);
         let leaving = unfit.keys().copied().collect();

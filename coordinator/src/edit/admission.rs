@@ -21,13 +21,13 @@ use shoal_storage::{
 };
 use shoal_types::{
     ClusterId, ClusterPhase, ClusterSpec, EventKind, EventLevel, Generation, HostId, MacAddr, NetworkId,
-    NewEvent, NodeId, NodeState, Revision, SubnetPlan, Timestamp,
+    NewEvent, NodeId, NodeState, Power, Revision, SubnetPlan, Timestamp,
 };
 
 use crate::{
     edit::{
         addressing::{InUse, choose_subnet, choose_vni},
-        placing::{Decided, Record, Taken, check_pins, decide, request, snapshot},
+        placing::{Decided, Record, Taken, check_pins, decide, request, snapshot, wished},
     },
     fleet::{
         coordinator::Coordinator,
@@ -90,7 +90,7 @@ impl Coordinator {
 
     fn request(&self, spec: &ClusterSpec, image: &ImageOfCluster) -> Request {
         let seed = u64::from_le_bytes(draw(&mut *self.rng()));
-        request(spec, spec.nodes(), &image.architecture, BTreeMap::new(), seed)
+        request(spec, wished(spec), &image.architecture, BTreeMap::new(), seed)
     }
 
     /// Admits a cluster.
@@ -144,12 +144,9 @@ impl Coordinator {
         let mut rng = self.rng();
         let now = self.now();
         let id = ClusterId::new(now.0, draw(&mut *rng));
-        let network = Network {
-            id: NetworkId::new(now.0, draw(&mut *rng)),
-            cluster: id,
-            ..self.network(spec, &members, &taken)?
-        };
-        let nodes = nodes(spec, plan, &network, now, &mut || NodeId::new(now.0, draw(&mut *rng)))?;
+        let network =
+            Network { id: NetworkId::new(now.0, draw(&mut *rng)), ..self.network(spec, &members, &taken)? };
+        let nodes = nodes(id, spec, plan, &network, now, &mut || NodeId::new(now.0, draw(&mut *rng)))?;
         let seed: zeroize::Zeroizing<[u8; 32]> = zeroize::Zeroizing::new(draw(&mut *self.rng()));
 
         let mut tx = self.store.begin().await?;
@@ -171,6 +168,7 @@ impl Coordinator {
         };
         tx.clusters().insert(&cluster).await?;
         tx.networks().insert(&network).await?;
+        tx.networks().attach(network.id, id).await?;
         tx.nodes().insert(&nodes).await?;
         tx.decisions().add(&Decision { cluster: id, at: now, document }).await?;
         let message = format!(
@@ -196,7 +194,7 @@ impl Coordinator {
         Ok(Admitted { id, lease: Held::keep(self, lease, claim, false) })
     }
 
-    /// VNI, subnet and MTU against everything the member hosts report as present; ids are the caller's to set.
+    /// VNI, subnet and MTU against everything the member hosts report as present; the id is the caller's to set.
     fn network(
         &self,
         spec: &ClusterSpec,
@@ -226,10 +224,8 @@ impl Coordinator {
         }
         let count = spec.groups.iter().fold(0u32, |sum, g| sum.saturating_add(g.count));
         let subnet = choose_subnet(SubnetPlan::prefix_for(count), &in_use)?;
-        let nil = (ClusterId::new(0, [0; 10]), NetworkId::new(0, [0; 10]));
         Ok(Network {
-            id: nil.1,
-            cluster: nil.0,
+            id: NetworkId::new(0, [0; 10]),
             vni: choose_vni(self.naming.installation(), &in_use)?,
             subnet,
             gateway: SubnetPlan { subnet }.gateway(),
@@ -242,6 +238,7 @@ impl Coordinator {
 
 /// Addresses and MACs in the order the nodes are numbered.
 fn nodes(
+    cluster: ClusterId,
     spec: &ClusterSpec,
     plan: &Plan,
     network: &Network,
@@ -250,29 +247,31 @@ fn nodes(
 ) -> Result<Vec<Node>, Fault> {
     let subnet = SubnetPlan { subnet: network.subnet };
     let full = || crate::words::fault::NoAddress::Subnet { prefix: network.subnet.prefix_len() };
-    let mut index = BTreeMap::new();
+    let settings = spec.settings();
     let mut nodes = Vec::with_capacity(plan.placements.len());
-    for (number, ((name, group), placement)) in (0..).zip(spec.nodes().zip(&plan.placements)) {
+    for (number, (wish, placement)) in (0..).zip(spec.numbered().zip(&plan.placements)) {
         let address: Ipv4Addr = subnet.node(number).ok_or_else(full)?;
-        let next = index.entry(group.role).or_insert(0);
         nodes.push(Node {
             id: id(),
-            cluster: network.cluster,
+            cluster,
             network: network.id,
-            name,
-            role: group.role,
-            index: *next,
+            name: wish.name,
+            role: wish.group.role,
+            index: wish.index,
+            group: wish.group_number,
             host: placement.host_id,
             address,
             mac: MacAddr::of(address),
-            reserved: group.reserve,
+            size: wish.group.size(&spec.slurm),
+            constraints: wish.group.constraints.clone(),
+            power: Power::On,
+            settings: settings.clone(),
             state: NodeState::Planned,
             since: now,
             container: None,
             generation: Generation::FIRST,
             last_error: None,
         });
-        *next += 1;
     }
     Ok(nodes)
 }
@@ -318,7 +317,6 @@ mod tests {
     fn network() -> Network {
         Network {
             id: NetworkId::new(1, [1; 10]),
-            cluster: ClusterId::new(1, [2; 10]),
             vni: Vni::try_from(7).unwrap(),
             subnet: "10.96.4.0/24".parse().unwrap(),
             gateway: Ipv4Addr::new(10, 96, 4, 1),
@@ -342,7 +340,8 @@ mod tests {
             count += 1;
             NodeId::new(1, [count; 10])
         };
-        let nodes = nodes(&spec, &plan(&spec), &network(), Timestamp(5), &mut id).unwrap();
+        let nodes = nodes(ClusterId::new(1, [2; 10]), &spec, &plan(&spec), &network(), Timestamp(5), &mut id)
+            .unwrap();
         let shown: Vec<_> =
             nodes.iter().map(|n| format!("{} {} {} {}", n.name, n.index, n.address, n.mac)).collect();
         assert_eq!(
@@ -360,7 +359,8 @@ mod tests {
     fn more_nodes_than_the_subnet_holds_are_refused() {
         let spec = spec(250);
         let mut id = || NodeId::new(1, [0; 10]);
-        let refused = nodes(&spec, &plan(&spec), &network(), Timestamp(5), &mut id);
+        let refused =
+            nodes(ClusterId::new(1, [2; 10]), &spec, &plan(&spec), &network(), Timestamp(5), &mut id);
         assert!(matches!(refused, Err(Fault::NoAddress(_))), "{refused:?}");
     }
 }

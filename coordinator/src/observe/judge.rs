@@ -5,8 +5,7 @@ use std::time::Duration;
 use shoal_api::{ContainerState as Shown, ServiceState, SystemdState};
 use shoal_docker::ContainerState;
 use shoal_proto::v1;
-use shoal_slurm::{NodeReport, NodeStatus as SlurmStatus, Stage};
-use shoal_types::Role;
+use shoal_slurm::{NodeReport, NodeStatus as SlurmStatus, RoleSpec, SlurmPart, Stage};
 
 /// How long the services of a node may take to come up before one that is not there counts as missing: systemd nodes are IDLE
 /// 2 to 9 s after their start, on a busy machine later (measured 2026-11-21).
@@ -17,7 +16,7 @@ const UNKNOWN: &str = "unknown";
 /// What was heard of one node.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Evidence<'a> {
-    pub(crate) role: Role,
+    pub(crate) role: &'static RoleSpec,
     /// `None`: its host does not answer; `Some(None)`: it has no container there.
     pub(crate) container: Option<Option<ContainerState>>,
     /// `None`: the agent does not answer.
@@ -44,12 +43,13 @@ pub(crate) struct Verdict {
 
 /// Puts it together.
 pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
+    let has_daemon = evidence.role.daemon().is_some();
     let mut verdict = Verdict {
         container: container(evidence.container),
         systemd: SystemdState::Unknown,
         munge: ServiceState::Unknown,
         sshd: ServiceState::Unknown,
-        daemon: (evidence.role != Role::Submitter).then_some(ServiceState::Unknown),
+        daemon: has_daemon.then_some(ServiceState::Unknown),
         slurm: String::new(),
         reason: String::new(),
         troubles: Vec::new(),
@@ -99,7 +99,7 @@ fn container(seen: Option<Option<ContainerState>>) -> Shown {
     }
 }
 
-fn tell_services(role: Role, probe: &v1::NodeProbe, verdict: &mut Verdict) {
+fn tell_services(role: &RoleSpec, probe: &v1::NodeProbe, verdict: &mut Verdict) {
     let up = |is: bool| if is { ServiceState::Up } else { ServiceState::Down };
     let runs = |stage: &Stage| match stage {
         Stage::Munge => probe.munge,
@@ -108,12 +108,11 @@ fn tell_services(role: Role, probe: &v1::NodeProbe, verdict: &mut Verdict) {
             stage.unit().is_some_and(|unit| probe.units.iter().any(|u| u == unit))
         }
     };
-    let of =
-        |wanted: fn(&Stage) -> bool| Stage::services(role).iter().find(|s| wanted(s)).map(|s| up(runs(s)));
+    let of = |wanted: fn(&Stage) -> bool| role.services.iter().find(|s| wanted(s)).map(|s| up(runs(s)));
     verdict.munge = of(|s| *s == Stage::Munge).unwrap_or(ServiceState::Unknown);
     verdict.sshd = of(|s| *s == Stage::Sshd).unwrap_or(ServiceState::Unknown);
-    verdict.daemon = of(|s| matches!(s, Stage::Slurmctld | Stage::Slurmd));
-    let missing: Vec<_> = Stage::services(role).iter().filter(|stage| !runs(stage)).collect();
+    verdict.daemon = of(|s| s.is_daemon());
+    let missing: Vec<_> = role.services.iter().filter(|stage| !runs(stage)).collect();
     verdict.systemd = match (probe.alive, probe.manager) {
         (false, _) => SystemdState::Stopped,
         (true, false) => SystemdState::Starting,
@@ -133,7 +132,7 @@ fn tell_services(role: Role, probe: &v1::NodeProbe, verdict: &mut Verdict) {
 }
 
 fn tell_slurm(evidence: &Evidence<'_>, verdict: &mut Verdict) {
-    if evidence.role != Role::Worker {
+    if evidence.role.slurm != SlurmPart::Node {
         return;
     }
     let report = match evidence.slurm {
@@ -182,7 +181,13 @@ fn is_usable(report: &NodeReport) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use shoal_types::{Profile, Role};
+
     use super::*;
+
+    fn spec(role: Role) -> &'static RoleSpec {
+        RoleSpec::of(role, Profile::System)
+    }
 
     fn probe(units: &[&str]) -> v1::NodeProbe {
         v1::NodeProbe {
@@ -211,7 +216,7 @@ mod tests {
     fn a_worker_that_is_well() {
         let (probe, report) = (probe(&ALL), slurm(SlurmStatus::Idle, "", None));
         let verdict = judge(&Evidence {
-            role: Role::Worker,
+            role: spec(Role::Worker),
             container: Some(Some(ContainerState::Running)),
             probe: Some(&probe),
             slurm: Some(Some(&report)),
@@ -290,8 +295,12 @@ mod tests {
                 &["Slurm does not know it"],
             ),
         ] {
-            let verdict =
-                judge(&Evidence { role: Role::Worker, container, probe: seen.as_ref(), slurm: Some(report) });
+            let verdict = judge(&Evidence {
+                role: spec(Role::Worker),
+                container,
+                probe: seen.as_ref(),
+                slurm: Some(report),
+            });
             assert_eq!(
                 (verdict.systemd, verdict.troubles),
                 (systemd, troubles.iter().map(ToString::to_string).collect::<Vec<_>>()),
@@ -322,7 +331,7 @@ mod tests {
     fn a_submitter_has_no_daemon_and_a_silent_controller_blames_no_node() {
         let probe = probe(&ALL[..2]);
         let evidence = |role| Evidence {
-            role,
+            role: spec(role),
             container: Some(Some(ContainerState::Running)),
             probe: Some(&probe),
             slurm: None,

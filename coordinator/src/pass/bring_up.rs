@@ -24,7 +24,7 @@ use crate::{
     },
     observe::intent::Intent,
     pass::{
-        container::container_spec,
+        container::{StateVolume, container_spec, state_volume},
         plan::{self, NodeStep, Wanted},
         work::{Halt, Work, all, on, underlays},
     },
@@ -63,7 +63,7 @@ impl Work {
             self.may(link, CallClass::Write).await?;
             remove_container(link, stray).await.map_err(on(link))?;
         }
-        let limited = r.intent.on(link.id).any(|n| r.intent.group(n).is_some_and(|g| g.cpu_limit.is_some()));
+        let limited = r.intent.on(link.id).any(|n| n.size.cpu_limit.is_some());
         if limited && !engine.cpu_limits {
             let message =
                 "its engine cannot limit CPU: nodes here are placed by their size, but may use more".into();
@@ -188,8 +188,8 @@ impl Work {
         node: &Node,
     ) -> Result<String, Halt> {
         let spec = container_spec(&self.coordinator.naming, intent, node, network, engine);
-        if let Some((volume, labels)) = super::container::state_volume(&self.coordinator.naming, intent, node)
-        {
+        let volume = state_volume(&self.coordinator.naming, intent, node);
+        if let Some(StateVolume { name: volume, labels, .. }) = volume {
             self.may(link, CallClass::Write).await?;
             let there = link.engine.create_volume(&volume, &labels).await.map_err(on(link))?;
             if there.labels.get(CLUSTER) != labels.get(CLUSTER) {

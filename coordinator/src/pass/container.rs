@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use shoal_docker::{ContainerNetwork, ContainerSpec, Mount, RestartPolicy};
-use shoal_slurm::CONTROLLER_STATE_DIR;
+use shoal_slurm::Tmpfs;
 use shoal_storage::Node;
-use shoal_types::{Bytes, EngineFacts, NodeGroup, Role};
+use shoal_types::EngineFacts;
 
 use crate::{observe::intent::Intent, words::naming::Naming};
 
-/// Size of `/run`: systemd's, munge's and Slurm's sockets and pid files, and a journal that stays in memory.
-const RUN_SIZE: Bytes = Bytes::mib(64);
 /// Processes and threads a node may have at most; a runaway job must not take the host's.
 const PIDS: u32 = 4096;
 
@@ -23,16 +21,14 @@ pub(crate) fn container_spec(
     engine: &EngineFacts,
 ) -> ContainerSpec {
     let spec = &intent.cluster.spec;
-    let group = intent.group(node);
-    let tmpfs = |target: &str, size, mode| Mount::Tmpfs { target: target.into(), size: Some(size), mode };
-    let tmp_size = group.map_or(shoal_types::DEFAULT_TMP_SIZE, |g: &NodeGroup| g.tmp_size);
-    let mut mounts = vec![
-        tmpfs("/run", RUN_SIZE, 0o755),
-        tmpfs("/run/lock", Bytes::mib(4), 0o1777),
-        tmpfs("/tmp", tmp_size, 0o1777),
-    ];
-    if let Some((name, _)) = state_volume(naming, intent, node) {
-        mounts.push(Mount::Volume { name, target: CONTROLLER_STATE_DIR.into() });
+    let tmpfs = |t: &Tmpfs| Mount::Tmpfs {
+        target: t.target.into(),
+        size: Some(t.size.unwrap_or(node.size.tmp_size)),
+        mode: t.mode,
+    };
+    let mut mounts: Vec<_> = intent.role(node).tmpfs.iter().map(tmpfs).collect();
+    if let Some(volume) = state_volume(naming, intent, node) {
+        mounts.push(Mount::Volume { name: volume.name, target: volume.target.into() });
     }
     ContainerSpec {
         name: naming.container(&node.name, &spec.name, &spec.realm),
@@ -46,8 +42,8 @@ pub(crate) fn container_spec(
             address: Some(node.address),
             mac: Some(node.mac),
         },
-        cpu: group.and_then(|g| g.cpu_limit).filter(|_| engine.cpu_limits),
-        memory: group.map(|g| g.memory_limit),
+        cpu: node.size.cpu_limit.filter(|_| engine.cpu_limits),
+        memory: Some(node.size.memory_limit),
         pids: Some(PIDS),
         mounts,
         cgroup: Some(engine.cgroup_way()),
@@ -56,14 +52,76 @@ pub(crate) fn container_spec(
     }
 }
 
-/// The volume of a controller's state, with its labels: a controller made again keeps its jobs.
-pub(crate) fn state_volume(
-    naming: &Naming,
-    intent: &Intent,
-    node: &Node,
-) -> Option<(String, BTreeMap<String, String>)> {
+/// The volume that a node's state is on.
+pub(crate) struct StateVolume {
+    pub(crate) name: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    /// Where it is mounted.
+    pub(crate) target: &'static str,
+}
+
+/// The volume of a node whose role has state: one made again has it still.
+pub(crate) fn state_volume(naming: &Naming, intent: &Intent, node: &Node) -> Option<StateVolume> {
     let spec = &intent.cluster.spec;
-    (node.role == Role::Controller).then(|| {
-        (naming.state_volume(&spec.name, &spec.realm), naming.cluster_labels(intent.cluster.id, &spec.realm))
+    intent.role(node).state.map(|target| StateVolume {
+        name: naming.state_volume(&spec.name, &spec.realm),
+        labels: naming.cluster_labels(intent.cluster.id, &spec.realm),
+        target,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use shoal_types::{Bytes, InstallationId, MilliCpu};
+
+    use super::*;
+    use crate::observe::intent::tests::intent;
+
+    fn engine(cpu_limits: bool) -> EngineFacts {
+        EngineFacts {
+            id: "E".into(),
+            version: "28.5.2".into(),
+            api_version: "1.51".into(),
+            architecture: "x86_64".into(),
+            cpus: 8,
+            memory: Bytes::mib(16384),
+            cgroup_version: 2,
+            storage_driver: "overlay2".into(),
+            kernel: "6.18".into(),
+            hostname: "machine".into(),
+            operating_system: "Debian".into(),
+            rootless: false,
+            userns_remap: false,
+            cpu_limits,
+            subnets: vec![],
+        }
+    }
+
+    #[test]
+    fn limits_and_mounts_are_those_of_row_and_role() {
+        let naming = Naming::new(InstallationId::new([1, 2, 3]));
+        let mut intent = intent(&[0, 5]);
+        let size = &mut intent.nodes[2].size;
+        (size.cpu_limit, size.memory_limit, size.tmp_size) =
+            (Some(MilliCpu(1500)), Bytes::mib(700), Bytes::mib(9));
+        let spec = |node: usize, engine: &EngineFacts| {
+            container_spec(&naming, &intent, &intent.nodes[node], "net", engine)
+        };
+        let worker = spec(2, &engine(true));
+        assert_eq!((worker.cpu, worker.memory), (Some(MilliCpu(1500)), Some(Bytes::mib(700))));
+        assert_eq!(spec(2, &engine(false)).cpu, None);
+        let tmpfs = |target: &str, size, mode| Mount::Tmpfs {
+            target: target.into(),
+            size: Some(Bytes::mib(size)),
+            mode,
+        };
+        let (run, lock) = (tmpfs("/run", 64, 0o755), tmpfs("/run/lock", 4, 0o1777));
+        assert_eq!(worker.mounts, [run.clone(), lock.clone(), tmpfs("/tmp", 9, 0o1777)]);
+        let controller = spec(0, &engine(true));
+        let state = state_volume(&naming, &intent, &intent.nodes[0]).unwrap();
+        assert_eq!(state.target, "/var/lib/slurm/slurmctld");
+        let volume = Mount::Volume { name: state.name, target: state.target.into() };
+        assert_eq!(controller.mounts, [run, lock, tmpfs("/tmp", 256, 0o1777), volume]);
+        assert!(state_volume(&naming, &intent, &intent.nodes[1]).is_none());
+    }
 }

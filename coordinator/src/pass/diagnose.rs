@@ -7,9 +7,9 @@ use futures_util::{
     stream::{self, StreamExt},
 };
 use shoal_docker::{ContainerState, EngineError, ExecSpec};
-use shoal_slurm::{Stage, first_inactive, is_active_command, log_command};
+use shoal_slurm::{RoleSpec, Stage, log_command};
 use shoal_storage::Node;
-use shoal_types::{HostId, NodeState, Role};
+use shoal_types::{HostId, NodeState};
 
 use crate::{
     fleet::HostLink,
@@ -42,13 +42,14 @@ impl Work {
     ) -> NotReady {
         let waiting: Vec<_> = intent.nodes.iter().filter(|n| n.state != NodeState::Ready).collect();
         let asked = waiting.iter().filter_map(|node| Some((*node, links.get(&node.host)?))).take(SHOWN);
-        let asks: Vec<_> = asked.map(|(node, link)| self.stuck(node, link).boxed()).collect();
+        let asks: Vec<_> =
+            asked.map(|(node, link)| self.stuck(node, intent.role(node), link).boxed()).collect();
         let stuck = stream::iter(asks).buffered(FAN_OUT).collect().await;
         NotReady { cause, stuck, count: waiting.len() }
     }
 
-    async fn stuck(&self, node: &Node, link: &HostLink) -> StuckNode {
-        let asked = tokio::time::timeout(LIMIT, self.stage(node, link)).await;
+    async fn stuck(&self, node: &Node, role: &RoleSpec, link: &HostLink) -> StuckNode {
+        let asked = tokio::time::timeout(LIMIT, self.stage(node, role, link)).await;
         let (stage, log) = match asked {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => (Stage::Container, vec![error.to_string()]),
@@ -57,7 +58,12 @@ impl Work {
         StuckNode { node: node.name.clone(), host: link.name.clone(), stage, log }
     }
 
-    async fn stage(&self, node: &Node, link: &HostLink) -> Result<(Stage, Vec<String>), EngineError> {
+    async fn stage(
+        &self,
+        node: &Node,
+        role: &RoleSpec,
+        link: &HostLink,
+    ) -> Result<(Stage, Vec<String>), EngineError> {
         let filter = self.coordinator.naming.of_cluster(self.cluster).with(NODE, node.id.to_string());
         let there = link.engine.list_containers(&filter).await?;
         let Some(container) = there.first() else {
@@ -72,19 +78,14 @@ impl Work {
             }
             return Ok((Stage::Container, log));
         }
-        let ask = ExecSpec::new(is_active_command(node.role));
+        let ask = ExecSpec::new(role.is_active_command());
         let output = link.engine.exec(&container.id, &ask, TEXT_LIMIT).await?;
-        let stage = first_inactive(node.role, &String::from_utf8_lossy(&output.stdout))
-            .unwrap_or(last_stage(node.role));
+        let inactive = role.first_inactive(&String::from_utf8_lossy(&output.stdout));
+        let stage = inactive.unwrap_or(role.last_service());
         let output =
             link.engine.exec(&container.id, &ExecSpec::new(log_command(stage, LINES)), TEXT_LIMIT).await?;
         Ok((stage, last_lines(&String::from_utf8_lossy(&output.stdout))))
     }
-}
-
-/// What a node whose services all run is still waiting for.
-fn last_stage(role: Role) -> Stage {
-    Stage::services(role).last().copied().unwrap_or(Stage::Systemd)
 }
 
 fn last_lines(text: &str) -> Vec<String> {

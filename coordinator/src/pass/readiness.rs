@@ -10,9 +10,9 @@ use std::{
 
 use shoal_docker::{CallClass, ContainerState, ExecSpec};
 use shoal_proto::v1::ProbePortsRequest;
-use shoal_slurm::{SINFO_COMMAND, SLURMCTLD_PORT, parse_sinfo};
-use shoal_storage::Host;
-use shoal_types::{EventKind, HostId, NodeName, NodeState, Role};
+use shoal_slurm::{Readiness, SINFO_COMMAND, SLURMCTLD_PORT, parse_sinfo};
+use shoal_storage::{Host, Node};
+use shoal_types::{EventKind, HostId, NodeName, NodeState};
 
 use crate::{
     fleet::HostLink,
@@ -45,8 +45,9 @@ impl Work {
         controller: &HostLink,
         members: &BTreeMap<HostId, Host>,
     ) -> Result<Settled, Halt> {
+        let becomes_idle = |node: &Node| intent.role(node).readiness == Readiness::Idle;
         let mut waiting: BTreeSet<NodeName> =
-            intent.nodes.iter().filter(|n| n.role == Role::Worker).map(|n| n.name.clone()).collect();
+            intent.nodes.iter().filter(|n| becomes_idle(n)).map(|n| n.name.clone()).collect();
         let Some(container) = self.controller_up(intent, controller).await? else {
             return Ok(Settled::Stalled);
         };
@@ -63,7 +64,7 @@ impl Work {
                 }
             }
             if waiting.is_empty() {
-                for other in intent.nodes.iter().filter(|n| n.role != Role::Worker) {
+                for other in intent.nodes.iter().filter(|n| !becomes_idle(n)) {
                     self.node_ready(intent, &other.name, members).await;
                 }
                 return Ok(Settled::Yes);
@@ -129,7 +130,7 @@ impl Work {
             return;
         }
         let Some(host) = members.get(&node.host) else { return };
-        let message = if node.role == Role::Worker { "idle" } else { "serving" };
+        let message = intent.role(node).readiness.word();
         let container = node.container.clone();
         self.note_node(
             intent,

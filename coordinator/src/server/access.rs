@@ -7,7 +7,7 @@ use shoal_proto::{
     FieldError,
     v1::{self, exec_request, proxy_request, proxy_response, tunnel_request, tunnel_response},
 };
-use shoal_slurm::known_hosts;
+use shoal_slurm::{RoleSpec, known_hosts};
 use shoal_storage::{Cluster, Node};
 use shoal_types::{NodeName, Role};
 use tokio::sync::mpsc;
@@ -147,9 +147,9 @@ impl AccessService {
         let cluster = self.0.cluster(&field("realm", realm)?, &field("cluster", cluster)?).await?;
         let mut read = self.0.store.read().await?;
         let nodes = read.nodes().of_cluster(cluster.id).await?;
-        let with_role = |role: Role| nodes.iter().find(|n| n.role == role);
+        let login = |node: &Node| RoleSpec::of(node.role, cluster.spec.profile).login;
         let found = if node.is_empty() {
-            with_role(Role::Submitter).or_else(|| with_role(Role::Controller))
+            nodes.iter().filter(|n| login(n).is_some()).min_by_key(|n| login(n))
         } else {
             let name: NodeName = field("node", node)?;
             nodes.iter().find(|n| n.name == name)

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use shoal_api::NetworkPart;
 use shoal_proto::{Word, v1};
+use shoal_slurm::RoleSpec;
 use shoal_storage::Host;
 use shoal_types::{ClusterName, HostName, RealmName, Timestamp};
 use tokio::time::Instant;
@@ -80,7 +81,7 @@ fn status(looked: &Looked, owned: bool, now: Timestamp) -> v1::GetStatusResponse
             heard?.agent.as_ref().ok()?.probes.get(id)
         };
         let verdict = judge(&Evidence {
-            role: node.role,
+            role: RoleSpec::of(node.role, cluster.spec.profile),
             container: container.map(|found| found.map(|(_, state)| *state)),
             probe: probe(),
             slurm: slurm.as_ref().ok().map(|all| all.get(node.name.as_str())),

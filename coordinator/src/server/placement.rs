@@ -115,16 +115,16 @@ impl Coordinator {
         let mut read = self.store.read().await?;
         let found = read.clusters().by_name(realm, cluster).await?;
         let found = found.ok_or_else(|| Fault::NoCluster { realm: realm.clone(), name: cluster.clone() })?;
-        let row = read.nodes().of_cluster(found.id).await?.into_iter().find(|n| n.name == *node);
+        let nodes = read.nodes().of_cluster(found.id).await?;
+        let row = nodes.iter().find(|n| n.name == *node);
         let row = row.ok_or_else(|| Fault::NoNode { cluster: cluster.clone(), node: node.clone() })?;
         let host = read.hosts().get(row.host).await?;
         let decisions = read.decisions().of_cluster(found.id).await?;
         drop(read);
-        let explained = Explained::new(&found, &decisions, node)?;
+        let explained = Explained::new(&found, &nodes, &decisions, node)?;
         let e = explained.ok_or_else(|| Fault::NoRecord { cluster: cluster.clone(), node: node.clone() })?;
         let differs = host.as_ref().and_then(|host| e.differs(&host.name));
         let constraints = found.spec.constraints.iter();
-        let group = found.spec.nodes().find(|(name, _)| name == node).map(|(_, group)| &group.constraints);
         let mut response = v1::ExplainPlacementResponse {
             node: node.to_string(),
             cluster: cluster.to_string(),
@@ -137,7 +137,7 @@ impl Coordinator {
             moved_reason: e.moved.unwrap_or_default(),
             moves: u32::try_from(e.moves).unwrap_or(u32::MAX),
             nodes: u32::try_from(e.nodes).unwrap_or(u32::MAX),
-            constraints: constraints.chain(group.into_iter().flatten()).map(ToString::to_string).collect(),
+            constraints: constraints.chain(&row.constraints).map(ToString::to_string).collect(),
             placing: Some((&found.spec.placing).into()),
             note: e.note.unwrap_or_default(),
             differs: differs.unwrap_or_default(),

@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    str::FromStr,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -9,7 +10,10 @@ use std::{
 use rand::{SeedableRng, rngs::StdRng};
 use shoal_storage::{SealingKey, Store, StoreError, StoreUrl};
 use shoal_types::Timestamp;
-use sqlx::{Connection, PgConnection, SqliteConnection};
+use sqlx::{
+    AssertSqlSafe, Connection, PgConnection, SqliteConnection, migrate::Migrator,
+    sqlite::SqliteConnectOptions,
+};
 use tempfile::TempDir;
 
 use crate::server::{self, USER};
@@ -83,6 +87,30 @@ impl Bed {
         &self.text
     }
 
+    /// Makes the store anew as a version had it whose last migration was `version`, with these rows in it, and closed:
+    /// [`Bed::again`] opens it as this version does. `BLOB` in the text is a value of bytes.
+    pub(crate) async fn as_of(&self, version: i64, rows: &str) {
+        self.store.close().await;
+        if let Some(path) = self.url.path() {
+            for suffix in ["", "-wal", "-shm"] {
+                let _ = std::fs::remove_file(format!("{}{suffix}", path.display()));
+            }
+            let options = SqliteConnectOptions::from_str(&self.text).unwrap().create_if_missing(true);
+            let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+            migrations("sqlite").await.run_to(version, &mut connection).await.unwrap();
+            let rows = AssertSqlSafe(rows.replace("BLOB", "X'0a0b'"));
+            sqlx::raw_sql(rows).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        } else {
+            self.raw("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await;
+            let mut connection = PgConnection::connect(&self.text).await.unwrap();
+            migrations("postgres").await.run_to(version, &mut connection).await.unwrap();
+            let rows = AssertSqlSafe(rows.replace("BLOB", "'\\x0a0b'::bytea"));
+            sqlx::raw_sql(rows).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        }
+    }
+
     /// Runs SQL past the store.
     pub(crate) async fn raw(&self, sql: &'static str) {
         if self.url.path().is_some() {
@@ -95,6 +123,12 @@ impl Bed {
             connection.close().await.unwrap();
         }
     }
+}
+
+/// The migrations of one of the databases, read where they are.
+async fn migrations(database: &str) -> Migrator {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(database);
+    Migrator::new(directory).await.unwrap()
 }
 
 /// Makes a test of each function on each database.

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use shoal_storage::{
-    Conflict, Host, HostAgent, HostHealing, HostSettings, LastError, SecretKind, StoreError, Usage,
-};
+use shoal_storage::{Conflict, Host, HostAgent, HostSettings, LastError, SecretKind, StoreError, Usage};
 use shoal_types::{AgentState, Bytes, HostFacts, HostState, Labels, MilliCpu, Resources};
 
 use crate::{
@@ -24,7 +22,6 @@ on_both! {
         full.health.failures = 3;
         full.health.state = HostState::EngineDown;
         full.agent = HostAgent { state: AgentState::Ready, version: Some("0.1.0".into()) };
-        full.healing = HostHealing { holder: Some("me".into()), attempts: 2, until: Some(START) };
         let mut bare = make::host(3);
         bare.settings.underlay = None;
         bare.settings.labels = Labels::default();
@@ -136,10 +133,8 @@ on_both! {
         tx.hosts().agent(host.id, &ready, Some(&facts)).await.unwrap();
         let silent = HostAgent { state: AgentState::Absent, version: Some("0.1.0".into()) };
         tx.hosts().agent(host.id, &silent, None).await.unwrap();
-        let healing = HostHealing { holder: Some("healer".into()), attempts: 1, until: Some(START) };
-        tx.hosts().healing(host.id, &healing).await.unwrap();
         let found = tx.hosts().get(host.id).await.unwrap().unwrap();
-        assert_eq!(found, Host { facts: Some(facts), agent: silent, healing, ..host });
+        assert_eq!(found, Host { facts: Some(facts), agent: silent, ..host });
     }
 
     async fn one_machine_is_one_host_whatever_its_engine_calls_itself(bed: &mut Bed) {
@@ -174,7 +169,6 @@ on_both! {
             tx.hosts().seen(id, &make::engine(1), START).await,
             tx.hosts().failed(id, HostState::Unreachable, &error).await,
             tx.hosts().agent(id, &agent, None).await,
-            tx.hosts().healing(id, &HostHealing::default()).await,
             tx.hosts().delete(id).await,
         ] {
             assert!(matches!(outcome, Err(StoreError::Missing { what: "host", .. })), "{outcome:?}");

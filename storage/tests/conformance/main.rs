@@ -21,6 +21,8 @@ mod nodes;
 mod opening;
 mod registries;
 mod remnants;
+mod reservations;
 mod secrets;
 mod server;
 mod session;
+mod upgrade;

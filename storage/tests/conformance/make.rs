@@ -8,8 +8,8 @@ use shoal_storage::{
 };
 use shoal_types::{
     Bytes, Capacity, ClusterId, ClusterPhase, ClusterSpec, EngineFacts, Generation, HostId, Labels, MacAddr,
-    MilliCpu, NetworkId, NodeGroup, NodeId, NodeState, Overcommit, Placing, Profile, Resources, Revision,
-    Role, SecretId, SlurmSpec, Strategy, SubnetPlan, Vni,
+    MilliCpu, NetworkId, NodeGroup, NodeId, NodeState, Overcommit, Placing, Power, Profile, Resources,
+    Revision, Role, SecretId, SlurmSpec, Strategy, SubnetPlan, Vni,
 };
 
 use crate::bed::START;
@@ -93,11 +93,10 @@ pub(crate) fn cluster(n: u32, seed: SecretId) -> Cluster {
     }
 }
 
-pub(crate) fn network(n: u32, cluster: &Cluster) -> Network {
+pub(crate) fn network(n: u32) -> Network {
     let subnet = format!("10.96.{n}.0/24").parse().unwrap();
     Network {
         id: NetworkId::new(START.0, ten(n)),
-        cluster: cluster.id,
         vni: Vni::try_from(u64::from(n) + 100).unwrap(),
         subnet,
         gateway: SubnetPlan { subnet }.gateway(),
@@ -110,22 +109,23 @@ pub(crate) fn network(n: u32, cluster: &Cluster) -> Network {
 /// The nodes of `cluster`, all on `host`.
 pub(crate) fn nodes(cluster: &Cluster, network: &Network, host: HostId) -> Vec<Node> {
     let plan = SubnetPlan { subnet: network.subnet };
-    let mut number = 0;
-    let node = |(name, group): (shoal_types::NodeName, &NodeGroup)| {
+    let node = |(number, node): (u32, shoal_types::SpecNode<'_>)| {
         let address = plan.node(number).unwrap();
-        let index = number.saturating_sub(1);
-        number += 1;
         Node {
-            id: NodeId::new(START.0, ten(network.vni.get() * 100_000 + number)),
+            id: NodeId::new(START.0, ten(network.vni.get() * 100_000 + number + 1)),
             cluster: cluster.id,
             network: network.id,
-            name,
-            role: group.role,
-            index,
+            name: node.name,
+            role: node.group.role,
+            index: node.index,
+            group: node.group_number,
             host,
             address,
             mac: MacAddr::of(address),
-            reserved: group.reserve,
+            size: node.group.size(&cluster.spec.slurm),
+            constraints: node.group.constraints.clone(),
+            power: Power::On,
+            settings: cluster.spec.settings(),
             state: NodeState::Planned,
             since: START,
             container: None,
@@ -133,7 +133,7 @@ pub(crate) fn nodes(cluster: &Cluster, network: &Network, host: HostId) -> Vec<N
             last_error: None,
         }
     };
-    cluster.spec.nodes().map(node).collect()
+    (0..).zip(cluster.spec.numbered()).map(node).collect()
 }
 
 pub(crate) fn holder(id: &str) -> Holder {
@@ -156,8 +156,9 @@ pub(crate) async fn admit(tx: &mut Transaction, n: u32, rng: &mut StdRng) -> Adm
     let seed = tx.secrets().put(SecretKind::ClusterSeed, b"seed", START, rng).await.unwrap();
     let cluster = cluster(n, seed);
     tx.clusters().insert(&cluster).await.unwrap();
-    let network = network(n, &cluster);
+    let network = network(n);
     tx.networks().insert(&network).await.unwrap();
+    tx.networks().attach(network.id, cluster.id).await.unwrap();
     let nodes = nodes(&cluster, &network, host.id);
     tx.nodes().insert(&nodes).await.unwrap();
     let resource = Resource::cluster(cluster.id);

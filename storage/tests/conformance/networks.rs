@@ -23,7 +23,7 @@ on_both! {
         let seed = tx.secrets().put(SecretKind::ClusterSeed, b"x", START, &mut bed.rng).await.unwrap();
         let cluster = make::cluster(2, seed);
         tx.clusters().insert(&cluster).await.unwrap();
-        let mut network = make::network(2, &cluster);
+        let mut network = make::network(2);
 
         network.vni = first.network.vni;
         let error = tx.networks().insert(&network).await.unwrap_err();
@@ -47,8 +47,30 @@ on_both! {
     async fn a_cluster_has_one_network(bed: &mut Bed) {
         let mut tx = bed.store.begin().await.unwrap();
         let first = make::admit(&mut tx, 1, &mut bed.rng).await;
-        let error = tx.networks().insert(&make::network(2, &first.cluster)).await.unwrap_err();
+        let other = make::network(2);
+        tx.networks().insert(&other).await.unwrap();
+        let error = tx.networks().attach(other.id, first.cluster.id).await.unwrap_err();
         assert!(matches!(error, StoreError::Conflict(Conflict::Unique { what: "a cluster's network" })), "{error}");
+    }
+
+    async fn a_network_may_carry_several_clusters_and_goes_with_the_last(bed: &mut Bed) {
+        let mut tx = bed.store.begin().await.unwrap();
+        let first = make::admit(&mut tx, 1, &mut bed.rng).await;
+        let seed = tx.secrets().put(SecretKind::ClusterSeed, b"x", START, &mut bed.rng).await.unwrap();
+        let second = make::cluster(2, seed);
+        tx.clusters().insert(&second).await.unwrap();
+        tx.networks().attach(first.network.id, second.id).await.unwrap();
+        let on = [(first.cluster.id, first.network.id), (second.id, first.network.id)];
+        assert_eq!(tx.networks().attachments().await.unwrap(), on.into());
+        assert_eq!(tx.networks().of_cluster(second.id).await.unwrap(), Some(first.network.clone()));
+        assert_eq!(tx.networks().list().await.unwrap(), [first.network.clone()], "once");
+
+        let mut tx = tx.guard(&first.lease).await.unwrap();
+        tx.clusters().delete(second.id).await.unwrap();
+        assert_eq!(tx.networks().of_cluster(first.cluster.id).await.unwrap(), Some(first.network));
+        tx.nodes().delete(&first.nodes.iter().map(|n| n.id).collect::<Vec<_>>()).await.unwrap();
+        tx.clusters().delete(first.cluster.id).await.unwrap();
+        assert_eq!(tx.networks().list().await.unwrap(), []);
     }
 
     async fn what_is_left_of_a_network_stays_taken(bed: &mut Bed) {
@@ -72,11 +94,11 @@ on_both! {
         let seed = tx.secrets().put(SecretKind::ClusterSeed, b"x", START, &mut bed.rng).await.unwrap();
         let cluster = make::cluster(7, seed);
         tx.clusters().insert(&cluster).await.unwrap();
-        let error = tx.networks().insert(&make::network(7, &cluster)).await.unwrap_err();
+        let error = tx.networks().insert(&make::network(7)).await.unwrap_err();
         assert!(matches!(error, StoreError::Conflict(Conflict::Subnet { .. })), "{error}");
         let id = tx.remnants().list().await.unwrap()[0].id;
         tx.remnants().delete(id).await.unwrap();
-        tx.networks().insert(&make::network(7, &cluster)).await.unwrap();
+        tx.networks().insert(&make::network(7)).await.unwrap();
     }
 
     async fn revisions_only_go_up(bed: &mut Bed) {
@@ -86,7 +108,7 @@ on_both! {
         for expected in [2, 3] {
             assert_eq!(tx.networks().next_revision(first.network.id).await.unwrap(), Revision(expected));
         }
-        let none = make::network(9, &first.cluster).id;
+        let none = make::network(9).id;
         let error = tx.networks().next_revision(none).await.unwrap_err();
         assert!(matches!(error, StoreError::Missing { .. }), "{error}");
     }

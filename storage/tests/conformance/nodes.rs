@@ -1,9 +1,11 @@
 //! Nodes: placed, reported on, moved, forgotten; never two with one name, index, address or MAC.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use shoal_storage::{Conflict, Node, NodeReport, StoreError};
-use shoal_types::{ClusterId, Generation, NodeState};
+use shoal_types::{
+    Bytes, ClusterId, Generation, MilliCpu, NodeSize, NodeState, Power, Resources, SettingsDigest,
+};
 
 use crate::{
     bed::{START, on_both},
@@ -43,7 +45,7 @@ on_both! {
         tx.commit().await.unwrap();
         let node = first.nodes[2].clone();
         let fresh = Node {
-            id: make::nodes(&first.cluster, &make::network(9, &first.cluster), first.host.id)[0].id,
+            id: make::nodes(&first.cluster, &make::network(9), first.host.id)[0].id,
             name: "worker-9".parse().unwrap(),
             index: 9,
             address: "10.96.1.99".parse().unwrap(),
@@ -108,9 +110,65 @@ on_both! {
         assert_eq!(next, Generation(2));
         assert_eq!(tx.nodes().report(&[report], at(4)).await.unwrap(), 0);
         let moved = tx.nodes().get(node.id).await.unwrap().unwrap();
+        let usage = tx.hosts().usage().await.unwrap();
+        assert_eq!((usage[&first.host.id].nodes, usage[&other.id].nodes), (2, 1), "its reservation went with it");
         assert_eq!(moved, Node { host: other.id, generation: next, since: at(3), ..node.clone() });
         let error = tx.nodes().place(node.id, node.generation, other.id, at(5)).await.unwrap_err();
         assert!(matches!(error, StoreError::Stale { .. }), "{error}");
+    }
+
+    async fn a_row_says_all_of_a_node_and_numbers_may_be_missing(bed: &mut Bed) {
+        let mut tx = bed.store.begin().await.unwrap();
+        let first = make::admit(&mut tx, 1, &mut bed.rng).await;
+        let odd = Node {
+            id: make::nodes(&first.cluster, &make::network(9), first.host.id)[0].id,
+            name: "worker-9".parse().unwrap(),
+            index: 9,
+            group: 7,
+            address: "10.96.1.99".parse().unwrap(),
+            mac: "02:42:0a:60:01:63".parse().unwrap(),
+            size: NodeSize {
+                reserve: Resources { cpu: MilliCpu(1), memory: Bytes(2) },
+                cpu_limit: Some(MilliCpu(1500)),
+                memory_limit: Bytes(3),
+                tmp_size: Bytes(4),
+                slurm_cpus: 5,
+                slurm_memory: Bytes(6),
+            },
+            constraints: vec!["gpu=yes".parse().unwrap(), "!slow".parse().unwrap()],
+            power: Power::Off,
+            settings: SettingsDigest::of("system", &BTreeMap::new(), ["key"]),
+            ..first.nodes[2].clone()
+        };
+        tx.nodes().insert(std::slice::from_ref(&odd)).await.unwrap();
+        let nodes = tx.nodes().of_cluster(first.cluster.id).await.unwrap();
+        assert_eq!(nodes[3], odd);
+        assert_eq!(nodes.iter().map(|n| n.index).collect::<Vec<_>>(), [0, 0, 1, 9]);
+
+        let mut tx = tx.guard(&first.lease).await.unwrap();
+        let next = tx.nodes().place(odd.id, odd.generation, first.host.id, START).await.unwrap();
+        let placed = tx.nodes().get(odd.id).await.unwrap().unwrap();
+        assert_eq!(placed, Node { generation: next, ..odd }, "power, size and settings are its own wherever it goes");
+    }
+
+    async fn a_row_that_is_spoiled_is_corrupt(bed: &mut Bed) {
+        let mut tx = bed.store.begin().await.unwrap();
+        let first = make::admit(&mut tx, 1, &mut bed.rng).await;
+        tx.commit().await.unwrap();
+        for (spoil, expected) in [
+            ("UPDATE nodes SET settings = 'cafe'", "settings"),
+            ("UPDATE nodes SET power = 'dimmed'", "power"),
+            ("UPDATE nodes SET constraints = '[7]'", "constraints"),
+            ("DELETE FROM reservations", "reserved_cpu_milli"),
+        ] {
+            bed.raw(spoil).await;
+            let error = bed.store.read().await.unwrap().nodes().of_cluster(first.cluster.id).await.unwrap_err();
+            match error {
+                StoreError::Corrupt { table: "nodes", column, .. } => assert_eq!(column, expected),
+                other => panic!("{expected}: {other}"),
+            }
+            bed.raw("UPDATE nodes SET settings = '0000000000000000000000000000000000000000000000000000000000000000', power = 'on', constraints = '[]'").await;
+        }
     }
 
     async fn a_node_forgotten_frees_what_it_had(bed: &mut Bed) {

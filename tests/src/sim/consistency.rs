@@ -6,8 +6,8 @@ use std::{
 };
 
 use shoal_docker::ContainerState;
-use shoal_storage::{Cluster, Network, Node, Remnant, Store, StoreError};
-use shoal_types::{ClusterPhase, HostId};
+use shoal_storage::{Cluster, Network, Node, Remnant, Reservation, ReservationOwner, Store, StoreError};
+use shoal_types::{ClusterId, ClusterPhase, HostId, NetworkId};
 
 use super::world::World;
 
@@ -20,14 +20,16 @@ pub struct Rows {
     pub nodes: Vec<Node>,
     /// Their networks.
     pub networks: Vec<Network>,
+    /// The network each cluster is on.
+    pub attachments: BTreeMap<ClusterId, NetworkId>,
     /// What was left on hosts.
     pub remnants: Vec<Remnant>,
     /// Resources of leases that are known.
     pub leases: Vec<String>,
     /// How many secrets there are.
     pub secrets: usize,
-    /// Hosts that have reservations.
-    pub reserved: Vec<HostId>,
+    /// What is reserved of hosts.
+    pub reserved: Vec<Reservation>,
     /// Names of hosts.
     pub hosts: BTreeMap<HostId, String>,
     /// Failures in a row of hosts that have any, by name.
@@ -47,10 +49,11 @@ impl Rows {
             clusters: read.clusters().list().await?,
             nodes: read.nodes().list().await?,
             networks: read.networks().list().await?,
+            attachments: read.networks().attachments().await?,
             remnants: read.remnants().list().await?,
             leases: read.leases().list().await?.into_iter().map(|l| l.resource.to_string()).collect(),
             secrets: read.secrets().count().await?,
-            reserved: read.hosts().usage().await?.into_keys().collect(),
+            reserved: read.reservations().list().await?,
             failures: failing.map(|h| (h.name.to_string(), h.health.failures)).collect(),
             hosts: hosts.into_iter().map(|h| (h.id, h.name.to_string())).collect(),
         })
@@ -145,12 +148,13 @@ pub fn forgotten(world: &World, rows: &Rows) -> Vec<Problem> {
     for node in rows.nodes.iter().filter(|n| !known(&n.cluster)) {
         note(&mut wrong, Of::Nothing, format!("node {} of no cluster", node.name));
     }
-    for network in rows.networks.iter().filter(|n| !known(&n.cluster)) {
+    let carries = |network: &&Network| rows.attachments.iter().any(|(c, n)| *n == network.id && known(c));
+    for network in rows.networks.iter().filter(|n| !carries(n)) {
         note(&mut wrong, Of::Nothing, format!("network {} of no cluster", network.subnet));
     }
-    let used: BTreeSet<HostId> = rows.nodes.iter().map(|n| n.host).collect();
-    for host in rows.reserved.iter().filter(|host| !used.contains(host)) {
-        note(&mut wrong, Of::Nothing, format!("reservations on {}", rows.hosts[host]));
+    let of_nodes: BTreeSet<_> = rows.nodes.iter().map(|n| (ReservationOwner::Node(n.id), n.host)).collect();
+    for held in rows.reserved.iter().filter(|held| !of_nodes.contains(&(held.owner.clone(), held.host))) {
+        note(&mut wrong, Of::Nothing, format!("reservation of {} on {}", held.owner, rows.hosts[&held.host]));
     }
     on_hosts(world, rows, &mut wrong);
     wrong.retain(|problem| !rows.remembers(&problem.of));
@@ -209,7 +213,10 @@ fn on_hosts(world: &World, rows: &Rows, wrong: &mut Vec<Problem>) {
         }
         world.mesh(&name, |mesh| {
             let explained = |network: &String| {
-                rows.networks.iter().any(|n| n.id.to_string() == *network && member(&n.cluster.to_string()))
+                let on = |(cluster, id): (&ClusterId, &NetworkId)| {
+                    id.to_string() == *network && member(&cluster.to_string())
+                };
+                rows.attachments.iter().any(on)
             };
             for (network, kept) in mesh.kept.iter().filter(|(network, _)| !explained(network)) {
                 note(wrong, Of::Vni(name.clone(), kept.vni), format!("{name}: agent keeps {network}"));

@@ -108,9 +108,13 @@ impl Rows {
             read.hosts().list().await?.into_iter().map(|host| (host.id, host.name.to_string())).collect();
         let host = |id| hosts.get(&id).cloned().unwrap_or_else(|| format!("no host {id}"));
         let vnis: BTreeMap<_, _> =
-            read.networks().list().await?.into_iter().map(|net| (net.cluster, net.vni.get())).collect();
+            read.networks().list().await?.into_iter().map(|net| (net.id, net.vni.get())).collect();
+        let networks = read.networks().attachments().await?;
         let clusters = read.clusters().list().await?.into_iter().map(|cluster| {
-            let (name, vni) = (cluster.spec.name.to_string(), vnis.get(&cluster.id).copied());
+            let (name, vni) = (
+                cluster.spec.name.to_string(),
+                networks.get(&cluster.id).and_then(|id| vnis.get(id)).copied(),
+            );
             (cluster.id.to_string(), ClusterRow { name, phase: cluster.phase, vni })
         });
         let clusters = clusters.collect();
@@ -122,7 +126,7 @@ impl Rows {
             address: node.address,
             mac: node.mac.to_string(),
             generation: node.generation.to_string(),
-            memory_bytes: node.reserved.memory.0,
+            memory_bytes: node.size.reserve.memory.0,
         });
         let nodes = nodes.collect();
         let remnants = read.remnants().list().await?.into_iter();

@@ -101,6 +101,7 @@ impl Coordinator {
         let usage = read.hosts().usage().await?;
         let clusters = read.clusters().list().await?;
         let networks = read.networks().list().await?;
+        let attachments = read.networks().attachments().await?;
         let nodes = read.nodes().list().await?;
         drop(read);
         let mut wanted = Vec::new();
@@ -112,10 +113,11 @@ impl Coordinator {
             }
         }
         let wanted = if names.is_empty() { all.clone() } else { wanted };
-        let subnets: Vec<Subnet> = networks
+        let subnets: Vec<Subnet> = attachments
             .iter()
-            .filter_map(|network| {
-                let cluster = clusters.iter().find(|c| c.id == network.cluster)?;
+            .filter_map(|(cluster, network)| {
+                let cluster = clusters.iter().find(|c| c.id == *cluster)?;
+                let network = networks.iter().find(|n| n.id == *network)?;
                 let members = nodes.iter().filter(|n| n.network == network.id).map(|n| n.host).collect();
                 Some(Subnet { cluster: cluster.spec.name.to_string(), subnet: network.subnet, members })
             })

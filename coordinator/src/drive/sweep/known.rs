@@ -55,9 +55,10 @@ impl Coordinator {
             known.nodes.insert(node.id, place);
             known.clusters.entry(node.cluster).or_default().hosts.insert(node.host);
         }
-        for network in read.networks().list().await? {
-            known.networks.insert(network.id, network.cluster);
-            known.vnis.insert(network.vni, network.cluster);
+        let vnis: BTreeMap<_, _> = read.networks().list().await?.into_iter().map(|n| (n.id, n.vni)).collect();
+        for (cluster, network) in read.networks().attachments().await? {
+            known.networks.insert(network, cluster);
+            known.vnis.extend(vnis.get(&network).map(|vni| (*vni, cluster)));
         }
         known.deleted = read.clusters().deleted().await?;
         known.remnants = read.remnants().list().await?;

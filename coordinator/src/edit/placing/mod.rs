@@ -15,8 +15,8 @@ mod record;
 use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_scheduler::{HostView, NodeRequest, Request, Snapshot};
-use shoal_storage::{Mode, Session, StoreError, Usage};
-use shoal_types::{Capacity, ClusterId, ClusterSpec, HostId, HostName, NodeGroup, NodeName, Profile, Role};
+use shoal_storage::{Mode, Node, Session, StoreError, Usage};
+use shoal_types::{Capacity, ClusterId, ClusterSpec, HostId, HostName, Profile, Role};
 
 use crate::{
     observe::{capacity::total, image::ImageOfCluster, survey::Seen},
@@ -98,24 +98,43 @@ pub(crate) fn snapshot(seen: &[Seen], taken: &Taken, image: &ImageOfCluster) -> 
     Snapshot { hosts: seen.iter().map(view).collect() }
 }
 
-/// What is asked for `nodes` of a cluster.
-pub(crate) fn request<'a>(
+/// The nodes of a specification, as they are to be placed when the cluster is admitted.
+pub(crate) fn wished(spec: &ClusterSpec) -> impl Iterator<Item = NodeRequest> {
+    spec.nodes().map(|(name, group)| NodeRequest {
+        name,
+        role: group.role,
+        reserve: group.reserve,
+        constraints: group.constraints.clone(),
+        pin: None,
+    })
+}
+
+/// A node that is there, as it is to be placed anew.
+pub(crate) fn of_row(node: &Node) -> NodeRequest {
+    NodeRequest {
+        name: node.name.clone(),
+        role: node.role,
+        reserve: node.size.reserve,
+        constraints: node.constraints.clone(),
+        pin: None,
+    }
+}
+
+/// What is asked for `nodes` of a cluster, each on its pin if it has one.
+pub(crate) fn request(
     spec: &ClusterSpec,
-    nodes: impl Iterator<Item = (NodeName, &'a NodeGroup)>,
+    nodes: impl Iterator<Item = NodeRequest>,
     architecture: &str,
     exclude: BTreeMap<HostId, String>,
     seed: u64,
 ) -> Request {
     let pins = spec.placing.pinned();
-    let node = |(name, group): (NodeName, &NodeGroup)| NodeRequest {
-        pin: pins.get(&name).map(|host| (*host).clone()),
-        name,
-        role: group.role,
-        reserve: group.reserve,
-        constraints: group.constraints.clone(),
+    let pinned = |node: NodeRequest| {
+        let pin = pins.get(&node.name).map(|host| (*host).clone());
+        NodeRequest { pin, ..node }
     };
     Request {
-        nodes: nodes.map(node).collect(),
+        nodes: nodes.map(pinned).collect(),
         constraints: spec.constraints.clone(),
         image: spec.image.clone(),
         architecture: Some(architecture.to_owned()).filter(|known| !known.is_empty()),

@@ -2,20 +2,20 @@
 //! enough to hear it again.
 //!
 //! A record holds the hosts (with the labels that were asked about, and no others), the seed, and which nodes were placed if
-//! not all of the cluster; nodes, rules and expressions are the specification's. What many hosts have in common is there
+//! not all of the specification: those are read from their rows, as are rules and expressions from the specification. What many hosts have in common is there
 //! once: a host takes some 90 bytes, 1,000 hosts 90 KB.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 use shoal_scheduler::{Account, HostView, Request, Snapshot, explain};
-use shoal_storage::{Cluster, Decision};
+use shoal_storage::{Cluster, Decision, Node};
 use shoal_types::{
     Bytes, Capacity, HostId, HostName, LabelKey, MilliCpu, NodeName, SchedulerName, Strategy, Timestamp,
 };
 
 use crate::{
-    edit::placing::{Decided, request},
+    edit::placing::{Decided, of_row, request, wished},
     words::fault::Unreadable,
 };
 
@@ -29,7 +29,7 @@ pub(crate) struct Record {
     seed: u64,
     architecture: String,
     hosts: Hosts,
-    /// The nodes that were placed; all of the cluster if `None`.
+    /// The nodes that were placed; all of the specification if `None`.
     nodes: Option<BTreeSet<NodeName>>,
     /// Why they were placed anew, if they were.
     moved: Option<String>,
@@ -142,9 +142,11 @@ pub(crate) struct Explained {
 }
 
 impl Explained {
-    /// Why `node` is where it is, from the last of `decisions` that placed it; `None` if none did.
+    /// Why `node` is where it is, from the last of `decisions` that placed it; `None` if none did. `nodes` are all of the
+    /// cluster.
     pub(crate) fn new(
         cluster: &Cluster,
+        nodes: &[Node],
         decisions: &[Decision],
         node: &NodeName,
     ) -> Result<Option<Self>, Unreadable> {
@@ -158,9 +160,12 @@ impl Explained {
             }
         }
         let Some((decided, record)) = last else { return Ok(None) };
-        let placed = cluster.spec.nodes().filter(|(name, _)| record.places(name));
+        let placed: Vec<_> = match &record.nodes {
+            None => wished(&cluster.spec).collect(),
+            Some(placed) => nodes.iter().filter(|n| placed.contains(&n.name)).map(of_row).collect(),
+        };
         let exclude = record.exclude.clone();
-        let request = request(&cluster.spec, placed, &record.architecture, exclude, record.seed);
+        let request = request(&cluster.spec, placed.into_iter(), &record.architecture, exclude, record.seed);
         let strategy = record.by.strategy().unwrap_or(Strategy::Spread);
         Ok(Some(Self {
             decided,

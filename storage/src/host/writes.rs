@@ -1,77 +1,9 @@
-//! Hosts in the store: registered, changed, watched, taken out again.
+//! Writing hosts: registered, changed, watched, taken out again.
 
-use std::collections::BTreeMap;
+use shoal_types::{EngineFacts, HostFacts, HostId, HostName, HostState, Timestamp};
 
-use shoal_types::{EngineFacts, HostFacts, HostId, HostName, HostState, Resources, Timestamp};
-
-use crate::{
-    Conflict, Host, HostAgent, HostHealing, HostSettings, LastError, Mode, Session, StoreError, Writes,
-    query::{Query, Table},
-    row::{Row, json},
-};
-
-pub(crate) const HOSTS: Table = Table { name: "hosts", key: "id" };
-
-/// Registered hosts; from [`Session::hosts`].
-#[derive(Debug)]
-pub struct Hosts<'s, M: Mode>(pub(crate) &'s mut Session<M>);
-
-/// What the nodes of a host have reserved of it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// The sum of their reservations.
-    pub reserved: Resources,
-    /// How many they are.
-    pub nodes: u32,
-}
-
-impl<M: Mode> Hosts<'_, M> {
-    /// The host with this id.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`]: its row is unusable. Others: the database failed.
-    pub async fn get(&mut self, id: HostId) -> Result<Option<Host>, StoreError> {
-        let query = Query::new(HOSTS, "SELECT * FROM hosts WHERE id = $1").bind(&id);
-        self.0.one(query).await?.map(Host::try_from).transpose()
-    }
-
-    /// The host with this name.
-    ///
-    /// # Errors
-    /// As [`Hosts::get`].
-    pub async fn by_name(&mut self, name: &HostName) -> Result<Option<Host>, StoreError> {
-        let query = Query::new(HOSTS, "SELECT * FROM hosts WHERE name = $1").bind(name);
-        self.0.one(query).await?.map(Host::try_from).transpose()
-    }
-
-    /// All hosts, in order of their names.
-    ///
-    /// # Errors
-    /// As [`Hosts::get`].
-    pub async fn list(&mut self) -> Result<Vec<Host>, StoreError> {
-        let rows = self.0.all(Query::new(HOSTS, "SELECT * FROM hosts ORDER BY name")).await?;
-        rows.into_iter().map(Host::try_from).collect()
-    }
-
-    /// What is reserved on each host that has nodes.
-    ///
-    /// # Errors
-    /// As [`Hosts::get`].
-    pub async fn usage(&mut self) -> Result<BTreeMap<HostId, Usage>, StoreError> {
-        let query = Query::new(
-            Table { name: "nodes", key: "host_id" },
-            // PostgreSQL's SUM of BIGINT is NUMERIC.
-            "SELECT host_id, COUNT(*) AS nodes, CAST(SUM(reserved_cpu_milli) AS BIGINT) AS cpu,
-                    CAST(SUM(reserved_memory_bytes) AS BIGINT) AS memory
-             FROM nodes GROUP BY host_id",
-        );
-        let usage = |row: Row| {
-            let reserved = Resources { cpu: row.get("cpu")?, memory: row.get("memory")? };
-            Ok((row.get("host_id")?, Usage { reserved, nodes: row.get("nodes")? }))
-        };
-        self.0.all(query).await?.into_iter().map(usage).collect()
-    }
-}
+use super::{HOSTS, Host, HostAgent, HostSettings, Hosts, LastError};
+use crate::{Conflict, StoreError, Writes, query::Query, row::json};
 
 impl<M: Writes> Hosts<'_, M> {
     /// Registers a host.
@@ -89,9 +21,9 @@ impl<M: Writes> Hosts<'_, M> {
                capacity_cpu_milli, capacity_memory_bytes, capacity_node_slots, overcommit_cpu_milli,
                overcommit_memory_milli, reserve_cpu_milli, reserve_memory_bytes, engine, facts, state,
                state_since_ms, failures, last_error, last_error_ms, last_seen_ms, agent_state, agent_version,
-               healing_holder, healing_attempts, healing_until_ms, created_ms, version)
+               created_ms, version)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-               $21, $22, $23, $24, $25, $26, $27, $28, $29)",
+               $21, $22, $23, $24, $25, $26)",
         )
         .bind(&host.id)
         .bind(&host.name)
@@ -117,9 +49,6 @@ impl<M: Writes> Hosts<'_, M> {
         .bind_opt(health.last_seen.as_ref())
         .bind(&host.agent.state)
         .bind_opt(host.agent.version.as_ref())
-        .bind_opt(host.healing.holder.as_ref())
-        .bind(&host.healing.attempts)
-        .bind_opt(host.healing.until.as_ref())
         .bind(&host.created)
         .bind(&host.version);
         self.0.execute(query).await.map(drop)
@@ -245,22 +174,6 @@ impl<M: Writes> Hosts<'_, M> {
         .bind_opt(agent.version.as_ref())
         .bind_opt(facts.as_ref())
         .bind_opt(agent_id);
-        self.0.execute_one(query, "host", id).await
-    }
-
-    /// Records who is mending the host.
-    ///
-    /// # Errors
-    /// [`StoreError::Missing`]: no such host.
-    pub async fn healing(&mut self, id: HostId, healing: &HostHealing) -> Result<(), StoreError> {
-        let query = Query::new(
-            HOSTS,
-            "UPDATE hosts SET healing_holder = $2, healing_attempts = $3, healing_until_ms = $4 WHERE id = $1",
-        )
-        .bind(&id)
-        .bind_opt(healing.holder.as_ref())
-        .bind(&healing.attempts)
-        .bind_opt(healing.until.as_ref());
         self.0.execute_one(query, "host", id).await
     }
 

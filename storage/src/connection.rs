@@ -1,0 +1,71 @@
+//! The connection of one unit of work, to either database: every statement runs here.
+
+use sqlx::{
+    PgConnection, Postgres, Sqlite, SqliteConnection, Transaction as Sql,
+    migrate::{MigrateError, Migrator},
+};
+
+use crate::{query::Query, row::Row};
+
+/// A transaction of one of the databases; dropped, it is rolled back.
+pub(crate) enum Connection {
+    Sqlite(Sql<'static, Sqlite>),
+    Postgres(Sql<'static, Postgres>),
+}
+
+impl Connection {
+    /// Runs a statement; the number of rows it changed.
+    pub(crate) async fn execute(&mut self, query: Query) -> Result<u64, sqlx::Error> {
+        match self {
+            Self::Sqlite(tx) => {
+                query.prepare::<Sqlite>().execute(&mut **tx).await.map(|done| done.rows_affected())
+            }
+            Self::Postgres(tx) => {
+                query.prepare::<Postgres>().execute(&mut **tx).await.map(|done| done.rows_affected())
+            }
+        }
+    }
+
+    /// All rows of an answer.
+    pub(crate) async fn all(&mut self, query: Query) -> Result<Vec<Row>, sqlx::Error> {
+        let table = query.table;
+        match self {
+            Self::Sqlite(tx) => query
+                .prepare::<Sqlite>()
+                .fetch_all(&mut **tx)
+                .await
+                .map(|rows| rows.into_iter().map(|row| Row::sqlite(table, row)).collect()),
+            Self::Postgres(tx) => query
+                .prepare::<Postgres>()
+                .fetch_all(&mut **tx)
+                .await
+                .map(|rows| rows.into_iter().map(|row| Row::postgres(table, row)).collect()),
+        }
+    }
+
+    /// Runs the migrations up to `target`, all of them if `None`, that were not run yet.
+    pub(crate) async fn migrate(
+        &mut self,
+        migrations: &Migrator,
+        target: Option<i64>,
+    ) -> Result<(), MigrateError> {
+        // `run` is the same behind a trait whose lifetimes keep the future from being `Send` (rust-lang/rust#102211).
+        match self {
+            Self::Sqlite(tx) => {
+                let connection: &mut SqliteConnection = tx;
+                migrations.run_direct(target, connection, false).await
+            }
+            Self::Postgres(tx) => {
+                let connection: &mut PgConnection = tx;
+                migrations.run_direct(target, connection, false).await
+            }
+        }
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
+        }
+    }
+}
