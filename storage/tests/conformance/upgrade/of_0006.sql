@@ -1,6 +1,7 @@
 -- Rows as the last version before 0007 wrote them: clusters of every phase, and of specifications of every form.
 INSERT INTO secrets (id, kind, sealed, created_ms) VALUES
-  ('sec_01k7x0aaaa0000000000000001', 'cluster-seed', BLOB, 1700000000000);
+  ('SEED1', 'cluster-seed', BLOB, 1700000000000), ('SEED2', 'cluster-seed', BLOB, 1700000000000),
+  ('SEED3', 'cluster-seed', BLOB, 1700000000000), ('SEED4', 'cluster-seed', BLOB, 1700000000000);
 
 INSERT INTO hosts (id, name, endpoint, tls_secret_id, engine_id, underlay, labels, capacity_cpu_milli, capacity_memory_bytes,
     capacity_node_slots, overcommit_cpu_milli, overcommit_memory_milli, reserve_cpu_milli, reserve_memory_bytes, engine, facts,
@@ -17,17 +18,17 @@ INSERT INTO clusters (id, realm, name, phase, spec, image_id, generation, deadli
     seed_secret_id, created_ms, updated_ms) VALUES
   ('CLUSTER1', 'default', 'plain', 'ready',
    '{"realm":"default","name":"plain","image":"shoal-node:bookworm","profile":"system","scheduler":"spread","placing":{"apart":[],"prefer_apart":[],"max_per_host":null,"spread_over":null,"pins":[],"scheduler_timeout_ms":null,"scheduler_fallback":null},"constraints":["rack=b"],"groups":[{"role":"controller","count":1,"reserve":{"cpu":50,"memory":67108864},"cpu_limit":null,"memory_limit":536870912,"tmp_size":268435456,"constraints":[]},{"role":"worker","count":2,"reserve":{"cpu":50,"memory":67108864},"cpu_limit":null,"memory_limit":536870912,"tmp_size":268435456,"constraints":[]}],"slurm":{"main":{},"cpus":null,"memory":null},"ssh_keys":[]}',
-   'sha256:00', 1, 1700000300000, 0, '22.05.8', NULL, 'SEED', 1700000000000, 1700000010000),
+   'sha256:00', 1, 1700000300000, 0, '22.05.8', NULL, 'SEED1', 1700000000000, 1700000010000),
   ('CLUSTER2', 'default', 'sized', 'creating',
    '{"realm":"default","name":"sized","image":"shoal-node:bookworm","profile":"system","scheduler":"binpack","placing":{"apart":["controller"],"prefer_apart":[],"max_per_host":null,"spread_over":null,"pins":[],"scheduler_timeout_ms":null,"scheduler_fallback":null},"constraints":[],"groups":[{"role":"worker","count":1,"reserve":{"cpu":2500,"memory":1073741824},"cpu_limit":2500,"memory_limit":1073741824,"tmp_size":1048576,"constraints":["gpu=yes"]},{"role":"controller","count":1,"reserve":{"cpu":50,"memory":67108864},"cpu_limit":null,"memory_limit":536870912,"tmp_size":268435456,"constraints":[]},{"role":"submitter","count":1,"reserve":{"cpu":50,"memory":134217728},"cpu_limit":null,"memory_limit":134217728,"tmp_size":268435456,"constraints":["rack=b","!slow"]},{"role":"worker","count":2,"reserve":{"cpu":50,"memory":67108864},"cpu_limit":null,"memory_limit":536870912,"tmp_size":268435456,"constraints":[]}],"slurm":{"main":{},"cpus":null,"memory":null},"ssh_keys":[]}',
-   'sha256:00', 1, 1700000300000, 1, NULL, NULL, 'SEED', 1700000000000, 1700000000000),
+   'sha256:00', 1, 1700000300000, 1, NULL, NULL, 'SEED2', 1700000000000, 1700000000000),
   ('CLUSTER3', 'lab', 'told', 'failed',
    '{"realm":"lab","name":"told","image":"shoal-node:bookworm","profile":"system","scheduler":"spread","placing":{"apart":[],"prefer_apart":[],"max_per_host":null,"spread_over":null,"pins":[],"scheduler_timeout_ms":null,"scheduler_fallback":null},"constraints":[],"groups":[{"role":"controller","count":1,"reserve":{"cpu":50,"memory":67108864},"cpu_limit":null,"memory_limit":536870912,"tmp_size":268435456,"constraints":[]},{"role":"worker","count":1,"reserve":{"cpu":50,"memory":67108864},"cpu_limit":null,"memory_limit":536870912,"tmp_size":268435456,"constraints":[]}],"slurm":{"main":{"main":"SlurmctldDebug=debug\n"},"cpus":128,"memory":536870912000},"ssh_keys":["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC9GBAegsGjkqJORwtyWQ1aAJ+IS1ablwZ7IbfqZVWzy me@desk"]}',
-   'sha256:00', 1, 1700000300000, 1, NULL, 'worker-0: munge did not start', 'SEED', 1700000000000, 1700000000000),
+   'sha256:00', 1, 1700000300000, 1, NULL, 'worker-0: munge did not start', 'SEED3', 1700000000000, 1700000000000),
   -- Before there were rules of placing and keys of users.
   ('CLUSTER4', 'lab', 'going', 'deleting',
    '{"realm":"lab","name":"going","image":"shoal-node:bookworm","profile":"system","scheduler":"spread","constraints":[],"groups":[{"role":"controller","count":1,"reserve":{"cpu":50,"memory":67108864},"cpu_limit":null,"memory_limit":536870912,"tmp_size":268435456,"constraints":[]},{"role":"worker","count":3,"reserve":{"cpu":50,"memory":67108864},"cpu_limit":null,"memory_limit":536870912,"tmp_size":268435456,"constraints":[]}],"slurm":{"main":{},"cpus":null,"memory":null}}',
-   'sha256:00', 1, 1700000300000, 0, '22.05.8', 'host2 does not answer', 'SEED', 1700000000000, 1700000020000);
+   'sha256:00', 1, 1700000300000, 0, '22.05.8', 'host2 does not answer', 'SEED4', 1700000000000, 1700000020000);
 
 INSERT INTO networks (id, cluster_id, vni, subnet, gateway, mtu, udp_port, revision) VALUES
   ('NETWORK1', 'CLUSTER1', 101, '10.96.1.0/24', '10.96.1.1', 1450, 4799, 1),
