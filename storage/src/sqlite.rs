@@ -17,7 +17,7 @@ use std::{
 
 use sqlx::{
     SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqliteJournalModeOptions, SqliteSynchronous},
 };
 use tokio::time::{Instant, sleep};
 

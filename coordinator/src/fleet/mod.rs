@@ -116,7 +116,13 @@ enum Unconnected {
 
 impl Fleet {
     pub(crate) fn new(naming: Naming, connect: Arc<dyn Connect>, binaries: Binaries) -> Self {
-        Self { connect, binaries: Arc::new(binaries), naming, links: Mutex::default(), silences: Mutex::default() }
+        Self {
+            connect,
+            binaries: Arc::new(binaries),
+            naming,
+            links: Mutex::default(),
+            silences: Mutex::default(),
+        }
     }
 
     /// The link to a host, connected.

@@ -4,7 +4,7 @@ use std::{fs, process::Command};
 
 use anyhow::Context;
 
-use super::report::Results;
+use super::{floors, report::Results};
 use crate::{shell, workspace::Workspace};
 
 /// The cargo-deny whose configuration `deny.toml` is.
@@ -13,6 +13,7 @@ const CARGO_DENY: &str = "0.20.2";
 /// Runs the gate.
 pub(super) fn run(workspace: &Workspace, results: &mut Results) -> anyhow::Result<()> {
     headers(workspace, results)?;
+    floors_go_down(workspace, results)?;
     results.check(workspace.cargo().args(["fmt", "--all", "--check"]))?;
     deny(workspace, results)?;
     let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
@@ -31,6 +32,18 @@ fn headers(workspace: &Workspace, results: &mut Results) -> anyhow::Result<()> {
         }
     }
     results.record(bare.is_empty(), || format!("files without a `//!` header: {}", bare.join(", ")));
+    Ok(())
+}
+
+/// In every crate, folders use one another in one direction only.
+fn floors_go_down(workspace: &Workspace, results: &mut Results) -> anyhow::Result<()> {
+    let crates = floors::read(workspace)?;
+    println!("== floors: folders of each crate, and what they use ==");
+    for floors in &crates {
+        print!("{}", floors.drawing());
+    }
+    let faults: Vec<String> = crates.iter().flat_map(floors::Floors::faults).collect();
+    results.record(faults.is_empty(), || format!("arrows between folders:\n  {}", faults.join("\n  ")));
     Ok(())
 }
 

@@ -12,6 +12,7 @@
 //! Every tier runs whatever became of the one before. What cannot run here is listed with the reason.
 
 mod e2e;
+mod floors;
 mod full;
 mod gate;
 mod netns;
