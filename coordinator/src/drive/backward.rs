@@ -23,83 +23,78 @@ const FEWER_TRIES: u32 = 2;
 /// How long that is.
 const TAKE_DOWN_LIMIT: Duration = Duration::from_secs(10);
 
-impl Work {
-    /// Passes until nothing of the cluster is left on any host and in the store.
-    ///
-    /// # Errors
-    /// [`Fault::LeftBehind`]: some hosts cannot be reached; their nodes stay in the store, everything else is gone.
-    pub(crate) async fn backward(&self, tries: u32) -> Result<(), Fault> {
-        let began = tokio::time::Instant::now();
-        let mut pause = BACK_OFF;
-        for attempt in 1.. {
-            let intent = self.intent().await?;
-            let failures = self.take_down_all(&intent).await?;
-            if failures.is_empty() {
-                let mut tx = self.lease.begin().await?;
-                tx.clusters().delete(self.cluster).await?;
-                let gone = self.event(&intent, EventLevel::Info, EventKind::Phase, None, "deleted".into());
-                tx.events().append(&gone).await?;
-                return Ok(tx.commit().await?);
-            }
-            let silent = failures.values().all(is_silence);
-            let enough = silent || began.elapsed() >= TAKE_DOWN_LIMIT;
-            if attempt >= tries.min(if enough { FEWER_TRIES } else { tries }) {
-                return Err(self.left_behind(&intent, &failures).await?);
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_BACK_OFF);
+/// Passes until nothing of the cluster is left on any host and in the store.
+///
+/// # Errors
+/// [`Fault::LeftBehind`]: some hosts cannot be reached; their nodes stay in the store, everything else is gone.
+pub(crate) async fn backward(work: &Work, tries: u32) -> Result<(), Fault> {
+    let began = tokio::time::Instant::now();
+    let mut pause = BACK_OFF;
+    for attempt in 1.. {
+        let intent = work.intent().await?;
+        let failures = take_down_all(work, &intent).await?;
+        if failures.is_empty() {
+            let mut tx = work.lease.begin().await?;
+            tx.clusters().delete(work.cluster).await?;
+            let gone = work.event(&intent, EventLevel::Info, EventKind::Phase, None, "deleted".into());
+            tx.events().append(&gone).await?;
+            return Ok(tx.commit().await?);
         }
-        Ok(())
+        let silent = failures.values().all(is_silence);
+        let enough = silent || began.elapsed() >= TAKE_DOWN_LIMIT;
+        if attempt >= tries.min(if enough { FEWER_TRIES } else { tries }) {
+            return Err(left_behind(work, &intent, &failures).await?);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_BACK_OFF);
     }
+    Ok(())
+}
 
-    /// One pass over all hosts; each host that is clean loses its nodes in the store. What went wrong, by host.
-    async fn take_down_all(&self, intent: &Intent) -> Result<BTreeMap<HostId, Fault>, Fault> {
-        let (links, mut failures) = self.links(intent).await?;
-        let passes =
-            links.values().map(|link| while_alive(link, PATIENCE, self.take_down(link, intent)).boxed());
-        for (&id, outcome) in links.keys().zip(join_all(passes).await) {
-            match outcome {
-                Ok(()) => {
-                    self.recorder.flush().await?;
-                    let nodes: Vec<_> = intent.on(id).map(|n| n.id).collect();
-                    let mut tx = self.lease.begin().await?;
-                    tx.nodes().delete(&nodes).await?;
-                    if self.in_doubt(id) {
-                        let why = "calls that were on their way when their caller ended".into();
-                        tx.remnants().add(&self.remnant(intent, id, why)).await?;
-                    }
-                    tx.commit().await?;
+/// One pass over all hosts; each host that is clean loses its nodes in the store. What went wrong, by host.
+async fn take_down_all(work: &Work, intent: &Intent) -> Result<BTreeMap<HostId, Fault>, Fault> {
+    let (links, mut failures) = work.links(intent).await?;
+    let passes = links.values().map(|link| while_alive(link, PATIENCE, work.take_down(link, intent)).boxed());
+    for (&id, outcome) in links.keys().zip(join_all(passes).await) {
+        match outcome {
+            Ok(()) => {
+                work.recorder.flush().await?;
+                let nodes: Vec<_> = intent.on(id).map(|n| n.id).collect();
+                let mut tx = work.lease.begin().await?;
+                tx.nodes().delete(&nodes).await?;
+                if work.in_doubt(id) {
+                    let why = "calls that were on their way when their caller ended".into();
+                    tx.remnants().add(&work.remnant(intent, id, why)).await?;
                 }
-                Err(Halt::Fault(Fault::Store(error))) => return Err(error.into()),
-                Err(halt) => drop(failures.insert(id, halt.into_fault())),
+                tx.commit().await?;
             }
+            Err(Halt::Fault(Fault::Store(error))) => return Err(error.into()),
+            Err(halt) => drop(failures.insert(id, halt.into_fault())),
         }
-        Ok(failures)
     }
+    Ok(failures)
+}
 
-    /// Whether calls may still be on their way to a host: another owner's, who ended without a word, or ours that were
-    /// not answered.
-    pub(crate) fn in_doubt(&self, host: HostId) -> bool {
-        self.lease.inherited || self.effects.in_doubt(host)
+/// Remembers what is left where, and says so.
+async fn left_behind(
+    work: &Work,
+    intent: &Intent,
+    failures: &BTreeMap<HostId, Fault>,
+) -> Result<Fault, Fault> {
+    let members = work.members(intent).await?;
+    let name = |id: &HostId| members.get(id).map_or_else(|| id.to_string(), |h| h.name.to_string());
+    let fault = Fault::LeftBehind {
+        cluster: intent.cluster.spec.name.clone(),
+        hosts: failures.keys().map(name).collect::<Vec<_>>().join(", "),
+        reason: failures.values().next().map(|f| text(f)).unwrap_or_default(),
+    };
+    let message = text(&fault);
+    let mut tx = work.lease.begin().await?;
+    tx.clusters().set_failure(work.cluster, Some(&message), work.coordinator.now()).await?;
+    for (host, why) in failures {
+        tx.remnants().add(&work.remnant(intent, *host, text(why))).await?;
     }
-
-    /// Remembers what is left where, and says so.
-    async fn left_behind(&self, intent: &Intent, failures: &BTreeMap<HostId, Fault>) -> Result<Fault, Fault> {
-        let members = self.members(intent).await?;
-        let name = |id: &HostId| members.get(id).map_or_else(|| id.to_string(), |h| h.name.to_string());
-        let fault = Fault::LeftBehind {
-            cluster: intent.cluster.spec.name.clone(),
-            hosts: failures.keys().map(name).collect::<Vec<_>>().join(", "),
-            reason: failures.values().next().map(|f| text(f)).unwrap_or_default(),
-        };
-        let message = text(&fault);
-        let mut tx = self.lease.begin().await?;
-        tx.clusters().set_failure(self.cluster, Some(&message), self.coordinator.now()).await?;
-        for (host, why) in failures {
-            tx.remnants().add(&self.remnant(intent, *host, text(why))).await?;
-        }
-        tx.events().append(&self.event(intent, EventLevel::Error, EventKind::Phase, None, message)).await?;
-        tx.commit().await?;
-        Ok(fault)
-    }
+    tx.events().append(&work.event(intent, EventLevel::Error, EventKind::Phase, None, message)).await?;
+    tx.commit().await?;
+    Ok(fault)
 }

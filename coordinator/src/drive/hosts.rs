@@ -8,10 +8,11 @@ use shoal_types::{
 };
 
 use crate::{
+    drive::unregister,
     fleet::coordinator::Coordinator,
     observe::{
         capacity::{KEEP_BACK, capacity},
-        survey::{Depth, Seen},
+        survey::{self, Depth, Seen},
     },
     words::{entropy::draw, fault::Fault},
 };
@@ -30,164 +31,166 @@ pub(crate) struct HostEdit {
     pub(crate) underlay: Option<std::net::Ipv4Addr>,
 }
 
-impl Coordinator {
-    /// Registers a host: its engine must answer and be usable, and its agent must run there.
-    pub(crate) async fn register(&self, name: HostName, edit: HostEdit) -> Result<Host, Fault> {
-        let endpoint = edit.endpoint.clone().unwrap_or_else(Endpoint::local);
-        let engine = self.check(&name, &endpoint, edit.tls.as_ref()).await?;
-        let mut rng = self.rng();
-        let now = self.now();
-        let id = HostId::new(now.0, draw(&mut *rng));
-        let mut tx = self.store.begin().await?;
-        let tls = match &edit.tls {
-            None => None,
-            Some(material) => {
-                Some(tx.secrets().put(SecretKind::DockerTls, &sealed_form(material)?, now, &mut *rng).await?)
+/// Registers a host: its engine must answer and be usable, and its agent must run there.
+pub(crate) async fn register(
+    coordinator: &Coordinator,
+    name: HostName,
+    edit: HostEdit,
+) -> Result<Host, Fault> {
+    let endpoint = edit.endpoint.clone().unwrap_or_else(Endpoint::local);
+    let engine = check(coordinator, &name, &endpoint, edit.tls.as_ref()).await?;
+    let mut rng = coordinator.rng();
+    let now = coordinator.now();
+    let id = HostId::new(now.0, draw(&mut *rng));
+    let mut tx = coordinator.store.begin().await?;
+    let tls = match &edit.tls {
+        None => None,
+        Some(material) => {
+            Some(tx.secrets().put(SecretKind::DockerTls, &sealed_form(material)?, now, &mut *rng).await?)
+        }
+    };
+    let mut settings = HostSettings {
+        endpoint: endpoint.to_string(),
+        tls,
+        underlay: edit.underlay,
+        labels: Labels::default(),
+        capacity: capacity(&engine, None, edit.cpus, edit.memory),
+        overcommit: Overcommit::default(),
+        reserve: KEEP_BACK,
+    };
+    apply(&mut settings, &edit);
+    tx.hosts().insert(&Host::registered(id, name.clone(), settings, engine, now)).await?;
+    tx.placements_changed().await?;
+    tx.events()
+        .append(&host_event(coordinator, &name, EventLevel::Info, format!("registered at {endpoint}")))
+        .await?;
+    tx.commit().await?;
+    match settle_host(coordinator, id).await {
+        Ok(host) => Ok(host),
+        // The machine is another host's, and so is the agent on it: only the rows are ours to take back.
+        Err(taken @ Fault::Store(StoreError::Conflict(_))) => {
+            unregister::forget(coordinator, id, tls).await?;
+            Err(taken)
+        }
+        Err(fault) => {
+            // Half a registration is none, on the host too.
+            if let Some(host) = coordinator.store.read().await?.hosts().get(id).await? {
+                drop(unregister::clean(coordinator, &host).await?);
             }
+            unregister::forget(coordinator, id, tls).await?;
+            Err(fault)
+        }
+    }
+}
+
+/// Changes what an operator set; a new endpoint or credential is tried first.
+pub(crate) async fn update_host(
+    coordinator: &Coordinator,
+    name: &HostName,
+    edit: HostEdit,
+) -> Result<Host, Fault> {
+    let host = find_host(coordinator, name).await?;
+    if edit.endpoint.is_some() || edit.tls.is_some() {
+        let endpoint = match &edit.endpoint {
+            Some(endpoint) => endpoint.clone(),
+            None => host.settings.endpoint.parse()?,
         };
-        let mut settings = HostSettings {
-            endpoint: endpoint.to_string(),
-            tls,
-            underlay: edit.underlay,
-            labels: Labels::default(),
-            capacity: capacity(&engine, None, edit.cpus, edit.memory),
-            overcommit: Overcommit::default(),
-            reserve: KEEP_BACK,
-        };
-        apply(&mut settings, &edit);
-        tx.hosts().insert(&Host::registered(id, name.clone(), settings, engine, now)).await?;
-        tx.placements_changed().await?;
-        tx.events()
-            .append(&self.host_event(&name, EventLevel::Info, format!("registered at {endpoint}")))
-            .await?;
-        tx.commit().await?;
-        match self.settle_host(id).await {
-            Ok(host) => Ok(host),
-            // The machine is another host's, and so is the agent on it: only the rows are ours to take back.
-            Err(taken @ Fault::Store(StoreError::Conflict(_))) => {
-                self.forget(id, tls).await?;
-                Err(taken)
-            }
-            Err(fault) => {
-                // Half a registration is none, on the host too.
-                if let Some(host) = self.store.read().await?.hosts().get(id).await? {
-                    drop(self.clean(&host).await?);
-                }
-                self.forget(id, tls).await?;
-                Err(fault)
-            }
+        let kept = kept_material(coordinator, &host).await?;
+        let engine = check(coordinator, name, &endpoint, edit.tls.as_ref().or(kept.as_ref())).await?;
+        if engine.id != host.engine.id {
+            return Err(Fault::OtherEngine { host: name.clone(), endpoint: endpoint.to_string() });
         }
     }
-
-    /// Changes what an operator set; a new endpoint or credential is tried first.
-    pub(crate) async fn update_host(&self, name: &HostName, edit: HostEdit) -> Result<Host, Fault> {
-        let host = self.host(name).await?;
-        if edit.endpoint.is_some() || edit.tls.is_some() {
-            let endpoint = match &edit.endpoint {
-                Some(endpoint) => endpoint.clone(),
-                None => host.settings.endpoint.parse()?,
-            };
-            let kept = self.kept_material(&host).await?;
-            let engine = self.check(name, &endpoint, edit.tls.as_ref().or(kept.as_ref())).await?;
-            if engine.id != host.engine.id {
-                return Err(Fault::OtherEngine { host: name.clone(), endpoint: endpoint.to_string() });
-            }
+    let mut tx = coordinator.store.begin().await?;
+    let mut settings = host.settings.clone();
+    let replaced = match &edit.tls {
+        None => None,
+        Some(material) => {
+            let mut rng = coordinator.rng();
+            let put = tx
+                .secrets()
+                .put(SecretKind::DockerTls, &sealed_form(material)?, coordinator.now(), &mut *rng)
+                .await?;
+            settings.tls.replace(put)
         }
-        let mut tx = self.store.begin().await?;
-        let mut settings = host.settings.clone();
-        let replaced = match &edit.tls {
-            None => None,
-            Some(material) => {
-                let mut rng = self.rng();
-                let put = tx
-                    .secrets()
-                    .put(SecretKind::DockerTls, &sealed_form(material)?, self.now(), &mut *rng)
-                    .await?;
-                settings.tls.replace(put)
-            }
-        };
-        settings.endpoint = edit.endpoint.as_ref().map_or(settings.endpoint, ToString::to_string);
-        settings.capacity.cpu = edit.cpus.unwrap_or(settings.capacity.cpu);
-        settings.capacity.memory = edit.memory.unwrap_or(settings.capacity.memory);
-        settings.underlay = edit.underlay.or(settings.underlay);
-        apply(&mut settings, &edit);
-        tx.hosts().change(&host, &settings).await?;
-        tx.placements_changed().await?;
-        if let Some(old) = replaced {
-            tx.secrets().delete(old).await?;
+    };
+    settings.endpoint = edit.endpoint.as_ref().map_or(settings.endpoint, ToString::to_string);
+    settings.capacity.cpu = edit.cpus.unwrap_or(settings.capacity.cpu);
+    settings.capacity.memory = edit.memory.unwrap_or(settings.capacity.memory);
+    settings.underlay = edit.underlay.or(settings.underlay);
+    apply(&mut settings, &edit);
+    tx.hosts().change(&host, &settings).await?;
+    tx.placements_changed().await?;
+    if let Some(old) = replaced {
+        tx.secrets().delete(old).await?;
+    }
+    tx.events().append(&host_event(coordinator, name, EventLevel::Info, "settings changed".into())).await?;
+    tx.commit().await?;
+    match edit.endpoint.is_some() || edit.tls.is_some() {
+        true => settle_host(coordinator, host.id).await,
+        // What an operator says of a host holds whether it answers now or not.
+        false => find_host(coordinator, name).await,
+    }
+}
+
+/// The host of this name.
+pub(crate) async fn find_host(coordinator: &Coordinator, name: &HostName) -> Result<Host, Fault> {
+    let host = coordinator.store.read().await?.hosts().by_name(name).await?;
+    host.ok_or_else(|| Fault::NoHost { name: name.clone() })
+}
+
+/// Registers this machine's engine as `local`, if there is one on its usual socket.
+pub(crate) async fn register_local(coordinator: &Coordinator) -> Result<Host, Fault> {
+    let name: HostName = "local".parse().map_err(|e| shoal_proto::FieldError::new("host", e))?;
+    match register(coordinator, name, HostEdit::default()).await {
+        Err(Fault::Engine { source, .. })
+            if matches!(*source, EngineError::Refused { .. } | EngineError::Unreachable { .. }) =>
+        {
+            Err(Fault::NoHosts)
         }
-        tx.events().append(&self.host_event(name, EventLevel::Info, "settings changed".into())).await?;
-        tx.commit().await?;
-        match edit.endpoint.is_some() || edit.tls.is_some() {
-            true => self.settle_host(host.id).await,
-            // What an operator says of a host holds whether it answers now or not.
-            false => self.host(name).await,
-        }
+        other => other,
     }
+}
 
-    /// The host of this name.
-    pub(crate) async fn host(&self, name: &HostName) -> Result<Host, Fault> {
-        let host = self.store.read().await?.hosts().by_name(name).await?;
-        host.ok_or_else(|| Fault::NoHost { name: name.clone() })
-    }
+/// Brings the agent and takes over what it reports.
+async fn settle_host(coordinator: &Coordinator, id: HostId) -> Result<Host, Fault> {
+    let host = coordinator.store.read().await?.hosts().get(id).await?;
+    let host = host.ok_or_else(|| StoreError::Missing { what: "host", id: id.to_string() })?;
+    let mut seen = survey::survey_of(coordinator, vec![host], Depth::Agent).await?;
+    let Some(Seen { host, link }) = seen.pop() else {
+        return Err(StoreError::Missing { what: "host", id: id.to_string() }.into());
+    };
+    link?;
+    Ok(host)
+}
 
-    /// Registers this machine's engine as `local`, if there is one on its usual socket.
-    pub(crate) async fn register_local(&self) -> Result<Host, Fault> {
-        let name: HostName = "local".parse().map_err(|e| shoal_proto::FieldError::new("host", e))?;
-        match self.register(name, HostEdit::default()).await {
-            Err(Fault::Engine { source, .. })
-                if matches!(*source, EngineError::Refused { .. } | EngineError::Unreachable { .. }) =>
-            {
-                Err(Fault::NoHosts)
-            }
-            other => other,
-        }
-    }
+async fn check(
+    coordinator: &Coordinator,
+    name: &HostName,
+    endpoint: &Endpoint,
+    tls: Option<&TlsMaterial>,
+) -> Result<EngineFacts, Fault> {
+    let fault = Fault::engine(name);
+    let engine = coordinator.fleet.connect.connect(endpoint, tls).await.map_err(fault)?;
+    let facts = engine.facts().await.map_err(fault)?;
+    let usable = refusal(&facts, std::env::consts::ARCH, |arch| coordinator.fleet.binaries.has(arch));
+    usable.map_err(|source| Fault::Unusable { host: name.clone(), source })?;
+    Ok(facts)
+}
 
-    /// Brings the agent and takes over what it reports.
-    async fn settle_host(&self, id: HostId) -> Result<Host, Fault> {
-        let host = self.store.read().await?.hosts().get(id).await?;
-        let host = host.ok_or_else(|| StoreError::Missing { what: "host", id: id.to_string() })?;
-        let mut seen = self.survey_of(vec![host], Depth::Agent).await?;
-        let Some(Seen { host, link }) = seen.pop() else {
-            return Err(StoreError::Missing { what: "host", id: id.to_string() }.into());
-        };
-        link?;
-        Ok(host)
-    }
+async fn kept_material(coordinator: &Coordinator, host: &Host) -> Result<Option<TlsMaterial>, Fault> {
+    let Some(id) = host.settings.tls else { return Ok(None) };
+    coordinator.fleet.material(&coordinator.store, host, id).await.map(Some)
+}
 
-    async fn check(
-        &self,
-        name: &HostName,
-        endpoint: &Endpoint,
-        tls: Option<&TlsMaterial>,
-    ) -> Result<EngineFacts, Fault> {
-        let fault = Fault::engine(name);
-        let engine = self.fleet.connect.connect(endpoint, tls).await.map_err(fault)?;
-        let facts = engine.facts().await.map_err(fault)?;
-        let usable = refusal(&facts, std::env::consts::ARCH, |arch| self.fleet.binaries.has(arch));
-        usable.map_err(|source| Fault::Unusable { host: name.clone(), source })?;
-        Ok(facts)
-    }
-
-    async fn kept_material(&self, host: &Host) -> Result<Option<TlsMaterial>, Fault> {
-        let Some(id) = host.settings.tls else { return Ok(None) };
-        self.fleet.material(&self.store, host, id).await.map(Some)
-    }
-
-    pub(crate) fn host_event(&self, host: &HostName, level: EventLevel, message: String) -> NewEvent {
-        let (at, host) = (self.now(), Some(host.clone()));
-        NewEvent {
-            at,
-            level,
-            kind: EventKind::Host,
-            cluster: None,
-            node: None,
-            host,
-            message,
-            progress: None,
-        }
-    }
+pub(crate) fn host_event(
+    coordinator: &Coordinator,
+    host: &HostName,
+    level: EventLevel,
+    message: String,
+) -> NewEvent {
+    let (at, host) = (coordinator.now(), Some(host.clone()));
+    NewEvent { at, level, kind: EventKind::Host, cluster: None, node: None, host, message, progress: None }
 }
 
 /// What has the same meaning at registration and afterwards.

@@ -16,14 +16,22 @@ use shoal_types::{ClusterId, ClusterName, ClusterPhase, ClusterSpec, EventKind, 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    drive::{backward::TAKE_DOWN_TRIES, forward::Outcome},
-    edit::admission::{CreateTerms, DryRun},
+    drive::{
+        backward::{self, TAKE_DOWN_TRIES},
+        forward::{self, Outcome},
+        hosts,
+        sweep::remnants,
+    },
+    edit::admission::{self, CreateTerms, DryRun},
     fleet::{
         coordinator::Coordinator,
         lease::{Claim, Held, LONGEST_CALL, TTL},
     },
-    observe::survey::{Depth, Seen},
-    pass::work::Work,
+    observe::{
+        image,
+        survey::{self, Depth, Seen},
+    },
+    pass::{supply::pull, work::Work},
     words::{
         chain::text,
         fault::{After, Fault, NotReady},
@@ -35,203 +43,212 @@ const HAND_OVER: Duration = Duration::from_secs(60);
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(500);
 
-impl Coordinator {
-    /// Hosts as they are now; this machine's engine is registered if none is.
-    pub(crate) async fn hosts_for_work(&self) -> Result<Vec<Seen>, Fault> {
-        let none = self.store.read().await?.hosts().list().await?.is_empty();
-        if none {
-            self.register_local().await?;
-        }
-        self.survey(Depth::Agent).await
+/// Hosts as they are now; this machine's engine is registered if none is.
+pub(crate) async fn hosts_for_work(coordinator: &Coordinator) -> Result<Vec<Seen>, Fault> {
+    let none = coordinator.store.read().await?.hosts().list().await?.is_empty();
+    if none {
+        hosts::register_local(coordinator).await?;
     }
+    survey::survey(coordinator, Depth::Agent).await
+}
 
-    /// Where a cluster would go.
-    pub(crate) async fn dry_run(&self, spec: &ClusterSpec) -> Result<DryRun, Fault> {
-        let seen = self.hosts_for_work().await?;
-        let image = self.image(&spec.image, &seen).await?;
-        self.plan(spec, &seen, &image).await
+/// Where a cluster would go.
+pub(crate) async fn dry_run(coordinator: &Coordinator, spec: &ClusterSpec) -> Result<DryRun, Fault> {
+    let seen = hosts_for_work(coordinator).await?;
+    let image = image::resolve(coordinator, &spec.image, &seen).await?;
+    admission::dry_run(coordinator, spec, &seen, &image).await
+}
+
+/// Creates a cluster and returns when it is ready; `interrupt` rolls it back. `admitted` is cancelled once what happens
+/// to a cluster of this name happens to this one.
+pub(crate) async fn create(
+    coordinator: &Arc<Coordinator>,
+    spec: ClusterSpec,
+    terms: CreateTerms,
+    interrupt: CancellationToken,
+    admitted: CancellationToken,
+) -> Result<ClusterId, Fault> {
+    finish_interrupted(coordinator, &spec.realm, &[], &interrupt).await?;
+    // Admission is what decides; but who can know now need not wait for the hosts.
+    if coordinator.store.read().await?.clusters().by_name(&spec.realm, &spec.name).await?.is_some() {
+        let taken = Conflict::ClusterName { realm: spec.realm, name: spec.name };
+        return Err(StoreError::Conflict(taken).into());
     }
-
-    /// Creates a cluster and returns when it is ready; `interrupt` rolls it back. `admitted` is cancelled once what happens
-    /// to a cluster of this name happens to this one.
-    pub(crate) async fn create(
-        self: Arc<Self>,
-        spec: ClusterSpec,
-        terms: CreateTerms,
-        interrupt: CancellationToken,
-        admitted: CancellationToken,
-    ) -> Result<ClusterId, Fault> {
-        self.finish_interrupted(&spec.realm, &[], &interrupt).await?;
-        // Admission is what decides; but who can know now need not wait for the hosts.
-        if self.store.read().await?.clusters().by_name(&spec.realm, &spec.name).await?.is_some() {
-            let taken = Conflict::ClusterName { realm: spec.realm, name: spec.name };
-            return Err(StoreError::Conflict(taken).into());
+    let seen = hosts_for_work(coordinator).await?;
+    let image = match image::resolve(coordinator, &spec.image, &seen).await {
+        Err(Fault::NoImage { .. }) if Reference::of(&spec.image).is_remote => {
+            // No cluster has this name: what is told of it from here on is of this one.
+            admitted.cancel();
+            pull::fetch(coordinator, &spec, &seen, terms.wait, &interrupt).await?;
+            image::resolve(coordinator, &spec.image, &seen).await?
         }
-        let seen = self.hosts_for_work().await?;
-        let image = match self.image(&spec.image, &seen).await {
-            Err(Fault::NoImage { .. }) if Reference::of(&spec.image).is_remote => {
-                // No cluster has this name: what is told of it from here on is of this one.
-                admitted.cancel();
-                self.fetch(&spec, &seen, terms.wait, &interrupt).await?;
-                self.image(&spec.image, &seen).await?
+        known => known?,
+    };
+    if interrupt.is_cancelled() {
+        return Err(Fault::Stopped);
+    }
+    let cluster = admission::admit(coordinator, &spec, &seen, &image, terms).await?;
+    admitted.cancel();
+    drop(seen);
+    let work = Work::new(coordinator.clone(), cluster.id, cluster.lease, &interrupt);
+    let outcome = finish(&work, &spec.name, terms.keep_on_failure).await;
+    drop(work.lease.release().await);
+    outcome.map(|()| cluster.id)
+}
+
+/// Deletes a cluster and returns when nothing of it is left. Whoever is bringing it up is told by its phase, and rolls
+/// it back.
+pub(crate) async fn delete(
+    coordinator: &Arc<Coordinator>,
+    realm: &RealmName,
+    name: &ClusterName,
+) -> Result<(), Fault> {
+    let started = tokio::time::Instant::now();
+    let mut cluster = find_cluster(coordinator, realm, name).await?;
+    let lease = loop {
+        match acquire(coordinator, &cluster).await {
+            Ok((lease, now)) => {
+                cluster = now;
+                break lease;
             }
-            known => known?,
-        };
-        if interrupt.is_cancelled() {
-            return Err(Fault::Stopped);
+            Err(busy @ Fault::Busy { .. }) if started.elapsed() > HAND_OVER => return Err(busy),
+            Err(Fault::Busy { .. }) => ask_to_delete(coordinator, &cluster).await?,
+            // Its owner has rolled it back.
+            Err(Fault::NoCluster { .. }) => return Ok(()),
+            Err(fault) => return Err(fault),
         }
-        let cluster = self.admit(&spec, &seen, &image, terms).await?;
-        admitted.cancel();
-        drop(seen);
-        let work = Work::new(self.clone(), cluster.id, cluster.lease, &interrupt);
-        let outcome = finish(&work, &spec.name, terms.keep_on_failure).await;
+        tokio::select! {
+            () = coordinator.stop.cancelled() => return Err(Fault::Stopped),
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    };
+    let work = Work::new(coordinator.clone(), cluster.id, lease, &CancellationToken::new());
+    let outcome = async {
+        work.change_phase(PhaseChange::Delete, EventKind::Deleting, "deleting").await?;
+        backward::backward(&work, TAKE_DOWN_TRIES).await
+    }
+    .await;
+    if outcome.is_err() {
         drop(work.lease.release().await);
-        outcome.map(|()| cluster.id)
     }
+    outcome
+}
 
-    /// Deletes a cluster and returns when nothing of it is left. Whoever is bringing it up is told by its phase, and rolls
-    /// it back.
-    pub(crate) async fn delete(self: Arc<Self>, realm: &RealmName, name: &ClusterName) -> Result<(), Fault> {
-        let started = tokio::time::Instant::now();
-        let mut cluster = self.cluster(realm, name).await?;
-        let lease = loop {
-            match self.acquire(&cluster).await {
-                Ok((lease, now)) => {
-                    cluster = now;
-                    break lease;
-                }
-                Err(busy @ Fault::Busy { .. }) if started.elapsed() > HAND_OVER => return Err(busy),
-                Err(Fault::Busy { .. }) => self.ask_to_delete(&cluster).await?,
-                // Its owner has rolled it back.
-                Err(Fault::NoCluster { .. }) => return Ok(()),
-                Err(fault) => return Err(fault),
-            }
-            tokio::select! {
-                () = self.stop.cancelled() => return Err(Fault::Stopped),
-                () = tokio::time::sleep(LOOK) => {}
-            }
+/// Sets a cluster's phase to `deleting` for its owner to see.
+async fn ask_to_delete(coordinator: &Coordinator, cluster: &Cluster) -> Result<(), Fault> {
+    let mut tx = coordinator.store.begin().await?;
+    let Some(now) = tx.clusters().get(cluster.id).await? else { return Ok(()) };
+    if now.phase != ClusterPhase::Deleting {
+        tx.clusters().set_phase(now.id, now.phase, ClusterPhase::Deleting, coordinator.now()).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// Finishes what processes that died left in a realm: forward while there is time, else backward. `except` are those
+/// the caller is about to take away.
+pub(crate) async fn finish_interrupted(
+    coordinator: &Arc<Coordinator>,
+    realm: &RealmName,
+    except: &[ClusterName],
+    interrupt: &CancellationToken,
+) -> Result<(), Fault> {
+    let clusters = coordinator.store.read().await?.clusters().in_realm(realm).await?;
+    for listed in clusters.into_iter().filter(|c| !except.contains(&c.spec.name)) {
+        match listed.phase {
+            ClusterPhase::Ready | ClusterPhase::Failed => continue,
+            ClusterPhase::Creating | ClusterPhase::Deleting => {}
+        }
+        // What was listed may be long past: what counts is what the row says under the lease.
+        let (lease, cluster) = match acquire(coordinator, &listed).await {
+            Ok(owned) => owned,
+            // Its owner lives, or has finished it.
+            Err(Fault::Busy { .. } | Fault::NoCluster { .. }) => continue,
+            Err(fault) => return Err(fault),
         };
-        let work = Work::new(self.clone(), cluster.id, lease, &CancellationToken::new());
-        let outcome = async {
-            work.change_phase(PhaseChange::Delete, EventKind::Deleting, "deleting").await?;
-            work.backward(TAKE_DOWN_TRIES).await
+        let work = Work::new(coordinator.clone(), cluster.id, lease, interrupt);
+        let name = &cluster.spec.name;
+        let outcome = match cluster.phase {
+            ClusterPhase::Ready | ClusterPhase::Failed => Ok(()),
+            // Its hosts are asked once: what keeps it may last, and the command is about something else.
+            ClusterPhase::Deleting => backward::backward(&work, 1).await,
+            ClusterPhase::Creating => finish(&work, name, cluster.keep_on_failure).await,
+        };
+        drop(work.lease.release().await);
+        match outcome {
+            Ok(()) => tracing::info!(cluster.name = %name, "finished what was interrupted"),
+            Err(Fault::Interrupted { cluster }) if interrupt.is_cancelled() => {
+                return Err(Fault::Interrupted { cluster });
+            }
+            // It is not what was asked for; the events say it, and the next command tries again.
+            Err(fault) => {
+                tracing::warn!(cluster.name = %name, error = %fault, "interrupted work could not be finished");
+            }
         }
-        .await;
-        if outcome.is_err() {
-            drop(work.lease.release().await);
-        }
-        outcome
     }
+    clear_what_was_left(coordinator).await;
+    Ok(())
+}
 
-    /// Sets a cluster's phase to `deleting` for its owner to see.
-    async fn ask_to_delete(&self, cluster: &Cluster) -> Result<(), Fault> {
-        let mut tx = self.store.begin().await?;
-        let Some(now) = tx.clusters().get(cluster.id).await? else { return Ok(()) };
-        if now.phase != ClusterPhase::Deleting {
-            tx.clusters().set_phase(now.id, now.phase, ClusterPhase::Deleting, self.now()).await?;
+/// Removes what is remembered of hosts that could not be reached, as far as they answer now. It is not what was asked
+/// for: what goes wrong is logged, and the next command tries again.
+async fn clear_what_was_left(coordinator: &Coordinator) {
+    let cleared = async {
+        let mut read = coordinator.store.read().await?;
+        let left: BTreeSet<_> = read.remnants().list().await?.iter().map(|r| r.what.host).collect();
+        let mut hosts = read.hosts().list().await?;
+        drop(read);
+        hosts.retain(|host| left.contains(&host.id));
+        if hosts.is_empty() {
+            return Ok(());
+        }
+        let seen = survey::survey_of(coordinator, hosts, Depth::Engine).await?;
+        remnants::clear_remnants(coordinator, &seen).await.map(drop)
+    };
+    if let Err(fault) = cleared.await {
+        let fault: Fault = fault;
+        tracing::warn!(error = text(&fault), "what was left on hosts stays for now");
+    }
+}
+
+/// The cluster of this name.
+pub(crate) async fn find_cluster(
+    coordinator: &Coordinator,
+    realm: &RealmName,
+    name: &ClusterName,
+) -> Result<Cluster, Fault> {
+    let cluster = coordinator.store.read().await?.clusters().by_name(realm, name).await?;
+    cluster.ok_or_else(|| Fault::NoCluster { realm: realm.clone(), name: name.clone() })
+}
+
+/// Takes the cluster's lease, at once if its holder no longer lives, and reads the cluster under it.
+pub(crate) async fn acquire(
+    coordinator: &Coordinator,
+    cluster: &Cluster,
+) -> Result<(Arc<Held>, Cluster), Fault> {
+    let spec = &cluster.spec;
+    let busy = |holder: String| Fault::Busy { cluster: spec.name.clone(), holder };
+    let claim = Claim::on(coordinator, cluster.id).ok_or_else(|| busy("this process".into()))?;
+    let mut tx = coordinator.store.begin().await?;
+    let gone = || Fault::NoCluster { realm: spec.realm.clone(), name: spec.name.clone() };
+    let now = tx.clusters().get(cluster.id).await?.ok_or_else(gone)?;
+    let resource = Resource::cluster(cluster.id);
+    let before = tx.leases().get(&resource).await?;
+    // Calls in flight outlive an unreleased lease by at most LONGEST_CALL.
+    let now_at = coordinator.now();
+    let inherited = before.is_some_and(|b| !b.is_released() && now_at < b.until.after(LONGEST_CALL));
+    match tx.leases().acquire(&resource, &coordinator.holder, now_at, TTL, Holder::lives).await? {
+        Acquired::Granted(lease) => {
             tx.commit().await?;
+            Ok((Held::keep(coordinator, lease, claim, inherited), now))
         }
-        Ok(())
-    }
-
-    /// Finishes what processes that died left in a realm: forward while there is time, else backward. `except` are those
-    /// the caller is about to take away.
-    pub(crate) async fn finish_interrupted(
-        self: &Arc<Self>,
-        realm: &RealmName,
-        except: &[ClusterName],
-        interrupt: &CancellationToken,
-    ) -> Result<(), Fault> {
-        let clusters = self.store.read().await?.clusters().in_realm(realm).await?;
-        for listed in clusters.into_iter().filter(|c| !except.contains(&c.spec.name)) {
-            match listed.phase {
-                ClusterPhase::Ready | ClusterPhase::Failed => continue,
-                ClusterPhase::Creating | ClusterPhase::Deleting => {}
-            }
-            // What was listed may be long past: what counts is what the row says under the lease.
-            let (lease, cluster) = match self.acquire(&listed).await {
-                Ok(owned) => owned,
-                // Its owner lives, or has finished it.
-                Err(Fault::Busy { .. } | Fault::NoCluster { .. }) => continue,
-                Err(fault) => return Err(fault),
-            };
-            let work = Work::new(self.clone(), cluster.id, lease, interrupt);
-            let name = &cluster.spec.name;
-            let outcome = match cluster.phase {
-                ClusterPhase::Ready | ClusterPhase::Failed => Ok(()),
-                // Its hosts are asked once: what keeps it may last, and the command is about something else.
-                ClusterPhase::Deleting => work.backward(1).await,
-                ClusterPhase::Creating => finish(&work, name, cluster.keep_on_failure).await,
-            };
-            drop(work.lease.release().await);
-            match outcome {
-                Ok(()) => tracing::info!(cluster.name = %name, "finished what was interrupted"),
-                Err(Fault::Interrupted { cluster }) if interrupt.is_cancelled() => {
-                    return Err(Fault::Interrupted { cluster });
-                }
-                // It is not what was asked for; the events say it, and the next command tries again.
-                Err(fault) => {
-                    tracing::warn!(cluster.name = %name, error = %fault, "interrupted work could not be finished");
-                }
-            }
-        }
-        self.clear_what_was_left().await;
-        Ok(())
-    }
-
-    /// Removes what is remembered of hosts that could not be reached, as far as they answer now. It is not what was asked
-    /// for: what goes wrong is logged, and the next command tries again.
-    async fn clear_what_was_left(&self) {
-        let cleared = async {
-            let mut read = self.store.read().await?;
-            let left: BTreeSet<_> = read.remnants().list().await?.iter().map(|r| r.what.host).collect();
-            let mut hosts = read.hosts().list().await?;
-            drop(read);
-            hosts.retain(|host| left.contains(&host.id));
-            if hosts.is_empty() {
-                return Ok(());
-            }
-            let seen = self.survey_of(hosts, Depth::Engine).await?;
-            self.clear_remnants(&seen).await.map(drop)
-        };
-        if let Err(fault) = cleared.await {
-            let fault: Fault = fault;
-            tracing::warn!(error = text(&fault), "what was left on hosts stays for now");
-        }
-    }
-
-    /// The cluster of this name.
-    pub(crate) async fn cluster(&self, realm: &RealmName, name: &ClusterName) -> Result<Cluster, Fault> {
-        let cluster = self.store.read().await?.clusters().by_name(realm, name).await?;
-        cluster.ok_or_else(|| Fault::NoCluster { realm: realm.clone(), name: name.clone() })
-    }
-
-    /// Takes the cluster's lease, at once if its holder no longer lives, and reads the cluster under it.
-    pub(crate) async fn acquire(&self, cluster: &Cluster) -> Result<(Arc<Held>, Cluster), Fault> {
-        let spec = &cluster.spec;
-        let busy = |holder: String| Fault::Busy { cluster: spec.name.clone(), holder };
-        let claim = Claim::on(self, cluster.id).ok_or_else(|| busy("this process".into()))?;
-        let mut tx = self.store.begin().await?;
-        let gone = || Fault::NoCluster { realm: spec.realm.clone(), name: spec.name.clone() };
-        let now = tx.clusters().get(cluster.id).await?.ok_or_else(gone)?;
-        let resource = Resource::cluster(cluster.id);
-        let before = tx.leases().get(&resource).await?;
-        // Calls in flight outlive an unreleased lease by at most LONGEST_CALL.
-        let now_at = self.now();
-        let inherited = before.is_some_and(|b| !b.is_released() && now_at < b.until.after(LONGEST_CALL));
-        match tx.leases().acquire(&resource, &self.holder, now_at, TTL, Holder::lives).await? {
-            Acquired::Granted(lease) => {
-                tx.commit().await?;
-                Ok((Held::keep(self, lease, claim, inherited), now))
-            }
-            Acquired::Held(lease) => Err(busy(format!("process {} ({})", lease.holder.pid, lease.holder.id))),
-        }
+        Acquired::Held(lease) => Err(busy(format!("process {} ({})", lease.holder.pid, lease.holder.id))),
     }
 }
 
 /// Brings a cluster forward; one that fails or is interrupted is taken back, unless it is to be kept.
 async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault> {
-    match work.forward().await {
+    match forward::forward(work).await {
         Outcome::Ready => match work.change_phase(PhaseChange::Settled, EventKind::Phase, "ready").await {
             // Deleted by another process while the last node became idle.
             Err(Fault::Phase { .. }) => take_back(work, name).await,
@@ -247,7 +264,7 @@ async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault
         Outcome::Failed(source) => {
             note_failure(work, &source).await?;
             work.change_phase(PhaseChange::Delete, EventKind::RollingBack, "failed: rolling back").await?;
-            let after = match work.backward(TAKE_DOWN_TRIES).await {
+            let after = match backward::backward(&work, TAKE_DOWN_TRIES).await {
                 Ok(()) => After::Removed,
                 Err(left @ Fault::LeftBehind { .. }) => After::LeftBehind(text(&left)),
                 Err(fault) => return Err(fault),
@@ -260,7 +277,7 @@ async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault
 /// Takes back a cluster that somebody no longer wants.
 async fn take_back(work: &Work, name: &ClusterName) -> Result<(), Fault> {
     work.change_phase(PhaseChange::Delete, EventKind::RollingBack, "interrupted: rolling back").await?;
-    work.backward(TAKE_DOWN_TRIES).await?;
+    backward::backward(&work, TAKE_DOWN_TRIES).await?;
     Err(Fault::Interrupted { cluster: name.clone() })
 }
 

@@ -17,7 +17,7 @@ pub(crate) mod hosts;
 pub(crate) mod lifecycle;
 mod reschedule;
 pub(crate) mod sweep;
-mod unregister;
+pub(crate) mod unregister;
 
 use std::time::Duration;
 

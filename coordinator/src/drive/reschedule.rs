@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shoal_storage::{Decision, Host, Network, NewRemnant, Node, StoreError};
+use shoal_storage::{Decision, Host, Network, Node, StoreError};
 use shoal_types::{EventKind, EventLevel, HostId, HostName};
 
 use crate::{
@@ -21,8 +21,9 @@ use crate::{
     },
     fleet::liveness::while_alive,
     observe::{
+        image,
         intent::Intent,
-        survey::{Depth, Seen, underlay},
+        survey::{self, Depth, Seen, underlay},
     },
     pass::{
         failure::{PATIENCE, is_silence},
@@ -46,125 +47,107 @@ impl<E: Into<Fault>> From<E> for Stuck {
     }
 }
 
-impl Work {
-    /// Places the nodes of these hosts anew, host -> why it is left.
-    pub(crate) async fn reschedule(
-        &self,
-        intent: &Intent,
-        unfit: &BTreeMap<HostId, Fault>,
-    ) -> Result<(), Stuck> {
-        let coordinator = &self.coordinator;
-        let why = || unfit.values().map(|fault| text(fault)).collect::<Vec<_>>().join("; ");
-        if self.lease.inherited || unfit.keys().any(|host| self.effects.started(*host)) {
-            return Err(Stuck::Here(format!("{} (nodes may have been started there)", why())));
-        }
-        let hosts = coordinator.store.read().await?.hosts().list().await?;
-        let (left, others): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|h| unfit.contains_key(&h.id));
-        let mut seen = coordinator.survey_of(others, Depth::Agent).await?;
-        let lost = |host: Host| {
-            let fault = Fault::Lost { host: host.name.clone(), seconds: PATIENCE.as_secs() };
-            Seen { host, link: Err(fault) }
+/// Places the nodes of these hosts anew, host -> why it is left.
+pub(crate) async fn reschedule(
+    work: &Work,
+    intent: &Intent,
+    unfit: &BTreeMap<HostId, Fault>,
+) -> Result<(), Stuck> {
+    let coordinator = &work.coordinator;
+    let why = || unfit.values().map(|fault| text(fault)).collect::<Vec<_>>().join("; ");
+    if work.lease.inherited || unfit.keys().any(|host| work.effects.started(*host)) {
+        return Err(Stuck::Here(format!("{} (nodes may have been started there)", why())));
+    }
+    let hosts = coordinator.store.read().await?.hosts().list().await?;
+    let (left, others): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|h| unfit.contains_key(&h.id));
+    let mut seen = survey::survey_of(coordinator, others, Depth::Agent).await?;
+    let lost = |host: Host| {
+        let fault = Fault::Lost { host: host.name.clone(), seconds: PATIENCE.as_secs() };
+        Seen { host, link: Err(fault) }
+    };
+    let names: BTreeMap<HostId, HostName> = left.iter().map(|h| (h.id, h.name.clone())).collect();
+    seen.extend(left.into_iter().map(lost));
+    let spec = &intent.cluster.spec;
+    let image = image::resolve_id(&spec.image, &intent.cluster.image_id, &seen).await;
+    let moved: Vec<&Node> = intent.nodes.iter().filter(|n| unfit.contains_key(&n.host)).collect();
+    let nodes = moved.iter().map(|node| of_row(node));
+    let seed = u64::from_le_bytes(draw(&mut *coordinator.rng()));
+    let request = request(spec, nodes, &image.architecture, excluded(intent, unfit, &seen), seed);
+    let leaving = unfit.keys().copied().collect();
+    for _ in 0..TRIES {
+        let (version, taken) = {
+            let mut read = coordinator.store.read().await?;
+            let taken = Taken::read(&mut read, spec, Some(work.cluster), &leaving).await?;
+            (read.placement_version().await?, taken)
         };
-        let names: BTreeMap<HostId, HostName> = left.iter().map(|h| (h.id, h.name.clone())).collect();
-        seen.extend(left.into_iter().map(lost));
-        let spec = &intent.cluster.spec;
-        let image = coordinator.image_by_id(&spec.image, &intent.cluster.image_id, &seen).await;
-        let moved: Vec<&Node> = intent.nodes.iter().filter(|n| unfit.contains_key(&n.host)).collect();
-        let nodes = moved.iter().map(|node| of_row(node));
-        let seed = u64::from_le_bytes(draw(&mut *coordinator.rng()));
-        let request = request(spec, nodes, &image.architecture, excluded(intent, unfit, &seen), seed);
-        let leaving = unfit.keys().copied().collect();
-        for _ in 0..TRIES {
-            let (version, taken) = {
-                let mut read = coordinator.store.read().await?;
-                let taken = Taken::read(&mut read, spec, Some(self.cluster), &leaving).await?;
-                (read.placement_version().await?, taken)
-            };
-            let snapshot = snapshot(&seen, &taken, &image);
-            let decided = match decide(spec, &snapshot, &request).await {
-                Ok(Ok(decided)) => decided,
-                Ok(Err(refused)) => {
-                    return Err(Stuck::Here(format!("{}; and elsewhere {refused}", why())));
-                }
-                Err(fault) => return Err(Stuck::Here(format!("{}; and elsewhere: {}", why(), text(&fault)))),
-            };
-            let record = Record::new(&snapshot, &request, &decided).map_err(Fault::from)?;
-            let document = record.of_moved(&request, why()).fold().map_err(Fault::from)?;
-            let plan = &decided.plan;
-            let now = coordinator.now();
-            let mut tx = self.lease.begin().await?;
-            match tx.bump_placement_version(version).await {
-                Ok(()) => {}
-                Err(StoreError::Stale { .. }) => continue,
-                Err(error) => return Err(error.into()),
+        let snapshot = snapshot(&seen, &taken, &image);
+        let decided = match decide(spec, &snapshot, &request).await {
+            Ok(Ok(decided)) => decided,
+            Ok(Err(refused)) => {
+                return Err(Stuck::Here(format!("{}; and elsewhere {refused}", why())));
             }
-            for (node, placement) in moved.iter().zip(&plan.placements) {
-                tx.nodes().place(node.id, node.generation, placement.host_id, now).await?;
-            }
-            tx.decisions().add(&Decision { cluster: self.cluster, at: now, document }).await?;
-            tx.networks().next_revision(intent.network.id).await?;
-            if let Some(why) = &decided.fallback {
-                let message = format!("{why}: {} placed instead", decided.by);
-                let event = self.event(intent, EventLevel::Warn, EventKind::Step, None, message);
-                tx.events().append(&event).await?;
-            }
-            for (host, why) in unfit {
-                tx.remnants().add(&self.remnant(intent, *host, text(why))).await?;
-            }
-            for (host, name) in &names {
-                let count = moved.iter().filter(|n| n.host == *host).count();
-                let message = format!("{count} nodes go elsewhere: {}", text(&unfit[host]));
-                let event = self.event(intent, EventLevel::Warn, EventKind::Moved, Some(name), message);
-                tx.events().append(&event).await?;
-            }
-            tx.commit().await?;
-            self.leave(intent, unfit, &seen).await;
-            return Ok(());
+            Err(fault) => return Err(Stuck::Here(format!("{}; and elsewhere: {}", why(), text(&fault)))),
+        };
+        let record = Record::new(&snapshot, &request, &decided).map_err(Fault::from)?;
+        let document = record.of_moved(&request, why()).fold().map_err(Fault::from)?;
+        let plan = &decided.plan;
+        let now = coordinator.now();
+        let mut tx = work.lease.begin().await?;
+        match tx.bump_placement_version(version).await {
+            Ok(()) => {}
+            Err(StoreError::Stale { .. }) => continue,
+            Err(error) => return Err(error.into()),
         }
-        Err(StoreError::Stale { what: "placements", expected: "no other placement meanwhile".into() }.into())
+        for (node, placement) in moved.iter().zip(&plan.placements) {
+            tx.nodes().place(node.id, node.generation, placement.host_id, now).await?;
+        }
+        tx.decisions().add(&Decision { cluster: work.cluster, at: now, document }).await?;
+        tx.networks().next_revision(intent.network.id).await?;
+        if let Some(why) = &decided.fallback {
+            let message = format!("{why}: {} placed instead", decided.by);
+            let event = work.event(intent, EventLevel::Warn, EventKind::Step, None, message);
+            tx.events().append(&event).await?;
+        }
+        for (host, why) in unfit {
+            tx.remnants().add(&work.remnant(intent, *host, text(why))).await?;
+        }
+        for (host, name) in &names {
+            let count = moved.iter().filter(|n| n.host == *host).count();
+            let message = format!("{count} nodes go elsewhere: {}", text(&unfit[host]));
+            let event = work.event(intent, EventLevel::Warn, EventKind::Moved, Some(name), message);
+            tx.events().append(&event).await?;
+        }
+        tx.commit().await?;
+        leave(work, intent, unfit, &seen).await;
+        return Ok(());
     }
+    Err(StoreError::Stale { what: "placements", expected: "no other placement meanwhile".into() }.into())
+}
 
-    /// What may be left of this cluster on a host, from now on.
-    pub(crate) fn remnant(&self, intent: &Intent, host: HostId, reason: String) -> NewRemnant {
-        let spec = &intent.cluster.spec;
-        NewRemnant {
-            host,
-            cluster: self.cluster,
-            realm: spec.realm.clone(),
-            name: spec.name.clone(),
-            node: None,
-            vni: intent.network.vni,
-            subnet: intent.network.subnet,
-            reason,
-            since: self.coordinator.now(),
+/// Cleans unfit hosts that still answer, and drops the remnant of a host that answered every call.
+async fn leave(work: &Work, intent: &Intent, unfit: &BTreeMap<HostId, Fault>, seen: &[Seen]) {
+    let answers = |host: &&Host| unfit.get(&host.id).is_some_and(|fault| !is_silence(fault));
+    for host in seen.iter().map(|s| &s.host).filter(answers) {
+        let Ok(link) = work.coordinator.fleet.link(&work.coordinator.store, host).await else { continue };
+        let taken = while_alive(&link, PATIENCE, work.take_down(&link, intent)).await;
+        if let Err(halt) = taken {
+            tracing::warn!(host.name = %host.name, error = %halt.into_fault(), "what was begun there stays for now");
+        } else if !work.effects.in_doubt(host.id)
+            && let Err(error) = forget_remnant(work, host.id).await
+        {
+            tracing::warn!(host.name = %host.name, %error, "remnant stays recorded");
         }
     }
+}
 
-    /// Cleans unfit hosts that still answer, and drops the remnant of a host that answered every call.
-    async fn leave(&self, intent: &Intent, unfit: &BTreeMap<HostId, Fault>, seen: &[Seen]) {
-        let answers = |host: &&Host| unfit.get(&host.id).is_some_and(|fault| !is_silence(fault));
-        for host in seen.iter().map(|s| &s.host).filter(answers) {
-            let Ok(link) = self.coordinator.fleet.link(&self.coordinator.store, host).await else { continue };
-            let taken = while_alive(&link, PATIENCE, self.take_down(&link, intent)).await;
-            if let Err(halt) = taken {
-                tracing::warn!(host.name = %host.name, error = %halt.into_fault(), "what was begun there stays for now");
-            } else if !self.effects.in_doubt(host.id)
-                && let Err(error) = self.forget_remnant(host.id).await
-            {
-                tracing::warn!(host.name = %host.name, %error, "remnant stays recorded");
-            }
+async fn forget_remnant(work: &Work, host: HostId) -> Result<(), StoreError> {
+    let mut tx = work.lease.begin().await?;
+    for remnant in tx.remnants().on_host(host).await? {
+        if remnant.what.cluster == work.cluster {
+            tx.remnants().delete(remnant.id).await?;
         }
     }
-
-    async fn forget_remnant(&self, host: HostId) -> Result<(), StoreError> {
-        let mut tx = self.lease.begin().await?;
-        for remnant in tx.remnants().on_host(host).await? {
-            if remnant.what.cluster == self.cluster {
-                tx.remnants().delete(remnant.id).await?;
-            }
-        }
-        tx.commit().await
-    }
+    tx.commit().await
 }
 
 /// Hosts that cannot be used: those to be left, and those whose machine does not go with the network as it is.

@@ -72,168 +72,168 @@ pub(crate) struct Admitted {
     pub(crate) lease: Arc<Held>,
 }
 
-impl Coordinator {
-    /// Where a cluster would go, without writing anything.
-    pub(crate) async fn plan(
-        &self,
-        spec: &ClusterSpec,
-        seen: &[Seen],
-        image: &ImageOfCluster,
-    ) -> Result<DryRun, Fault> {
-        check_pins(spec, seen)?;
-        let taken = Taken::read(&mut self.store.read().await?, spec, None, &BTreeSet::new()).await?;
-        let snapshot = snapshot(seen, &taken, image);
-        let request = self.request(spec, image);
-        let decided = decide(spec, &snapshot, &request).await?;
-        Ok(DryRun { snapshot, request, decided })
-    }
+/// Where a cluster would go, without writing anything.
+pub(crate) async fn dry_run(
+    coordinator: &Coordinator,
+    spec: &ClusterSpec,
+    seen: &[Seen],
+    image: &ImageOfCluster,
+) -> Result<DryRun, Fault> {
+    check_pins(spec, seen)?;
+    let taken = Taken::read(&mut coordinator.store.read().await?, spec, None, &BTreeSet::new()).await?;
+    let snapshot = snapshot(seen, &taken, image);
+    let request = request_for(coordinator, spec, image);
+    let decided = decide(spec, &snapshot, &request).await?;
+    Ok(DryRun { snapshot, request, decided })
+}
 
-    fn request(&self, spec: &ClusterSpec, image: &ImageOfCluster) -> Request {
-        let seed = u64::from_le_bytes(draw(&mut *self.rng()));
-        request(spec, wished(spec), &image.architecture, BTreeMap::new(), seed)
-    }
+fn request_for(coordinator: &Coordinator, spec: &ClusterSpec, image: &ImageOfCluster) -> Request {
+    let seed = u64::from_le_bytes(draw(&mut *coordinator.rng()));
+    request(spec, wished(spec), &image.architecture, BTreeMap::new(), seed)
+}
 
-    /// Admits a cluster.
-    pub(crate) async fn admit(
-        &self,
-        spec: &ClusterSpec,
-        seen: &[Seen],
-        image: &ImageOfCluster,
-        terms: CreateTerms,
-    ) -> Result<Admitted, Fault> {
-        check_pins(spec, seen)?;
-        let began = tokio::time::Instant::now();
-        let mut stale = None;
-        for _ in 0..TRIES {
-            match self.try_admit(spec, seen, image, terms).await {
-                Err(Fault::Store(error @ StoreError::Stale { .. })) => stale = Some(error),
-                Err(Fault::Store(StoreError::Conflict(
-                    conflict @ (Conflict::Vni { .. } | Conflict::Subnet { .. }),
-                ))) => {
-                    stale = Some(conflict.into());
-                }
-                other => {
-                    let elapsed_ms = began.elapsed().as_millis();
-                    tracing::debug!(cluster.name = %spec.name, hosts = seen.len(), elapsed_ms, "admission");
-                    return other;
-                }
+/// Admits a cluster.
+pub(crate) async fn admit(
+    coordinator: &Coordinator,
+    spec: &ClusterSpec,
+    seen: &[Seen],
+    image: &ImageOfCluster,
+    terms: CreateTerms,
+) -> Result<Admitted, Fault> {
+    check_pins(spec, seen)?;
+    let began = tokio::time::Instant::now();
+    let mut stale = None;
+    for _ in 0..TRIES {
+        match try_admit(coordinator, spec, seen, image, terms).await {
+            Err(Fault::Store(error @ StoreError::Stale { .. })) => stale = Some(error),
+            Err(Fault::Store(StoreError::Conflict(
+                conflict @ (Conflict::Vni { .. } | Conflict::Subnet { .. }),
+            ))) => {
+                stale = Some(conflict.into());
+            }
+            other => {
+                let elapsed_ms = began.elapsed().as_millis();
+                tracing::debug!(cluster.name = %spec.name, hosts = seen.len(), elapsed_ms, "admission");
+                return other;
             }
         }
-        Err(stale.map_or(Fault::NoHosts, Fault::Store))
     }
+    Err(stale.map_or(Fault::NoHosts, Fault::Store))
+}
 
-    async fn try_admit(
-        &self,
-        spec: &ClusterSpec,
-        seen: &[Seen],
-        image: &ImageOfCluster,
-        terms: CreateTerms,
-    ) -> Result<Admitted, Fault> {
-        let (version, usage, taken) = {
-            let mut read = self.store.read().await?;
-            let usage = Taken::read(&mut read, spec, None, &BTreeSet::new()).await?;
-            (read.placement_version().await?, usage, read.networks().taken().await?)
+async fn try_admit(
+    coordinator: &Coordinator,
+    spec: &ClusterSpec,
+    seen: &[Seen],
+    image: &ImageOfCluster,
+    terms: CreateTerms,
+) -> Result<Admitted, Fault> {
+    let (version, usage, taken) = {
+        let mut read = coordinator.store.read().await?;
+        let usage = Taken::read(&mut read, spec, None, &BTreeSet::new()).await?;
+        (read.placement_version().await?, usage, read.networks().taken().await?)
+    };
+    let (snapshot, request) = (snapshot(seen, &usage, image), request_for(coordinator, spec, image));
+    let decided = decide(spec, &snapshot, &request).await?;
+    let decided = decided.map_err(|source| Fault::Unplaceable { cluster: spec.name.clone(), source })?;
+    let document = Record::new(&snapshot, &request, &decided)?.fold()?;
+    let plan = &decided.plan;
+    let members: BTreeSet<HostId> = plan.placements.iter().map(|p| p.host_id).collect();
+    let members: Vec<_> = seen.iter().filter(|s| members.contains(&s.host.id)).collect();
+    let mut rng = coordinator.rng();
+    let now = coordinator.now();
+    let id = ClusterId::new(now.0, draw(&mut *rng));
+    let network = Network {
+        id: NetworkId::new(now.0, draw(&mut *rng)),
+        ..network_for(coordinator, spec, &members, &taken)?
+    };
+    let nodes = nodes(id, spec, plan, &network, now, &mut || NodeId::new(now.0, draw(&mut *rng)))?;
+    let seed: zeroize::Zeroizing<[u8; 32]> = zeroize::Zeroizing::new(draw(&mut *coordinator.rng()));
+
+    let mut tx = coordinator.store.begin().await?;
+    tx.bump_placement_version(version).await?;
+    let seed = tx.secrets().put(SecretKind::ClusterSeed, &*seed, now, &mut *coordinator.rng()).await?;
+    let cluster = Cluster {
+        id,
+        spec: spec.clone(),
+        phase: ClusterPhase::Creating,
+        image_id: image.id.clone(),
+        generation: Generation::FIRST,
+        deadline: now.after(terms.wait),
+        keep_on_failure: terms.keep_on_failure,
+        slurm_version: None,
+        failure: None,
+        seed,
+        created: now,
+        updated: now,
+    };
+    tx.clusters().insert(&cluster).await?;
+    tx.networks().insert(&network).await?;
+    tx.networks().attach(network.id, id).await?;
+    tx.nodes().insert(&nodes).await?;
+    tx.decisions().add(&Decision { cluster: id, at: now, document }).await?;
+    let message = format!(
+        "{} nodes on {} hosts, network {} (VNI {})",
+        nodes.len(),
+        members.len(),
+        network.subnet,
+        network.vni
+    );
+    if let Some(why) = &decided.fallback {
+        let message = format!("{why}: {} placed instead", decided.by);
+        tx.events().append(&placed_event(spec, now, EventLevel::Warn, message)).await?;
+    }
+    tx.events().append(&placed_event(spec, now, EventLevel::Info, message)).await?;
+    let busy = |holder: String| Fault::Busy { cluster: spec.name.clone(), holder };
+    let lease =
+        match tx.leases().acquire(&Resource::cluster(id), &coordinator.holder, now, TTL, |_| true).await? {
+            Acquired::Granted(lease) => lease,
+            Acquired::Held(lease) => return Err(busy(lease.holder.id)),
         };
-        let (snapshot, request) = (snapshot(seen, &usage, image), self.request(spec, image));
-        let decided = decide(spec, &snapshot, &request).await?;
-        let decided = decided.map_err(|source| Fault::Unplaceable { cluster: spec.name.clone(), source })?;
-        let document = Record::new(&snapshot, &request, &decided)?.fold()?;
-        let plan = &decided.plan;
-        let members: BTreeSet<HostId> = plan.placements.iter().map(|p| p.host_id).collect();
-        let members: Vec<_> = seen.iter().filter(|s| members.contains(&s.host.id)).collect();
-        let mut rng = self.rng();
-        let now = self.now();
-        let id = ClusterId::new(now.0, draw(&mut *rng));
-        let network =
-            Network { id: NetworkId::new(now.0, draw(&mut *rng)), ..self.network(spec, &members, &taken)? };
-        let nodes = nodes(id, spec, plan, &network, now, &mut || NodeId::new(now.0, draw(&mut *rng)))?;
-        let seed: zeroize::Zeroizing<[u8; 32]> = zeroize::Zeroizing::new(draw(&mut *self.rng()));
+    let claim = Claim::on(coordinator, id).ok_or_else(|| busy("this process".into()))?;
+    tx.commit().await?;
+    Ok(Admitted { id, lease: Held::keep(coordinator, lease, claim, false) })
+}
 
-        let mut tx = self.store.begin().await?;
-        tx.bump_placement_version(version).await?;
-        let seed = tx.secrets().put(SecretKind::ClusterSeed, &*seed, now, &mut *self.rng()).await?;
-        let cluster = Cluster {
-            id,
-            spec: spec.clone(),
-            phase: ClusterPhase::Creating,
-            image_id: image.id.clone(),
-            generation: Generation::FIRST,
-            deadline: now.after(terms.wait),
-            keep_on_failure: terms.keep_on_failure,
-            slurm_version: None,
-            failure: None,
-            seed,
-            created: now,
-            updated: now,
+/// VNI, subnet and MTU against everything the member hosts report as present; the id is the caller's to set.
+fn network_for(
+    coordinator: &Coordinator,
+    spec: &ClusterSpec,
+    members: &[&Seen],
+    taken: &[(shoal_types::Vni, ipnet::Ipv4Net)],
+) -> Result<Network, Fault> {
+    let mut in_use = InUse::default();
+    in_use.vnis.extend(taken.iter().map(|(vni, _)| *vni));
+    in_use.subnets.extend(taken.iter().map(|(_, subnet)| *subnet));
+    let mut path = u32::MAX;
+    let mut underlays: BTreeMap<Ipv4Addr, &Host> = BTreeMap::new();
+    for Seen { host, .. } in members {
+        in_use.subnets.extend(&host.engine.subnets);
+        let facts = host.facts.as_ref();
+        in_use.subnets.extend(facts.iter().flat_map(|f| &f.routes));
+        in_use.vnis.extend(facts.iter().flat_map(|f| &f.vnis));
+        let mtu = facts.map_or(0, |f| f.underlay_mtu);
+        let address = underlay(host, facts.and_then(|f| f.default_address));
+        let Some(address) = address.filter(|_| mtu > VXLAN_OVERHEAD) else {
+            return Err(Fault::NoUnderlay { host: host.name.clone() });
         };
-        tx.clusters().insert(&cluster).await?;
-        tx.networks().insert(&network).await?;
-        tx.networks().attach(network.id, id).await?;
-        tx.nodes().insert(&nodes).await?;
-        tx.decisions().add(&Decision { cluster: id, at: now, document }).await?;
-        let message = format!(
-            "{} nodes on {} hosts, network {} (VNI {})",
-            nodes.len(),
-            members.len(),
-            network.subnet,
-            network.vni
-        );
-        if let Some(why) = &decided.fallback {
-            let message = format!("{why}: {} placed instead", decided.by);
-            tx.events().append(&placed_event(spec, now, EventLevel::Warn, message)).await?;
+        if let Some(other) = underlays.insert(address, host) {
+            let hosts = format!("{} and {}", other.name, host.name);
+            return Err(Fault::SameUnderlay { hosts, address });
         }
-        tx.events().append(&placed_event(spec, now, EventLevel::Info, message)).await?;
-        let busy = |holder: String| Fault::Busy { cluster: spec.name.clone(), holder };
-        let lease =
-            match tx.leases().acquire(&Resource::cluster(id), &self.holder, now, TTL, |_| true).await? {
-                Acquired::Granted(lease) => lease,
-                Acquired::Held(lease) => return Err(busy(lease.holder.id)),
-            };
-        let claim = Claim::on(self, id).ok_or_else(|| busy("this process".into()))?;
-        tx.commit().await?;
-        Ok(Admitted { id, lease: Held::keep(self, lease, claim, false) })
+        path = path.min(mtu);
     }
-
-    /// VNI, subnet and MTU against everything the member hosts report as present; the id is the caller's to set.
-    fn network(
-        &self,
-        spec: &ClusterSpec,
-        members: &[&Seen],
-        taken: &[(shoal_types::Vni, ipnet::Ipv4Net)],
-    ) -> Result<Network, Fault> {
-        let mut in_use = InUse::default();
-        in_use.vnis.extend(taken.iter().map(|(vni, _)| *vni));
-        in_use.subnets.extend(taken.iter().map(|(_, subnet)| *subnet));
-        let mut path = u32::MAX;
-        let mut underlays: BTreeMap<Ipv4Addr, &Host> = BTreeMap::new();
-        for Seen { host, .. } in members {
-            in_use.subnets.extend(&host.engine.subnets);
-            let facts = host.facts.as_ref();
-            in_use.subnets.extend(facts.iter().flat_map(|f| &f.routes));
-            in_use.vnis.extend(facts.iter().flat_map(|f| &f.vnis));
-            let mtu = facts.map_or(0, |f| f.underlay_mtu);
-            let address = underlay(host, facts.and_then(|f| f.default_address));
-            let Some(address) = address.filter(|_| mtu > VXLAN_OVERHEAD) else {
-                return Err(Fault::NoUnderlay { host: host.name.clone() });
-            };
-            if let Some(other) = underlays.insert(address, host) {
-                let hosts = format!("{} and {}", other.name, host.name);
-                return Err(Fault::SameUnderlay { hosts, address });
-            }
-            path = path.min(mtu);
-        }
-        let count = spec.groups.iter().fold(0u32, |sum, g| sum.saturating_add(g.count));
-        let subnet = choose_subnet(SubnetPlan::prefix_for(count), &in_use)?;
-        Ok(Network {
-            id: NetworkId::new(0, [0; 10]),
-            vni: choose_vni(self.naming.installation(), &in_use)?,
-            subnet,
-            gateway: SubnetPlan { subnet }.gateway(),
-            mtu: u16::try_from(path - VXLAN_OVERHEAD).unwrap_or(u16::MAX),
-            udp_port: UDP_PORT,
-            revision: Revision::FIRST,
-        })
-    }
+    let count = spec.groups.iter().fold(0u32, |sum, g| sum.saturating_add(g.count));
+    let subnet = choose_subnet(SubnetPlan::prefix_for(count), &in_use)?;
+    Ok(Network {
+        id: NetworkId::new(0, [0; 10]),
+        vni: choose_vni(coordinator.naming.installation(), &in_use)?,
+        subnet,
+        gateway: SubnetPlan { subnet }.gateway(),
+        mtu: u16::try_from(path - VXLAN_OVERHEAD).unwrap_or(u16::MAX),
+        udp_port: UDP_PORT,
+        revision: Revision::FIRST,
+    })
 }
 
 /// Addresses and MACs in the order the nodes are numbered.

@@ -46,6 +46,12 @@ impl Drop for Claim {
     }
 }
 
+/// Whether the holder of a cluster's lease is at work: one of this machine must live.
+pub(crate) fn is_owned(coordinator: &Coordinator, lease: Option<&Lease>) -> bool {
+    let here = |lease: &Lease| lease.holder.boot_id == coordinator.holder.boot_id;
+    lease.is_some_and(|l| l.runs_at(coordinator.now()) && (!here(l) || l.holder.lives()))
+}
+
 /// A lease of this process.
 #[derive(Debug)]
 pub(crate) struct Held {

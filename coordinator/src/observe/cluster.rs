@@ -84,99 +84,99 @@ enum Unheard {
     Slurm { reason: String },
 }
 
-impl Coordinator {
-    /// Looks at a cluster.
-    ///
-    /// # Errors
-    /// The store's only: what is silent is unknown.
-    pub(crate) async fn look_at_cluster(&self, cluster: Cluster) -> Result<Looked, StoreError> {
-        let mut read = self.store.read().await?;
-        let network = read.networks().of_cluster(cluster.id).await?;
-        let nodes = read.nodes().of_cluster(cluster.id).await?;
-        let lease = read.leases().get(&Resource::cluster(cluster.id)).await?;
-        let hosts: BTreeMap<_, _> = read.hosts().list().await?.into_iter().map(|h| (h.id, h)).collect();
-        drop(read);
-        let member = |host: &&Host| nodes.iter().any(|n| n.host == host.id);
-        let looks = hosts.values().filter(member).map(|host| self.hear(&cluster, &nodes, host).boxed());
-        let mut heard: BTreeMap<HostId, Heard> = join_all(looks).await.into_iter().collect();
-        let slurm = heard.values_mut().find_map(|h| h.slurm.take());
-        let slurm = slurm.unwrap_or_else(|| Err("the cluster has no controller".into()));
-        Ok(Looked { cluster, network, nodes, lease, hosts, heard, slurm })
-    }
+/// Looks at a cluster.
+///
+/// # Errors
+/// The store's only: what is silent is unknown.
+pub(crate) async fn look_at_cluster(
+    coordinator: &Coordinator,
+    cluster: Cluster,
+) -> Result<Looked, StoreError> {
+    let mut read = coordinator.store.read().await?;
+    let network = read.networks().of_cluster(cluster.id).await?;
+    let nodes = read.nodes().of_cluster(cluster.id).await?;
+    let lease = read.leases().get(&Resource::cluster(cluster.id)).await?;
+    let hosts: BTreeMap<_, _> = read.hosts().list().await?.into_iter().map(|h| (h.id, h)).collect();
+    drop(read);
+    let member = |host: &&Host| nodes.iter().any(|n| n.host == host.id);
+    let looks = hosts.values().filter(member).map(|host| hear(coordinator, &cluster, &nodes, host).boxed());
+    let mut heard: BTreeMap<HostId, Heard> = join_all(looks).await.into_iter().collect();
+    let slurm = heard.values_mut().find_map(|h| h.slurm.take());
+    let slurm = slurm.unwrap_or_else(|| Err("the cluster has no controller".into()));
+    Ok(Looked { cluster, network, nodes, lease, hosts, heard, slurm })
+}
 
-    async fn hear(&self, cluster: &Cluster, nodes: &[Node], host: &Host) -> (HostId, Heard) {
-        let controller = nodes.iter().find(|n| n.role == Role::Controller && n.host == host.id);
-        let link = within(host, async { self.fleet.link(&self.store, host).await }).await;
-        let link = match link {
-            Ok(link) => link,
-            Err(error) => {
-                let slurm = controller.map(|_| Err(error.clone()));
-                return (host.id, Heard { containers: Err(error.clone()), agent: Err(error), slurm });
-            }
-        };
-        let list = async {
-            let filter = self.naming.of_cluster(cluster.id).with_key(NODE);
-            let there = link.engine.list_containers(&filter).await.map_err(Fault::engine(&host.name))?;
-            let known =
-                there.into_iter().filter_map(|c| Some((c.labels.get(NODE)?.parse().ok()?, (c.id, c.state))));
-            Ok::<_, Fault>(known.collect::<BTreeMap<NodeId, _>>())
-        };
-        // The agent is asked about what the list says: it waits for that with its session open.
-        let (listed, ids) = tokio::sync::oneshot::channel::<Vec<String>>();
-        let list = async {
-            let containers = within(host, list).await;
-            let of = |c: &BTreeMap<NodeId, (String, ContainerState)>| {
-                c.values().map(|(id, _)| id.clone()).collect()
-            };
-            drop(listed.send(containers.as_ref().map(of).unwrap_or_default()));
-            containers
-        };
-        let agent = within(host, self.hear_agent(&link, ids));
-        let slurm = async {
-            let controller = controller?;
-            let spec = &cluster.spec;
-            let name = self.naming.container(&controller.name, &spec.name, &spec.realm);
-            Some(within(host, sinfo(&link, &name)).await)
-        };
-        let (containers, agent, slurm) = tokio::join!(list, agent, slurm);
-        (host.id, Heard { containers, agent, slurm })
-    }
+async fn hear(coordinator: &Coordinator, cluster: &Cluster, nodes: &[Node], host: &Host) -> (HostId, Heard) {
+    let controller = nodes.iter().find(|n| n.role == Role::Controller && n.host == host.id);
+    let link = within(host, async { coordinator.fleet.link(&coordinator.store, host).await }).await;
+    let link = match link {
+        Ok(link) => link,
+        Err(error) => {
+            let slurm = controller.map(|_| Err(error.clone()));
+            return (host.id, Heard { containers: Err(error.clone()), agent: Err(error), slurm });
+        }
+    };
+    let list = async {
+        let filter = coordinator.naming.of_cluster(cluster.id).with_key(NODE);
+        let there = link.engine.list_containers(&filter).await.map_err(Fault::engine(&host.name))?;
+        let known =
+            there.into_iter().filter_map(|c| Some((c.labels.get(NODE)?.parse().ok()?, (c.id, c.state))));
+        Ok::<_, Fault>(known.collect::<BTreeMap<NodeId, _>>())
+    };
+    // The agent is asked about what the list says: it waits for that with its session open.
+    let (listed, ids) = tokio::sync::oneshot::channel::<Vec<String>>();
+    let list = async {
+        let containers = within(host, list).await;
+        let of =
+            |c: &BTreeMap<NodeId, (String, ContainerState)>| c.values().map(|(id, _)| id.clone()).collect();
+        drop(listed.send(containers.as_ref().map(of).unwrap_or_default()));
+        containers
+    };
+    let agent = within(host, hear_agent(coordinator, &link, ids));
+    let slurm = async {
+        let controller = controller?;
+        let spec = &cluster.spec;
+        let name = coordinator.naming.container(&controller.name, &spec.name, &spec.realm);
+        Some(within(host, sinfo(&link, &name)).await)
+    };
+    let (containers, agent, slurm) = tokio::join!(list, agent, slurm);
+    (host.id, Heard { containers, agent, slurm })
+}
 
-    async fn hear_agent(
-        &self,
-        link: &HostLink,
-        ids: tokio::sync::oneshot::Receiver<Vec<String>>,
-    ) -> Result<HeardAgent, Unheard> {
-        let client = link.present_agent().await.map_err(|error| match error {
-            // It is spoken with by name.
-            AgentError::Engine { source, .. } if matches!(*source, EngineError::NotFound { .. }) => {
-                Unheard::NoAgent
-            }
-            error @ (AgentError::Engine { .. }
-            | AgentError::Binary { .. }
-            | AgentError::Contended { .. }
-            | AgentError::Greeting { .. }
-            | AgentError::Channel { .. }
-            | AgentError::Call { .. }) => error.into(),
-        })?;
-        let installation = self.naming.installation().to_string();
-        let networks = link.ask_of(client.clone(), "ListNetworks", |mut agent| async move {
-            agent.list_networks(v1::ListNetworksRequest { installation }).await
-        });
-        let probes = async {
-            let containers = ids.await.unwrap_or_default();
-            link.ask_of(client, "ProbeNodes", |mut agent| async move {
-                agent.probe_nodes(v1::ProbeNodesRequest { containers }).await
-            })
-            .await
-        };
-        let (networks, probes) = tokio::try_join!(networks, probes)?;
-        Ok(HeardAgent {
-            version: probes.version,
-            probes: probes.probes.into_iter().map(|p| (p.container.clone(), p)).collect(),
-            networks: networks.networks,
+async fn hear_agent(
+    coordinator: &Coordinator,
+    link: &HostLink,
+    ids: tokio::sync::oneshot::Receiver<Vec<String>>,
+) -> Result<HeardAgent, Unheard> {
+    let client = link.present_agent().await.map_err(|error| match error {
+        // It is spoken with by name.
+        AgentError::Engine { source, .. } if matches!(*source, EngineError::NotFound { .. }) => {
+            Unheard::NoAgent
+        }
+        error @ (AgentError::Engine { .. }
+        | AgentError::Binary { .. }
+        | AgentError::Contended { .. }
+        | AgentError::Greeting { .. }
+        | AgentError::Channel { .. }
+        | AgentError::Call { .. }) => error.into(),
+    })?;
+    let installation = coordinator.naming.installation().to_string();
+    let networks = link.ask_of(client.clone(), "ListNetworks", |mut agent| async move {
+        agent.list_networks(v1::ListNetworksRequest { installation }).await
+    });
+    let probes = async {
+        let containers = ids.await.unwrap_or_default();
+        link.ask_of(client, "ProbeNodes", |mut agent| async move {
+            agent.probe_nodes(v1::ProbeNodesRequest { containers }).await
         })
-    }
+        .await
+    };
+    let (networks, probes) = tokio::try_join!(networks, probes)?;
+    Ok(HeardAgent {
+        version: probes.version,
+        probes: probes.probes.into_iter().map(|p| (p.container.clone(), p)).collect(),
+        networks: networks.networks,
+    })
 }
 
 async fn sinfo(link: &HostLink, container: &str) -> Result<HashMap<String, NodeReport>, Unheard> {

@@ -55,135 +55,141 @@ impl ImageOfCluster {
     }
 }
 
-impl Coordinator {
-    /// Asks every reachable host for the image. The content most hosts have is the one meant; a tie goes to the lesser
-    /// digest, so that the answer does not depend on the order of the hosts.
-    pub(crate) async fn image(&self, reference: &str, seen: &[Seen]) -> Result<ImageOfCluster, Fault> {
-        let reached: Vec<_> = seen.iter().filter_map(|s| s.link.as_ref().ok()).collect();
-        if let ([], Some(fault)) = (&reached[..], seen.iter().find_map(|s| s.link.as_ref().err())) {
-            return Err(Fault::NoneReachable { count: seen.len(), reason: text(fault) });
+/// Asks every reachable host for the image. The content most hosts have is the one meant; a tie goes to the lesser
+/// digest, so that the answer does not depend on the order of the hosts.
+pub(crate) async fn resolve(
+    coordinator: &Coordinator,
+    reference: &str,
+    seen: &[Seen],
+) -> Result<ImageOfCluster, Fault> {
+    let reached: Vec<_> = seen.iter().filter_map(|s| s.link.as_ref().ok()).collect();
+    if let ([], Some(fault)) = (&reached[..], seen.iter().find_map(|s| s.link.as_ref().err())) {
+        return Err(Fault::NoneReachable { count: seen.len(), reason: text(fault) });
+    }
+    let asks = join_all(reached.iter().map(|link| link.engine.inspect_image(reference))).await;
+    let mut holders = BTreeMap::new();
+    let mut architectures = BTreeMap::new();
+    for (link, info) in reached.into_iter().zip(asks) {
+        match info {
+            Ok(Some(info)) => {
+                architectures.insert(info.id.clone(), info.architecture);
+                holders.insert(link.id, info.id);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(host.name = %link.name, %error, "image could not be looked up"),
         }
-        let asks = join_all(reached.iter().map(|link| link.engine.inspect_image(reference))).await;
-        let mut holders = BTreeMap::new();
-        let mut architectures = BTreeMap::new();
-        for (link, info) in reached.into_iter().zip(asks) {
-            match info {
-                Ok(Some(info)) => {
-                    architectures.insert(info.id.clone(), info.architecture);
-                    holders.insert(link.id, info.id);
-                }
-                Ok(None) => {}
-                Err(error) => tracing::warn!(host.name = %link.name, %error, "image could not be looked up"),
+    }
+    let votes = |id: &String| holders.values().filter(|held| *held == id).count();
+    let most = architectures.iter().min_by_key(|(id, _)| (std::cmp::Reverse(votes(id)), *id));
+    let (id, architecture) = most.ok_or_else(|| Fault::NoImage { image: reference.into() })?;
+    let now = coordinator.now();
+    let mut tx = coordinator.store.begin().await?;
+    for (host, image_id) in &holders {
+        let row =
+            ImageOnHost { host: *host, reference: reference.into(), image_id: image_id.clone(), seen: now };
+        tx.images().add(&row).await?;
+    }
+    tx.commit().await?;
+    let architecture = in_engines_words(architecture);
+    Ok(ImageOfCluster { id: id.clone(), architecture, holders, containerd: containerd(seen) })
+}
+
+/// Which of these hosts have the content of a cluster's image.
+pub(crate) async fn resolve_id(reference: &str, id: &str, seen: &[Seen]) -> ImageOfCluster {
+    let reached: Vec<_> = seen.iter().filter_map(|s| s.link.as_ref().ok()).collect();
+    let asks = join_all(reached.iter().map(|link| link.engine.inspect_image(id))).await;
+    let mut image = ImageOfCluster {
+        id: id.into(),
+        architecture: String::new(),
+        holders: BTreeMap::new(),
+        containerd: containerd(seen),
+    };
+    for (link, info) in reached.into_iter().zip(asks) {
+        match info {
+            Ok(Some(info)) => {
+                image.architecture = in_engines_words(&info.architecture);
+                image.holders.insert(link.id, info.id);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(host.name = %link.name, image = reference, %error, "image could not be looked up");
             }
         }
-        let votes = |id: &String| holders.values().filter(|held| *held == id).count();
-        let most = architectures.iter().min_by_key(|(id, _)| (std::cmp::Reverse(votes(id)), *id));
-        let (id, architecture) = most.ok_or_else(|| Fault::NoImage { image: reference.into() })?;
-        let now = self.now();
-        let mut tx = self.store.begin().await?;
-        for (host, image_id) in &holders {
-            let row = ImageOnHost {
-                host: *host,
-                reference: reference.into(),
-                image_id: image_id.clone(),
-                seen: now,
-            };
-            tx.images().add(&row).await?;
-        }
-        tx.commit().await?;
-        let architecture = in_engines_words(architecture);
-        Ok(ImageOfCluster { id: id.clone(), architecture, holders, containerd: containerd(seen) })
     }
+    image
+}
 
-    /// Which of these hosts have the content of a cluster's image.
-    pub(crate) async fn image_by_id(&self, reference: &str, id: &str, seen: &[Seen]) -> ImageOfCluster {
-        let reached: Vec<_> = seen.iter().filter_map(|s| s.link.as_ref().ok()).collect();
-        let asks = join_all(reached.iter().map(|link| link.engine.inspect_image(id))).await;
-        let mut image = ImageOfCluster {
-            id: id.into(),
-            architecture: String::new(),
-            holders: BTreeMap::new(),
-            containerd: containerd(seen),
-        };
-        for (link, info) in reached.into_iter().zip(asks) {
-            match info {
-                Ok(Some(info)) => {
-                    image.architecture = in_engines_words(&info.architecture);
-                    image.holders.insert(link.id, info.id);
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::warn!(host.name = %link.name, image = reference, %error, "image could not be looked up");
-                }
+/// The accounts of an image: read from its own /etc/passwd on a host that has it, once.
+pub(crate) async fn accounts(
+    coordinator: &Coordinator,
+    cluster: &Cluster,
+    link: &HostLink,
+) -> Result<Accounts, Fault> {
+    let (reference, image_id) = (&cluster.spec.image, &cluster.image_id);
+    let facts = coordinator.store.read().await?.images().facts(image_id).await?;
+    if let Some(accounts) = facts.as_ref().and_then(kept) {
+        return Ok(accounts);
+    }
+    let accounts = read_accounts(coordinator, cluster, link).await?;
+    let info = link.engine.inspect_image(image_id).await;
+    let info = info.map_err(Fault::engine(&link.name))?;
+    let info = info.ok_or_else(|| Fault::NoImage { image: reference.clone() })?;
+    let ids = |owner: Owner| AccountIds { uid: owner.uid, gid: owner.gid };
+    let facts = ImageFacts {
+        architecture: info.architecture,
+        slurm_version: info.labels.get("shoal.slurm.version").cloned(),
+        accounts: [("munge".to_owned(), ids(accounts.munge)), ("slurm".to_owned(), ids(accounts.slurm))]
+            .into(),
+    };
+    let mut tx = coordinator.store.begin().await?;
+    tx.images().set_facts(image_id, &facts).await?;
+    tx.commit().await?;
+    Ok(accounts)
+}
+
+async fn read_accounts(
+    coordinator: &Coordinator,
+    cluster: &Cluster,
+    link: &HostLink,
+) -> Result<Accounts, Fault> {
+    let image_id = &cluster.image_id;
+    let fault = Fault::engine(&link.name);
+    let bad = |reason: String| Fault::BadImage { image: cluster.spec.image.clone(), reason };
+    // A thing of the cluster: what stays of it goes with the cluster's other things.
+    let mut labels = coordinator.naming.cluster_labels(cluster.id, &cluster.spec.realm);
+    labels.insert(ROLE.into(), "probe".into());
+    let digest: String = image_id.trim_start_matches("sha256:").chars().take(12).collect();
+    let spec = ContainerSpec {
+        // Deterministic name, so the next caller finds a dead caller's container.
+        name: format!("shoal-probe-{}-{digest}", coordinator.naming.installation()),
+        image: image_id.clone(),
+        labels,
+        cmd: Some(vec!["/bin/true".into()]),
+        ..ContainerSpec::default()
+    };
+    for _ in 0..PROBES {
+        let id = match link.engine.create_container(&spec).await {
+            Ok(Created::New { id }) => id,
+            Ok(Created::Exists(there)) => there.id,
+            Err(EngineError::NameInUse { .. } | EngineError::RemovalInProgress { .. }) => {
+                tokio::time::sleep(PROBE_PAUSE).await;
+                continue;
             }
-        }
-        image
-    }
-
-    /// The accounts of an image: read from its own /etc/passwd on a host that has it, once.
-    pub(crate) async fn accounts(&self, cluster: &Cluster, link: &HostLink) -> Result<Accounts, Fault> {
-        let (reference, image_id) = (&cluster.spec.image, &cluster.image_id);
-        let facts = self.store.read().await?.images().facts(image_id).await?;
-        if let Some(accounts) = facts.as_ref().and_then(kept) {
-            return Ok(accounts);
-        }
-        let accounts = self.read_accounts(cluster, link).await?;
-        let info = link.engine.inspect_image(image_id).await;
-        let info = info.map_err(Fault::engine(&link.name))?;
-        let info = info.ok_or_else(|| Fault::NoImage { image: reference.clone() })?;
-        let ids = |owner: Owner| AccountIds { uid: owner.uid, gid: owner.gid };
-        let facts = ImageFacts {
-            architecture: info.architecture,
-            slurm_version: info.labels.get("shoal.slurm.version").cloned(),
-            accounts: [("munge".to_owned(), ids(accounts.munge)), ("slurm".to_owned(), ids(accounts.slurm))]
-                .into(),
+            Err(error) => return Err(fault(error)),
         };
-        let mut tx = self.store.begin().await?;
-        tx.images().set_facts(image_id, &facts).await?;
-        tx.commit().await?;
-        Ok(accounts)
-    }
-
-    async fn read_accounts(&self, cluster: &Cluster, link: &HostLink) -> Result<Accounts, Fault> {
-        let image_id = &cluster.image_id;
-        let fault = Fault::engine(&link.name);
-        let bad = |reason: String| Fault::BadImage { image: cluster.spec.image.clone(), reason };
-        // A thing of the cluster: what stays of it goes with the cluster's other things.
-        let mut labels = self.naming.cluster_labels(cluster.id, &cluster.spec.realm);
-        labels.insert(ROLE.into(), "probe".into());
-        let digest: String = image_id.trim_start_matches("sha256:").chars().take(12).collect();
-        let spec = ContainerSpec {
-            // Deterministic name, so the next caller finds a dead caller's container.
-            name: format!("shoal-probe-{}-{digest}", self.naming.installation()),
-            image: image_id.clone(),
-            labels,
-            cmd: Some(vec!["/bin/true".into()]),
-            ..ContainerSpec::default()
-        };
-        for _ in 0..PROBES {
-            let id = match link.engine.create_container(&spec).await {
-                Ok(Created::New { id }) => id,
-                Ok(Created::Exists(there)) => there.id,
-                Err(EngineError::NameInUse { .. } | EngineError::RemovalInProgress { .. }) => {
-                    tokio::time::sleep(PROBE_PAUSE).await;
-                    continue;
-                }
-                Err(error) => return Err(fault(error)),
-            };
-            // The container was never started; it goes whatever the archive holds.
-            let archive = link.engine.get_archive(&id, "/etc/passwd", PASSWD_LIMIT).await;
-            match remove_container(link, &id).await.map_err(fault)? {
-                Removal::Removed => {}
-                // Another who asks was faster, perhaps than the archive too.
-                Removal::AlreadyGone if matches!(archive, Ok(None)) => continue,
-                Removal::AlreadyGone => {}
-            }
-            let archive = archive.map_err(fault)?.ok_or_else(|| bad("it has no /etc/passwd".into()))?;
-            let passwd = only_file(&archive).ok_or_else(|| bad("its /etc/passwd cannot be read".into()))?;
-            return Accounts::parse(&passwd).map_err(|error| bad(error.to_string()));
+        // The container was never started; it goes whatever the archive holds.
+        let archive = link.engine.get_archive(&id, "/etc/passwd", PASSWD_LIMIT).await;
+        match remove_container(link, &id).await.map_err(fault)? {
+            Removal::Removed => {}
+            // Another who asks was faster, perhaps than the archive too.
+            Removal::AlreadyGone if matches!(archive, Ok(None)) => continue,
+            Removal::AlreadyGone => {}
         }
-        Err(Fault::NameHeld { host: link.name.clone(), name: spec.name })
+        let archive = archive.map_err(fault)?.ok_or_else(|| bad("it has no /etc/passwd".into()))?;
+        let passwd = only_file(&archive).ok_or_else(|| bad("its /etc/passwd cannot be read".into()))?;
+        return Accounts::parse(&passwd).map_err(|error| bad(error.to_string()));
     }
+    Err(Fault::NameHeld { host: link.name.clone(), name: spec.name })
 }
 
 /// Hosts whose engine has the containerd image store, which calls its driver `overlayfs` where graph drivers say `overlay2`.

@@ -21,35 +21,33 @@ const LOOK: Duration = Duration::from_secs(8);
 const SLURM_VERSION: &str = "shoal.slurm.version";
 const SUITE: &str = "shoal.image.suite";
 
-impl Coordinator {
-    /// Node images and images of clusters, by host.
-    pub(crate) async fn shown_images(&self) -> Result<v1::ListImagesResponse, Fault> {
-        let mut read = self.store.read().await?;
-        let hosts = read.hosts().list().await?;
-        let clusters = read.clusters().list().await?;
-        drop(read);
-        let lists = join_all(hosts.iter().map(|host| self.images_of(host).boxed())).await;
-        let mut silent = Vec::new();
-        let mut answered = Vec::new();
-        for (host, listed) in hosts.iter().zip(lists) {
-            match listed {
-                Ok(images) => answered.push((host.name.to_string(), images)),
-                Err(fault) => {
-                    silent.push(v1::SilentHost { host: host.name.to_string(), error: text(&fault) });
-                }
+/// Node images and images of clusters, by host.
+pub(crate) async fn shown_images(coordinator: &Coordinator) -> Result<v1::ListImagesResponse, Fault> {
+    let mut read = coordinator.store.read().await?;
+    let hosts = read.hosts().list().await?;
+    let clusters = read.clusters().list().await?;
+    drop(read);
+    let lists = join_all(hosts.iter().map(|host| images_of(coordinator, host).boxed())).await;
+    let mut silent = Vec::new();
+    let mut answered = Vec::new();
+    for (host, listed) in hosts.iter().zip(lists) {
+        match listed {
+            Ok(images) => answered.push((host.name.to_string(), images)),
+            Err(fault) => {
+                silent.push(v1::SilentHost { host: host.name.to_string(), error: text(&fault) });
             }
         }
-        Ok(v1::ListImagesResponse { images: gathered(&answered, &clusters), silent })
     }
+    Ok(v1::ListImagesResponse { images: gathered(&answered, &clusters), silent })
+}
 
-    async fn images_of(&self, host: &Host) -> Result<Vec<ImageSummary>, Fault> {
-        let ask = async {
-            let link = self.fleet.link(&self.store, host).await?;
-            link.engine.list_images(&LabelFilter::all()).await.map_err(Fault::engine(&host.name))
-        };
-        let silent = |_| Err(Fault::Silent { host: host.name.clone(), seconds: LOOK.as_secs() });
-        tokio::time::timeout(LOOK, ask).await.unwrap_or_else(silent)
-    }
+async fn images_of(coordinator: &Coordinator, host: &Host) -> Result<Vec<ImageSummary>, Fault> {
+    let ask = async {
+        let link = coordinator.fleet.link(&coordinator.store, host).await?;
+        link.engine.list_images(&LabelFilter::all()).await.map_err(Fault::engine(&host.name))
+    };
+    let silent = |_| Err(Fault::Silent { host: host.name.clone(), seconds: LOOK.as_secs() });
+    tokio::time::timeout(LOOK, ask).await.unwrap_or_else(silent)
 }
 
 /// One row per content that is a node's or in use, in order of its names.

@@ -37,107 +37,119 @@ pub(crate) struct Seen {
     pub(crate) link: Result<Arc<HostLink>, Fault>,
 }
 
-impl Coordinator {
-    /// Looks at every host.
-    pub(crate) async fn survey(&self, depth: Depth) -> Result<Vec<Seen>, Fault> {
-        let hosts = self.store.read().await?.hosts().list().await?;
-        self.survey_of(hosts, depth).await
-    }
+/// Looks at every host.
+pub(crate) async fn survey(coordinator: &Coordinator, depth: Depth) -> Result<Vec<Seen>, Fault> {
+    let hosts = coordinator.store.read().await?.hosts().list().await?;
+    survey_of(coordinator, hosts, depth).await
+}
 
-    /// Looks at these hosts, in their order.
-    pub(crate) async fn survey_of(&self, hosts: Vec<Host>, depth: Depth) -> Result<Vec<Seen>, Fault> {
-        let looks = join_all(hosts.into_iter().map(|host| self.look(host, depth).boxed())).await;
-        looks.into_iter().collect()
-    }
+/// Looks at these hosts, in their order.
+pub(crate) async fn survey_of(
+    coordinator: &Coordinator,
+    hosts: Vec<Host>,
+    depth: Depth,
+) -> Result<Vec<Seen>, Fault> {
+    let looks = join_all(hosts.into_iter().map(|host| look(coordinator, host, depth).boxed())).await;
+    looks.into_iter().collect()
+}
 
-    async fn look(&self, mut host: Host, depth: Depth) -> Result<Seen, Fault> {
-        let looked = limited(&host.name, LOOK, self.look_at_engine(&host)).await;
-        let link = match looked {
-            Ok((_, engine)) if engine.id != host.engine.id => {
-                let fault =
-                    Fault::OtherEngine { host: host.name.clone(), endpoint: host.settings.endpoint.clone() };
-                self.note_failure(&mut host, &fault).await?;
-                return Ok(Seen { host, link: Err(fault) });
-            }
-            Ok((link, engine)) => match self.note_engine(&mut host, engine).await {
-                Ok(()) => link,
-                // Unregistered while it was looked at.
-                Err(gone @ StoreError::Missing { .. }) => return Ok(Seen { host, link: Err(gone.into()) }),
+async fn look(coordinator: &Coordinator, mut host: Host, depth: Depth) -> Result<Seen, Fault> {
+    let looked = limited(&host.name, LOOK, look_at_engine(coordinator, &host)).await;
+    let link = match looked {
+        Ok((_, engine)) if engine.id != host.engine.id => {
+            let fault =
+                Fault::OtherEngine { host: host.name.clone(), endpoint: host.settings.endpoint.clone() };
+            note_failure(coordinator, &mut host, &fault).await?;
+            return Ok(Seen { host, link: Err(fault) });
+        }
+        Ok((link, engine)) => match note_engine(coordinator, &mut host, engine).await {
+            Ok(()) => link,
+            // Unregistered while it was looked at.
+            Err(gone @ StoreError::Missing { .. }) => return Ok(Seen { host, link: Err(gone.into()) }),
+            Err(error) => return Err(error.into()),
+        },
+        Err(fault) => {
+            note_failure(coordinator, &mut host, &fault).await?;
+            return Ok(Seen { host, link: Err(fault) });
+        }
+    };
+    if depth == Depth::Agent {
+        match limited(&host.name, BRING, look_at_agent(&link)).await {
+            Ok((build, response)) => match note_agent(coordinator, &mut host, &build, &response).await {
+                Ok(()) => {}
+                // It is another host's agent: this one cannot be used, the others can.
+                Err(taken @ StoreError::Conflict(_)) => {
+                    return Ok(Seen { host, link: Err(taken.into()) });
+                }
                 Err(error) => return Err(error.into()),
             },
             Err(fault) => {
-                self.note_failure(&mut host, &fault).await?;
+                note_failure(coordinator, &mut host, &fault).await?;
                 return Ok(Seen { host, link: Err(fault) });
             }
-        };
-        if depth == Depth::Agent {
-            match limited(&host.name, BRING, look_at_agent(&link)).await {
-                Ok((build, response)) => match self.note_agent(&mut host, &build, &response).await {
-                    Ok(()) => {}
-                    // It is another host's agent: this one cannot be used, the others can.
-                    Err(taken @ StoreError::Conflict(_)) => {
-                        return Ok(Seen { host, link: Err(taken.into()) });
-                    }
-                    Err(error) => return Err(error.into()),
-                },
-                Err(fault) => {
-                    self.note_failure(&mut host, &fault).await?;
-                    return Ok(Seen { host, link: Err(fault) });
-                }
-            }
         }
-        Ok(Seen { host, link: Ok(link) })
     }
+    Ok(Seen { host, link: Ok(link) })
+}
 
-    async fn look_at_engine(&self, host: &Host) -> Result<(Arc<HostLink>, EngineFacts), Fault> {
-        let link = self.fleet.link(&self.store, host).await?;
-        let facts = link.engine.facts().await;
-        let facts = facts.map_err(Fault::engine(&host.name))?;
-        Ok((link, facts))
-    }
+async fn look_at_engine(
+    coordinator: &Coordinator,
+    host: &Host,
+) -> Result<(Arc<HostLink>, EngineFacts), Fault> {
+    let link = coordinator.fleet.link(&coordinator.store, host).await?;
+    let facts = link.engine.facts().await;
+    let facts = facts.map_err(Fault::engine(&host.name))?;
+    Ok((link, facts))
+}
 
-    async fn note_engine(&self, host: &mut Host, engine: EngineFacts) -> Result<(), StoreError> {
-        let now = self.now();
-        let mut tx = self.store.begin().await?;
-        tx.hosts().seen(host.id, &engine, now).await?;
-        tx.commit().await?;
-        host.engine = engine;
-        host.health.state = HostState::Ready;
-        host.health.failures = 0;
-        host.health.last_seen = Some(now);
-        Ok(())
-    }
+async fn note_engine(
+    coordinator: &Coordinator,
+    host: &mut Host,
+    engine: EngineFacts,
+) -> Result<(), StoreError> {
+    let now = coordinator.now();
+    let mut tx = coordinator.store.begin().await?;
+    tx.hosts().seen(host.id, &engine, now).await?;
+    tx.commit().await?;
+    host.engine = engine;
+    host.health.state = HostState::Ready;
+    host.health.failures = 0;
+    host.health.last_seen = Some(now);
+    Ok(())
+}
 
-    /// Records a failure of a host, unless it is somebody else's: then it is out of use for this command only.
-    pub(crate) async fn note_failure(&self, host: &mut Host, fault: &Fault) -> Result<(), StoreError> {
-        host.health.state = HostState::Unreachable;
-        if !fault.blames_host() {
-            return Ok(());
-        }
-        let mut tx = self.store.begin().await?;
-        let error = LastError { message: text(fault), at: self.now() };
-        tx.hosts().failed(host.id, HostState::Unreachable, &error).await?;
-        tx.commit().await?;
-        host.health.failures += 1;
-        host.health.last_error = Some(error);
-        Ok(())
+/// Records a failure of a host, unless it is somebody else's: then it is out of use for this command only.
+pub(crate) async fn note_failure(
+    coordinator: &Coordinator,
+    host: &mut Host,
+    fault: &Fault,
+) -> Result<(), StoreError> {
+    host.health.state = HostState::Unreachable;
+    if !fault.blames_host() {
+        return Ok(());
     }
+    let mut tx = coordinator.store.begin().await?;
+    let error = LastError { message: text(fault), at: coordinator.now() };
+    tx.hosts().failed(host.id, HostState::Unreachable, &error).await?;
+    tx.commit().await?;
+    host.health.failures += 1;
+    host.health.last_error = Some(error);
+    Ok(())
+}
 
-    async fn note_agent(
-        &self,
-        host: &mut Host,
-        build: &str,
-        said: &GetHostFactsResponse,
-    ) -> Result<(), StoreError> {
-        let facts = host_facts(host, said);
-        host.agent =
-            HostAgent { state: AgentState::Ready, version: Some(format!("{}+{build}", said.version)) };
-        let mut tx = self.store.begin().await?;
-        tx.hosts().agent(host.id, &host.agent, Some(&facts)).await?;
-        tx.commit().await?;
-        host.facts = Some(facts);
-        Ok(())
-    }
+async fn note_agent(
+    coordinator: &Coordinator,
+    host: &mut Host,
+    build: &str,
+    said: &GetHostFactsResponse,
+) -> Result<(), StoreError> {
+    let facts = host_facts(host, said);
+    host.agent = HostAgent { state: AgentState::Ready, version: Some(format!("{}+{build}", said.version)) };
+    let mut tx = coordinator.store.begin().await?;
+    tx.hosts().agent(host.id, &host.agent, Some(&facts)).await?;
+    tx.commit().await?;
+    host.facts = Some(facts);
+    Ok(())
 }
 
 async fn look_at_agent(link: &HostLink) -> Result<(String, GetHostFactsResponse), Fault> {

@@ -17,6 +17,7 @@ pub(crate) mod failure;
 mod plan;
 pub(crate) mod readiness;
 mod recorder;
+pub(crate) mod run;
 pub(crate) mod supply;
 mod take_down;
 pub(crate) mod work;
@@ -90,15 +91,15 @@ impl Work {
     }
 }
 
-impl Coordinator {
-    /// The keys of a cluster, derived from its sealed seed.
-    pub(crate) async fn keys(&self, cluster: &shoal_storage::Cluster) -> Result<ClusterKeys, Fault> {
-        let corrupt =
-            || StoreError::Corrupt { table: "secrets", column: "sealed", id: cluster.seed.to_string() };
-        let seed = self.store.read().await?.secrets().open(cluster.seed, SecretKind::ClusterSeed).await?;
-        let seed =
-            seed.ok_or_else(|| StoreError::Missing { what: "seed of cluster", id: cluster.id.to_string() })?;
-        let seed: &[u8; 32] = seed.as_slice().try_into().map_err(|_| corrupt())?;
-        Ok(ClusterKeys::derive(seed))
-    }
+/// The keys of a cluster, derived from its sealed seed.
+pub(crate) async fn keys(
+    coordinator: &Coordinator,
+    cluster: &shoal_storage::Cluster,
+) -> Result<ClusterKeys, Fault> {
+    let corrupt = || StoreError::Corrupt { table: "secrets", column: "sealed", id: cluster.seed.to_string() };
+    let seed = coordinator.store.read().await?.secrets().open(cluster.seed, SecretKind::ClusterSeed).await?;
+    let seed =
+        seed.ok_or_else(|| StoreError::Missing { what: "seed of cluster", id: cluster.id.to_string() })?;
+    let seed: &[u8; 32] = seed.as_slice().try_into().map_err(|_| corrupt())?;
+    Ok(ClusterKeys::derive(seed))
 }

@@ -115,7 +115,7 @@ impl Work {
         }
     }
 
-    /// Sorts what went wrong on a host, which may have done what it did not answer.
+    /// Classifies a host's fault; an unanswered call may have taken effect.
     fn meet(&self, host: HostId, fault: Fault, met: &mut BTreeMap<HostId, Fault>) -> Result<(), Halt> {
         if leaves_doubt(&fault) {
             self.effects.doubt(host);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, future::BoxFuture};
 use shoal_docker::{CallClass, EngineError};
-use shoal_storage::{Host, Node, NodeReport, StoreError};
+use shoal_storage::{Host, NewRemnant, Node, NodeReport, StoreError};
 use shoal_types::{ClusterId, EventKind, EventLevel, HostId, HostName, NewEvent, NodeState};
 use tokio_util::sync::CancellationToken;
 
@@ -151,6 +151,28 @@ impl Work {
             NodeReport { id: node.id, generation: node.generation, state, container, last_error: None };
         let event = self.event(intent, EventLevel::Info, kind, Some(host), message.into());
         self.recorder.node(report, Some(NewEvent { node: Some(node.name.clone()), ..event })).await;
+    }
+
+    /// Whether calls may still be on their way to a host: another owner's, who ended without a word, or ours that were
+    /// not answered.
+    pub(crate) fn in_doubt(&self, host: HostId) -> bool {
+        self.lease.inherited || self.effects.in_doubt(host)
+    }
+
+    /// What may be left of this cluster on a host, from now on.
+    pub(crate) fn remnant(&self, intent: &Intent, host: HostId, reason: String) -> NewRemnant {
+        let spec = &intent.cluster.spec;
+        NewRemnant {
+            host,
+            cluster: self.cluster,
+            realm: spec.realm.clone(),
+            name: spec.name.clone(),
+            node: None,
+            vni: intent.network.vni,
+            subnet: intent.network.subnet,
+            reason,
+            since: self.coordinator.now(),
+        }
     }
 }
 

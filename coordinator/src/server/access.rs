@@ -15,13 +15,15 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
+    drive::lifecycle,
     fleet::{
         HostLink,
         coordinator::Coordinator,
         lifeline::{Lifeline, Mark},
     },
     observe::intent::Intent,
-    server::{exec, field},
+    pass,
+    server::{exec, field, listing},
     words::{chain::text, fault::Fault, naming::NODE},
 };
 
@@ -107,10 +109,10 @@ impl v1::access_server::Access for AccessService {
             field("realm", &r.realm).map_err(Fault::from)?,
             field("cluster", &r.cluster).map_err(Fault::from)?,
         );
-        let cluster = self.0.cluster(&realm, &name).await?;
-        let shown = self.0.shown_cluster(&realm, &name).await?;
+        let cluster = lifecycle::find_cluster(&self.0, &realm, &name).await?;
+        let shown = listing::shown_cluster(&self.0, &realm, &name).await?;
         let intent = self.intent(cluster).await?;
-        let keys = self.0.keys(&intent.cluster).await?;
+        let keys = pass::keys(&self.0, &intent.cluster).await?;
         let broken = |e: shoal_slurm::KeyError| Status::internal(text(&e));
         let private_key = keys.cluster_ssh_key().map_err(broken)?.private_pem.to_string();
         let known_hosts = known_hosts(&intent.view()?, &keys).map_err(broken)?;
@@ -144,7 +146,8 @@ impl AccessService {
         cluster: &str,
         node: &str,
     ) -> Result<(Cluster, Node, Arc<HostLink>), Fault> {
-        let cluster = self.0.cluster(&field("realm", realm)?, &field("cluster", cluster)?).await?;
+        let cluster =
+            lifecycle::find_cluster(&self.0, &field("realm", realm)?, &field("cluster", cluster)?).await?;
         let mut read = self.0.store.read().await?;
         let nodes = read.nodes().of_cluster(cluster.id).await?;
         let login = |node: &Node| RoleSpec::of(node.role, cluster.spec.profile).login;

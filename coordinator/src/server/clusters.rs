@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use futures_util::Stream;
+use futures_util::{FutureExt, Stream, StreamExt, stream};
 use shoal_proto::v1::{self, delete_cluster_response, follow_cluster_response};
 use shoal_storage::{EventFilter, StoreError};
 use shoal_types::{ClusterName, ClusterSpec, Event, RealmName};
@@ -12,12 +12,13 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::{
+    drive::lifecycle,
     edit::admission::CreateTerms,
     fleet::coordinator::Coordinator,
     observe::follow::{Follow, Told, joined},
     server::{
         creates::{Creates, Running},
-        field,
+        field, listing,
         onlook::onlook,
         placement,
     },
@@ -28,6 +29,8 @@ use crate::{
 const QUEUE: usize = 256;
 /// What `0` means in `wait_ms`: no limit that anyone meets.
 const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+/// Clusters deleted at once: their hosts bound what each of them costs.
+const DELETED_AT_ONCE: usize = 8;
 /// Events read at once.
 const PAGE: u32 = 1000;
 
@@ -50,7 +53,7 @@ impl v1::clusters_server::Clusters for ClustersService {
         request: Request<v1::PlanClusterRequest>,
     ) -> Result<Response<v1::PlanClusterResponse>, Status> {
         let spec = spec(request.into_inner().spec)?;
-        let dry_run = self.0.dry_run(&spec).await?;
+        let dry_run = lifecycle::dry_run(&self.0, &spec).await?;
         Ok(Response::new(placement::planned(&spec, &dry_run)))
     }
 
@@ -61,7 +64,7 @@ impl v1::clusters_server::Clusters for ClustersService {
         let r = request.into_inner();
         let (realm, cluster) = names(&r.realm, &r.cluster)?;
         let node = field("node", &r.node).map_err(Fault::from)?;
-        Ok(Response::new(self.0.explain_placement(&realm, &cluster, &node).await?))
+        Ok(Response::new(placement::explain_placement(&self.0, &realm, &cluster, &node).await?))
     }
 
     async fn create_cluster(
@@ -79,7 +82,8 @@ impl v1::clusters_server::Clusters for ClustersService {
         let admitted = CancellationToken::new();
         // Nobody knows of it before the answer: a caller that goes away until then takes it along.
         let unanswered = interrupt.clone().drop_guard();
-        let work = self.0.clone().create(spec, terms, interrupt.clone(), admitted.clone());
+        let (coordinator, stop, at) = (self.0.clone(), interrupt.clone(), admitted.clone());
+        let work = async move { lifecycle::create(&coordinator, spec, terms, stop, at).await };
         let running = self.1.begin(&self.0.holder.id, &self.0.tasks, interrupt, work);
         tokio::select! {
             biased;
@@ -87,7 +91,8 @@ impl v1::clusters_server::Clusters for ClustersService {
             ended = running.ended() => ended?,
         }
         // None while its image is on the way.
-        let cluster = self.0.cluster(&realm, &name).await.map(|cluster| cluster.id.to_string());
+        let cluster =
+            lifecycle::find_cluster(&self.0, &realm, &name).await.map(|cluster| cluster.id.to_string());
         let (create, cluster) = (running.name().to_owned(), cluster.unwrap_or_default());
         unanswered.disarm();
         Ok(Response::new(v1::CreateClusterResponse { create, after_seq, cluster }))
@@ -118,7 +123,7 @@ impl v1::clusters_server::Clusters for ClustersService {
             self.0.tasks.spawn(own(coordinator, (realm, name), running, r.after_seq, out));
             return Ok(Response::new(Box::pin(ReceiverStream::new(steps))));
         }
-        self.0.cluster(&realm, &name).await?;
+        lifecycle::find_cluster(&self.0, &realm, &name).await?;
         self.0.tasks.spawn(async move {
             if let Err(fault) = onlook(&coordinator, &realm, &name, &out).await {
                 drop(out.send(Err(fault.into())).await);
@@ -144,18 +149,23 @@ impl v1::clusters_server::Clusters for ClustersService {
         names.sort();
         names.dedup();
         for name in &names {
-            self.0.cluster(&realm, name).await?;
+            lifecycle::find_cluster(&self.0, &realm, name).await?;
         }
         let (out, steps) = mpsc::channel(QUEUE);
         let coordinator = self.0.clone();
         self.0.tasks.spawn(async move {
-            let finished = coordinator.finish_interrupted(&realm, &names, &coordinator.stop).await;
+            let finished =
+                lifecycle::finish_interrupted(&coordinator, &realm, &names, &coordinator.stop).await;
             let mut failed = finished.err().map(Status::from);
-            for name in names.into_iter().take_while(|_| !coordinator.stop.is_cancelled()) {
-                if let Err(status) = delete_one(&coordinator, &realm, &name, &out).await {
+            let deletes: Vec<_> =
+                names.iter().map(|name| delete_one(&coordinator, &realm, name, &out).boxed()).collect();
+            let mut deletes = stream::iter(deletes).buffered(DELETED_AT_ONCE);
+            while let Some(outcome) = deletes.next().await {
+                if let Err(status) = outcome {
                     failed.get_or_insert(status);
                 }
             }
+            drop(deletes);
             if let Some(status) = failed {
                 drop(out.send(Err(status)).await);
             }
@@ -168,7 +178,9 @@ impl v1::clusters_server::Clusters for ClustersService {
         request: Request<v1::ListClustersRequest>,
     ) -> Result<Response<v1::ListClustersResponse>, Status> {
         let realm = field("realm", &request.into_inner().realm).map_err(Fault::from)?;
-        Ok(Response::new(v1::ListClustersResponse { clusters: self.0.shown_clusters(&realm).await? }))
+        Ok(Response::new(v1::ListClustersResponse {
+            clusters: listing::shown_clusters(&self.0, &realm).await?,
+        }))
     }
 
     async fn get_cluster(
@@ -178,7 +190,7 @@ impl v1::clusters_server::Clusters for ClustersService {
         let r = request.into_inner();
         let (realm, name) = names(&r.realm, &r.name)?;
         Ok(Response::new(v1::GetClusterResponse {
-            cluster: Some(self.0.shown_cluster(&realm, &name).await?),
+            cluster: Some(listing::shown_cluster(&self.0, &realm, &name).await?),
         }))
     }
 
@@ -189,10 +201,10 @@ impl v1::clusters_server::Clusters for ClustersService {
         let r = request.into_inner();
         let nodes = if r.cluster.is_empty() {
             let realm = field("realm", &r.realm).map_err(Fault::from)?;
-            self.0.shown_clusters(&realm).await?.into_iter().flat_map(|c| c.nodes).collect()
+            listing::shown_clusters(&self.0, &realm).await?.into_iter().flat_map(|c| c.nodes).collect()
         } else {
             let (realm, name) = names(&r.realm, &r.cluster)?;
-            self.0.shown_cluster(&realm, &name).await?.nodes
+            listing::shown_cluster(&self.0, &realm, &name).await?.nodes
         };
         Ok(Response::new(v1::ListNodesResponse { nodes }))
     }
@@ -202,7 +214,7 @@ impl v1::clusters_server::Clusters for ClustersService {
         request: Request<v1::ListNamesRequest>,
     ) -> Result<Response<v1::ListNamesResponse>, Status> {
         let realm = field("realm", &request.into_inner().realm).map_err(Fault::from)?;
-        Ok(Response::new(self.0.names(&realm).await?))
+        Ok(Response::new(listing::names(&self.0, &realm).await?))
     }
 
     async fn list_networks(
@@ -210,7 +222,8 @@ impl v1::clusters_server::Clusters for ClustersService {
         request: Request<v1::ListClusterNetworksRequest>,
     ) -> Result<Response<v1::ListClusterNetworksResponse>, Status> {
         let realm = field("realm", &request.into_inner().realm).map_err(Fault::from)?;
-        let networks = self.0.shown_clusters(&realm).await?.into_iter().filter_map(|c| c.network).collect();
+        let networks =
+            listing::shown_clusters(&self.0, &realm).await?.into_iter().filter_map(|c| c.network).collect();
         Ok(Response::new(v1::ListClusterNetworksResponse { networks }))
     }
 
@@ -278,7 +291,7 @@ async fn own(
         () = out.closed() => return,
     };
     let last = match ended {
-        Ok(()) => coordinator.shown_cluster(&realm, &name).await.map_err(Status::from),
+        Ok(()) => listing::shown_cluster(&coordinator, &realm, &name).await.map_err(Status::from),
         Err(status) => Err(status),
     };
     drop(out.send(last.map(|cluster| step(follow_cluster_response::Step::Ready(cluster)))).await);
@@ -294,7 +307,7 @@ async fn delete_one(
         .await
         .map_err(Fault::from)?;
     let (c, r, n) = (coordinator.clone(), realm.clone(), name.clone());
-    let work = coordinator.tasks.spawn(async move { c.delete(&r, &n).await });
+    let work = coordinator.tasks.spawn(async move { lifecycle::delete(&c, &r, &n).await });
     let wrap = |told| {
         let step = match told {
             Told::Event(event) => delete_cluster_response::Step::Event(event),

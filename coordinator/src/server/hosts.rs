@@ -13,11 +13,14 @@ use shoal_types::{Bytes, HostId, HostState, LabelExpr, MilliCpu, Timestamp};
 use tonic::{Request, Response, Status};
 
 use crate::{
-    drive::hosts::HostEdit,
+    drive::{
+        hosts::{self, HostEdit},
+        unregister,
+    },
     fleet::coordinator::Coordinator,
     observe::{
         capacity::total,
-        survey::{Depth, underlay},
+        survey::{self, Depth, underlay},
     },
     server::{field, listing::millis},
     words::{chain::text, fault::Fault},
@@ -50,7 +53,7 @@ impl v1::hosts_server::Hosts for HostsService {
             self.0.now(),
         )?;
         let coordinator = self.0.clone();
-        let host = self.whole(async move { coordinator.register(name, edit).await }).await?;
+        let host = self.whole(async move { hosts::register(&coordinator, name, edit).await }).await?;
         Ok(Response::new(v1::RegisterHostResponse { host: Some(shown(&host, None, self.0.now())) }))
     }
 
@@ -61,7 +64,7 @@ impl v1::hosts_server::Hosts for HostsService {
         let r = request.into_inner();
         let name = field("name", &r.name).map_err(Fault::from)?;
         let (coordinator, edit) = (self.0.clone(), edit(r, self.0.now())?);
-        let host = self.whole(async move { coordinator.update_host(&name, edit).await }).await?;
+        let host = self.whole(async move { hosts::update_host(&coordinator, &name, edit).await }).await?;
         let usage = self.usage().await?;
         Ok(Response::new(v1::UpdateHostResponse {
             host: Some(shown(&host, usage.get(&host.id), self.0.now())),
@@ -75,7 +78,8 @@ impl v1::hosts_server::Hosts for HostsService {
         let r = request.into_inner();
         let name = field("name", &r.name).map_err(Fault::from)?;
         let coordinator = self.0.clone();
-        let gone = self.whole(async move { coordinator.unregister(&name, r.force).await }).await?;
+        let gone =
+            self.whole(async move { unregister::unregister(&coordinator, &name, r.force).await }).await?;
         let (forgotten_nodes, left_behind) = (gone.forgotten_nodes, gone.left_behind);
         Ok(Response::new(v1::UnregisterHostResponse { forgotten_nodes, left_behind }))
     }
@@ -87,7 +91,7 @@ impl v1::hosts_server::Hosts for HostsService {
         let exprs = request.into_inner().label_exprs;
         let exprs: Result<Vec<LabelExpr>, FieldError> = exprs.iter().map(|e| field("label", e)).collect();
         let exprs = exprs.map_err(Fault::from)?;
-        let seen = self.0.survey(Depth::Engine).await?;
+        let seen = survey::survey(&self.0, Depth::Engine).await?;
         let (usage, now) = (self.usage().await?, self.0.now());
         let wanted = seen.iter().filter(|s| exprs.iter().all(|e| e.matches(&s.host.settings.labels)));
         let hosts = wanted.map(|s| {

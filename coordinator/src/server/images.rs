@@ -15,7 +15,9 @@ use tokio_util::io::ReaderStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
+    drive::hosts,
     fleet::coordinator::Coordinator,
+    observe::images,
     server::field,
     words::{chain::text, fault::Fault},
 };
@@ -80,7 +82,7 @@ impl v1::images_server::Images for ImagesService {
         &self,
         _: Request<v1::ListImagesRequest>,
     ) -> Result<Response<v1::ListImagesResponse>, Status> {
-        Ok(Response::new(self.0.shown_images().await?))
+        Ok(Response::new(images::shown_images(&self.0).await?))
     }
 }
 
@@ -88,7 +90,7 @@ impl ImagesService {
     async fn hosts(&self, names: &[String]) -> Result<Vec<Host>, Fault> {
         let mut all = self.0.store.read().await?.hosts().list().await?;
         if all.is_empty() {
-            all.push(self.0.register_local().await?);
+            all.push(hosts::register_local(&self.0).await?);
         }
         if names.is_empty() {
             return Ok(all);

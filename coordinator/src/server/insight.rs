@@ -11,15 +11,19 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    drive::doctor::{Checked, Examination, Finding},
-    fleet::coordinator::Coordinator,
+    drive::{
+        doctor::{self, Checked, Examination, Finding},
+        lifecycle,
+    },
+    fleet::{coordinator::Coordinator, lease},
     observe::{
-        cluster::{Heard, Looked},
+        cluster::{self, Heard, Looked},
         judge::{Evidence, judge},
+        lists::Running,
     },
     server::{
         field,
-        listing::{Running, millis, shown},
+        listing::{millis, shown},
     },
     words::fault::Fault,
 };
@@ -38,9 +42,9 @@ impl v1::insight_server::Insight for InsightService {
         let r = request.into_inner();
         let realm: RealmName = field("realm", &r.realm).map_err(Fault::from)?;
         let name: ClusterName = field("cluster", &r.cluster).map_err(Fault::from)?;
-        let cluster = self.0.cluster(&realm, &name).await?;
-        let looked = self.0.look_at_cluster(cluster).await.map_err(Fault::from)?;
-        let owned = self.0.is_owned(looked.lease.as_ref());
+        let cluster = lifecycle::find_cluster(&self.0, &realm, &name).await?;
+        let looked = cluster::look_at_cluster(&self.0, cluster).await.map_err(Fault::from)?;
+        let owned = lease::is_owned(&self.0, looked.lease.as_ref());
         let mut response = status(&looked, owned, self.0.now());
         response.elapsed_ms = millis(began.elapsed());
         Ok(Response::new(response))
@@ -54,7 +58,7 @@ impl v1::insight_server::Insight for InsightService {
         let names: Result<Vec<HostName>, _> = r.hosts.iter().map(|name| field("host", name)).collect();
         let names = names.map_err(Fault::from)?;
         let image = Some(r.image.as_str()).filter(|image| !image.is_empty());
-        let found = self.0.examine(&names, image).await?;
+        let found = doctor::examine(&self.0, &names, image).await?;
         Ok(Response::new(examination(&found)))
     }
 }

@@ -2,102 +2,63 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use futures_util::{FutureExt, future::join_all};
 use shoal_api::Phase;
 use shoal_docker::ContainerState;
 use shoal_proto::{Word, v1};
-use shoal_storage::{Cluster, Host, Lease, Network, Node, Resource};
-use shoal_types::{ClusterName, HostId, NodeId, NodeState, RealmName, Timestamp, node_fqdn};
+use shoal_storage::{Cluster, Host, Network, Node};
+use shoal_types::{ClusterName, HostId, NodeState, RealmName, Timestamp, node_fqdn};
 
 use crate::{
+    drive::lifecycle,
     fleet::coordinator::Coordinator,
-    words::{chain::text, fault::Fault, naming::NODE},
+    observe::lists::{self, Listed, Running},
+    words::fault::Fault,
 };
 
-/// How long a host may take to list its containers before the store's word is shown.
-const LOOK: Duration = Duration::from_secs(3);
-
-impl Coordinator {
-    /// One cluster.
-    pub(crate) async fn shown_cluster(
-        &self,
-        realm: &RealmName,
-        name: &ClusterName,
-    ) -> Result<v1::Cluster, Fault> {
-        let cluster = self.cluster(realm, name).await?;
-        let shown = self.shown(vec![cluster]).await?.pop();
-        shown.ok_or_else(|| Fault::NoCluster { realm: realm.clone(), name: name.clone() })
-    }
-
-    /// Every cluster of a realm, by name.
-    pub(crate) async fn shown_clusters(&self, realm: &RealmName) -> Result<Vec<v1::Cluster>, Fault> {
-        let clusters = self.store.read().await?.clusters().in_realm(realm).await?;
-        self.shown(clusters).await
-    }
-
-    /// Names of hosts, of the realm's clusters and of their nodes. No host is asked.
-    pub(super) async fn names(&self, realm: &RealmName) -> Result<v1::ListNamesResponse, Fault> {
-        let mut read = self.store.read().await?;
-        let hosts = read.hosts().list().await?.iter().map(|host| host.name.to_string()).collect();
-        let mut clusters = Vec::new();
-        for cluster in read.clusters().in_realm(realm).await? {
-            let nodes = read.nodes().of_cluster(cluster.id).await?;
-            let nodes = nodes.iter().map(|node| node.name.to_string()).collect();
-            clusters.push(v1::NamedCluster { name: cluster.spec.name.to_string(), nodes });
-        }
-        Ok(v1::ListNamesResponse { hosts, clusters })
-    }
-
-    async fn shown(&self, clusters: Vec<Cluster>) -> Result<Vec<v1::Cluster>, Fault> {
-        let mut read = self.store.read().await?;
-        let hosts: BTreeMap<HostId, Host> =
-            read.hosts().list().await?.into_iter().map(|h| (h.id, h)).collect();
-        let mut rows = Vec::new();
-        for cluster in clusters {
-            let network = read.networks().of_cluster(cluster.id).await?;
-            let nodes = read.nodes().of_cluster(cluster.id).await?;
-            let lease = read.leases().get(&Resource::cluster(cluster.id)).await?;
-            rows.push((cluster, network, nodes, lease));
-        }
-        drop(read);
-        let members = rows.iter().flat_map(|(_, _, nodes, _)| nodes).map(|n| n.host);
-        let members: std::collections::BTreeSet<_> = members.collect();
-        let looks =
-            join_all(members.iter().filter_map(|id| hosts.get(id)).map(|host| self.running(host).boxed()))
-                .await;
-        let running: BTreeMap<HostId, Running> = looks.into_iter().collect();
-        let now = self.now();
-        let show =
-            |(cluster, network, nodes, lease): (Cluster, Option<Network>, Vec<Node>, Option<Lease>)| {
-                let owned = self.is_owned(lease.as_ref());
-                shown(&cluster, network.as_ref(), &nodes, (owned, now), &hosts, &running)
-            };
-        Ok(rows.into_iter().map(show).collect())
-    }
-
-    /// Whether the holder of a cluster's lease is at work: one of this machine must live.
-    pub(crate) fn is_owned(&self, lease: Option<&Lease>) -> bool {
-        let here = |lease: &Lease| lease.holder.boot_id == self.holder.boot_id;
-        lease.is_some_and(|l| l.runs_at(self.now()) && (!here(l) || l.holder.lives()))
-    }
-
-    /// The node containers of a host and their states, or why it cannot be asked.
-    async fn running(&self, host: &Host) -> (HostId, Running) {
-        let ask = async {
-            let link = self.fleet.link(&self.store, host).await?;
-            let there = link.engine.list_containers(&self.naming.all().with_key(NODE)).await;
-            there.map_err(Fault::engine(&host.name))
-        };
-        let silent = |_| Err(Fault::Silent { host: host.name.clone(), seconds: LOOK.as_secs() });
-        let there = tokio::time::timeout(LOOK, ask).await.unwrap_or_else(silent);
-        let state = |c: shoal_docker::ContainerSummary| Some((c.labels.get(NODE)?.parse().ok()?, c.state));
-        let running = there.map(|there| there.into_iter().filter_map(state).collect());
-        (host.id, running.map_err(|fault| text(&fault)))
-    }
+/// One cluster.
+pub(crate) async fn shown_cluster(
+    coordinator: &Coordinator,
+    realm: &RealmName,
+    name: &ClusterName,
+) -> Result<v1::Cluster, Fault> {
+    let cluster = lifecycle::find_cluster(coordinator, realm, name).await?;
+    let shown = shown_all(coordinator, vec![cluster]).await?.pop();
+    shown.ok_or_else(|| Fault::NoCluster { realm: realm.clone(), name: name.clone() })
 }
 
-/// What a host says of its node containers, or why it says nothing.
-pub(super) type Running = Result<BTreeMap<NodeId, ContainerState>, String>;
+/// Every cluster of a realm, by name.
+pub(crate) async fn shown_clusters(
+    coordinator: &Coordinator,
+    realm: &RealmName,
+) -> Result<Vec<v1::Cluster>, Fault> {
+    let clusters = coordinator.store.read().await?.clusters().in_realm(realm).await?;
+    shown_all(coordinator, clusters).await
+}
+
+/// Names of hosts, of the realm's clusters and of their nodes. No host is asked.
+pub(super) async fn names(
+    coordinator: &Coordinator,
+    realm: &RealmName,
+) -> Result<v1::ListNamesResponse, Fault> {
+    let mut read = coordinator.store.read().await?;
+    let hosts = read.hosts().list().await?.iter().map(|host| host.name.to_string()).collect();
+    let mut clusters = Vec::new();
+    for cluster in read.clusters().in_realm(realm).await? {
+        let nodes = read.nodes().of_cluster(cluster.id).await?;
+        let nodes = nodes.iter().map(|node| node.name.to_string()).collect();
+        clusters.push(v1::NamedCluster { name: cluster.spec.name.to_string(), nodes });
+    }
+    Ok(v1::ListNamesResponse { hosts, clusters })
+}
+
+async fn shown_all(coordinator: &Coordinator, clusters: Vec<Cluster>) -> Result<Vec<v1::Cluster>, Fault> {
+    let lists = lists::of_clusters(coordinator, clusters).await?;
+    let now = coordinator.now();
+    let show = |Listed { cluster, network, nodes, owned }: &Listed| {
+        shown(cluster, network.as_ref(), nodes, (*owned, now), &lists.hosts, &lists.running)
+    };
+    Ok(lists.clusters.iter().map(show).collect())
+}
 
 /// A cluster as shown; `owned`: somebody who lives works on it.
 pub(super) fn shown(

@@ -10,8 +10,10 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use crate::{
-    fleet::coordinator::Coordinator,
+    drive::lifecycle,
+    fleet::{coordinator::Coordinator, lease},
     observe::follow::{Follow, POLL, Page, Told},
+    server::listing,
     words::fault::Fault,
 };
 
@@ -42,7 +44,7 @@ pub(super) async fn onlook(
     name: &ClusterName,
     out: &Out,
 ) -> Result<(), Fault> {
-    let id = coordinator.cluster(realm, name).await?.id;
+    let id = lifecycle::find_cluster(coordinator, realm, name).await?.id;
     let mut follow = Follow::from_admission(coordinator.clone(), realm.clone(), name.clone()).await?;
     let mut committed = coordinator.store.committed_events();
     let ended = |how: String| Fault::Ended { cluster: name.clone(), how };
@@ -58,7 +60,7 @@ pub(super) async fn onlook(
         unowned = if matches!(stand, Stand::Unowned) { unowned + 1 } else { 0 };
         match stand {
             Stand::Ready => {
-                let ready = Step::Ready(coordinator.shown_cluster(realm, name).await?);
+                let ready = Step::Ready(listing::shown_cluster(coordinator, realm, name).await?);
                 drop(out.send(Ok(v1::FollowClusterResponse { step: Some(ready) })).await);
                 return Ok(());
             }
@@ -94,7 +96,7 @@ async fn stand(
     let stand = match phase {
         ClusterPhase::Ready => Stand::Ready,
         ClusterPhase::Failed => Stand::Failed,
-        ClusterPhase::Creating | ClusterPhase::Deleting if coordinator.is_owned(lease.as_ref()) => {
+        ClusterPhase::Creating | ClusterPhase::Deleting if lease::is_owned(coordinator, lease.as_ref()) => {
             Stand::UnderWay
         }
         ClusterPhase::Creating | ClusterPhase::Deleting => Stand::Unowned,

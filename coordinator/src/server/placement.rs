@@ -104,59 +104,57 @@ pub(super) fn planned(spec: &ClusterSpec, run: &DryRun) -> v1::PlanClusterRespon
     response
 }
 
-impl Coordinator {
-    /// Why a node is where it is.
-    pub(super) async fn explain_placement(
-        &self,
-        realm: &RealmName,
-        cluster: &ClusterName,
-        node: &NodeName,
-    ) -> Result<v1::ExplainPlacementResponse, Fault> {
-        let mut read = self.store.read().await?;
-        let found = read.clusters().by_name(realm, cluster).await?;
-        let found = found.ok_or_else(|| Fault::NoCluster { realm: realm.clone(), name: cluster.clone() })?;
-        let nodes = read.nodes().of_cluster(found.id).await?;
-        let row = nodes.iter().find(|n| n.name == *node);
-        let row = row.ok_or_else(|| Fault::NoNode { cluster: cluster.clone(), node: node.clone() })?;
-        let host = read.hosts().get(row.host).await?;
-        let decisions = read.decisions().of_cluster(found.id).await?;
-        drop(read);
-        let explained = Explained::new(&found, &nodes, &decisions, node)?;
-        let e = explained.ok_or_else(|| Fault::NoRecord { cluster: cluster.clone(), node: node.clone() })?;
-        let differs = host.as_ref().and_then(|host| e.differs(&host.name));
-        let constraints = found.spec.constraints.iter();
-        let mut response = v1::ExplainPlacementResponse {
-            node: node.to_string(),
-            cluster: cluster.to_string(),
-            realm: realm.to_string(),
-            host: host.map(|host| host.name.to_string()).unwrap_or_default(),
-            decided_ms: e.decided.0,
-            scheduler: e.by.to_string(),
-            seed: seed(&e.by, e.seed),
-            fallback_reason: e.fallback.unwrap_or_default(),
-            moved_reason: e.moved.unwrap_or_default(),
-            moves: u32::try_from(e.moves).unwrap_or(u32::MAX),
-            nodes: u32::try_from(e.nodes).unwrap_or(u32::MAX),
-            constraints: constraints.chain(&row.constraints).map(ToString::to_string).collect(),
-            placing: Some((&found.spec.placing).into()),
-            note: e.note.unwrap_or_default(),
-            differs: differs.unwrap_or_default(),
-            ..v1::ExplainPlacementResponse::default()
-        };
-        let Some(account) = e.account else { return Ok(response) };
-        response.refusals = account.refusals.iter().map(refusal).collect();
-        response.candidates = u32::try_from(account.candidates).unwrap_or(u32::MAX);
-        // What our own strategy would have seen next is nothing a program went by.
-        if e.by.strategy().is_some() {
-            response.before = u32::try_from(account.before).unwrap_or(u32::MAX);
-            response.rank = u32::try_from(account.rank).unwrap_or(u32::MAX);
-            response.best = account.best.iter().map(candidate).collect();
-            if let Some(group) = account.group {
-                (response.group, response.group_nodes) = (group.value.to_string(), group.nodes);
-            }
+/// Why a node is where it is.
+pub(super) async fn explain_placement(
+    coordinator: &Coordinator,
+    realm: &RealmName,
+    cluster: &ClusterName,
+    node: &NodeName,
+) -> Result<v1::ExplainPlacementResponse, Fault> {
+    let mut read = coordinator.store.read().await?;
+    let found = read.clusters().by_name(realm, cluster).await?;
+    let found = found.ok_or_else(|| Fault::NoCluster { realm: realm.clone(), name: cluster.clone() })?;
+    let nodes = read.nodes().of_cluster(found.id).await?;
+    let row = nodes.iter().find(|n| n.name == *node);
+    let row = row.ok_or_else(|| Fault::NoNode { cluster: cluster.clone(), node: node.clone() })?;
+    let host = read.hosts().get(row.host).await?;
+    let decisions = read.decisions().of_cluster(found.id).await?;
+    drop(read);
+    let explained = Explained::new(&found, &nodes, &decisions, node)?;
+    let e = explained.ok_or_else(|| Fault::NoRecord { cluster: cluster.clone(), node: node.clone() })?;
+    let differs = host.as_ref().and_then(|host| e.differs(&host.name));
+    let constraints = found.spec.constraints.iter();
+    let mut response = v1::ExplainPlacementResponse {
+        node: node.to_string(),
+        cluster: cluster.to_string(),
+        realm: realm.to_string(),
+        host: host.map(|host| host.name.to_string()).unwrap_or_default(),
+        decided_ms: e.decided.0,
+        scheduler: e.by.to_string(),
+        seed: seed(&e.by, e.seed),
+        fallback_reason: e.fallback.unwrap_or_default(),
+        moved_reason: e.moved.unwrap_or_default(),
+        moves: u32::try_from(e.moves).unwrap_or(u32::MAX),
+        nodes: u32::try_from(e.nodes).unwrap_or(u32::MAX),
+        constraints: constraints.chain(&row.constraints).map(ToString::to_string).collect(),
+        placing: Some((&found.spec.placing).into()),
+        note: e.note.unwrap_or_default(),
+        differs: differs.unwrap_or_default(),
+        ..v1::ExplainPlacementResponse::default()
+    };
+    let Some(account) = e.account else { return Ok(response) };
+    response.refusals = account.refusals.iter().map(refusal).collect();
+    response.candidates = u32::try_from(account.candidates).unwrap_or(u32::MAX);
+    // What our own strategy would have seen next is nothing a program went by.
+    if e.by.strategy().is_some() {
+        response.before = u32::try_from(account.before).unwrap_or(u32::MAX);
+        response.rank = u32::try_from(account.rank).unwrap_or(u32::MAX);
+        response.best = account.best.iter().map(candidate).collect();
+        if let Some(group) = account.group {
+            (response.group, response.group_nodes) = (group.value.to_string(), group.nodes);
         }
-        Ok(response)
     }
+    Ok(response)
 }
 
 fn candidate(candidate: &Candidate) -> v1::Candidate {

@@ -13,7 +13,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    drive::sweep::{Sweep, SweepTerms, Swept, SweptHost, TooMuch},
+    drive::{
+        lifecycle,
+        sweep::{self, Sweep, SweepTerms, Swept, SweptHost, TooMuch, resume},
+    },
     fleet::coordinator::Coordinator,
     observe::follow::{Follow, Told, joined},
     server::field,
@@ -40,7 +43,7 @@ impl v1::upkeep_server::Upkeep for UpkeepService {
         };
         let coordinator = self.0.clone();
         // To its end, although the client may go away: the store is told of what was removed.
-        match self.0.tasks.spawn(async move { coordinator.sweep(terms).await }).await {
+        match self.0.tasks.spawn(async move { sweep::sweep(&coordinator, terms).await }).await {
             Ok(outcome) => Ok(Response::new(outcome?.into())),
             Err(join) => Err(Status::internal(format!("the sweep ended unexpectedly: {join}"))),
         }
@@ -54,10 +57,13 @@ impl v1::upkeep_server::Upkeep for UpkeepService {
     ) -> Result<Response<Self::ResumeStream>, Status> {
         let realm: RealmName = field("realm", &request.into_inner().realm).map_err(Fault::from)?;
         let follow = Follow::from_now(self.0.clone(), realm.clone(), None).await.map_err(Fault::from)?;
-        let before = self.0.unfinished(&realm).await?;
+        let before = resume::unfinished(&self.0, &realm).await?;
         let interrupt = self.0.stop.child_token();
         let (coordinator, of, stop) = (self.0.clone(), realm.clone(), interrupt.clone());
-        let work = self.0.tasks.spawn(async move { coordinator.finish_interrupted(&of, &[], &stop).await });
+        let work = self
+            .0
+            .tasks
+            .spawn(async move { lifecycle::finish_interrupted(&coordinator, &of, &[], &stop).await });
         let (out, steps) = mpsc::channel(QUEUE);
         let coordinator = self.0.clone();
         self.0.tasks.spawn(async move {
@@ -69,7 +75,7 @@ impl v1::upkeep_server::Upkeep for UpkeepService {
             };
             let ended = follow.until(joined(work), interrupt, out.clone(), wrap).await;
             for cluster in before {
-                let resumed = coordinator.resumed(cluster).await;
+                let resumed = resume::resumed(&coordinator, cluster).await;
                 let resumed = resumed.map(|cluster| v1::ResumeResponse {
                     step: Some(resume_response::Step::Cluster(cluster.into())),
                 });

@@ -2,7 +2,8 @@
 //!
 //! A folder directly below `src/` is a floor. An arrow goes from a folder to each other folder that its files name by
 //! `crate::` or `super::`; test code does not count. Two folders that reach each other are a circle. Where a crate has an
-//! order of floors (`ORDERED`), an arrow to a higher one is an error, too.
+//! order of floors (`ORDERED`), an arrow to a higher one is an error, too. A method needs no import: so in those crates a type
+//! gets its methods in its own folder.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,6 +29,10 @@ pub(super) struct Floors {
     name: String,
     folders: BTreeSet<String>,
     arrows: Arrows,
+    /// Type -> the folders that define one of this name.
+    types: BTreeMap<String, BTreeSet<String>>,
+    /// Type, folder that gives it methods, file.
+    extended: Vec<(String, String, String)>,
 }
 
 /// Reads every crate that has folders.
@@ -44,12 +49,21 @@ pub(super) fn read(workspace: &Workspace) -> anyhow::Result<Vec<Floors>> {
             name: name.to_owned(),
             folders: BTreeSet::new(),
             arrows: Arrows::new(),
+            types: BTreeMap::new(),
+            extended: Vec::new(),
         });
         floors.folders.insert(folder.to_owned());
         if is_test(Path::new(file)) {
             continue;
         }
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        for line in text.lines() {
+            if let Some(name) = defined(line) {
+                floors.types.entry(name).or_default().insert(folder.to_owned());
+            } else if let Some(name) = extended(line) {
+                floors.extended.push((name, folder.to_owned(), relative.clone()));
+            }
+        }
         for used in used(&text, &module(file)) {
             if used != folder {
                 let of = floors.arrows.entry(folder.to_owned()).or_default();
@@ -88,6 +102,12 @@ impl Floors {
                 } else if self.reaches(to, from) {
                     faults.push(format!("{file}: {from} uses {to}, which uses {from}"));
                 }
+            }
+        }
+        for (name, folder, file) in self.extended.iter().filter(|_| !order.is_empty()) {
+            if let Some(homes) = self.types.get(name).filter(|homes| !homes.contains(folder)) {
+                let homes = homes.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+                faults.push(format!("{file}: {name} gets methods in {folder}, and is of {homes}"));
             }
         }
         faults
@@ -159,6 +179,24 @@ fn used(text: &str, module: &[String]) -> BTreeSet<String> {
     found
 }
 
+/// The type that a line defines.
+fn defined(line: &str) -> Option<String> {
+    let words =
+        line.trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ").trim_start_matches("pub ");
+    let rest = words.strip_prefix("struct ").or_else(|| words.strip_prefix("enum "))?;
+    Some(first_names(rest).swap_remove(0))
+}
+
+/// The type that a line begins to give methods of its own.
+fn extended(line: &str) -> Option<String> {
+    let rest = line.strip_prefix("impl").filter(|rest| !rest.contains(" for "))?;
+    let rest = match rest.strip_prefix('<') {
+        Some(generic) => generic.split_once("> ")?.1,
+        None => rest.strip_prefix(' ')?,
+    };
+    Some(first_names(rest).swap_remove(0))
+}
+
 fn continues_a_word(code: &str, at: usize) -> bool {
     code[..at].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_')
 }
@@ -191,7 +229,13 @@ mod tests {
     use super::*;
 
     fn floors(name: &str, arrows: &[(&str, &str)]) -> Floors {
-        let mut floors = Floors { name: name.into(), folders: BTreeSet::new(), arrows: Arrows::new() };
+        let mut floors = Floors {
+            name: name.into(),
+            folders: BTreeSet::new(),
+            arrows: Arrows::new(),
+            types: BTreeMap::new(),
+            extended: Vec::new(),
+        };
         for (from, to) in arrows {
             floors.folders.extend([(*from).to_owned(), (*to).to_owned()]);
             floors.arrows.entry((*from).into()).or_default().insert((*to).into(), format!("{from}/x.rs"));
@@ -217,6 +261,19 @@ mod tests {
         let up = floors("coordinator", &[("fleet", "pass")]).faults();
         assert_eq!(up, ["fleet/x.rs: fleet uses pass, which is a floor above it"]);
         assert_eq!(floors("coordinator", &[("attic", "words")]).faults().len(), 1);
+    }
+
+    #[test]
+    fn a_type_gets_its_methods_in_its_own_folder() {
+        let mut floors = floors("coordinator", &[("drive", "pass")]);
+        assert_eq!(defined("pub(crate) struct Work {").as_deref(), Some("Work"));
+        assert_eq!(extended("impl<T: Send> Work<T> {").as_deref(), Some("Work"));
+        assert_eq!(extended("impl fmt::Display for Work {"), None);
+        floors.types.entry("Work".into()).or_default().insert("pass".into());
+        floors.extended.push(("Work".into(), "pass".into(), "pass/x.rs".into()));
+        assert!(floors.faults().is_empty());
+        floors.extended.push(("Work".into(), "drive".into(), "drive/x.rs".into()));
+        assert_eq!(floors.faults(), ["drive/x.rs: Work gets methods in drive, and is of pass"]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use shoal_types::{HostId, HostName, Timestamp};
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator},
-    observe::survey::{Depth, Seen, underlay},
+    observe::survey::{self, Depth, Seen, underlay},
     words::{chain::text, fault::Fault},
 };
 
@@ -86,134 +86,139 @@ struct Subnet {
     members: Vec<HostId>,
 }
 
-impl Coordinator {
-    /// Checks these hosts, or all if none is named; `image` is what the next cluster would use.
-    ///
-    /// # Errors
-    /// [`Fault::NoHost`], and the store's: what is wrong with a host is a finding.
-    pub(crate) async fn examine(
-        &self,
-        names: &[HostName],
-        image: Option<&str>,
-    ) -> Result<Examination, Fault> {
-        let mut read = self.store.read().await?;
-        let all = read.hosts().list().await?;
-        let usage = read.hosts().usage().await?;
-        let clusters = read.clusters().list().await?;
-        let networks = read.networks().list().await?;
-        let attachments = read.networks().attachments().await?;
-        let nodes = read.nodes().list().await?;
-        drop(read);
-        let mut wanted = Vec::new();
-        for name in names {
-            let host =
-                all.iter().find(|h| h.name == *name).ok_or_else(|| Fault::NoHost { name: name.clone() })?;
-            if !wanted.iter().any(|w: &Host| w.id == host.id) {
-                wanted.push(host.clone());
-            }
-        }
-        let wanted = if names.is_empty() { all.clone() } else { wanted };
-        let subnets: Vec<Subnet> = attachments
-            .iter()
-            .filter_map(|(cluster, network)| {
-                let cluster = clusters.iter().find(|c| c.id == *cluster)?;
-                let network = networks.iter().find(|n| n.id == *network)?;
-                let members = nodes.iter().filter(|n| n.network == network.id).map(|n| n.host).collect();
-                Some(Subnet { cluster: cluster.spec.name.to_string(), subnet: network.subnet, members })
-            })
-            .collect();
-        let seen = self.survey_of(wanted, Depth::Agent).await?;
-        let gather = seen.iter().map(|seen| {
-            let mut images: Vec<_> = image.map(|image| (image.to_owned(), None)).into_iter().collect();
-            for cluster in
-                clusters.iter().filter(|c| nodes.iter().any(|n| n.cluster == c.id && n.host == seen.host.id))
-            {
-                images.push((cluster.spec.image.clone(), Some(cluster.image_id.clone())));
-            }
-            // What a cluster runs under the reference is what counts; one finding says it.
-            let known: Vec<String> =
-                images.iter().filter(|(_, of)| of.is_some()).map(|(r, _)| r.clone()).collect();
-            images.retain(|(reference, of)| of.is_some() || !known.contains(reference));
-            images.dedup();
-            let count = usage.get(&seen.host.id).map_or(0, |u| u.nodes);
-            async move {
-                match &seen.link {
-                    Ok(link) => Ok(self.gather(&seen.host, link, count, images).await),
-                    Err(fault) => Err(text(fault)),
-                }
-            }
-            .boxed()
-        });
-        let gathered = join_all(gather).await;
-        let (pairs, note, ports) = self.check_pairs(&ends(&seen)).await;
-        let skews: Vec<_> = gathered
-            .iter()
-            .flatten()
-            .filter_map(|e| Some((e.host.name.clone(), e.health.as_ref().ok()?.1)))
-            .collect();
-        let hosts = gathered.into_iter().zip(&seen).map(|(evidence, seen)| {
-            let findings = evidence.map(|evidence| {
-                let mut findings = judge::judge(&evidence, &skews);
-                findings.push(address::judge(&evidence.host, &all, &subnets));
-                findings.push(judge::udp(ports.get(&seen.host.id)));
-                findings
-            });
-            (seen.host.name.clone(), findings)
-        });
-        Ok(Examination { hosts: hosts.collect(), pairs, note })
-    }
-
-    async fn gather(
-        &self,
-        host: &Host,
-        link: &HostLink,
-        nodes: u32,
-        images: Vec<(String, Option<String>)>,
-    ) -> Evidence {
-        let certificates = self.certificates(host);
-        let health = self.health(link);
-        let looks = join_all(images.into_iter().map(|(reference, of_cluster)| async {
-            let asked = of_cluster.as_deref().unwrap_or(&reference);
-            let present = link.engine.inspect_image(asked).await;
-            let present = present.map(|found| found.is_some()).map_err(|error| text(&error));
-            Image { reference, of_cluster, present }
-        }));
-        let (certificates, health, images) = tokio::join!(certificates, health, looks);
-        Evidence {
-            host: host.clone(),
-            nodes,
-            agent: host.agent.version.clone().unwrap_or_default(),
-            certificates,
-            health,
-            images,
-            now: self.now(),
+/// Checks these hosts, or all if none is named; `image` is what the next cluster would use.
+///
+/// # Errors
+/// [`Fault::NoHost`], and the store's: what is wrong with a host is a finding.
+pub(crate) async fn examine(
+    coordinator: &Coordinator,
+    names: &[HostName],
+    image: Option<&str>,
+) -> Result<Examination, Fault> {
+    let mut read = coordinator.store.read().await?;
+    let all = read.hosts().list().await?;
+    let usage = read.hosts().usage().await?;
+    let clusters = read.clusters().list().await?;
+    let networks = read.networks().list().await?;
+    let attachments = read.networks().attachments().await?;
+    let nodes = read.nodes().list().await?;
+    drop(read);
+    let mut wanted = Vec::new();
+    for name in names {
+        let host =
+            all.iter().find(|h| h.name == *name).ok_or_else(|| Fault::NoHost { name: name.clone() })?;
+        if !wanted.iter().any(|w: &Host| w.id == host.id) {
+            wanted.push(host.clone());
         }
     }
-
-    async fn health(&self, link: &HostLink) -> Result<(v1::GetHostHealthResponse, Skew), String> {
-        // The session stands: what is measured is one round trip.
-        let before = self.now();
-        let ask = link.ask("GetHostHealth", |mut agent| async move {
-            agent.get_host_health(v1::GetHostHealthRequest {}).await
+    let wanted = if names.is_empty() { all.clone() } else { wanted };
+    let subnets: Vec<Subnet> = attachments
+        .iter()
+        .filter_map(|(cluster, network)| {
+            let cluster = clusters.iter().find(|c| c.id == *cluster)?;
+            let network = networks.iter().find(|n| n.id == *network)?;
+            let members = nodes.iter().filter(|n| n.network == network.id).map(|n| n.host).collect();
+            Some(Subnet { cluster: cluster.spec.name.to_string(), subnet: network.subnet, members })
+        })
+        .collect();
+    let seen = survey::survey_of(coordinator, wanted, Depth::Agent).await?;
+    let gather = seen.iter().map(|seen| {
+        let mut images: Vec<_> = image.map(|image| (image.to_owned(), None)).into_iter().collect();
+        for cluster in
+            clusters.iter().filter(|c| nodes.iter().any(|n| n.cluster == c.id && n.host == seen.host.id))
+        {
+            images.push((cluster.spec.image.clone(), Some(cluster.image_id.clone())));
+        }
+        // What a cluster runs under the reference is what counts; one finding says it.
+        let known: Vec<String> =
+            images.iter().filter(|(_, of)| of.is_some()).map(|(r, _)| r.clone()).collect();
+        images.retain(|(reference, of)| of.is_some() || !known.contains(reference));
+        images.dedup();
+        let count = usage.get(&seen.host.id).map_or(0, |u| u.nodes);
+        async move {
+            match &seen.link {
+                Ok(link) => Ok(gather(coordinator, &seen.host, link, count, images).await),
+                Err(fault) => Err(text(fault)),
+            }
+        }
+        .boxed()
+    });
+    let gathered = join_all(gather).await;
+    let (pairs, note, ports) = pairs::check_pairs(coordinator, &ends(&seen)).await;
+    let skews: Vec<_> = gathered
+        .iter()
+        .flatten()
+        .filter_map(|e| Some((e.host.name.clone(), e.health.as_ref().ok()?.1)))
+        .collect();
+    let hosts = gathered.into_iter().zip(&seen).map(|(evidence, seen)| {
+        let findings = evidence.map(|evidence| {
+            let mut findings = judge::judge(&evidence, &skews);
+            findings.push(address::judge(&evidence.host, &all, &subnets));
+            findings.push(judge::udp(ports.get(&seen.host.id)));
+            findings
         });
-        let health = match tokio::time::timeout(LIMIT, ask).await {
-            Ok(answer) => answer.map_err(|error| text(&error))?,
-            Err(_) => return Err(format!("no answer within {} s", LIMIT.as_secs())),
-        };
-        let skew = skew(before, self.now(), Timestamp(health.clock_ms));
-        Ok((health, skew))
-    }
+        (seen.host.name.clone(), findings)
+    });
+    Ok(Examination { hosts: hosts.collect(), pairs, note })
+}
 
-    async fn certificates(&self, host: &Host) -> Result<Vec<(Certificate, Timestamp)>, String> {
-        let Some(secret) = host.settings.tls else { return Ok(vec![]) };
-        let material = self.fleet.material(&self.store, host, secret).await.map_err(|fault| text(&fault))?;
-        let own = material.expiries().map_err(|error| text(&error))?;
-        let mut all: Vec<_> = own.into_iter().map(|(file, at)| (certificate(file), at)).collect();
-        let endpoint: Endpoint = host.settings.endpoint.parse().map_err(|error| text(&error))?;
-        let shown = self.fleet.connect.server_expiry(&endpoint, Some(&material)).await;
-        all.extend(shown.map_err(|error| text(&error))?.map(|at| (Certificate::Server, at)));
-        Ok(all)
+async fn gather(
+    coordinator: &Coordinator,
+    host: &Host,
+    link: &HostLink,
+    nodes: u32,
+    images: Vec<(String, Option<String>)>,
+) -> Evidence {
+    let certificates = certificates(coordinator, host);
+    let health = health(coordinator, link);
+    let looks = join_all(images.into_iter().map(|(reference, of_cluster)| async {
+        let asked = of_cluster.as_deref().unwrap_or(&reference);
+        let present = link.engine.inspect_image(asked).await;
+        let present = present.map(|found| found.is_some()).map_err(|error| text(&error));
+        Image { reference, of_cluster, present }
+    }));
+    let (certificates, health, images) = tokio::join!(certificates, health, looks);
+    Evidence {
+        host: host.clone(),
+        nodes,
+        agent: host.agent.version.clone().unwrap_or_default(),
+        certificates,
+        health,
+        images,
+        now: coordinator.now(),
     }
+}
+
+async fn health(
+    coordinator: &Coordinator,
+    link: &HostLink,
+) -> Result<(v1::GetHostHealthResponse, Skew), String> {
+    // The session stands: what is measured is one round trip.
+    let before = coordinator.now();
+    let ask = link.ask("GetHostHealth", |mut agent| async move {
+        agent.get_host_health(v1::GetHostHealthRequest {}).await
+    });
+    let health = match tokio::time::timeout(LIMIT, ask).await {
+        Ok(answer) => answer.map_err(|error| text(&error))?,
+        Err(_) => return Err(format!("no answer within {} s", LIMIT.as_secs())),
+    };
+    let skew = skew(before, coordinator.now(), Timestamp(health.clock_ms));
+    Ok((health, skew))
+}
+
+async fn certificates(
+    coordinator: &Coordinator,
+    host: &Host,
+) -> Result<Vec<(Certificate, Timestamp)>, String> {
+    let Some(secret) = host.settings.tls else { return Ok(vec![]) };
+    let material =
+        coordinator.fleet.material(&coordinator.store, host, secret).await.map_err(|fault| text(&fault))?;
+    let own = material.expiries().map_err(|error| text(&error))?;
+    let mut all: Vec<_> = own.into_iter().map(|(file, at)| (certificate(file), at)).collect();
+    let endpoint: Endpoint = host.settings.endpoint.parse().map_err(|error| text(&error))?;
+    let shown = coordinator.fleet.connect.server_expiry(&endpoint, Some(&material)).await;
+    all.extend(shown.map_err(|error| text(&error))?.map(|at| (Certificate::Server, at)));
+    Ok(all)
 }
 
 fn certificate(file: TlsFile) -> Certificate {

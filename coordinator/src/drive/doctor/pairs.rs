@@ -78,78 +78,79 @@ struct Measured {
 /// Frames counted on one host so far, or why it does not count.
 type Counter = Result<watch::Receiver<Result<u64, String>>, String>;
 
-impl Coordinator {
-    /// Checks every pair, and with it the port on every host.
-    pub(super) async fn check_pairs(&self, ends: &[End]) -> (Vec<Checked>, Option<Note>, Ports) {
-        let Some(vni) = self.free_vni(ends) else { return (vec![], None, Ports::new()) };
-        let device = self.naming.device(vni);
-        let mut readers = JoinSet::new();
-        let counting = join_all(ends.iter().map(|end| open(end, vni, &device))).await;
-        let counters: Vec<Counter> = counting
-            .into_iter()
-            .map(|opened| {
-                let (mut stream, first) = opened?;
-                let (told, counter) = watch::channel(Ok(first));
-                readers.spawn(async move {
-                    loop {
-                        let next = match stream.message().await {
-                            Ok(Some(count)) => Ok(count.frames),
-                            Ok(None) => Err("the count ended".to_owned()),
-                            Err(status) => Err(status.message().to_owned()),
-                        };
-                        let ended = next.is_err();
-                        if told.send(next).is_err() || ended {
-                            return;
-                        }
+/// Checks every pair, and with it the port on every host.
+pub(crate) async fn check_pairs(
+    coordinator: &Coordinator,
+    ends: &[End],
+) -> (Vec<Checked>, Option<Note>, Ports) {
+    let Some(vni) = free_vni(coordinator, ends) else { return (vec![], None, Ports::new()) };
+    let device = coordinator.naming.device(vni);
+    let mut readers = JoinSet::new();
+    let counting = join_all(ends.iter().map(|end| open(end, vni, &device))).await;
+    let counters: Vec<Counter> = counting
+        .into_iter()
+        .map(|opened| {
+            let (mut stream, first) = opened?;
+            let (told, counter) = watch::channel(Ok(first));
+            readers.spawn(async move {
+                loop {
+                    let next = match stream.message().await {
+                        Ok(Some(count)) => Ok(count.frames),
+                        Ok(None) => Err("the count ended".to_owned()),
+                        Err(status) => Err(status.message().to_owned()),
+                    };
+                    let ended = next.is_err();
+                    if told.send(next).is_err() || ended {
+                        return;
                     }
-                });
-                Ok(counter)
-            })
-            .collect();
-        let ports = ends
-            .iter()
-            .zip(&counters)
-            .map(|(end, counter)| (end.id, counter.as_ref().map(drop).map_err(Clone::clone)));
-        let ports = ports.collect();
-        let distances = distances(ends.len());
-        let began = Instant::now();
-        let (mut pairs, mut rounds) = (Vec::new(), 0);
-        for distance in &distances {
-            if began.elapsed() > TOTAL {
-                break;
-            }
-            let round = ends.iter().enumerate().map(|(at, from)| {
-                let to = (at + distance) % ends.len();
-                let counter = counters[to].clone();
-                async move {
-                    let to = &ends[to];
-                    let measured = measure(from, to, vni, counter).await;
-                    verdict(from, to, &measured)
                 }
             });
-            pairs.extend(join_all(round).await);
-            rounds += 1;
+            Ok(counter)
+        })
+        .collect();
+    let ports = ends
+        .iter()
+        .zip(&counters)
+        .map(|(end, counter)| (end.id, counter.as_ref().map(drop).map_err(Clone::clone)));
+    let ports = ports.collect();
+    let distances = distances(ends.len());
+    let began = Instant::now();
+    let (mut pairs, mut rounds) = (Vec::new(), 0);
+    for distance in &distances {
+        if began.elapsed() > TOTAL {
+            break;
         }
-        let of = ends.len().saturating_sub(1);
-        let note = match rounds {
-            rounds if rounds < distances.len() => Some(Note::OutOfTime { rounds, of }),
-            rounds if rounds < of => Some(Note::Sampled { rounds, of }),
-            _ => None,
-        };
-        // The streams end, and the devices with them.
-        readers.shutdown().await;
-        (pairs, note, ports)
-    }
-
-    /// A VNI that no host has.
-    fn free_vni(&self, ends: &[End]) -> Option<Vni> {
-        let mut rng = self.rng();
-        let draws = std::iter::repeat_with(|| {
-            let [a, b, c] = draw::<3>(&mut *rng);
-            Vni::try_from(u64::from(u32::from_be_bytes([0, a, b, c]))).ok()
+        let round = ends.iter().enumerate().map(|(at, from)| {
+            let to = (at + distance) % ends.len();
+            let counter = counters[to].clone();
+            async move {
+                let to = &ends[to];
+                let measured = measure(from, to, vni, counter).await;
+                verdict(from, to, &measured)
+            }
         });
-        draws.take(100).flatten().find(|vni| !ends.iter().any(|end| end.vnis.contains(vni)))
+        pairs.extend(join_all(round).await);
+        rounds += 1;
     }
+    let of = ends.len().saturating_sub(1);
+    let note = match rounds {
+        rounds if rounds < distances.len() => Some(Note::OutOfTime { rounds, of }),
+        rounds if rounds < of => Some(Note::Sampled { rounds, of }),
+        _ => None,
+    };
+    // The streams end, and the devices with them.
+    readers.shutdown().await;
+    (pairs, note, ports)
+}
+
+/// A VNI that no host has.
+fn free_vni(coordinator: &Coordinator, ends: &[End]) -> Option<Vni> {
+    let mut rng = coordinator.rng();
+    let draws = std::iter::repeat_with(|| {
+        let [a, b, c] = draw::<3>(&mut *rng);
+        Vni::try_from(u64::from(u32::from_be_bytes([0, a, b, c]))).ok()
+    });
+    draws.take(100).flatten().find(|vni| !ends.iter().any(|end| end.vnis.contains(vni)))
 }
 
 /// Which host each host sends to, round by round, as the distance between their places.

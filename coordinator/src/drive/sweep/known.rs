@@ -38,42 +38,40 @@ pub(crate) struct Place {
     pub(crate) generation: Generation,
 }
 
-impl Coordinator {
-    /// Reads what explains things on hosts, in one view of the store.
-    pub(super) async fn known(&self) -> Result<Known, StoreError> {
-        let mut known = Known::default();
-        let mut read = self.store.read().await?;
-        let leases = read.leases().list().await?;
-        let leases: HashMap<_, _> = leases.iter().map(|lease| (&lease.resource, lease)).collect();
-        for cluster in read.clusters().list().await? {
-            let lease = leases.get(&Resource::cluster(cluster.id));
-            let busy = lease.and_then(|lease| self.busy(lease));
-            known.clusters.insert(cluster.id, KnownCluster { busy, ..KnownCluster::default() });
-        }
-        for node in read.nodes().list().await? {
-            let place = Place { cluster: node.cluster, host: node.host, generation: node.generation };
-            known.nodes.insert(node.id, place);
-            known.clusters.entry(node.cluster).or_default().hosts.insert(node.host);
-        }
-        let vnis: BTreeMap<_, _> = read.networks().list().await?.into_iter().map(|n| (n.id, n.vni)).collect();
-        for (cluster, network) in read.networks().attachments().await? {
-            known.networks.insert(network, cluster);
-            known.vnis.extend(vnis.get(&network).map(|vni| (*vni, cluster)));
-        }
-        known.deleted = read.clusters().deleted().await?;
-        known.remnants = read.remnants().list().await?;
-        Ok(known)
+/// Reads what explains things on hosts, in one view of the store.
+pub(crate) async fn read_known(coordinator: &Coordinator) -> Result<Known, StoreError> {
+    let mut known = Known::default();
+    let mut read = coordinator.store.read().await?;
+    let leases = read.leases().list().await?;
+    let leases: HashMap<_, _> = leases.iter().map(|lease| (&lease.resource, lease)).collect();
+    for cluster in read.clusters().list().await? {
+        let lease = leases.get(&Resource::cluster(cluster.id));
+        let busy = lease.and_then(|lease| busy(coordinator, lease));
+        known.clusters.insert(cluster.id, KnownCluster { busy, ..KnownCluster::default() });
     }
+    for node in read.nodes().list().await? {
+        let place = Place { cluster: node.cluster, host: node.host, generation: node.generation };
+        known.nodes.insert(node.id, place);
+        known.clusters.entry(node.cluster).or_default().hosts.insert(node.host);
+    }
+    let vnis: BTreeMap<_, _> = read.networks().list().await?.into_iter().map(|n| (n.id, n.vni)).collect();
+    for (cluster, network) in read.networks().attachments().await? {
+        known.networks.insert(network, cluster);
+        known.vnis.extend(vnis.get(&network).map(|vni| (*vni, cluster)));
+    }
+    known.deleted = read.clusters().deleted().await?;
+    known.remnants = read.remnants().list().await?;
+    Ok(known)
+}
 
-    /// Names the lease's holder, alive or dead. A dead holder's calls may land on hosts until the lease expires.
-    pub(super) fn busy(&self, lease: &Lease) -> Option<String> {
-        if !lease.runs_at(self.now()) {
-            return None;
-        }
-        let Holder { id, boot_id, pid, .. } = &lease.holder;
-        match *boot_id == self.holder.boot_id && !lease.holder.lives() {
-            true => Some(format!("was left by process {pid}, which has ended: `shoal resume` finishes it")),
-            false => Some(format!("is being worked on by process {pid} ({id})")),
-        }
+/// Names the lease's holder, alive or dead. A dead holder's calls may land on hosts until the lease expires.
+pub(super) fn busy(coordinator: &Coordinator, lease: &Lease) -> Option<String> {
+    if !lease.runs_at(coordinator.now()) {
+        return None;
+    }
+    let Holder { id, boot_id, pid, .. } = &lease.holder;
+    match *boot_id == coordinator.holder.boot_id && !lease.holder.lives() {
+        true => Some(format!("was left by process {pid}, which has ended: `shoal resume` finishes it")),
+        false => Some(format!("is being worked on by process {pid} ({id})")),
     }
 }

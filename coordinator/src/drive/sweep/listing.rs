@@ -19,62 +19,64 @@ const ENGINE: Duration = Duration::from_secs(20);
 /// How long the agent may take, which may have to be brought there first: its image is some 30 MB.
 const AGENT: Duration = Duration::from_secs(120);
 
-impl Coordinator {
-    /// Everything of ours on a host.
-    ///
-    /// # Errors
-    /// [`Fault`]: a part could not be listed, and so nothing is known: what is missing in half a list is not gone.
-    pub(super) async fn list(&self, host: &Host, link: &Arc<HostLink>) -> Result<Listing, Fault> {
-        let at = self.now();
-        let silent = |limit: Duration| Fault::Silent { host: host.name.clone(), seconds: limit.as_secs() };
-        let things = tokio::time::timeout(ENGINE, self.list_engine(link));
-        let mut things = things.await.map_err(|_| silent(ENGINE))??;
-        // An agent is kept where it is and brought where nodes or networks are; not for volumes and images alone.
-        let agent_asked = things.iter().any(|thing| match thing {
-            Thing::Network(_) => true,
-            Thing::Container(c) => c.labels.get(ROLE).is_none_or(|role| role != "probe"),
-            Thing::Mesh { .. } | Thing::Device { .. } | Thing::Volume(_) | Thing::Image(_) => false,
-        });
-        if agent_asked {
-            let mesh = tokio::time::timeout(AGENT, self.list_mesh(link));
-            things.extend(mesh.await.map_err(|_| silent(AGENT))??);
+/// Everything of ours on a host.
+///
+/// # Errors
+/// [`Fault`]: a part could not be listed, and so nothing is known: what is missing in half a list is not gone.
+pub(crate) async fn list_host(
+    coordinator: &Coordinator,
+    host: &Host,
+    link: &Arc<HostLink>,
+) -> Result<Listing, Fault> {
+    let at = coordinator.now();
+    let silent = |limit: Duration| Fault::Silent { host: host.name.clone(), seconds: limit.as_secs() };
+    let things = tokio::time::timeout(ENGINE, list_engine(coordinator, link));
+    let mut things = things.await.map_err(|_| silent(ENGINE))??;
+    // An agent is kept where it is and brought where nodes or networks are; not for volumes and images alone.
+    let agent_asked = things.iter().any(|thing| match thing {
+        Thing::Network(_) => true,
+        Thing::Container(c) => c.labels.get(ROLE).is_none_or(|role| role != "probe"),
+        Thing::Mesh { .. } | Thing::Device { .. } | Thing::Volume(_) | Thing::Image(_) => false,
+    });
+    if agent_asked {
+        let mesh = tokio::time::timeout(AGENT, list_mesh(coordinator, link));
+        things.extend(mesh.await.map_err(|_| silent(AGENT))??);
+    }
+    let build = match coordinator.fleet.binaries.get(&host.engine.architecture).await {
+        Ok(binary) => Some(binary.build.clone()),
+        Err(BinaryError::Missing { .. }) => None,
+        Err(source @ BinaryError::Read { .. }) => {
+            return Err(AgentError::Binary { host: host.name.clone(), source }.into());
         }
-        let build = match self.fleet.binaries.get(&host.engine.architecture).await {
-            Ok(binary) => Some(binary.build.clone()),
-            Err(BinaryError::Missing { .. }) => None,
-            Err(source @ BinaryError::Read { .. }) => {
-                return Err(AgentError::Binary { host: host.name.clone(), source }.into());
-            }
-        };
-        Ok(Listing { host: host.id, name: host.name.clone(), build, things, agent_asked, at })
-    }
+    };
+    Ok(Listing { host: host.id, name: host.name.clone(), build, things, agent_asked, at })
+}
 
-    async fn list_engine(&self, link: &HostLink) -> Result<Vec<Thing>, Fault> {
-        let ours = self.naming.all();
-        let engine = &link.engine;
-        let (containers, networks, volumes, images) = tokio::try_join!(
-            engine.list_containers(&ours),
-            engine.list_networks(&ours),
-            engine.list_volumes(&ours),
-            engine.list_images(&ours),
-        )
-        .map_err(Fault::engine(&link.name))?;
-        let things = containers.into_iter().map(Thing::Container);
-        let things = things.chain(networks.into_iter().map(Thing::Network));
-        let things = things.chain(volumes.into_iter().map(Thing::Volume));
-        Ok(things.chain(images.into_iter().map(Thing::Image)).collect())
-    }
+async fn list_engine(coordinator: &Coordinator, link: &HostLink) -> Result<Vec<Thing>, Fault> {
+    let ours = coordinator.naming.all();
+    let engine = &link.engine;
+    let (containers, networks, volumes, images) = tokio::try_join!(
+        engine.list_containers(&ours),
+        engine.list_networks(&ours),
+        engine.list_volumes(&ours),
+        engine.list_images(&ours),
+    )
+    .map_err(Fault::engine(&link.name))?;
+    let things = containers.into_iter().map(Thing::Container);
+    let things = things.chain(networks.into_iter().map(Thing::Network));
+    let things = things.chain(volumes.into_iter().map(Thing::Volume));
+    Ok(things.chain(images.into_iter().map(Thing::Image)).collect())
+}
 
-    async fn list_mesh(&self, link: &HostLink) -> Result<Vec<Thing>, Fault> {
-        let request = ListNetworksRequest { installation: self.naming.installation().to_string() };
-        let listed =
-            link.ask("ListNetworks", |mut agent| async move { agent.list_networks(request).await }).await?;
-        let kept = listed.networks.into_iter().map(|kept| Thing::Mesh {
-            network: kept.network,
-            device: kept.device,
-            bridge: kept.bridge,
-        });
-        let strays = listed.stray_devices.into_iter().map(|name| Thing::Device { name });
-        Ok(kept.chain(strays).collect())
-    }
+async fn list_mesh(coordinator: &Coordinator, link: &HostLink) -> Result<Vec<Thing>, Fault> {
+    let request = ListNetworksRequest { installation: coordinator.naming.installation().to_string() };
+    let listed =
+        link.ask("ListNetworks", |mut agent| async move { agent.list_networks(request).await }).await?;
+    let kept = listed.networks.into_iter().map(|kept| Thing::Mesh {
+        network: kept.network,
+        device: kept.device,
+        bridge: kept.bridge,
+    });
+    let strays = listed.stray_devices.into_iter().map(|name| Thing::Device { name });
+    Ok(kept.chain(strays).collect())
 }

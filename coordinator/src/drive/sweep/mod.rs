@@ -15,9 +15,9 @@
 mod known;
 mod listing;
 mod plan;
-mod remnants;
+pub(crate) mod remnants;
 mod remove;
-mod resume;
+pub(crate) mod resume;
 mod thing;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -29,8 +29,9 @@ use shoal_storage::Remnant;
 use shoal_types::{ClusterId, EventKind, EventLevel, HostId, HostName, NewEvent, Timestamp};
 
 use crate::{
+    drive::lifecycle,
     fleet::{HostLink, coordinator::Coordinator, lease::Held},
-    observe::survey::{Depth, Seen},
+    observe::survey::{self, Depth, Seen},
     words::{chain::text, fault::Fault},
 };
 
@@ -89,201 +90,209 @@ pub(crate) struct Sweep {
 /// Hosts as listed.
 type Links = BTreeMap<HostId, (Listing, Arc<HostLink>)>;
 
-impl Coordinator {
-    /// Looks at every host and removes what nothing explains.
-    ///
-    /// # Errors
-    /// [`Fault::Store`]: the store failed; what hosts fail with is in the answer.
-    pub(crate) async fn sweep(&self, terms: SweepTerms) -> Result<Sweep, Fault> {
-        let seen = self.survey(Depth::Engine).await?;
-        let (hosts, links) = self.list_all(&seen).await;
-        let known = self.known().await?;
-        let listings: Vec<_> = links.values().map(|(listing, _)| listing.clone()).collect();
-        let now = self.now();
-        let plan = Terms { naming: &self.naming, known: &known, now, grace: terms.grace }.plan(&listings);
-        let too_much = plan.too_much().filter(|_| !terms.however_much);
-        let mut sweep = Sweep { hosts, things: Vec::new(), too_much };
-        if terms.dry_run || too_much.is_some() {
-            sweep.things = plan.items.into_iter().map(planned).collect();
-            return Ok(sweep);
-        }
-        let mut groups: BTreeMap<Option<ClusterId>, Vec<Item>> = BTreeMap::new();
-        for item in plan.items {
-            match item.fate {
-                Fate::Go { under } => groups.entry(under).or_default().push(item),
-                // Told by what is cleared.
-                Fate::Remnant => {}
-                Fate::Stay => sweep.things.push(planned(item)),
-            }
-        }
-        let each =
-            groups.into_iter().map(|(under, items)| self.group(under, items, &links, terms.grace).boxed());
-        for swept in join_all(each).await {
-            sweep.things.extend(swept?);
-        }
-        self.tell(&sweep.things).await?;
-        let cleared = self.clear_remnants(&seen).await?;
-        sweep.things.extend(cleared.gone.into_iter().map(|(host, r)| remnant(host, r, now, None)));
-        let waiting = cleared.waiting.into_iter().map(|(host, r, why)| remnant(host, r, now, Some(why)));
-        sweep.things.extend(waiting);
-        sweep.things.sort_by(|a, b| a.host.cmp(&b.host));
-        Ok(sweep)
+/// Looks at every host and removes what nothing explains.
+///
+/// # Errors
+/// [`Fault::Store`]: the store failed; what hosts fail with is in the answer.
+pub(crate) async fn sweep(coordinator: &Coordinator, terms: SweepTerms) -> Result<Sweep, Fault> {
+    let seen = survey::survey(coordinator, Depth::Engine).await?;
+    let (hosts, links) = list_all(coordinator, &seen).await;
+    let known = known::read_known(coordinator).await?;
+    let listings: Vec<_> = links.values().map(|(listing, _)| listing.clone()).collect();
+    let now = coordinator.now();
+    let plan = Terms { naming: &coordinator.naming, known: &known, now, grace: terms.grace }.plan(&listings);
+    let too_much = plan.too_much().filter(|_| !terms.however_much);
+    let mut sweep = Sweep { hosts, things: Vec::new(), too_much };
+    if terms.dry_run || too_much.is_some() {
+        sweep.things = plan.items.into_iter().map(planned).collect();
+        return Ok(sweep);
     }
-
-    async fn list_all(&self, seen: &[Seen]) -> (Vec<SweptHost>, Links) {
-        let each = seen.iter().map(|seen| async move {
-            match &seen.link {
-                Ok(link) => match self.list(&seen.host, link).await {
-                    Ok(listing) => Ok((listing, link.clone())),
-                    Err(fault) => Err(text(&fault)),
-                },
-                Err(fault) => Err(text(fault)),
-            }
-        });
-        let (mut hosts, mut links) = (Vec::new(), Links::new());
-        for (seen, listed) in seen.iter().zip(join_all(each).await) {
-            let mut host =
-                SweptHost { name: seen.host.name.clone(), things: 0, agent_asked: false, error: None };
-            match listed {
-                Ok((listing, link)) => {
-                    (host.things, host.agent_asked) = (listing.things.len(), listing.agent_asked);
-                    links.insert(seen.host.id, (listing, link));
-                }
-                Err(error) => host.error = Some(error),
-            }
-            hosts.push(host);
+    let mut groups: BTreeMap<Option<ClusterId>, Vec<Item>> = BTreeMap::new();
+    for item in plan.items {
+        match item.fate {
+            Fate::Go { under } => groups.entry(under).or_default().push(item),
+            // Told by what is cleared.
+            Fate::Remnant => {}
+            Fate::Stay => sweep.things.push(planned(item)),
         }
-        (hosts, links)
     }
+    let each = groups
+        .into_iter()
+        .map(|(under, items)| group_things(coordinator, under, items, &links, terms.grace).boxed());
+    for swept in join_all(each).await {
+        sweep.things.extend(swept?);
+    }
+    tell(coordinator, &sweep.things).await?;
+    let cleared = remnants::clear_remnants(coordinator, &seen).await?;
+    sweep.things.extend(cleared.gone.into_iter().map(|(host, r)| remnant(host, r, now, None)));
+    let waiting = cleared.waiting.into_iter().map(|(host, r, why)| remnant(host, r, now, Some(why)));
+    sweep.things.extend(waiting);
+    sweep.things.sort_by(|a, b| a.host.cmp(&b.host));
+    Ok(sweep)
+}
 
-    /// Removes what belongs together: under the lease of the cluster, if the store has it.
-    async fn group(
-        &self,
-        under: Option<ClusterId>,
-        items: Vec<Item>,
-        links: &Links,
-        grace: Duration,
-    ) -> Result<Vec<Swept>, Fault> {
-        let stay = |items: Vec<Item>, why: &str| {
-            items.into_iter().map(|item| swept(item, End::Stays, Some(why.into()))).collect()
+async fn list_all(coordinator: &Coordinator, seen: &[Seen]) -> (Vec<SweptHost>, Links) {
+    let each = seen.iter().map(|seen| async move {
+        match &seen.link {
+            Ok(link) => match listing::list_host(coordinator, &seen.host, link).await {
+                Ok(listing) => Ok((listing, link.clone())),
+                Err(fault) => Err(text(&fault)),
+            },
+            Err(fault) => Err(text(fault)),
+        }
+    });
+    let (mut hosts, mut links) = (Vec::new(), Links::new());
+    for (seen, listed) in seen.iter().zip(join_all(each).await) {
+        let mut host = SweptHost { name: seen.host.name.clone(), things: 0, agent_asked: false, error: None };
+        match listed {
+            Ok((listing, link)) => {
+                (host.things, host.agent_asked) = (listing.things.len(), listing.agent_asked);
+                links.insert(seen.host.id, (listing, link));
+            }
+            Err(error) => host.error = Some(error),
+        }
+        hosts.push(host);
+    }
+    (hosts, links)
+}
+
+/// Removes what belongs together: under the lease of the cluster, if the store has it.
+async fn group_things(
+    coordinator: &Coordinator,
+    under: Option<ClusterId>,
+    items: Vec<Item>,
+    links: &Links,
+    grace: Duration,
+) -> Result<Vec<Swept>, Fault> {
+    let stay = |items: Vec<Item>, why: &str| {
+        items.into_iter().map(|item| swept(item, End::Stays, Some(why.into()))).collect()
+    };
+    let Some(cluster) = under else { return Ok(remove_all(coordinator, items, links, None).await) };
+    let lease = match take_group(coordinator, cluster).await? {
+        Taken::Lease(lease) => lease,
+        Taken::By(owner) => {
+            return Ok(stay(items, &format!("its cluster is being worked on by {owner}")));
+        }
+        Taken::Gone => return Ok(stay(items, "its cluster has gone since it was listed")),
+    };
+    // What was true before may not be so under the lease.
+    let known = known_of(coordinator, cluster).await?;
+    let terms = Terms { naming: &coordinator.naming, known: &known, now: coordinator.now(), grace };
+    let (mut going, mut done) = (Vec::new(), Vec::new());
+    for item in items {
+        let judged = links.get(&item.host).and_then(|(listing, _)| terms.item(listing, &item.thing));
+        match judged {
+            Some(item) if item.fate == (Fate::Go { under }) => going.push(item),
+            Some(item) => done.push(planned(item)),
+            None => done.push(swept(item, End::Stays, Some("a row explains it now".into()))),
+        }
+    }
+    done.extend(remove_all(coordinator, going, links, Some(&lease)).await);
+    drop(lease.release().await);
+    Ok(done)
+}
+
+/// Removes these things: all hosts at once, on each one after the other. A host that fails is left alone from then on.
+async fn remove_all(
+    coordinator: &Coordinator,
+    items: Vec<Item>,
+    links: &Links,
+    lease: Option<&Held>,
+) -> Vec<Swept> {
+    let mut by_host: BTreeMap<HostId, Vec<Item>> = BTreeMap::new();
+    for item in items {
+        by_host.entry(item.host).or_default().push(item);
+    }
+    let each = by_host.into_iter().filter_map(|(host, items)| {
+        let (_, link) = links.get(&host)?;
+        Some(remove_on(coordinator, link, items, lease).boxed())
+    });
+    join_all(each).await.into_iter().flatten().collect()
+}
+
+async fn remove_on(
+    coordinator: &Coordinator,
+    link: &HostLink,
+    items: Vec<Item>,
+    lease: Option<&Held>,
+) -> Vec<Swept> {
+    let mut done = Vec::new();
+    let mut failed: Option<String> = None;
+    for item in items {
+        if let Some(error) = &failed {
+            done.push(swept(item, End::Failed, Some(error.clone())));
+            continue;
+        }
+        if coordinator.stop.is_cancelled() {
+            done.push(swept(item, End::Stays, Some("interrupted".into())));
+            continue;
+        }
+        let covered = match lease {
+            Some(lease) => lease.covers(link.engine.limit(CallClass::Write)).await.map_err(Fault::from),
+            None => Ok(()),
         };
-        let Some(cluster) = under else { return Ok(self.remove_all(items, links, None).await) };
-        let lease = match self.take(cluster).await? {
-            Taken::Lease(lease) => lease,
-            Taken::By(owner) => {
-                return Ok(stay(items, &format!("its cluster is being worked on by {owner}")));
-            }
-            Taken::Gone => return Ok(stay(items, "its cluster has gone since it was listed")),
-        };
-        // What was true before may not be so under the lease.
-        let known = self.known_of(cluster).await?;
-        let terms = Terms { naming: &self.naming, known: &known, now: self.now(), grace };
-        let (mut going, mut done) = (Vec::new(), Vec::new());
-        for item in items {
-            let judged = links.get(&item.host).and_then(|(listing, _)| terms.item(listing, &item.thing));
-            match judged {
-                Some(item) if item.fate == (Fate::Go { under }) => going.push(item),
-                Some(item) => done.push(planned(item)),
-                None => done.push(swept(item, End::Stays, Some("a row explains it now".into()))),
-            }
-        }
-        done.extend(self.remove_all(going, links, Some(&lease)).await);
-        drop(lease.release().await);
-        Ok(done)
-    }
-
-    /// Removes these things: all hosts at once, on each one after the other. A host that fails is left alone from then on.
-    async fn remove_all(&self, items: Vec<Item>, links: &Links, lease: Option<&Held>) -> Vec<Swept> {
-        let mut by_host: BTreeMap<HostId, Vec<Item>> = BTreeMap::new();
-        for item in items {
-            by_host.entry(item.host).or_default().push(item);
-        }
-        let each = by_host.into_iter().filter_map(|(host, items)| {
-            let (_, link) = links.get(&host)?;
-            Some(self.remove_on(link, items, lease).boxed())
-        });
-        join_all(each).await.into_iter().flatten().collect()
-    }
-
-    async fn remove_on(&self, link: &HostLink, items: Vec<Item>, lease: Option<&Held>) -> Vec<Swept> {
-        let mut done = Vec::new();
-        let mut failed: Option<String> = None;
-        for item in items {
-            if let Some(error) = &failed {
-                done.push(swept(item, End::Failed, Some(error.clone())));
-                continue;
-            }
-            if self.stop.is_cancelled() {
-                done.push(swept(item, End::Stays, Some("interrupted".into())));
-                continue;
-            }
-            let covered = match lease {
-                Some(lease) => lease.covers(link.engine.limit(CallClass::Write)).await.map_err(Fault::from),
-                None => Ok(()),
-            };
-            let removed = match covered {
-                Ok(()) => self.remove(link, &item.thing).await,
-                Err(fault) => Err(fault),
-            };
-            done.push(match removed {
-                Ok(Removed::Now | Removed::Before) => swept(item, End::Gone, None),
-                Ok(Removed::Stays(why)) => swept(item, End::Stays, Some(why)),
-                Err(fault) => {
-                    let error = text(&fault);
-                    failed = Some(error.clone());
-                    swept(item, End::Failed, Some(error))
-                }
-            });
-        }
-        done
-    }
-
-    /// Takes a cluster's lease unless somebody works on it, in this process or another.
-    async fn take(&self, id: ClusterId) -> Result<Taken, Fault> {
-        let Some(cluster) = self.store.read().await?.clusters().get(id).await? else {
-            return Ok(Taken::Gone);
-        };
-        match self.acquire(&cluster).await {
-            Ok((lease, _)) => Ok(Taken::Lease(lease)),
-            Err(Fault::Busy { holder, .. }) => Ok(Taken::By(holder)),
-            Err(Fault::NoCluster { .. }) => Ok(Taken::Gone),
+        let removed = match covered {
+            Ok(()) => remove::remove_thing(coordinator, link, &item.thing).await,
             Err(fault) => Err(fault),
-        }
+        };
+        done.push(match removed {
+            Ok(Removed::Now | Removed::Before) => swept(item, End::Gone, None),
+            Ok(Removed::Stays(why)) => swept(item, End::Stays, Some(why)),
+            Err(fault) => {
+                let error = text(&fault);
+                failed = Some(error.clone());
+                swept(item, End::Failed, Some(error))
+            }
+        });
     }
+    done
+}
 
-    /// What the store knows, but for the owner of this cluster: that is us.
-    async fn known_of(&self, cluster: ClusterId) -> Result<Known, Fault> {
-        let mut known = self.known().await?;
-        if let Some(cluster) = known.clusters.get_mut(&cluster) {
-            cluster.busy = None;
-        }
-        Ok(known)
+/// Takes a cluster's lease unless somebody works on it, in this process or another.
+async fn take_group(coordinator: &Coordinator, id: ClusterId) -> Result<Taken, Fault> {
+    let Some(cluster) = coordinator.store.read().await?.clusters().get(id).await? else {
+        return Ok(Taken::Gone);
+    };
+    match lifecycle::acquire(coordinator, &cluster).await {
+        Ok((lease, _)) => Ok(Taken::Lease(lease)),
+        Err(Fault::Busy { holder, .. }) => Ok(Taken::By(holder)),
+        Err(Fault::NoCluster { .. }) => Ok(Taken::Gone),
+        Err(fault) => Err(fault),
     }
+}
 
-    /// Records what was removed, and what could not be.
-    async fn tell(&self, things: &[Swept]) -> Result<(), Fault> {
-        let mut tx = self.store.begin().await?;
-        for thing in things {
-            let Swept { kind, name, why, .. } = thing;
-            let (level, message) = match thing.end {
-                End::Gone => (EventLevel::Info, format!("swept {kind} {name}: {why}")),
-                End::Failed => (EventLevel::Warn, format!("could not sweep {kind} {name}: {why}")),
-                End::WouldGo | End::Stays => continue,
-            };
-            let event = NewEvent {
-                at: self.now(),
-                level,
-                kind: EventKind::Host,
-                cluster: None,
-                node: None,
-                host: Some(thing.host.clone()),
-                message,
-                progress: None,
-            };
-            tx.events().append(&event).await?;
-        }
-        Ok(tx.commit().await?)
+/// What the store knows, but for the owner of this cluster: that is us.
+async fn known_of(coordinator: &Coordinator, cluster: ClusterId) -> Result<Known, Fault> {
+    let mut known = known::read_known(coordinator).await?;
+    if let Some(cluster) = known.clusters.get_mut(&cluster) {
+        cluster.busy = None;
     }
+    Ok(known)
+}
+
+/// Records what was removed, and what could not be.
+async fn tell(coordinator: &Coordinator, things: &[Swept]) -> Result<(), Fault> {
+    let mut tx = coordinator.store.begin().await?;
+    for thing in things {
+        let Swept { kind, name, why, .. } = thing;
+        let (level, message) = match thing.end {
+            End::Gone => (EventLevel::Info, format!("swept {kind} {name}: {why}")),
+            End::Failed => (EventLevel::Warn, format!("could not sweep {kind} {name}: {why}")),
+            End::WouldGo | End::Stays => continue,
+        };
+        let event = NewEvent {
+            at: coordinator.now(),
+            level,
+            kind: EventKind::Host,
+            cluster: None,
+            node: None,
+            host: Some(thing.host.clone()),
+            message,
+            progress: None,
+        };
+        tx.events().append(&event).await?;
+    }
+    Ok(tx.commit().await?)
 }
 
 /// What came of asking for a cluster's lease.

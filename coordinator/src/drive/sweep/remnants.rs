@@ -17,9 +17,10 @@ use shoal_types::{EventKind, EventLevel, HostName, NewEvent, NodeId, Timestamp};
 
 use crate::{
     drive::sweep::{
-        known::Known,
+        known::{self, Known},
+        listing,
         plan::Terms,
-        remove::Removed,
+        remove::{self, Removed},
         thing::{Listing, Thing},
     },
     fleet::{HostLink, coordinator::Coordinator, lease::LONGEST_CALL},
@@ -40,117 +41,126 @@ pub(crate) struct Cleared {
     pub(crate) waiting: Vec<(HostName, Remnant, String)>,
 }
 
-impl Coordinator {
-    /// Removes what remnants remember on these hosts, as far as they were reached and the time has come, and forgets the
-    /// remnants of which nothing is left.
-    ///
-    /// # Errors
-    /// [`Fault::Store`]: the store failed. What hosts fail with is in the answer.
-    pub(crate) async fn clear_remnants(&self, seen: &[Seen]) -> Result<Cleared, Fault> {
-        let remnants = self.store.read().await?.remnants().list().await?;
-        let each = seen.iter().map(|seen| {
-            let here: Vec<_> = remnants.iter().filter(|r| r.what.host == seen.host.id).cloned().collect();
-            self.clear_host(seen, here).boxed()
-        });
-        let mut cleared = Cleared::default();
-        for host in join_all(each).await {
-            let host = host?;
-            cleared.gone.extend(host.gone);
-            cleared.waiting.extend(host.waiting);
-        }
-        Ok(cleared)
+/// Removes what remnants remember on these hosts, as far as they were reached and the time has come, and forgets the
+/// remnants of which nothing is left.
+///
+/// # Errors
+/// [`Fault::Store`]: the store failed. What hosts fail with is in the answer.
+pub(crate) async fn clear_remnants(coordinator: &Coordinator, seen: &[Seen]) -> Result<Cleared, Fault> {
+    let remnants = coordinator.store.read().await?.remnants().list().await?;
+    let each = seen.iter().map(|seen| {
+        let here: Vec<_> = remnants.iter().filter(|r| r.what.host == seen.host.id).cloned().collect();
+        clear_host(coordinator, seen, here).boxed()
+    });
+    let mut cleared = Cleared::default();
+    for host in join_all(each).await {
+        let host = host?;
+        cleared.gone.extend(host.gone);
+        cleared.waiting.extend(host.waiting);
     }
+    Ok(cleared)
+}
 
-    async fn clear_host(&self, seen: &Seen, remnants: Vec<Remnant>) -> Result<Cleared, Fault> {
-        let name = &seen.host.name;
-        let mut cleared = Cleared::default();
-        if remnants.is_empty() {
+async fn clear_host(
+    coordinator: &Coordinator,
+    seen: &Seen,
+    remnants: Vec<Remnant>,
+) -> Result<Cleared, Fault> {
+    let name = &seen.host.name;
+    let mut cleared = Cleared::default();
+    if remnants.is_empty() {
+        return Ok(cleared);
+    }
+    let listed = match &seen.link {
+        Ok(link) => listing::list_host(coordinator, &seen.host, link)
+            .await
+            .map(|listing| (listing, link))
+            .map_err(|f| text(&f)),
+        Err(fault) => Err(text(fault)),
+    };
+    let (listing, link) = match listed {
+        Ok(listed) => listed,
+        Err(why) => {
+            cleared.waiting.extend(remnants.into_iter().map(|r| (name.clone(), r, why.clone())));
             return Ok(cleared);
         }
-        let listed = match &seen.link {
-            Ok(link) => {
-                self.list(&seen.host, link).await.map(|listing| (listing, link)).map_err(|f| text(&f))
-            }
-            Err(fault) => Err(text(fault)),
-        };
-        let (listing, link) = match listed {
-            Ok(listed) => listed,
-            Err(why) => {
-                cleared.waiting.extend(remnants.into_iter().map(|r| (name.clone(), r, why.clone())));
-                return Ok(cleared);
-            }
-        };
-        let known = self.known().await?;
-        for remnant in remnants {
-            match self.clear(seen, link, &listing, &known, &remnant).await? {
-                None => cleared.gone.push((name.clone(), remnant)),
-                Some(why) => cleared.waiting.push((name.clone(), remnant, why)),
-            }
+    };
+    let known = known::read_known(coordinator).await?;
+    for remnant in remnants {
+        match clear(coordinator, seen, link, &listing, &known, &remnant).await? {
+            None => cleared.gone.push((name.clone(), remnant)),
+            Some(why) => cleared.waiting.push((name.clone(), remnant, why)),
         }
-        Ok(cleared)
     }
+    Ok(cleared)
+}
 
-    /// Clears one remnant; why it remains, if it does.
-    async fn clear(
-        &self,
-        seen: &Seen,
-        link: &Arc<HostLink>,
-        listing: &Listing,
-        known: &Known,
-        remnant: &Remnant,
-    ) -> Result<Option<String>, Fault> {
-        match due(&self.naming, remnant, listing, known, self.now()) {
-            Due::Wait(why) => return Ok(Some(why)),
-            Due::Forget => {}
-            Due::Remove(things) => {
-                for thing in things {
-                    if self.stop.is_cancelled() {
-                        return Ok(Some("interrupted".into()));
-                    }
-                    match self.remove(link, &thing).await {
-                        Ok(Removed::Now | Removed::Before) => {}
-                        Ok(Removed::Stays(why)) => {
-                            return Ok(Some(format!("{} {}: {why}", thing.kind(), thing.name())));
-                        }
-                        Err(fault) => return Ok(Some(text(&fault))),
-                    }
+/// Clears one remnant; why it remains, if it does.
+async fn clear(
+    coordinator: &Coordinator,
+    seen: &Seen,
+    link: &Arc<HostLink>,
+    listing: &Listing,
+    known: &Known,
+    remnant: &Remnant,
+) -> Result<Option<String>, Fault> {
+    match due(&coordinator.naming, remnant, listing, known, coordinator.now()) {
+        Due::Wait(why) => return Ok(Some(why)),
+        Due::Forget => {}
+        Due::Remove(things) => {
+            for thing in things {
+                if coordinator.stop.is_cancelled() {
+                    return Ok(Some("interrupted".into()));
                 }
-                let again = match self.list(&seen.host, link).await {
-                    Ok(listing) => listing,
+                match remove::remove_thing(coordinator, link, &thing).await {
+                    Ok(Removed::Now | Removed::Before) => {}
+                    Ok(Removed::Stays(why)) => {
+                        return Ok(Some(format!("{} {}: {why}", thing.kind(), thing.name())));
+                    }
                     Err(fault) => return Ok(Some(text(&fault))),
-                };
-                match due(&self.naming, remnant, &again, &self.known().await?, self.now()) {
-                    Due::Forget => {}
-                    Due::Wait(why) => return Ok(Some(why)),
-                    Due::Remove(things) => {
-                        let first = things.first().map(|t| format!("{} {}", t.kind(), t.name()));
-                        return Ok(Some(format!("{} came back", first.unwrap_or_default())));
-                    }
+                }
+            }
+            let again = match listing::list_host(coordinator, &seen.host, link).await {
+                Ok(listing) => listing,
+                Err(fault) => return Ok(Some(text(&fault))),
+            };
+            match due(
+                &coordinator.naming,
+                remnant,
+                &again,
+                &known::read_known(coordinator).await?,
+                coordinator.now(),
+            ) {
+                Due::Forget => {}
+                Due::Wait(why) => return Ok(Some(why)),
+                Due::Remove(things) => {
+                    let first = things.first().map(|t| format!("{} {}", t.kind(), t.name()));
+                    return Ok(Some(format!("{} came back", first.unwrap_or_default())));
                 }
             }
         }
-        let mut tx = self.store.begin().await?;
-        tx.remnants().delete(remnant.id).await?;
-        tx.events().append(&self.cleared_event(&seen.host.name, &remnant.what)).await?;
-        tx.commit().await?;
-        Ok(None)
     }
+    let mut tx = coordinator.store.begin().await?;
+    tx.remnants().delete(remnant.id).await?;
+    tx.events().append(&cleared_event(coordinator, &seen.host.name, &remnant.what)).await?;
+    tx.commit().await?;
+    Ok(None)
+}
 
-    fn cleared_event(&self, host: &HostName, what: &NewRemnant) -> NewEvent {
-        let of = match what.node {
-            None => "what was left",
-            Some(_) => "a node that was left",
-        };
-        NewEvent {
-            at: self.now(),
-            level: EventLevel::Info,
-            kind: EventKind::Host,
-            cluster: Some((what.realm.clone(), what.name.clone())),
-            node: None,
-            host: Some(host.clone()),
-            message: format!("{of} on {host} is gone"),
-            progress: None,
-        }
+fn cleared_event(coordinator: &Coordinator, host: &HostName, what: &NewRemnant) -> NewEvent {
+    let of = match what.node {
+        None => "what was left",
+        Some(_) => "a node that was left",
+    };
+    NewEvent {
+        at: coordinator.now(),
+        level: EventLevel::Info,
+        kind: EventKind::Host,
+        cluster: Some((what.realm.clone(), what.name.clone())),
+        node: None,
+        host: Some(host.clone()),
+        message: format!("{of} on {host} is gone"),
+        progress: None,
     }
 }
 

@@ -23,96 +23,102 @@ pub(crate) enum Removed {
 /// It is there under the id, but is no longer what was judged.
 const CHANGED: &str = "it has changed since it was listed";
 
-impl Coordinator {
-    /// Removes a thing that was listed.
-    ///
-    /// # Errors
-    /// [`Fault`]: the host's engine or agent failed.
-    pub(super) async fn remove(&self, link: &HostLink, thing: &Thing) -> Result<Removed, Fault> {
-        let outcome = self.remove_from_engine(link, thing).await;
-        match outcome {
-            Ok(Some(removed)) => Ok(removed),
-            Ok(None) => self.remove_from_mesh(link, thing).await,
-            // Somebody uses it (a container on the network, with the volume, of the image), or is at it already.
-            Err(error @ (EngineError::Conflict { .. } | EngineError::RemovalInProgress { .. })) => {
-                Ok(Removed::Stays(crate::words::chain::text(&error)))
-            }
-            Err(error) => Err(Fault::engine(&link.name)(error)),
+/// Removes a thing that was listed.
+///
+/// # Errors
+/// [`Fault`]: the host's engine or agent failed.
+pub(crate) async fn remove_thing(
+    coordinator: &Coordinator,
+    link: &HostLink,
+    thing: &Thing,
+) -> Result<Removed, Fault> {
+    let outcome = remove_from_engine(coordinator, link, thing).await;
+    match outcome {
+        Ok(Some(removed)) => Ok(removed),
+        Ok(None) => remove_from_mesh(coordinator, link, thing).await,
+        // Somebody uses it (a container on the network, with the volume, of the image), or is at it already.
+        Err(error @ (EngineError::Conflict { .. } | EngineError::RemovalInProgress { .. })) => {
+            Ok(Removed::Stays(crate::words::chain::text(&error)))
         }
+        Err(error) => Err(Fault::engine(&link.name)(error)),
     }
+}
 
-    /// `None`: it is none of the engine's.
-    async fn remove_from_engine(
-        &self,
-        link: &HostLink,
-        thing: &Thing,
-    ) -> Result<Option<Removed>, EngineError> {
-        let (engine, ours) = (&link.engine, self.naming.all());
-        let removed = match thing {
-            Thing::Container(was) => match engine.inspect_container(&was.id).await? {
+/// `None`: it is none of the engine's.
+async fn remove_from_engine(
+    coordinator: &Coordinator,
+    link: &HostLink,
+    thing: &Thing,
+) -> Result<Option<Removed>, EngineError> {
+    let (engine, ours) = (&link.engine, coordinator.naming.all());
+    let removed = match thing {
+        Thing::Container(was) => match engine.inspect_container(&was.id).await? {
+            None => Removed::Before,
+            Some(is) if is.id == was.id && is.labels == was.labels => {
+                done(engine.remove_container(&was.id).await?)
+            }
+            Some(_) => Removed::Stays(CHANGED.into()),
+        },
+        Thing::Network(was) => {
+            let there = engine.list_networks(&ours).await?;
+            match there.iter().find(|is| is.id == was.id) {
                 None => Removed::Before,
-                Some(is) if is.id == was.id && is.labels == was.labels => {
-                    done(engine.remove_container(&was.id).await?)
-                }
+                Some(is) if is.labels == was.labels => done(engine.remove_network(&was.id).await?),
                 Some(_) => Removed::Stays(CHANGED.into()),
-            },
-            Thing::Network(was) => {
-                let there = engine.list_networks(&ours).await?;
-                match there.iter().find(|is| is.id == was.id) {
-                    None => Removed::Before,
-                    Some(is) if is.labels == was.labels => done(engine.remove_network(&was.id).await?),
-                    Some(_) => Removed::Stays(CHANGED.into()),
-                }
             }
-            Thing::Volume(was) => {
-                let there = engine.list_volumes(&ours).await?;
-                match there.iter().find(|is| is.name == was.name) {
-                    None => Removed::Before,
-                    Some(is) if is.labels == was.labels => done(engine.remove_volume(&was.name).await?),
-                    Some(_) => Removed::Stays(CHANGED.into()),
-                }
-            }
-            Thing::Image(was) => match engine.inspect_image(&was.id).await? {
-                None => Removed::Before,
-                Some(is) if is.labels == was.labels => {
-                    let mut removed = Removal::AlreadyGone;
-                    // By its references: an image goes with its last one, and 409 answers an id with several.
-                    let by_id = is.repo_tags.is_empty().then_some(&is.id);
-                    for reference in is.repo_tags.iter().chain(by_id) {
-                        removed = engine.remove_image(reference).await?;
-                    }
-                    done(removed)
-                }
-                Some(_) => Removed::Stays(CHANGED.into()),
-            },
-            Thing::Mesh { .. } | Thing::Device { .. } => return Ok(None),
-        };
-        Ok(Some(removed))
-    }
-
-    /// The agent finds what it keeps by the network's id, which never comes back, and refuses a device without one that
-    /// has come to be kept.
-    async fn remove_from_mesh(&self, link: &HostLink, thing: &Thing) -> Result<Removed, Fault> {
-        let (network, device, bridge) = match thing {
-            Thing::Mesh { network, device, bridge } => (network.clone(), device.clone(), bridge.clone()),
-            Thing::Device { name } => match self.naming.vni_of_device(name) {
-                Some(vni) => (String::new(), name.clone(), self.naming.bridge(vni)),
-                None => return Ok(Removed::Stays(CHANGED.into())),
-            },
-            Thing::Container(_) | Thing::Network(_) | Thing::Volume(_) | Thing::Image(_) => {
-                return Ok(Removed::Stays(CHANGED.into()));
-            }
-        };
-        let installation = self.naming.installation().to_string();
-        let request = RemoveNetworkRequest { installation, network, device, bridge, revision: 0 };
-        let answer =
-            link.ask("RemoveNetwork", |mut agent| async move { agent.remove_network(request).await }).await;
-        match answer {
-            Ok(answer) if answer.removed => Ok(Removed::Now),
-            Ok(_) => Ok(Removed::Before),
-            Err(AgentError::Call { message, transient: false, .. }) => Ok(Removed::Stays(message)),
-            Err(error) => Err(error.into()),
         }
+        Thing::Volume(was) => {
+            let there = engine.list_volumes(&ours).await?;
+            match there.iter().find(|is| is.name == was.name) {
+                None => Removed::Before,
+                Some(is) if is.labels == was.labels => done(engine.remove_volume(&was.name).await?),
+                Some(_) => Removed::Stays(CHANGED.into()),
+            }
+        }
+        Thing::Image(was) => match engine.inspect_image(&was.id).await? {
+            None => Removed::Before,
+            Some(is) if is.labels == was.labels => {
+                let mut removed = Removal::AlreadyGone;
+                // By its references: an image goes with its last one, and 409 answers an id with several.
+                let by_id = is.repo_tags.is_empty().then_some(&is.id);
+                for reference in is.repo_tags.iter().chain(by_id) {
+                    removed = engine.remove_image(reference).await?;
+                }
+                done(removed)
+            }
+            Some(_) => Removed::Stays(CHANGED.into()),
+        },
+        Thing::Mesh { .. } | Thing::Device { .. } => return Ok(None),
+    };
+    Ok(Some(removed))
+}
+
+/// The agent finds what it keeps by the network's id, which never comes back, and refuses a device without one that
+/// has come to be kept.
+async fn remove_from_mesh(
+    coordinator: &Coordinator,
+    link: &HostLink,
+    thing: &Thing,
+) -> Result<Removed, Fault> {
+    let (network, device, bridge) = match thing {
+        Thing::Mesh { network, device, bridge } => (network.clone(), device.clone(), bridge.clone()),
+        Thing::Device { name } => match coordinator.naming.vni_of_device(name) {
+            Some(vni) => (String::new(), name.clone(), coordinator.naming.bridge(vni)),
+            None => return Ok(Removed::Stays(CHANGED.into())),
+        },
+        Thing::Container(_) | Thing::Network(_) | Thing::Volume(_) | Thing::Image(_) => {
+            return Ok(Removed::Stays(CHANGED.into()));
+        }
+    };
+    let installation = coordinator.naming.installation().to_string();
+    let request = RemoveNetworkRequest { installation, network, device, bridge, revision: 0 };
+    let answer =
+        link.ask("RemoveNetwork", |mut agent| async move { agent.remove_network(request).await }).await;
+    match answer {
+        Ok(answer) if answer.removed => Ok(Removed::Now),
+        Ok(_) => Ok(Removed::Before),
+        Err(AgentError::Call { message, transient: false, .. }) => Ok(Removed::Stays(message)),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -11,7 +11,7 @@
 
 mod claim;
 mod copy;
-mod pull;
+pub(crate) mod pull;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -264,7 +264,7 @@ impl Work {
         if let Err(error) = tagged {
             return Brought::Failed(fault(error));
         }
-        match self.coordinator.note_image(link.id, &spec.image, id).await {
+        match note_image(&self.coordinator, link.id, &spec.image, id).await {
             Ok(()) => Brought::There,
             Err(fault) => Brought::Failed(fault),
         }
@@ -289,17 +289,20 @@ impl Work {
     }
 }
 
-impl Coordinator {
-    /// Records that a host has an image.
-    async fn note_image(&self, host: HostId, reference: &str, image_id: &str) -> Result<(), Fault> {
-        let mut tx = self.store.begin().await?;
-        let row = ImageOnHost {
-            host,
-            reference: reference.to_owned(),
-            image_id: image_id.to_owned(),
-            seen: self.now(),
-        };
-        tx.images().add(&row).await?;
-        Ok(tx.commit().await?)
-    }
+/// Records that a host has an image.
+async fn note_image(
+    coordinator: &Coordinator,
+    host: HostId,
+    reference: &str,
+    image_id: &str,
+) -> Result<(), Fault> {
+    let mut tx = coordinator.store.begin().await?;
+    let row = ImageOnHost {
+        host,
+        reference: reference.to_owned(),
+        image_id: image_id.to_owned(),
+        seen: coordinator.now(),
+    };
+    tx.images().add(&row).await?;
+    Ok(tx.commit().await?)
 }

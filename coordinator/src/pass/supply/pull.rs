@@ -52,7 +52,7 @@ impl Pulled {
 impl Work {
     /// Lets a host pull the content of this digest.
     pub(super) async fn pull(&self, intent: &Intent, link: &Arc<HostLink>, digest: &str) -> Result<(), Halt> {
-        let auth = self.coordinator.registry_auth(digest).await?;
+        let auth = registry_auth(&self.coordinator, digest).await?;
         let pulled = Pulled::default();
         let heard = |done, total| pulled.heard(done, total);
         let reference = &intent.cluster.spec.image;
@@ -88,103 +88,110 @@ impl Work {
     }
 }
 
-impl Coordinator {
-    /// Who we are at the registry of a reference, if it is known.
-    pub(crate) async fn registry_auth(&self, reference: &str) -> Result<Option<RegistryAuth>, Fault> {
-        let registry = Reference::of(reference).registry;
-        let known = self.store.read().await?.registries().credentials(registry).await?;
-        let Some((username, password)) = known else { return Ok(None) };
-        let corrupt = || StoreError::Corrupt { table: "secrets", column: "sealed", id: registry.to_owned() };
-        let password = std::str::from_utf8(&password).map_err(|_| corrupt())?;
-        let password = Zeroizing::new(password.to_owned());
-        Ok(Some(RegistryAuth { registry: registry.to_owned(), username, password }))
-    }
+/// Who we are at the registry of a reference, if it is known.
+pub(crate) async fn registry_auth(
+    coordinator: &Coordinator,
+    reference: &str,
+) -> Result<Option<RegistryAuth>, Fault> {
+    let registry = Reference::of(reference).registry;
+    let known = coordinator.store.read().await?.registries().credentials(registry).await?;
+    let Some((username, password)) = known else { return Ok(None) };
+    let corrupt = || StoreError::Corrupt { table: "secrets", column: "sealed", id: registry.to_owned() };
+    let password = std::str::from_utf8(&password).map_err(|_| corrupt())?;
+    let password = Zeroizing::new(password.to_owned());
+    Ok(Some(RegistryAuth { registry: registry.to_owned(), username, password }))
+}
 
-    /// Lets one host pull an image that none has; if it cannot, all others at once. From then on the others can be given it.
-    pub(crate) async fn fetch(
-        &self,
-        spec: &ClusterSpec,
-        seen: &[Seen],
-        within: Duration,
-        interrupt: &CancellationToken,
-    ) -> Result<(), Fault> {
-        let reached: Vec<_> = seen.iter().filter_map(|s| s.link.as_ref().ok()).collect();
-        let Some((first, others)) = reached.split_first() else {
-            return Err(Fault::NoImage { image: spec.image.clone() });
-        };
-        let auth = self.registry_auth(&spec.image).await?;
-        let pull = async {
-            let Err(refused) = self.pull_first(spec, first, auth.as_ref()).await else { return Ok(()) };
-            let pulls = others.iter().map(|link| self.pull_first(spec, link, auth.as_ref()).boxed());
-            let others = join_all(pulls).await;
-            if others.iter().any(Result::is_ok) {
-                return Ok(());
-            }
-            let reasons = std::iter::once(refused).chain(others.into_iter().filter_map(Result::err));
-            let mut reasons: Vec<String> = reasons.map(|fault| text(&fault)).collect();
-            reasons.sort();
-            reasons.dedup();
-            Err(Fault::NotPulled { image: spec.image.clone(), reasons: reasons.join("; ") })
-        };
-        tokio::select! {
-            pulled = pull => pulled,
-            () = interrupt.cancelled() => Err(Fault::Stopped),
-            () = sleep(within) => Err(Fault::NotPulled {
-                image: spec.image.clone(),
-                reasons: format!("it took longer than {} s", within.as_secs()),
-            }),
+/// Lets one host pull an image that none has; if it cannot, all others at once. From then on the others can be given it.
+pub(crate) async fn fetch(
+    coordinator: &Coordinator,
+    spec: &ClusterSpec,
+    seen: &[Seen],
+    within: Duration,
+    interrupt: &CancellationToken,
+) -> Result<(), Fault> {
+    let reached: Vec<_> = seen.iter().filter_map(|s| s.link.as_ref().ok()).collect();
+    let Some((first, others)) = reached.split_first() else {
+        return Err(Fault::NoImage { image: spec.image.clone() });
+    };
+    let auth = registry_auth(coordinator, &spec.image).await?;
+    let pull = async {
+        let Err(refused) = pull_first(coordinator, spec, first, auth.as_ref()).await else { return Ok(()) };
+        let pulls = others.iter().map(|link| pull_first(coordinator, spec, link, auth.as_ref()).boxed());
+        let others = join_all(pulls).await;
+        if others.iter().any(Result::is_ok) {
+            return Ok(());
         }
+        let reasons = std::iter::once(refused).chain(others.into_iter().filter_map(Result::err));
+        let mut reasons: Vec<String> = reasons.map(|fault| text(&fault)).collect();
+        reasons.sort();
+        reasons.dedup();
+        Err(Fault::NotPulled { image: spec.image.clone(), reasons: reasons.join("; ") })
+    };
+    tokio::select! {
+        pulled = pull => pulled,
+        () = interrupt.cancelled() => Err(Fault::Stopped),
+        () = sleep(within) => Err(Fault::NotPulled {
+            image: spec.image.clone(),
+            reasons: format!("it took longer than {} s", within.as_secs()),
+        }),
     }
+}
 
-    async fn pull_first(
-        &self,
-        spec: &ClusterSpec,
-        link: &Arc<HostLink>,
-        auth: Option<&RegistryAuth>,
-    ) -> Result<(), Fault> {
-        let pulled = Pulled::default();
-        let heard = |done, total| pulled.heard(done, total);
-        let telling = async {
-            let mut last = 0;
-            loop {
-                sleep(TELL).await;
-                let progress = pulled.progress();
-                if progress.done_bytes != last {
-                    last = progress.done_bytes;
-                    self.tell_pull(spec, link, "from its registry", progress).await;
-                }
+async fn pull_first(
+    coordinator: &Coordinator,
+    spec: &ClusterSpec,
+    link: &Arc<HostLink>,
+    auth: Option<&RegistryAuth>,
+) -> Result<(), Fault> {
+    let pulled = Pulled::default();
+    let heard = |done, total| pulled.heard(done, total);
+    let telling = async {
+        let mut last = 0;
+        loop {
+            sleep(TELL).await;
+            let progress = pulled.progress();
+            if progress.done_bytes != last {
+                last = progress.done_bytes;
+                tell_pull(coordinator, spec, link, "from its registry", progress).await;
             }
-        };
-        let pull: Result<(), EngineError> = tokio::select! {
-            pull = link.engine.pull_image(&spec.image, auth, &heard) => pull,
-            () = telling => Ok(()),
-        };
-        pull.map_err(Fault::engine(&link.name))?;
-        let bytes = pulled.progress().total_bytes.unwrap_or_default();
-        let progress = Progress { done_bytes: bytes, total_bytes: Some(bytes) };
-        self.tell_pull(spec, link, "was pulled", progress).await;
-        Ok(())
-    }
-
-    /// An event of the cluster that is to be; progress nobody can write down is not worth a failure.
-    async fn tell_pull(&self, spec: &ClusterSpec, link: &HostLink, what: &str, progress: Progress) {
-        let event = NewEvent {
-            at: self.now(),
-            level: EventLevel::Info,
-            kind: EventKind::Image,
-            cluster: Some((spec.realm.clone(), spec.name.clone())),
-            node: None,
-            host: Some(link.name.clone()),
-            message: format!("image {} {what}", spec.image),
-            progress: Some(progress),
-        };
-        let told = async {
-            let mut tx = self.store.begin().await?;
-            tx.events().append(&event).await?;
-            tx.commit().await
-        };
-        if let Err(error) = told.await {
-            tracing::warn!(%error, "progress could not be recorded");
         }
+    };
+    let pull: Result<(), EngineError> = tokio::select! {
+        pull = link.engine.pull_image(&spec.image, auth, &heard) => pull,
+        () = telling => Ok(()),
+    };
+    pull.map_err(Fault::engine(&link.name))?;
+    let bytes = pulled.progress().total_bytes.unwrap_or_default();
+    let progress = Progress { done_bytes: bytes, total_bytes: Some(bytes) };
+    tell_pull(coordinator, spec, link, "was pulled", progress).await;
+    Ok(())
+}
+
+/// An event of the cluster that is to be; progress nobody can write down is not worth a failure.
+async fn tell_pull(
+    coordinator: &Coordinator,
+    spec: &ClusterSpec,
+    link: &HostLink,
+    what: &str,
+    progress: Progress,
+) {
+    let event = NewEvent {
+        at: coordinator.now(),
+        level: EventLevel::Info,
+        kind: EventKind::Image,
+        cluster: Some((spec.realm.clone(), spec.name.clone())),
+        node: None,
+        host: Some(link.name.clone()),
+        message: format!("image {} {what}", spec.image),
+        progress: Some(progress),
+    };
+    let told = async {
+        let mut tx = coordinator.store.begin().await?;
+        tx.events().append(&event).await?;
+        tx.commit().await
+    };
+    if let Err(error) = told.await {
+        tracing::warn!(%error, "progress could not be recorded");
     }
 }
