@@ -14,6 +14,9 @@ use std::{
 /// Directory below `migrations/` -> name of its list.
 const LISTS: [(&str, &str); 2] = [("sqlite", "SQLITE"), ("postgres", "POSTGRES")];
 
+/// Version, description, file.
+type Migration = (i64, String, PathBuf);
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=../migrations");
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../migrations");
@@ -33,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The files `NUMBER_some_words.sql` of a directory by number, with their words.
-fn list(directory: &Path) -> Result<Vec<(i64, String, PathBuf)>, Box<dyn Error>> {
+fn list(directory: &Path) -> Result<Vec<Migration>, Box<dyn Error>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let file = fs::canonicalize(entry?.path())?;

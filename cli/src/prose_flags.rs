@@ -85,9 +85,8 @@ fn faults_of_shell(defined: &Defined, line: &str) -> Vec<String> {
         let mut words = command.split_whitespace().skip_while(|word| {
             BEFORE.contains(word) || word.split_once('=').is_some_and(|(name, _)| !name.starts_with('-'))
         });
-        match words.next() {
-            Some("shoal") => faults.extend(defined.unknown_of(words).into_iter().map(str::to_owned)),
-            Some(_) | None => {}
+        if words.next() == Some("shoal") {
+            faults.extend(defined.unknown_of(words).into_iter().map(str::to_owned));
         }
     }
     faults

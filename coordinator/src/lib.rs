@@ -10,7 +10,7 @@
 //! edit/      intent + snapshot -> change of intent, in one transaction: admission, placing, addresses
 //! observe/   one look at a host, an image, a cluster; the store's intent; events as they come
 //! fleet/     one link per host = engine + agent over `docker exec`; leases; what is done to engines
-//! words/     error chains, faults, hints, names and labels
+//! words/     faults, hints, names and labels
 //! ```
 //! One process owns a cluster at a time by a lease (`fleet/lease.rs`), and everything it does is an event.
 

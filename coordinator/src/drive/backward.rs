@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::{FutureExt, future::join_all};
-use shoal_types::{EventKind, EventLevel, HostId};
+use shoal_types::{EventKind, EventLevel, HostId, chain};
 
 use crate::{
     drive::{BACK_OFF, LONGEST_BACK_OFF},
@@ -13,7 +13,7 @@ use crate::{
         failure::{PATIENCE, is_silence},
         work::{Halt, Work},
     },
-    words::{chain::text, fault::Fault},
+    words::fault::Fault,
 };
 
 /// How often taking down is tried before what is left is left to the next command.
@@ -86,13 +86,13 @@ async fn left_behind(
     let fault = Fault::LeftBehind {
         cluster: intent.cluster.spec.name.clone(),
         hosts: failures.keys().map(name).collect::<Vec<_>>().join(", "),
-        reason: failures.values().next().map(|f| text(f)).unwrap_or_default(),
+        reason: failures.values().next().map(|f| chain(f)).unwrap_or_default(),
     };
-    let message = text(&fault);
+    let message = chain(&fault);
     let mut tx = work.lease.begin().await?;
     tx.clusters().set_failure(work.cluster, Some(&message), work.coordinator.now()).await?;
     for (host, why) in failures {
-        tx.remnants().add(&work.remnant(intent, *host, text(why))).await?;
+        tx.remnants().add(&work.remnant(intent, *host, chain(why))).await?;
     }
     tx.events().append(&work.event(intent, EventLevel::Error, EventKind::Phase, None, message)).await?;
     tx.commit().await?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shoal_types::{ClusterPhase, EventKind, EventLevel, HostId};
+use shoal_types::{ClusterPhase, EventKind, EventLevel, HostId, chain};
 
 use crate::{
     drive::{
@@ -16,10 +16,7 @@ use crate::{
         run::Passed,
         work::{Halt, Work},
     },
-    words::{
-        chain::text,
-        fault::{Fault, NotReady},
-    },
+    words::fault::{Fault, NotReady},
 };
 
 /// How bringing up ended.
@@ -79,12 +76,12 @@ pub(crate) async fn forward(work: &Work) -> Outcome {
                 return Outcome::Lost(fault);
             }
             Err(Halt::Fault(fault)) if fault.is_transient() && !left.is_zero() => {
-                tracing::warn!(cluster.id = %work.cluster, error = text(&fault), "pass failed, trying again");
-                let warning = work.event(&intent, EventLevel::Warn, EventKind::Step, None, text(&fault));
+                tracing::warn!(cluster.id = %work.cluster, error = chain(&fault), "pass failed, trying again");
+                let warning = work.event(&intent, EventLevel::Warn, EventKind::Step, None, chain(&fault));
                 work.recorder.event(warning).await;
                 pause = (pause * 2).min(LONGEST_BACK_OFF);
             }
-            Err(Halt::Fault(fault)) => return failed(work, text(&fault)).await,
+            Err(Halt::Fault(fault)) => return failed(work, chain(&fault)).await,
         }
         tokio::select! {
             () = work.interrupt.cancelled() => return Outcome::Stopped,
@@ -101,7 +98,7 @@ async fn in_trouble(
     troubles: &mut Troubles,
 ) -> Result<bool, Stuck> {
     let now = work.coordinator.now();
-    let texts: BTreeMap<_, _> = met.iter().map(|(host, fault)| (*host, text(fault))).collect();
+    let texts: BTreeMap<_, _> = met.iter().map(|(host, fault)| (*host, chain(fault))).collect();
     let hosts = work.members(intent).await?;
     for (host, text) in troubles.note(&texts, now) {
         tracing::warn!(cluster.id = %work.cluster, host.id = %host, error = text, "host in trouble");

@@ -12,7 +12,9 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use shoal_docker::Reference;
 use shoal_storage::{Acquired, Cluster, Conflict, Holder, Resource, StoreError};
-use shoal_types::{ClusterId, ClusterName, ClusterPhase, ClusterSpec, EventKind, PhaseChange, RealmName};
+use shoal_types::{
+    ClusterId, ClusterName, ClusterPhase, ClusterSpec, EventKind, PhaseChange, RealmName, chain,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -32,10 +34,7 @@ use crate::{
         survey::{self, Depth, Seen},
     },
     pass::{supply::pull, work::Work},
-    words::{
-        chain::text,
-        fault::{After, Fault, NotReady},
-    },
+    words::fault::{After, Fault, NotReady},
 };
 
 /// How long a delete waits for the owner of a cluster that is being created to see its phase and roll it back.
@@ -207,7 +206,7 @@ async fn clear_what_was_left(coordinator: &Coordinator) {
     };
     if let Err(fault) = cleared.await {
         let fault: Fault = fault;
-        tracing::warn!(error = text(&fault), "what was left on hosts stays for now");
+        tracing::warn!(error = chain(&fault), "what was left on hosts stays for now");
     }
 }
 
@@ -264,9 +263,9 @@ async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault
         Outcome::Failed(source) => {
             note_failure(work, &source).await?;
             work.change_phase(PhaseChange::Delete, EventKind::RollingBack, "failed: rolling back").await?;
-            let after = match backward::backward(&work, TAKE_DOWN_TRIES).await {
+            let after = match backward::backward(work, TAKE_DOWN_TRIES).await {
                 Ok(()) => After::Removed,
-                Err(left @ Fault::LeftBehind { .. }) => After::LeftBehind(text(&left)),
+                Err(left @ Fault::LeftBehind { .. }) => After::LeftBehind(chain(&left)),
                 Err(fault) => return Err(fault),
             };
             Err(Fault::NotReady { cluster: name.clone(), source, after })
@@ -277,7 +276,7 @@ async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault
 /// Takes back a cluster that somebody no longer wants.
 async fn take_back(work: &Work, name: &ClusterName) -> Result<(), Fault> {
     work.change_phase(PhaseChange::Delete, EventKind::RollingBack, "interrupted: rolling back").await?;
-    backward::backward(&work, TAKE_DOWN_TRIES).await?;
+    backward::backward(work, TAKE_DOWN_TRIES).await?;
     Err(Fault::Interrupted { cluster: name.clone() })
 }
 

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_storage::{Decision, Host, Network, Node, StoreError};
-use shoal_types::{EventKind, EventLevel, HostId, HostName};
+use shoal_types::{EventKind, EventLevel, HostId, HostName, chain};
 
 use crate::{
     edit::{
@@ -29,7 +29,7 @@ use crate::{
         failure::{PATIENCE, is_silence},
         work::Work,
     },
-    words::{chain::text, entropy::draw, fault::Fault},
+    words::{entropy::draw, fault::Fault},
 };
 
 /// Why nodes stay where they cannot be.
@@ -54,7 +54,7 @@ pub(crate) async fn reschedule(
     unfit: &BTreeMap<HostId, Fault>,
 ) -> Result<(), Stuck> {
     let coordinator = &work.coordinator;
-    let why = || unfit.values().map(|fault| text(fault)).collect::<Vec<_>>().join("; ");
+    let why = || unfit.values().map(|fault| chain(fault)).collect::<Vec<_>>().join("; ");
     if work.lease.inherited || unfit.keys().any(|host| work.effects.started(*host)) {
         return Err(Stuck::Here(format!("{} (nodes may have been started there)", why())));
     }
@@ -86,7 +86,7 @@ pub(crate) async fn reschedule(
             Ok(Err(refused)) => {
                 return Err(Stuck::Here(format!("{}; and elsewhere {refused}", why())));
             }
-            Err(fault) => return Err(Stuck::Here(format!("{}; and elsewhere: {}", why(), text(&fault)))),
+            Err(fault) => return Err(Stuck::Here(format!("{}; and elsewhere: {}", why(), chain(&fault)))),
         };
         let record = Record::new(&snapshot, &request, &decided).map_err(Fault::from)?;
         let document = record.of_moved(&request, why()).fold().map_err(Fault::from)?;
@@ -109,11 +109,11 @@ pub(crate) async fn reschedule(
             tx.events().append(&event).await?;
         }
         for (host, why) in unfit {
-            tx.remnants().add(&work.remnant(intent, *host, text(why))).await?;
+            tx.remnants().add(&work.remnant(intent, *host, chain(why))).await?;
         }
         for (host, name) in &names {
             let count = moved.iter().filter(|n| n.host == *host).count();
-            let message = format!("{count} nodes go elsewhere: {}", text(&unfit[host]));
+            let message = format!("{count} nodes go elsewhere: {}", chain(&unfit[host]));
             let event = work.event(intent, EventLevel::Warn, EventKind::Moved, Some(name), message);
             tx.events().append(&event).await?;
         }
@@ -153,7 +153,7 @@ async fn forget_remnant(work: &Work, host: HostId) -> Result<(), StoreError> {
 /// Hosts that cannot be used: those to be left, and those whose machine does not go with the network as it is.
 fn excluded(intent: &Intent, unfit: &BTreeMap<HostId, Fault>, seen: &[Seen]) -> BTreeMap<HostId, String> {
     let members: BTreeSet<HostId> = intent.nodes.iter().map(|n| n.host).collect();
-    let mut excluded: BTreeMap<_, _> = unfit.iter().map(|(host, fault)| (*host, text(fault))).collect();
+    let mut excluded: BTreeMap<_, _> = unfit.iter().map(|(host, fault)| (*host, chain(fault))).collect();
     for host in seen.iter().map(|s| &s.host).filter(|h| !members.contains(&h.id)) {
         if let Some(why) = misfit(host, &intent.network) {
             excluded.entry(host.id).or_insert(why);

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use shoal_docker::EngineError;
 use shoal_storage::{Cluster, Host, Node};
-use shoal_types::{ClusterId, ClusterPhase, EventLevel, HostId, HostName, SecretId};
+use shoal_types::{ClusterId, ClusterPhase, EventLevel, HostId, HostName, SecretId, chain};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
         removal::{remove_container, remove_network},
     },
     pass::work::Work,
-    words::{chain::text, fault::Fault, naming::CLUSTER},
+    words::{fault::Fault, naming::CLUSTER},
 };
 
 /// What forgetting a host left.
@@ -127,12 +127,12 @@ pub(crate) async fn clean(coordinator: &Coordinator, host: &Host) -> Result<Vec<
         Ok(link) => link,
         Err(fault) => {
             let all = "everything of this installation, since it cannot be reached";
-            return Ok(vec![format!("{all}: {}", text(&fault))]);
+            return Ok(vec![format!("{all}: {}", chain(&fault))]);
         }
     };
     let mut left = Vec::new();
     if let Err(fault) = clean_link(coordinator, &link, &host.name, &mut left).await {
-        left.push(text(&fault));
+        left.push(chain(&fault));
     }
     Ok(left)
 }
@@ -147,7 +147,7 @@ async fn clean_link(
     let ours = coordinator.naming.all();
     let agent = coordinator.naming.agent();
     let mut note = |outcome: Result<(), EngineError>| {
-        left.extend(outcome.err().map(|error| text(&fault(error))));
+        left.extend(outcome.err().map(|error| chain(&fault(error))));
     };
     let containers = link.engine.list_containers(&ours).await.map_err(fault)?;
     for container in containers.iter().filter(|c| c.name != agent) {

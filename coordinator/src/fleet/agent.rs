@@ -93,7 +93,7 @@ impl Seat {
             .keep_alive_while_idle(true);
         match endpoint.connect_with_connector(connector).await {
             Ok(channel) => Ok(AgentClient::new(channel)),
-            Err(error) => Err(AgentError::Channel { host, reason: crate::words::chain::text(&error) }),
+            Err(error) => Err(AgentError::Channel { host, reason: shoal_types::chain(&error) }),
         }
     }
 

@@ -20,12 +20,11 @@ use shoal_docker::{ContainerState, EngineError, ExecSpec};
 use shoal_proto::v1;
 use shoal_slurm::{NodeReport, SINFO_COMMAND, parse_sinfo};
 use shoal_storage::{Cluster, Host, Lease, Network, Node, Resource, StoreError};
-use shoal_types::{HostId, NodeId, Role};
+use shoal_types::{HostId, NodeId, Role, chain};
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator},
     words::{
-        chain::text,
         fault::{AgentError, Fault},
         naming::NODE,
     },
@@ -200,7 +199,7 @@ async fn sinfo(link: &HostLink, container: &str) -> Result<HashMap<String, NodeR
 /// Its outcome, or one line that says why there is none.
 async fn within<T, E: Error>(host: &Host, ask: impl Future<Output = Result<T, E>>) -> Result<T, String> {
     match tokio::time::timeout(LIMIT, ask).await {
-        Ok(answer) => answer.map_err(|error| text(&error)),
-        Err(_) => Err(text(&Fault::Silent { host: host.name.clone(), seconds: LIMIT.as_secs() })),
+        Ok(answer) => answer.map_err(|error| chain(&error)),
+        Err(_) => Err(chain(&Fault::Silent { host: host.name.clone(), seconds: LIMIT.as_secs() })),
     }
 }

@@ -10,12 +10,12 @@ use shoal_docker::{ContainerSpec, Created, EngineError, Removal};
 use shoal_scheduler::ImageState;
 use shoal_slurm::{Accounts, Owner};
 use shoal_storage::{AccountIds, Cluster, ImageFacts, ImageOnHost};
-use shoal_types::HostId;
+use shoal_types::{HostId, chain};
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator, removal::remove_container},
     observe::survey::Seen,
-    words::{chain::text, fault::Fault, naming::ROLE},
+    words::{fault::Fault, naming::ROLE},
 };
 
 /// Longest /etc/passwd taken from an image, as a tar archive in bytes.
@@ -64,7 +64,7 @@ pub(crate) async fn resolve(
 ) -> Result<ImageOfCluster, Fault> {
     let reached: Vec<_> = seen.iter().filter_map(|s| s.link.as_ref().ok()).collect();
     if let ([], Some(fault)) = (&reached[..], seen.iter().find_map(|s| s.link.as_ref().err())) {
-        return Err(Fault::NoneReachable { count: seen.len(), reason: text(fault) });
+        return Err(Fault::NoneReachable { count: seen.len(), reason: chain(fault) });
     }
     let asks = join_all(reached.iter().map(|link| link.engine.inspect_image(reference))).await;
     let mut holders = BTreeMap::new();

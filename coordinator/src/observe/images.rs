@@ -9,11 +9,9 @@ use futures_util::{FutureExt, future::join_all};
 use shoal_docker::{ImageSummary, LabelFilter};
 use shoal_proto::v1;
 use shoal_storage::{Cluster, Host};
+use shoal_types::chain;
 
-use crate::{
-    fleet::coordinator::Coordinator,
-    words::{chain::text, fault::Fault},
-};
+use crate::{fleet::coordinator::Coordinator, words::fault::Fault};
 
 /// How long a host may take to list its images.
 const LOOK: Duration = Duration::from_secs(8);
@@ -34,7 +32,7 @@ pub(crate) async fn shown_images(coordinator: &Coordinator) -> Result<v1::ListIm
         match listed {
             Ok(images) => answered.push((host.name.to_string(), images)),
             Err(fault) => {
-                silent.push(v1::SilentHost { host: host.name.to_string(), error: text(&fault) });
+                silent.push(v1::SilentHost { host: host.name.to_string(), error: chain(&fault) });
             }
         }
     }

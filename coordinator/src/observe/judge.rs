@@ -149,7 +149,7 @@ fn tell_slurm(evidence: &Evidence<'_>, verdict: &mut Verdict) {
     };
     verdict.slurm = format!("{}{}", word(&report.status), report.flags);
     verdict.reason = report.reason.clone().unwrap_or_default();
-    if !is_usable(report) {
+    if !report.is_usable() {
         let why = report.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         verdict.troubles.push(format!("Slurm has it {}{why}", verdict.slurm));
     }
@@ -167,16 +167,6 @@ fn word(status: &SlurmStatus) -> &str {
         SlurmStatus::Unknown => UNKNOWN,
         SlurmStatus::Other(word) => word,
     }
-}
-
-/// Whether jobs run there, now or when their reservation begins; flags are those of sinfo(1).
-fn is_usable(report: &NodeReport) -> bool {
-    let state = match &report.status {
-        SlurmStatus::Idle | SlurmStatus::Allocated | SlurmStatus::Mixed | SlurmStatus::Completing => true,
-        SlurmStatus::Other(word) => matches!(word.as_str(), "reserved" | "planned" | "maint"),
-        SlurmStatus::Down | SlurmStatus::Drained | SlurmStatus::Draining | SlurmStatus::Unknown => false,
-    };
-    state && report.flags.chars().all(|flag| matches!(flag, '-' | '$' | '+'))
 }
 
 #[cfg(test)]
@@ -306,24 +296,6 @@ mod tests {
                 (systemd, troubles.iter().map(ToString::to_string).collect::<Vec<_>>()),
                 "{name}"
             );
-        }
-    }
-
-    #[test]
-    fn states_of_slurm_that_run_jobs() {
-        let other = |word: &str| SlurmStatus::Other(word.into());
-        for (status, flags, usable) in [
-            (SlurmStatus::Idle, "", true),
-            (SlurmStatus::Mixed, "-", true),
-            (SlurmStatus::Allocated, "", true),
-            (other("reserved"), "", true),
-            (SlurmStatus::Idle, "*", false),
-            (SlurmStatus::Idle, "~", false),
-            (SlurmStatus::Drained, "", false),
-            (SlurmStatus::Draining, "", false),
-            (other("inval"), "", false),
-        ] {
-            assert_eq!(is_usable(&slurm(status.clone(), flags, None)), usable, "{status:?}{flags}");
         }
     }
 

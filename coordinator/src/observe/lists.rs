@@ -8,11 +8,11 @@ use std::{
 use futures_util::{FutureExt, future::join_all};
 use shoal_docker::ContainerState;
 use shoal_storage::{Cluster, Host, Network, Node, Resource};
-use shoal_types::{HostId, NodeId};
+use shoal_types::{HostId, NodeId, chain};
 
 use crate::{
     fleet::{coordinator::Coordinator, lease::is_owned},
-    words::{chain::text, fault::Fault, naming::NODE},
+    words::{fault::Fault, naming::NODE},
 };
 
 /// How long a host may take to list its containers before the store's word is shown.
@@ -73,5 +73,5 @@ async fn running(coordinator: &Coordinator, host: &Host) -> (HostId, Running) {
     let there = tokio::time::timeout(LOOK, ask).await.unwrap_or_else(silent);
     let state = |c: shoal_docker::ContainerSummary| Some((c.labels.get(NODE)?.parse().ok()?, c.state));
     let running = there.map(|there| there.into_iter().filter_map(state).collect());
-    (host.id, running.map_err(|fault| text(&fault)))
+    (host.id, running.map_err(|fault| chain(&fault)))
 }

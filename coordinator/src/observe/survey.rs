@@ -7,11 +7,11 @@ use futures_util::{FutureExt, future::join_all};
 use shoal_docker::Endpoint;
 use shoal_proto::v1::{GetHostFactsRequest, GetHostFactsResponse};
 use shoal_storage::{Host, HostAgent, LastError, StoreError};
-use shoal_types::{AgentState, EngineFacts, HostFacts, HostName, HostState, Vni};
+use shoal_types::{AgentState, EngineFacts, HostFacts, HostName, HostState, Vni, chain};
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator},
-    words::{chain::text, fault::Fault},
+    words::fault::Fault,
 };
 
 /// How long a look at an engine may take.
@@ -129,7 +129,7 @@ pub(crate) async fn note_failure(
         return Ok(());
     }
     let mut tx = coordinator.store.begin().await?;
-    let error = LastError { message: text(fault), at: coordinator.now() };
+    let error = LastError { message: chain(fault), at: coordinator.now() };
     tx.hosts().failed(host.id, HostState::Unreachable, &error).await?;
     tx.commit().await?;
     host.health.failures += 1;

@@ -9,7 +9,7 @@ use shoal_proto::{
 };
 use shoal_slurm::{RoleSpec, known_hosts};
 use shoal_storage::{Cluster, Node};
-use shoal_types::{NodeName, Role};
+use shoal_types::{NodeName, Role, chain};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -24,7 +24,7 @@ use crate::{
     observe::intent::Intent,
     pass,
     server::{exec, field, listing},
-    words::{chain::text, fault::Fault, naming::NODE},
+    words::{fault::Fault, naming::NODE},
 };
 
 /// Frames that wait for a slow reader: with those of gRPC's windows, what one stream may hold in memory.
@@ -113,7 +113,7 @@ impl v1::access_server::Access for AccessService {
         let shown = listing::shown_cluster(&self.0, &realm, &name).await?;
         let intent = self.intent(cluster).await?;
         let keys = pass::keys(&self.0, &intent.cluster).await?;
-        let broken = |e: shoal_slurm::KeyError| Status::internal(text(&e));
+        let broken = |e: shoal_slurm::KeyError| Status::internal(chain(&e));
         let private_key = keys.cluster_ssh_key().map_err(broken)?.private_pem.to_string();
         let known_hosts = known_hosts(&intent.view()?, &keys).map_err(broken)?;
         let nodes = shown.nodes;

@@ -83,7 +83,7 @@ impl v1::clusters_server::Clusters for ClustersService {
         // Nobody knows of it before the answer: a caller that goes away until then takes it along.
         let unanswered = interrupt.clone().drop_guard();
         let (coordinator, stop, at) = (self.0.clone(), interrupt.clone(), admitted.clone());
-        let work = async move { lifecycle::create(&coordinator, spec, terms, stop, at).await };
+        let work = async move { Box::pin(lifecycle::create(&coordinator, spec, terms, stop, at)).await };
         let running = self.1.begin(&self.0.holder.id, &self.0.tasks, interrupt, work);
         tokio::select! {
             biased;

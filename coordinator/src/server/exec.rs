@@ -12,13 +12,11 @@ use shoal_proto::{
     FieldError,
     v1::{self, exec_request, exec_response},
 };
+use shoal_types::chain;
 use tokio::{io::AsyncWriteExt, sync::mpsc};
 use tonic::{Status, Streaming};
 
-use crate::{
-    fleet::lifeline::{Lifeline, Mark},
-    words::chain::text,
-};
+use crate::fleet::lifeline::{Lifeline, Mark};
 
 /// Longest kind of terminal; names of terminfo(5) are far shorter.
 const MAX_TERM: usize = 64;
@@ -80,7 +78,7 @@ pub(super) async fn run(
             let sent = match chunk {
                 Ok(ExecChunk::Stdout(data)) => out.send(Ok(frame(exec_response::Frame::Stdout(data)))).await,
                 Ok(ExecChunk::Stderr(data)) => out.send(Ok(frame(exec_response::Frame::Stderr(data)))).await,
-                Err(error) => out.send(Err(Status::unavailable(text(&error)))).await,
+                Err(error) => out.send(Err(Status::unavailable(chain(&error)))).await,
             };
             if sent.is_err() {
                 return false;
@@ -90,7 +88,7 @@ pub(super) async fn run(
             Ok(status) => {
                 (true, Ok(frame(exec_response::Frame::ExitStatus(i32::try_from(status).unwrap_or(255)))))
             }
-            Err(error) => (false, Err(Status::unavailable(text(&error)))),
+            Err(error) => (false, Err(Status::unavailable(chain(&error)))),
         };
         drop(out.send(last).await);
         ended

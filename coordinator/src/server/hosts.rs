@@ -9,7 +9,7 @@ use shoal_api::CgroupVersion;
 use shoal_docker::TlsMaterial;
 use shoal_proto::{FieldError, Word, v1};
 use shoal_storage::{Host, Usage};
-use shoal_types::{Bytes, HostId, HostState, LabelExpr, MilliCpu, Timestamp};
+use shoal_types::{Bytes, HostId, HostState, LabelExpr, MilliCpu, Timestamp, chain};
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
         survey::{self, Depth, underlay},
     },
     server::{field, listing::millis},
-    words::{chain::text, fault::Fault},
+    words::fault::Fault,
 };
 
 /// Hosts.
@@ -95,7 +95,7 @@ impl v1::hosts_server::Hosts for HostsService {
         let (usage, now) = (self.usage().await?, self.0.now());
         let wanted = seen.iter().filter(|s| exprs.iter().all(|e| e.matches(&s.host.settings.labels)));
         let hosts = wanted.map(|s| {
-            let error = s.link.as_ref().err().map(|fault| text(fault)).unwrap_or_default();
+            let error = s.link.as_ref().err().map(|fault| chain(fault)).unwrap_or_default();
             v1::Host { error, ..shown(&s.host, usage.get(&s.host.id), now) }
         });
         Ok(Response::new(v1::ListHostsResponse { hosts: hosts.collect() }))

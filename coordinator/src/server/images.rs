@@ -8,18 +8,14 @@ use shoal_proto::{
     v1::{self, load_image_request, load_image_response},
 };
 use shoal_storage::Host;
-use shoal_types::HostName;
+use shoal_types::{HostName, chain};
 use tokio::{fs::File, io::AsyncWriteExt, sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::io::ReaderStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    drive::hosts,
-    fleet::coordinator::Coordinator,
-    observe::images,
-    server::field,
-    words::{chain::text, fault::Fault},
+    drive::hosts, fleet::coordinator::Coordinator, observe::images, server::field, words::fault::Fault,
 };
 
 /// Size of a piece read from the spool.
@@ -68,7 +64,7 @@ impl v1::images_server::Images for ImagesService {
                     }),
                     Err(fault) => load_image_response::Step::Failure(v1::LoadImageFailure {
                         host: host.name.to_string(),
-                        error: text(&fault),
+                        error: chain(&fault),
                     }),
                 };
                 drop(spool);

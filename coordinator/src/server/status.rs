@@ -2,17 +2,17 @@
 
 use shoal_docker::{EngineError, RetryClass};
 use shoal_storage::StoreError;
+use shoal_types::chain;
 use tonic::{Code, Status};
 
 use crate::words::{
-    chain::text,
     fault::{After, Fault},
     hint::hinted,
 };
 
 impl From<Fault> for Status {
     fn from(fault: Fault) -> Self {
-        hinted(Self::new(code(&fault), text(&fault)), &fault)
+        hinted(Self::new(code(&fault), chain(&fault)), &fault)
     }
 }
 

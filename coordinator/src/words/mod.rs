@@ -1,8 +1,7 @@
-//! The words every other floor speaks: error chains, faults, names and labels of what is on hosts, randomness.
+//! The words every other floor speaks: faults, names and labels of what is on hosts, randomness.
 //!
 //! The lowest floor: it uses no other folder of this crate.
 
-pub(crate) mod chain;
 pub(crate) mod entropy;
 pub(crate) mod fault;
 pub(crate) mod hint;

@@ -163,10 +163,10 @@ on_both! {
         ] {
             bed.raw(spoil).await;
             let error = bed.store.read().await.unwrap().nodes().of_cluster(first.cluster.id).await.unwrap_err();
-            match error {
-                StoreError::Corrupt { table: "nodes", column, .. } => assert_eq!(column, expected),
-                other => panic!("{expected}: {other}"),
-            }
+            let StoreError::Corrupt { table: "nodes", column, .. } = &error else {
+                panic!("{expected}: {error}");
+            };
+            assert_eq!(*column, expected);
             bed.raw("UPDATE nodes SET settings = '0000000000000000000000000000000000000000000000000000000000000000', power = 'on', constraints = '[]'").await;
         }
     }

@@ -7,7 +7,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write,
     fs,
     path::Path,
 };
@@ -129,11 +128,11 @@ impl Floors {
 
     /// A line for each folder that uses others.
     pub(super) fn drawing(&self) -> String {
-        self.arrows.iter().fold(format!("{}\n", self.name), |mut drawing, (from, of)| {
+        let lines = self.arrows.iter().map(|(from, of)| {
             let to = of.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            drop(writeln!(drawing, "  {from:<12} -> {to}"));
-            drawing
-        })
+            format!("  {from:<12} -> {to}\n")
+        });
+        format!("{}\n{}", self.name, lines.collect::<String>())
     }
 }
 

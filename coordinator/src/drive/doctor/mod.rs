@@ -18,12 +18,12 @@ use ipnet::Ipv4Net;
 use shoal_docker::{Endpoint, TlsFile};
 use shoal_proto::v1;
 use shoal_storage::Host;
-use shoal_types::{HostId, HostName, Timestamp};
+use shoal_types::{HostId, HostName, Timestamp, chain};
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator},
     observe::survey::{self, Depth, Seen, underlay},
-    words::{chain::text, fault::Fault},
+    words::fault::Fault,
 };
 
 pub(crate) use judge::Finding;
@@ -138,7 +138,7 @@ pub(crate) async fn examine(
         async move {
             match &seen.link {
                 Ok(link) => Ok(gather(coordinator, &seen.host, link, count, images).await),
-                Err(fault) => Err(text(fault)),
+                Err(fault) => Err(chain(fault)),
             }
         }
         .boxed()
@@ -174,7 +174,7 @@ async fn gather(
     let looks = join_all(images.into_iter().map(|(reference, of_cluster)| async {
         let asked = of_cluster.as_deref().unwrap_or(&reference);
         let present = link.engine.inspect_image(asked).await;
-        let present = present.map(|found| found.is_some()).map_err(|error| text(&error));
+        let present = present.map(|found| found.is_some()).map_err(|error| chain(&error));
         Image { reference, of_cluster, present }
     }));
     let (certificates, health, images) = tokio::join!(certificates, health, looks);
@@ -199,7 +199,7 @@ async fn health(
         agent.get_host_health(v1::GetHostHealthRequest {}).await
     });
     let health = match tokio::time::timeout(LIMIT, ask).await {
-        Ok(answer) => answer.map_err(|error| text(&error))?,
+        Ok(answer) => answer.map_err(|error| chain(&error))?,
         Err(_) => return Err(format!("no answer within {} s", LIMIT.as_secs())),
     };
     let skew = skew(before, coordinator.now(), Timestamp(health.clock_ms));
@@ -212,12 +212,12 @@ async fn certificates(
 ) -> Result<Vec<(Certificate, Timestamp)>, String> {
     let Some(secret) = host.settings.tls else { return Ok(vec![]) };
     let material =
-        coordinator.fleet.material(&coordinator.store, host, secret).await.map_err(|fault| text(&fault))?;
-    let own = material.expiries().map_err(|error| text(&error))?;
+        coordinator.fleet.material(&coordinator.store, host, secret).await.map_err(|fault| chain(&fault))?;
+    let own = material.expiries().map_err(|error| chain(&error))?;
     let mut all: Vec<_> = own.into_iter().map(|(file, at)| (certificate(file), at)).collect();
-    let endpoint: Endpoint = host.settings.endpoint.parse().map_err(|error| text(&error))?;
+    let endpoint: Endpoint = host.settings.endpoint.parse().map_err(|error| chain(&error))?;
     let shown = coordinator.fleet.connect.server_expiry(&endpoint, Some(&material)).await;
-    all.extend(shown.map_err(|error| text(&error))?.map(|at| (Certificate::Server, at)));
+    all.extend(shown.map_err(|error| chain(&error))?.map(|at| (Certificate::Server, at)));
     Ok(all)
 }
 

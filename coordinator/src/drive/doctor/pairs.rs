@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use shoal_proto::v1;
-use shoal_types::{HostName, Vni};
+use shoal_types::{HostName, Vni, chain};
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -22,7 +22,7 @@ use crate::{
     drive::doctor::{End, Ports, judge::Grade},
     edit::admission::UDP_PORT,
     fleet::{HostLink, coordinator::Coordinator},
-    words::{chain::text, entropy::draw},
+    words::entropy::draw,
 };
 
 /// Hosts between which every pair is checked.
@@ -174,7 +174,7 @@ async fn open(
         udp_port: UDP_PORT.into(),
     };
     let counting = end.link.ask("CountProbes", |mut agent| async move { agent.count_probes(request).await });
-    let mut stream = counting.await.map_err(|error| text(&error))?;
+    let mut stream = counting.await.map_err(|error| chain(&error))?;
     match timeout(super::LIMIT, stream.message()).await {
         Ok(Ok(Some(first))) => Ok((stream, first.frames)),
         Ok(Ok(None)) => Err("the count ended at once".into()),
@@ -240,7 +240,7 @@ async fn arrived(
     };
     let link: &Arc<HostLink> = &from.link;
     let sent = link.ask("SendProbes", |mut agent| async move { agent.send_probes(request).await }).await;
-    let sent = sent.map_err(|error| Trouble::Mute(text(&error)))?;
+    let sent = sent.map_err(|error| Trouble::Mute(chain(&error)))?;
     if !sent.error.is_empty() {
         return Err(Trouble::Mute(sent.error));
     }

@@ -26,13 +26,13 @@ use futures_util::{FutureExt, future::join_all};
 use shoal_api::{SweepEnd as End, ThingKind};
 use shoal_docker::CallClass;
 use shoal_storage::Remnant;
-use shoal_types::{ClusterId, EventKind, EventLevel, HostId, HostName, NewEvent, Timestamp};
+use shoal_types::{ClusterId, EventKind, EventLevel, HostId, HostName, NewEvent, Timestamp, chain};
 
 use crate::{
     drive::lifecycle,
     fleet::{HostLink, coordinator::Coordinator, lease::Held},
     observe::survey::{self, Depth, Seen},
-    words::{chain::text, fault::Fault},
+    words::fault::Fault,
 };
 
 pub(crate) use self::plan::TooMuch;
@@ -136,9 +136,9 @@ async fn list_all(coordinator: &Coordinator, seen: &[Seen]) -> (Vec<SweptHost>, 
         match &seen.link {
             Ok(link) => match listing::list_host(coordinator, &seen.host, link).await {
                 Ok(listing) => Ok((listing, link.clone())),
-                Err(fault) => Err(text(&fault)),
+                Err(fault) => Err(chain(&fault)),
             },
-            Err(fault) => Err(text(fault)),
+            Err(fault) => Err(chain(fault)),
         }
     });
     let (mut hosts, mut links) = (Vec::new(), Links::new());
@@ -239,7 +239,7 @@ async fn remove_on(
             Ok(Removed::Now | Removed::Before) => swept(item, End::Gone, None),
             Ok(Removed::Stays(why)) => swept(item, End::Stays, Some(why)),
             Err(fault) => {
-                let error = text(&fault);
+                let error = chain(&fault);
                 failed = Some(error.clone());
                 swept(item, End::Failed, Some(error))
             }

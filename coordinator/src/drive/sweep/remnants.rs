@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::join_all};
 use shoal_storage::{NewRemnant, Remnant};
-use shoal_types::{EventKind, EventLevel, HostName, NewEvent, NodeId, Timestamp};
+use shoal_types::{EventKind, EventLevel, HostName, NewEvent, NodeId, Timestamp, chain};
 
 use crate::{
     drive::sweep::{
@@ -26,7 +26,6 @@ use crate::{
     fleet::{HostLink, coordinator::Coordinator, lease::LONGEST_CALL},
     observe::survey::Seen,
     words::{
-        chain::text,
         fault::Fault,
         naming::{GENERATION, NODE, Naming},
     },
@@ -75,8 +74,8 @@ async fn clear_host(
         Ok(link) => listing::list_host(coordinator, &seen.host, link)
             .await
             .map(|listing| (listing, link))
-            .map_err(|f| text(&f)),
-        Err(fault) => Err(text(fault)),
+            .map_err(|f| chain(&f)),
+        Err(fault) => Err(chain(fault)),
     };
     let (listing, link) = match listed {
         Ok(listed) => listed,
@@ -117,12 +116,12 @@ async fn clear(
                     Ok(Removed::Stays(why)) => {
                         return Ok(Some(format!("{} {}: {why}", thing.kind(), thing.name())));
                     }
-                    Err(fault) => return Ok(Some(text(&fault))),
+                    Err(fault) => return Ok(Some(chain(&fault))),
                 }
             }
             let again = match listing::list_host(coordinator, &seen.host, link).await {
                 Ok(listing) => listing,
-                Err(fault) => return Ok(Some(text(&fault))),
+                Err(fault) => return Ok(Some(chain(&fault))),
             };
             match due(
                 &coordinator.naming,

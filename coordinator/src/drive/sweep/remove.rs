@@ -38,7 +38,7 @@ pub(crate) async fn remove_thing(
         Ok(None) => remove_from_mesh(coordinator, link, thing).await,
         // Somebody uses it (a container on the network, with the volume, of the image), or is at it already.
         Err(error @ (EngineError::Conflict { .. } | EngineError::RemovalInProgress { .. })) => {
-            Ok(Removed::Stays(crate::words::chain::text(&error)))
+            Ok(Removed::Stays(shoal_types::chain(&error)))
         }
         Err(error) => Err(Fault::engine(&link.name)(error)),
     }

@@ -3,14 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use shoal_scheduler::{Plan, Request, Scheduler, Snapshot};
-use shoal_types::{ClusterSpec, NodeName, SCHEDULER_TIMEOUT_MS, SchedulerName, Strategy};
+use shoal_types::{ClusterSpec, NodeName, SCHEDULER_TIMEOUT_MS, SchedulerName, Strategy, chain};
 
 use crate::{
     edit::placing::program,
-    words::{
-        chain::text,
-        fault::{Fault, NoPlan, ProgramError},
-    },
+    words::fault::{Fault, NoPlan, ProgramError},
 };
 
 /// A plan, and who made it.
@@ -51,8 +48,8 @@ pub(crate) async fn decide(
     };
     match spec.placing.scheduler_fallback {
         Some(strategy) => {
-            let why = format!("the scheduler at {address} {}", text(&error));
-            tracing::warn!(%address, error = text(&error), fallback = %strategy, "scheduler could not be used");
+            let why = format!("the scheduler at {address} {}", chain(&error));
+            tracing::warn!(%address, error = chain(&error), fallback = %strategy, "scheduler could not be used");
             Ok(by_strategy(strategy, snapshot, request, Some(why)))
         }
         None => Err(Fault::Program { address: address.clone(), source: Box::new(error) }),

@@ -148,13 +148,13 @@ impl Work {
         let opened = timeout(STALL, link.engine.save_image(&source.info.id)).await;
         let mut archive: ByteStream = match opened {
             Ok(Ok(archive)) => archive,
-            Ok(Err(error)) => return Err(crate::words::chain::text(&error)),
+            Ok(Err(error)) => return Err(shoal_types::chain(&error)),
             Err(_) => return Err(format!("nothing came for {} s", STALL.as_secs())),
         };
         loop {
             let piece = match timeout(STALL, archive.next()).await {
                 Ok(Some(Ok(piece))) => piece,
-                Ok(Some(Err(error))) => return Err(crate::words::chain::text(&error)),
+                Ok(Some(Err(error))) => return Err(shoal_types::chain(&error)),
                 Ok(None) => break,
                 Err(_) => return Err(format!("nothing came for {} s", STALL.as_secs())),
             };

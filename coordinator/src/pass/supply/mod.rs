@@ -22,7 +22,7 @@ use std::{
 use futures_util::{FutureExt, future::join_all};
 use shoal_docker::{ImageInfo, Reference};
 use shoal_storage::ImageOnHost;
-use shoal_types::{EventKind, EventLevel, HostId, NewEvent, Progress};
+use shoal_types::{EventKind, EventLevel, HostId, NewEvent, Progress, chain};
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator, liveness::while_alive},
@@ -31,7 +31,7 @@ use crate::{
         failure::{PATIENCE, sort},
         work::{Halt, Work},
     },
-    words::{chain::text, fault::Fault},
+    words::fault::Fault,
 };
 
 use self::claim::Claim;
@@ -95,7 +95,7 @@ impl Work {
                     match brought {
                         Brought::There => {}
                         Brought::NotRead(fault) if *tried < TRIES => {
-                            self.warn(intent, host, links, &format!("{}: trying again", text(&fault))).await;
+                            self.warn(intent, host, links, &format!("{}: trying again", chain(&fault))).await;
                         }
                         Brought::NotRead(fault) | Brought::Failed(fault) => {
                             // Nothing of the cluster can be there: no doubt is left behind.
@@ -201,8 +201,10 @@ impl Work {
                     }
                     Err(Halt::Stopped) => return Err(Halt::Stopped),
                     Err(Halt::Fault(fault)) => {
-                        let words =
-                            format!("it could not pull the image, which is streamed to it: {}", text(&fault));
+                        let words = format!(
+                            "it could not pull the image, which is streamed to it: {}",
+                            chain(&fault)
+                        );
                         let warning =
                             self.event(intent, EventLevel::Warn, EventKind::Image, Some(&link.name), words);
                         self.recorder.event(warning).await;

@@ -11,7 +11,7 @@ use std::{
 use futures_util::{FutureExt, future::join_all};
 use shoal_docker::{EngineError, Reference, RegistryAuth};
 use shoal_storage::StoreError;
-use shoal_types::{ClusterSpec, EventKind, EventLevel, NewEvent, Progress};
+use shoal_types::{ClusterSpec, EventKind, EventLevel, NewEvent, Progress, chain};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -23,7 +23,7 @@ use crate::{
         failure::PATIENCE,
         work::{Halt, Work},
     },
-    words::{chain::text, fault::Fault},
+    words::fault::Fault,
 };
 
 /// How often it is told how far a pull has come.
@@ -123,7 +123,7 @@ pub(crate) async fn fetch(
             return Ok(());
         }
         let reasons = std::iter::once(refused).chain(others.into_iter().filter_map(Result::err));
-        let mut reasons: Vec<String> = reasons.map(|fault| text(&fault)).collect();
+        let mut reasons: Vec<String> = reasons.map(|fault| chain(&fault)).collect();
         reasons.sort();
         reasons.dedup();
         Err(Fault::NotPulled { image: spec.image.clone(), reasons: reasons.join("; ") })

@@ -476,3 +476,22 @@ impl Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shoal_docker::Endpoint;
+    use shoal_types::chain;
+
+    use super::*;
+
+    #[test]
+    fn sources_are_told_once() {
+        let endpoint: Endpoint = "tcp://10.0.0.1:2376".parse().unwrap();
+        let host = "host1".parse().unwrap();
+        let fault = Fault::engine(&host)(EngineError::Refused {
+            endpoint,
+            source: std::io::Error::other("no route"),
+        });
+        assert_eq!(chain(&fault), "host host1: tcp://10.0.0.1:2376 refused the connection: no route");
+    }
+}
