@@ -78,7 +78,7 @@ impl Create<'_> {
     }
 
     async fn until_ready(&mut self, wish: Wish) -> Result<Cluster, CliError> {
-        let mut first_host = FirstHost::look(self.client).await?;
+        let mut first_host = FirstHost::look(self.client, &self.realm).await?;
         let begun = self.client.create_cluster(wish).await;
         first_host.announce(self.client, &mut self.progress).await?;
         let begun = begun?;

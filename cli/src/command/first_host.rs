@@ -2,6 +2,7 @@
 //! it is said.
 
 use shoal_api::Client;
+use shoal_types::RealmName;
 
 use crate::{error::CliError, output::host_line, progress::Progress};
 
@@ -12,12 +13,13 @@ pub(super) struct FirstHost {
 }
 
 impl FirstHost {
-    /// Looks whether there is any host before a command that needs one.
+    /// Looks whether there is any host before a command that needs one. The store knows: the hosts are asked once, by the
+    /// command itself.
     ///
     /// # Errors
     /// [`CliError::Status`]: the coordinator cannot tell.
-    pub(super) async fn look(client: &Client) -> Result<Self, CliError> {
-        Ok(Self { expected: client.list_hosts(&[]).await?.is_empty() })
+    pub(super) async fn look(client: &Client, realm: &RealmName) -> Result<Self, CliError> {
+        Ok(Self { expected: client.list_names(realm).await?.hosts.is_empty() })
     }
 
     /// Says which host there is now, once, if there was none before.

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use shoal_types::{ClusterPhase, EventKind, EventLevel, HostId, chain};
+use tokio::time::Instant;
 
 use crate::{
     drive::{
         BACK_OFF, LONGEST_BACK_OFF,
         reschedule::{self, Stuck},
     },
+    fleet::lease::TTL,
     observe::{intent::Intent, survey},
     pass::{
         failure::{Troubles, Verdict, verdict},
@@ -32,17 +34,34 @@ pub(crate) enum Outcome {
     Lost(Fault),
 }
 
+/// What the store says of the cluster. A store that is away is waited for as long as the lease lasts: beyond that another
+/// owner may be at it. An interrupt ends the waiting; without a store nothing can be rolled back.
+///
+/// # Errors
+/// The store's.
+async fn intent(work: &Work) -> Result<Intent, Fault> {
+    let (since, mut pause) = (Instant::now(), BACK_OFF);
+    loop {
+        let fault = match work.intent().await {
+            Err(fault) if fault.is_transient() && since.elapsed() < TTL => fault,
+            outcome => return outcome,
+        };
+        tracing::warn!(cluster.id = %work.cluster, error = chain(&fault), "the store is away, asking again");
+        tokio::select! {
+            () = work.interrupt.cancelled() => return Err(fault),
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = (pause * 2).min(LONGEST_BACK_OFF);
+    }
+}
+
 /// Passes until the cluster is ready, cannot become so, or its deadline has passed.
 pub(crate) async fn forward(work: &Work) -> Outcome {
     let mut pause = BACK_OFF;
     let mut troubles = Troubles::default();
     loop {
-        let intent = match work.intent().await {
+        let intent = match intent(work).await {
             Ok(intent) => intent,
-            Err(fault) if fault.is_transient() && !work.interrupt.is_cancelled() => {
-                tokio::time::sleep(pause).await;
-                continue;
-            }
             Err(fault) => return Outcome::Lost(fault),
         };
         if intent.cluster.phase == ClusterPhase::Deleting {
