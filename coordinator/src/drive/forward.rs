@@ -8,14 +8,14 @@ use tokio::time::Instant;
 use crate::{
     drive::{
         BACK_OFF, LONGEST_BACK_OFF,
-        reschedule::{self, Stuck},
+        reschedule::{self, NotRescheduled},
     },
     fleet::lease::TTL,
     observe::{intent::Intent, survey},
     pass::{
-        failure::{Troubles, Verdict, verdict},
-        readiness::Settled,
-        run::Passed,
+        failure::{Failures, Verdict, verdict},
+        readiness::WaitOutcome,
+        run::PassOutcome,
         work::{Halt, Work},
     },
     words::fault::{Fault, NotReady},
@@ -58,7 +58,7 @@ async fn intent(work: &Work) -> Result<Intent, Fault> {
 /// Passes until the cluster is ready, cannot become so, or its deadline has passed.
 pub(crate) async fn forward(work: &Work) -> Outcome {
     let mut pause = BACK_OFF;
-    let mut troubles = Troubles::default();
+    let mut troubles = Failures::default();
     loop {
         let intent = match intent(work).await {
             Ok(intent) => intent,
@@ -69,16 +69,16 @@ pub(crate) async fn forward(work: &Work) -> Outcome {
         }
         let left = intent.cluster.deadline.since(work.coordinator.now());
         match work.pass_within(&intent, left).await {
-            Ok(Passed::Settled(Settled::Yes)) => return Outcome::Ready,
-            Ok(Passed::Settled(Settled::Stalled)) => {
-                troubles = Troubles::default();
+            Ok(PassOutcome::Through(WaitOutcome::Ready)) => return Outcome::Ready,
+            Ok(PassOutcome::Through(WaitOutcome::Stalled)) => {
+                troubles = Failures::default();
                 pause = BACK_OFF;
             }
-            Ok(Passed::Trouble(met)) => match in_trouble(work, &intent, met, &mut troubles).await {
+            Ok(PassOutcome::Trouble(met)) => match in_trouble(work, &intent, met, &mut troubles).await {
                 Ok(true) => pause = BACK_OFF,
                 Ok(false) => pause = (pause * 2).min(LONGEST_BACK_OFF),
-                Err(Stuck::Here(cause)) => return failed(work, cause).await,
-                Err(Stuck::Fault(fault)) => return Outcome::Lost(fault),
+                Err(NotRescheduled::Here(cause)) => return failed(work, cause).await,
+                Err(NotRescheduled::Fault(fault)) => return Outcome::Lost(fault),
             },
             Err(Halt::Stopped) if work.interrupt.is_cancelled() => return Outcome::Stopped,
             // What was done could not be written down.
@@ -114,8 +114,8 @@ async fn in_trouble(
     work: &Work,
     intent: &Intent,
     met: BTreeMap<HostId, Fault>,
-    troubles: &mut Troubles,
-) -> Result<bool, Stuck> {
+    troubles: &mut Failures,
+) -> Result<bool, NotRescheduled> {
     let now = work.coordinator.now();
     let texts: BTreeMap<_, _> = met.iter().map(|(host, fault)| (*host, chain(fault))).collect();
     let hosts = work.members(intent).await?;

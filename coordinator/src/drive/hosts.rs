@@ -12,7 +12,7 @@ use crate::{
     fleet::coordinator::Coordinator,
     observe::{
         capacity::{KEEP_BACK, capacity},
-        survey::{self, Depth, Seen},
+        survey::{self, Depth, HostObservation},
     },
     words::{entropy::draw, fault::Fault},
 };
@@ -157,7 +157,7 @@ async fn settle_host(coordinator: &Coordinator, id: HostId) -> Result<Host, Faul
     let host = coordinator.store.read().await?.hosts().get(id).await?;
     let host = host.ok_or_else(|| StoreError::Missing { what: "host", id: id.to_string() })?;
     let mut seen = survey::survey_of(coordinator, vec![host], Depth::Agent).await?;
-    let Some(Seen { host, link }) = seen.pop() else {
+    let Some(HostObservation { host, link }) = seen.pop() else {
         return Err(StoreError::Missing { what: "host", id: id.to_string() }.into());
     };
     link?;

@@ -27,11 +27,11 @@ use crate::{
     edit::admission::{self, CreateTerms, DryRun},
     fleet::{
         coordinator::Coordinator,
-        lease::{Claim, Held, LONGEST_CALL, TTL},
+        lease::{Claim, HeldLease, LONGEST_CALL, TTL},
     },
     observe::{
         image,
-        survey::{self, Depth, Seen},
+        survey::{self, Depth, HostObservation},
     },
     pass::{supply::pull, work::Work},
     words::fault::{After, Fault, NotReady},
@@ -43,7 +43,7 @@ const HAND_OVER: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Hosts as they are now; this machine's engine is registered if none is.
-pub(crate) async fn hosts_for_work(coordinator: &Coordinator) -> Result<Vec<Seen>, Fault> {
+pub(crate) async fn hosts_for_work(coordinator: &Coordinator) -> Result<Vec<HostObservation>, Fault> {
     let none = coordinator.store.read().await?.hosts().list().await?.is_empty();
     if none {
         hosts::register_local(coordinator).await?;
@@ -224,7 +224,7 @@ pub(crate) async fn find_cluster(
 pub(crate) async fn acquire(
     coordinator: &Coordinator,
     cluster: &Cluster,
-) -> Result<(Arc<Held>, Cluster), Fault> {
+) -> Result<(Arc<HeldLease>, Cluster), Fault> {
     let spec = &cluster.spec;
     let busy = |holder: String| Fault::Busy { cluster: spec.name.clone(), holder };
     let claim = Claim::on(coordinator, cluster.id).ok_or_else(|| busy("this process".into()))?;
@@ -239,7 +239,7 @@ pub(crate) async fn acquire(
     match tx.leases().acquire(&resource, &coordinator.holder, now_at, TTL, Holder::lives).await? {
         Acquired::Granted(lease) => {
             tx.commit().await?;
-            Ok((Held::keep(coordinator, lease, claim, inherited), now))
+            Ok((HeldLease::keep(coordinator, lease, claim, inherited), now))
         }
         Acquired::Held(lease) => Err(busy(format!("process {} ({})", lease.holder.pid, lease.holder.id))),
     }

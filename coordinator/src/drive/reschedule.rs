@@ -17,13 +17,13 @@ use crate::{
     edit::{
         addressing::overlaps,
         admission::{TRIES, VXLAN_OVERHEAD},
-        placing::{Record, Taken, decide, of_row, request, snapshot},
+        placing::{CapacityInUse, Record, decide, of_row, request, snapshot},
     },
     fleet::liveness::while_alive,
     observe::{
         image,
         intent::Intent,
-        survey::{self, Depth, Seen, underlay},
+        survey::{self, Depth, HostObservation, underlay},
     },
     pass::{
         failure::{PATIENCE, is_silence},
@@ -34,14 +34,14 @@ use crate::{
 
 /// Why nodes stay where they cannot be.
 #[derive(Debug)]
-pub(crate) enum Stuck {
+pub(crate) enum NotRescheduled {
     /// They were started there, or fit nowhere else: the reason.
     Here(String),
     /// The store or the lease failed.
     Fault(Fault),
 }
 
-impl<E: Into<Fault>> From<E> for Stuck {
+impl<E: Into<Fault>> From<E> for NotRescheduled {
     fn from(fault: E) -> Self {
         Self::Fault(fault.into())
     }
@@ -52,18 +52,18 @@ pub(crate) async fn reschedule(
     work: &Work,
     intent: &Intent,
     unfit: &BTreeMap<HostId, Fault>,
-) -> Result<(), Stuck> {
+) -> Result<(), NotRescheduled> {
     let coordinator = &work.coordinator;
     let why = || unfit.values().map(|fault| chain(fault)).collect::<Vec<_>>().join("; ");
     if work.lease.inherited || unfit.keys().any(|host| work.effects.started(*host)) {
-        return Err(Stuck::Here(format!("{} (nodes may have been started there)", why())));
+        return Err(NotRescheduled::Here(format!("{} (nodes may have been started there)", why())));
     }
     let hosts = coordinator.store.read().await?.hosts().list().await?;
     let (left, others): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|h| unfit.contains_key(&h.id));
     let mut seen = survey::survey_of(coordinator, others, Depth::Agent).await?;
     let lost = |host: Host| {
         let fault = Fault::Lost { host: host.name.clone(), seconds: PATIENCE.as_secs() };
-        Seen { host, link: Err(fault) }
+        HostObservation { host, link: Err(fault) }
     };
     let names: BTreeMap<HostId, HostName> = left.iter().map(|h| (h.id, h.name.clone())).collect();
     seen.extend(left.into_iter().map(lost));
@@ -77,16 +77,18 @@ pub(crate) async fn reschedule(
     for _ in 0..TRIES {
         let (version, taken) = {
             let mut read = coordinator.store.read().await?;
-            let taken = Taken::read(&mut read, spec, Some(work.cluster), &leaving).await?;
+            let taken = CapacityInUse::read(&mut read, spec, Some(work.cluster), &leaving).await?;
             (read.placement_version().await?, taken)
         };
         let snapshot = snapshot(&seen, &taken, &image);
         let decided = match decide(spec, &snapshot, &request).await {
             Ok(Ok(decided)) => decided,
             Ok(Err(refused)) => {
-                return Err(Stuck::Here(format!("{}; and elsewhere {refused}", why())));
+                return Err(NotRescheduled::Here(format!("{}; and elsewhere {refused}", why())));
             }
-            Err(fault) => return Err(Stuck::Here(format!("{}; and elsewhere: {}", why(), chain(&fault)))),
+            Err(fault) => {
+                return Err(NotRescheduled::Here(format!("{}; and elsewhere: {}", why(), chain(&fault))));
+            }
         };
         let record = Record::new(&snapshot, &request, &decided).map_err(Fault::from)?;
         let document = record.of_moved(&request, why()).fold().map_err(Fault::from)?;
@@ -125,7 +127,7 @@ pub(crate) async fn reschedule(
 }
 
 /// Cleans unfit hosts that still answer, and drops the remnant of a host that answered every call.
-async fn leave(work: &Work, intent: &Intent, unfit: &BTreeMap<HostId, Fault>, seen: &[Seen]) {
+async fn leave(work: &Work, intent: &Intent, unfit: &BTreeMap<HostId, Fault>, seen: &[HostObservation]) {
     let answers = |host: &&Host| unfit.get(&host.id).is_some_and(|fault| !is_silence(fault));
     for host in seen.iter().map(|s| &s.host).filter(answers) {
         let Ok(link) = work.coordinator.fleet.link(&work.coordinator.store, host).await else { continue };
@@ -151,7 +153,11 @@ async fn forget_remnant(work: &Work, host: HostId) -> Result<(), StoreError> {
 }
 
 /// Hosts that cannot be used: those to be left, and those whose machine does not go with the network as it is.
-fn excluded(intent: &Intent, unfit: &BTreeMap<HostId, Fault>, seen: &[Seen]) -> BTreeMap<HostId, String> {
+fn excluded(
+    intent: &Intent,
+    unfit: &BTreeMap<HostId, Fault>,
+    seen: &[HostObservation],
+) -> BTreeMap<HostId, String> {
     let members: BTreeSet<HostId> = intent.nodes.iter().map(|n| n.host).collect();
     let mut excluded: BTreeMap<_, _> = unfit.iter().map(|(host, fault)| (*host, chain(fault))).collect();
     for host in seen.iter().map(|s| &s.host).filter(|h| !members.contains(&h.id)) {

@@ -12,7 +12,7 @@ use crate::{
     fleet::{
         HostLink,
         coordinator::Coordinator,
-        lease::Held,
+        lease::HeldLease,
         removal::{remove_container, remove_network},
     },
     pass::work::Work,
@@ -56,7 +56,7 @@ pub(crate) async fn unregister(
 async fn own(
     coordinator: &Coordinator,
     clusters: BTreeSet<ClusterId>,
-) -> Result<Vec<(Arc<Held>, Cluster)>, Fault> {
+) -> Result<Vec<(Arc<HeldLease>, Cluster)>, Fault> {
     let mut owned = Vec::new();
     for id in clusters {
         let Some(cluster) = coordinator.store.read().await?.clusters().get(id).await? else { continue };
@@ -78,7 +78,7 @@ async fn own(
 /// another are told that they are gone.
 async fn forget_nodes(
     coordinator: &Arc<Coordinator>,
-    lease: &Arc<Held>,
+    lease: &Arc<HeldLease>,
     cluster: &Cluster,
     nodes: &[Node],
 ) -> Result<(), Fault> {

@@ -27,15 +27,15 @@ use shoal_types::{
 use crate::{
     edit::{
         addressing::{InUse, choose_subnet, choose_vni},
-        placing::{Decided, Record, Taken, check_pins, decide, request, snapshot, wished},
+        placing::{CapacityInUse, PlacementDecision, Record, check_pins, decide, request, snapshot, wished},
     },
     fleet::{
         coordinator::Coordinator,
-        lease::{Claim, Held, TTL},
+        lease::{Claim, HeldLease, TTL},
     },
     observe::{
         image::ImageOfCluster,
-        survey::{Seen, underlay},
+        survey::{HostObservation, underlay},
     },
     words::{
         entropy::draw,
@@ -62,25 +62,26 @@ pub(crate) struct CreateTerms {
 pub(crate) struct DryRun {
     pub(crate) snapshot: Snapshot,
     pub(crate) request: Request,
-    pub(crate) decided: Result<Decided, NoPlan>,
+    pub(crate) decided: Result<PlacementDecision, NoPlan>,
 }
 
 /// A cluster just admitted, owned by this process.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) id: ClusterId,
-    pub(crate) lease: Arc<Held>,
+    pub(crate) lease: Arc<HeldLease>,
 }
 
 /// Where a cluster would go, without writing anything.
 pub(crate) async fn dry_run(
     coordinator: &Coordinator,
     spec: &ClusterSpec,
-    seen: &[Seen],
+    seen: &[HostObservation],
     image: &ImageOfCluster,
 ) -> Result<DryRun, Fault> {
     check_pins(spec, seen)?;
-    let taken = Taken::read(&mut coordinator.store.read().await?, spec, None, &BTreeSet::new()).await?;
+    let taken =
+        CapacityInUse::read(&mut coordinator.store.read().await?, spec, None, &BTreeSet::new()).await?;
     let snapshot = snapshot(seen, &taken, image);
     let request = request_for(coordinator, spec, image);
     let decided = decide(spec, &snapshot, &request).await?;
@@ -96,7 +97,7 @@ fn request_for(coordinator: &Coordinator, spec: &ClusterSpec, image: &ImageOfClu
 pub(crate) async fn admit(
     coordinator: &Coordinator,
     spec: &ClusterSpec,
-    seen: &[Seen],
+    seen: &[HostObservation],
     image: &ImageOfCluster,
     terms: CreateTerms,
 ) -> Result<Admitted, Fault> {
@@ -124,13 +125,13 @@ pub(crate) async fn admit(
 async fn try_admit(
     coordinator: &Coordinator,
     spec: &ClusterSpec,
-    seen: &[Seen],
+    seen: &[HostObservation],
     image: &ImageOfCluster,
     terms: CreateTerms,
 ) -> Result<Admitted, Fault> {
     let (version, usage, taken) = {
         let mut read = coordinator.store.read().await?;
-        let usage = Taken::read(&mut read, spec, None, &BTreeSet::new()).await?;
+        let usage = CapacityInUse::read(&mut read, spec, None, &BTreeSet::new()).await?;
         (read.placement_version().await?, usage, read.networks().taken().await?)
     };
     let (snapshot, request) = (snapshot(seen, &usage, image), request_for(coordinator, spec, image));
@@ -192,14 +193,14 @@ async fn try_admit(
         };
     let claim = Claim::on(coordinator, id).ok_or_else(|| busy("this process".into()))?;
     tx.commit().await?;
-    Ok(Admitted { id, lease: Held::keep(coordinator, lease, claim, false) })
+    Ok(Admitted { id, lease: HeldLease::keep(coordinator, lease, claim, false) })
 }
 
 /// VNI, subnet and MTU against everything the member hosts report as present; the id is the caller's to set.
 fn network_for(
     coordinator: &Coordinator,
     spec: &ClusterSpec,
-    members: &[&Seen],
+    members: &[&HostObservation],
     taken: &[(shoal_types::Vni, ipnet::Ipv4Net)],
 ) -> Result<Network, Fault> {
     let mut in_use = InUse::default();
@@ -207,7 +208,7 @@ fn network_for(
     in_use.subnets.extend(taken.iter().map(|(_, subnet)| *subnet));
     let mut path = u32::MAX;
     let mut underlays: BTreeMap<Ipv4Addr, &Host> = BTreeMap::new();
-    for Seen { host, .. } in members {
+    for HostObservation { host, .. } in members {
         in_use.subnets.extend(&host.engine.subnets);
         let facts = host.facts.as_ref();
         in_use.subnets.extend(facts.iter().flat_map(|f| &f.routes));

@@ -54,12 +54,12 @@ pub(crate) fn is_owned(coordinator: &Coordinator, lease: Option<&Lease>) -> bool
 
 /// A lease of this process.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct HeldLease {
     lease: Lease,
     store: Store,
     clock: Arc<dyn Clock>,
     until: AtomicU64,
-    /// Taken over from a holder that did not give it back: calls of its may still be on their way to hosts.
+    /// CapacityInUse over from a holder that did not give it back: calls of its may still be on their way to hosts.
     pub(crate) inherited: bool,
     /// Renewing and giving back do not overtake one another.
     turn: tokio::sync::Mutex<()>,
@@ -68,7 +68,7 @@ pub(crate) struct Held {
     claim: Mutex<Option<Claim>>,
 }
 
-impl Held {
+impl HeldLease {
     /// Keeps a lease just granted; its renewal runs until it is dropped or lost.
     pub(crate) fn keep(coordinator: &Coordinator, lease: Lease, claim: Claim, inherited: bool) -> Arc<Self> {
         let held = Arc::new(Self {
@@ -164,13 +164,13 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldLease {
     fn drop(&mut self) {
         self.over.cancel();
     }
 }
 
-async fn renew(held: std::sync::Weak<Held>, over: CancellationToken) {
+async fn renew(held: std::sync::Weak<HeldLease>, over: CancellationToken) {
     loop {
         tokio::select! {
             () = over.cancelled() => return,

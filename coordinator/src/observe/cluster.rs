@@ -37,7 +37,7 @@ const SINFO_LIMIT: usize = 4 << 20;
 
 /// A cluster's rows, and what was heard of it.
 #[derive(Debug)]
-pub(crate) struct Looked {
+pub(crate) struct ClusterObservation {
     pub(crate) cluster: Cluster,
     pub(crate) network: Option<Network>,
     /// In the order they are numbered.
@@ -46,23 +46,23 @@ pub(crate) struct Looked {
     /// All registered ones.
     pub(crate) hosts: BTreeMap<HostId, Host>,
     /// What each host that has nodes said.
-    pub(crate) heard: BTreeMap<HostId, Heard>,
+    pub(crate) heard: BTreeMap<HostId, MemberObservation>,
     /// What Slurm said of its nodes, by name.
     pub(crate) slurm: Result<HashMap<String, NodeReport>, String>,
 }
 
 /// What was heard of a host. Errors are one line each.
 #[derive(Debug)]
-pub(crate) struct Heard {
+pub(crate) struct MemberObservation {
     /// Containers of nodes: id and state.
     pub(crate) containers: Result<BTreeMap<NodeId, (String, ContainerState)>, String>,
-    pub(crate) agent: Result<HeardAgent, String>,
+    pub(crate) agent: Result<AgentObservation, String>,
     slurm: Option<Result<HashMap<String, NodeReport>, String>>,
 }
 
 /// What a host's agent said.
 #[derive(Debug)]
-pub(crate) struct HeardAgent {
+pub(crate) struct AgentObservation {
     pub(crate) version: String,
     /// By the id of the container.
     pub(crate) probes: HashMap<String, v1::NodeProbe>,
@@ -71,7 +71,7 @@ pub(crate) struct HeardAgent {
 
 /// Why nothing was heard.
 #[derive(Debug, thiserror::Error)]
-enum Unheard {
+enum NoAnswer {
     #[error(transparent)]
     Fault(#[from] Fault),
     #[error(transparent)]
@@ -90,7 +90,7 @@ enum Unheard {
 pub(crate) async fn look_at_cluster(
     coordinator: &Coordinator,
     cluster: Cluster,
-) -> Result<Looked, StoreError> {
+) -> Result<ClusterObservation, StoreError> {
     let mut read = coordinator.store.read().await?;
     let network = read.networks().of_cluster(cluster.id).await?;
     let nodes = read.nodes().of_cluster(cluster.id).await?;
@@ -99,20 +99,25 @@ pub(crate) async fn look_at_cluster(
     drop(read);
     let member = |host: &&Host| nodes.iter().any(|n| n.host == host.id);
     let looks = hosts.values().filter(member).map(|host| hear(coordinator, &cluster, &nodes, host).boxed());
-    let mut heard: BTreeMap<HostId, Heard> = join_all(looks).await.into_iter().collect();
+    let mut heard: BTreeMap<HostId, MemberObservation> = join_all(looks).await.into_iter().collect();
     let slurm = heard.values_mut().find_map(|h| h.slurm.take());
     let slurm = slurm.unwrap_or_else(|| Err("the cluster has no controller".into()));
-    Ok(Looked { cluster, network, nodes, lease, hosts, heard, slurm })
+    Ok(ClusterObservation { cluster, network, nodes, lease, hosts, heard, slurm })
 }
 
-async fn hear(coordinator: &Coordinator, cluster: &Cluster, nodes: &[Node], host: &Host) -> (HostId, Heard) {
+async fn hear(
+    coordinator: &Coordinator,
+    cluster: &Cluster,
+    nodes: &[Node],
+    host: &Host,
+) -> (HostId, MemberObservation) {
     let controller = nodes.iter().find(|n| n.role == Role::Controller && n.host == host.id);
     let link = within(host, async { coordinator.fleet.link(&coordinator.store, host).await }).await;
     let link = match link {
         Ok(link) => link,
         Err(error) => {
             let slurm = controller.map(|_| Err(error.clone()));
-            return (host.id, Heard { containers: Err(error.clone()), agent: Err(error), slurm });
+            return (host.id, MemberObservation { containers: Err(error.clone()), agent: Err(error), slurm });
         }
     };
     let list = async {
@@ -139,18 +144,18 @@ async fn hear(coordinator: &Coordinator, cluster: &Cluster, nodes: &[Node], host
         Some(within(host, sinfo(&link, &name)).await)
     };
     let (containers, agent, slurm) = tokio::join!(list, agent, slurm);
-    (host.id, Heard { containers, agent, slurm })
+    (host.id, MemberObservation { containers, agent, slurm })
 }
 
 async fn hear_agent(
     coordinator: &Coordinator,
     link: &HostLink,
     ids: tokio::sync::oneshot::Receiver<Vec<String>>,
-) -> Result<HeardAgent, Unheard> {
+) -> Result<AgentObservation, NoAnswer> {
     let client = link.present_agent().await.map_err(|error| match error {
         // It is spoken with by name.
         AgentError::Engine { source, .. } if matches!(*source, EngineError::NotFound { .. }) => {
-            Unheard::NoAgent
+            NoAnswer::NoAgent
         }
         error @ (AgentError::Engine { .. }
         | AgentError::Binary { .. }
@@ -171,27 +176,27 @@ async fn hear_agent(
         .await
     };
     let (networks, probes) = tokio::try_join!(networks, probes)?;
-    Ok(HeardAgent {
+    Ok(AgentObservation {
         version: probes.version,
         probes: probes.probes.into_iter().map(|p| (p.container.clone(), p)).collect(),
         networks: networks.networks,
     })
 }
 
-async fn sinfo(link: &HostLink, container: &str) -> Result<HashMap<String, NodeReport>, Unheard> {
+async fn sinfo(link: &HostLink, container: &str) -> Result<HashMap<String, NodeReport>, NoAnswer> {
     let spec = ExecSpec::new(SINFO_COMMAND.iter().copied());
     let output = link
         .engine
         .exec(container, &spec, SINFO_LIMIT)
         .await
         .map_err(Fault::engine(&link.name))
-        .map_err(Unheard::from)?;
+        .map_err(NoAnswer::from)?;
     let reports = parse_sinfo(&String::from_utf8_lossy(&output.stdout));
     if reports.is_empty() {
         let said = [&output.stderr, &output.stdout].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         let line = said.iter().flat_map(|text| text.lines()).map(str::trim).find(|line| !line.is_empty());
         let reason = line.map_or_else(|| format!("sinfo ended with {}", output.status), str::to_owned);
-        return Err(Unheard::Slurm { reason });
+        return Err(NoAnswer::Slurm { reason });
     }
     Ok(reports.into_iter().map(|report| (report.name.to_string(), report)).collect())
 }

@@ -70,7 +70,10 @@ impl Follow {
             false => None,
         };
         let more = events.len() == PAGE as usize;
-        let steps = placed.map(Told::Placed).into_iter().chain(events.iter().map(|e| Told::Event(e.into())));
+        let steps = placed
+            .map(FollowStep::Placed)
+            .into_iter()
+            .chain(events.iter().map(|e| FollowStep::Event(e.into())));
         Ok(Page { steps: steps.collect(), more })
     }
 
@@ -97,7 +100,7 @@ impl Follow {
         work: impl Future<Output = Result<T, Status>> + Send,
         interrupt: CancellationToken,
         out: mpsc::Sender<Result<O, Status>>,
-        wrap: impl Fn(Told) -> Option<O> + Send,
+        wrap: impl Fn(FollowStep) -> Option<O> + Send,
     ) -> Result<T, Status> {
         let mut committed = self.coordinator.store.committed_events();
         let mut work = std::pin::pin!(work);
@@ -117,7 +120,7 @@ impl Follow {
     async fn pass_on<O>(
         &mut self,
         out: &mpsc::Sender<Result<O, Status>>,
-        wrap: &(impl Fn(Told) -> Option<O> + Send),
+        wrap: &(impl Fn(FollowStep) -> Option<O> + Send),
     ) {
         loop {
             let Page { steps, more } = match self.next().await {
@@ -148,7 +151,7 @@ pub(crate) async fn joined<T>(work: tokio::task::JoinHandle<Result<T, Fault>>) -
 
 /// What is told of a cluster.
 #[derive(Debug)]
-pub(crate) enum Told {
+pub(crate) enum FollowStep {
     /// Something happened.
     Event(v1::Event),
     /// Its nodes are placed, or placed anew.
@@ -159,7 +162,7 @@ pub(crate) enum Told {
 #[derive(Debug)]
 pub(crate) struct Page {
     /// In the order to be told.
-    pub(crate) steps: Vec<Told>,
+    pub(crate) steps: Vec<FollowStep>,
     /// Whether there is more already.
     pub(crate) more: bool,
 }

@@ -14,7 +14,7 @@ use shoal_types::{HostId, chain};
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator, removal::remove_container},
-    observe::survey::Seen,
+    observe::survey::HostObservation,
     words::{fault::Fault, naming::ROLE},
 };
 
@@ -60,7 +60,7 @@ impl ImageOfCluster {
 pub(crate) async fn resolve(
     coordinator: &Coordinator,
     reference: &str,
-    seen: &[Seen],
+    seen: &[HostObservation],
 ) -> Result<ImageOfCluster, Fault> {
     let reached: Vec<_> = seen.iter().filter_map(|s| s.link.as_ref().ok()).collect();
     if let ([], Some(fault)) = (&reached[..], seen.iter().find_map(|s| s.link.as_ref().err())) {
@@ -95,7 +95,7 @@ pub(crate) async fn resolve(
 }
 
 /// Which of these hosts have the content of a cluster's image.
-pub(crate) async fn resolve_id(reference: &str, id: &str, seen: &[Seen]) -> ImageOfCluster {
+pub(crate) async fn resolve_id(reference: &str, id: &str, seen: &[HostObservation]) -> ImageOfCluster {
     let reached: Vec<_> = seen.iter().filter_map(|s| s.link.as_ref().ok()).collect();
     let asks = join_all(reached.iter().map(|link| link.engine.inspect_image(id))).await;
     let mut image = ImageOfCluster {
@@ -193,7 +193,7 @@ async fn read_accounts(
 }
 
 /// Hosts whose engine has the containerd image store, which calls its driver `overlayfs` where graph drivers say `overlay2`.
-fn containerd(seen: &[Seen]) -> BTreeSet<HostId> {
+fn containerd(seen: &[HostObservation]) -> BTreeSet<HostId> {
     seen.iter().filter(|s| s.host.engine.storage_driver == "overlayfs").map(|s| s.host.id).collect()
 }
 

@@ -30,7 +30,7 @@ pub(crate) enum Depth {
 
 /// A host as just seen.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct HostObservation {
     /// Its row, as updated.
     pub(crate) host: Host,
     /// The way to it, or why there is none.
@@ -38,7 +38,7 @@ pub(crate) struct Seen {
 }
 
 /// Looks at every host.
-pub(crate) async fn survey(coordinator: &Coordinator, depth: Depth) -> Result<Vec<Seen>, Fault> {
+pub(crate) async fn survey(coordinator: &Coordinator, depth: Depth) -> Result<Vec<HostObservation>, Fault> {
     let hosts = coordinator.store.read().await?.hosts().list().await?;
     survey_of(coordinator, hosts, depth).await
 }
@@ -48,29 +48,31 @@ pub(crate) async fn survey_of(
     coordinator: &Coordinator,
     hosts: Vec<Host>,
     depth: Depth,
-) -> Result<Vec<Seen>, Fault> {
+) -> Result<Vec<HostObservation>, Fault> {
     let looks = join_all(hosts.into_iter().map(|host| look(coordinator, host, depth).boxed())).await;
     looks.into_iter().collect()
 }
 
-async fn look(coordinator: &Coordinator, mut host: Host, depth: Depth) -> Result<Seen, Fault> {
+async fn look(coordinator: &Coordinator, mut host: Host, depth: Depth) -> Result<HostObservation, Fault> {
     let looked = limited(&host.name, LOOK, look_at_engine(coordinator, &host)).await;
     let link = match looked {
         Ok((_, engine)) if engine.id != host.engine.id => {
             let fault =
                 Fault::OtherEngine { host: host.name.clone(), endpoint: host.settings.endpoint.clone() };
             note_failure(coordinator, &mut host, &fault).await?;
-            return Ok(Seen { host, link: Err(fault) });
+            return Ok(HostObservation { host, link: Err(fault) });
         }
         Ok((link, engine)) => match note_engine(coordinator, &mut host, engine).await {
             Ok(()) => link,
             // Unregistered while it was looked at.
-            Err(gone @ StoreError::Missing { .. }) => return Ok(Seen { host, link: Err(gone.into()) }),
+            Err(gone @ StoreError::Missing { .. }) => {
+                return Ok(HostObservation { host, link: Err(gone.into()) });
+            }
             Err(error) => return Err(error.into()),
         },
         Err(fault) => {
             note_failure(coordinator, &mut host, &fault).await?;
-            return Ok(Seen { host, link: Err(fault) });
+            return Ok(HostObservation { host, link: Err(fault) });
         }
     };
     if depth == Depth::Agent {
@@ -79,17 +81,17 @@ async fn look(coordinator: &Coordinator, mut host: Host, depth: Depth) -> Result
                 Ok(()) => {}
                 // It is another host's agent: this one cannot be used, the others can.
                 Err(taken @ StoreError::Conflict(_)) => {
-                    return Ok(Seen { host, link: Err(taken.into()) });
+                    return Ok(HostObservation { host, link: Err(taken.into()) });
                 }
                 Err(error) => return Err(error.into()),
             },
             Err(fault) => {
                 note_failure(coordinator, &mut host, &fault).await?;
-                return Ok(Seen { host, link: Err(fault) });
+                return Ok(HostObservation { host, link: Err(fault) });
             }
         }
     }
-    Ok(Seen { host, link: Ok(link) })
+    Ok(HostObservation { host, link: Ok(link) })
 }
 
 async fn look_at_engine(

@@ -90,11 +90,11 @@ pub(crate) fn sort(host: HostId, fault: Fault, met: &mut BTreeMap<HostId, Fault>
 
 /// Hosts that fail, and since when.
 #[derive(Debug, Default)]
-pub(crate) struct Troubles {
+pub(crate) struct Failures {
     since: BTreeMap<HostId, (Timestamp, String)>,
 }
 
-impl Troubles {
+impl Failures {
     /// Takes over what a pass met: hosts that did not fail in it are out of trouble. Returns the failures that are new or
     /// have changed, as text.
     pub(crate) fn note(
@@ -170,7 +170,7 @@ mod tests {
         let (a, b) = (HostId::new(1, [1; 10]), HostId::new(1, [2; 10]));
         let met = |hosts: &[HostId]| hosts.iter().map(|h| (*h, "refused".to_owned())).collect();
         let at = |s: u64| Timestamp(s * 1000);
-        let mut troubles = Troubles::default();
+        let mut troubles = Failures::default();
         assert_eq!(troubles.note(&met(&[a, b]), at(0)).len(), 2);
         assert!(troubles.note(&met(&[a]), at(10)).is_empty());
         troubles.note(&met(&[a, b]), at(14));

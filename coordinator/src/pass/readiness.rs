@@ -30,9 +30,9 @@ const STALL: Duration = Duration::from_secs(10);
 
 /// What came of waiting.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Settled {
+pub(crate) enum WaitOutcome {
     /// Every worker is IDLE.
-    Yes,
+    Ready,
     /// Nothing changed for a while: observe again.
     Stalled,
 }
@@ -44,12 +44,12 @@ impl Work {
         intent: &Intent,
         controller: &HostLink,
         members: &BTreeMap<HostId, Host>,
-    ) -> Result<Settled, Halt> {
+    ) -> Result<WaitOutcome, Halt> {
         let becomes_idle = |node: &Node| intent.role(node).readiness == Readiness::Idle;
         let mut waiting: BTreeSet<NodeName> =
             intent.nodes.iter().filter(|n| becomes_idle(n)).map(|n| n.name.clone()).collect();
         let Some(container) = self.controller_up(intent, controller).await? else {
-            return Ok(Settled::Stalled);
+            return Ok(WaitOutcome::Stalled);
         };
         let sinfo = ExecSpec::new(SINFO_COMMAND.iter().copied());
         let mut changed = tokio::time::Instant::now();
@@ -67,10 +67,10 @@ impl Work {
                 for other in intent.nodes.iter().filter(|n| !becomes_idle(n)) {
                     self.node_ready(intent, &other.name, members).await;
                 }
-                return Ok(Settled::Yes);
+                return Ok(WaitOutcome::Ready);
             }
             if changed.elapsed() > STALL {
-                return Ok(Settled::Stalled);
+                return Ok(WaitOutcome::Stalled);
             }
             tokio::time::sleep(LOOK).await;
         }

@@ -13,7 +13,7 @@ use shoal_types::{Clock, NewEvent};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::fleet::lease::Held;
+use crate::fleet::lease::HeldLease;
 
 /// Reports that may wait; beyond that, workers do.
 const QUEUE: usize = 1024;
@@ -41,7 +41,7 @@ impl Recorder {
     /// Starts the writing task; it ends with the last clone. A failure cancels `stop`: what cannot be written down must
     /// not go on.
     pub(crate) fn start(
-        lease: Arc<Held>,
+        lease: Arc<HeldLease>,
         clock: Arc<dyn Clock>,
         tasks: &TaskTracker,
         stop: CancellationToken,
@@ -94,7 +94,11 @@ impl Recorder {
     }
 }
 
-async fn write(mut queue: mpsc::Receiver<Entry>, lease: &Held, clock: &dyn Clock) -> Result<(), StoreError> {
+async fn write(
+    mut queue: mpsc::Receiver<Entry>,
+    lease: &HeldLease,
+    clock: &dyn Clock,
+) -> Result<(), StoreError> {
     let mut batch = Vec::new();
     while queue.recv_many(&mut batch, QUEUE).await > 0 {
         let (mut reports, mut events, mut flushes) = (Vec::new(), Vec::new(), Vec::new());
@@ -130,7 +134,7 @@ async fn write(mut queue: mpsc::Receiver<Entry>, lease: &Held, clock: &dyn Clock
 /// One batch, in one transaction. A commit whose answer was lost may be repeated: reports say what is, and an event told
 /// twice is better than one not told.
 async fn commit(
-    lease: &Held,
+    lease: &HeldLease,
     clock: &dyn Clock,
     reports: &[NodeReport],
     events: &[NewEvent],

@@ -20,7 +20,7 @@ use crate::{
         self,
         bring_up::Rendered,
         failure::{PATIENCE, PATIENCE_STARTED, leaves_doubt, sort},
-        readiness::Settled,
+        readiness::WaitOutcome,
         work::{Halt, Work, underlays},
     },
     words::fault::Fault,
@@ -28,9 +28,9 @@ use crate::{
 
 /// What came of one pass.
 #[derive(Debug)]
-pub(crate) enum Passed {
+pub(crate) enum PassOutcome {
     /// Every host was brought to what the store says.
-    Settled(Settled),
+    Through(WaitOutcome),
     /// These hosts were not; all others were.
     Trouble(BTreeMap<HostId, Fault>),
 }
@@ -42,7 +42,7 @@ impl Work {
     }
 
     /// One pass that begins no call after `left`; those in flight then still end by themselves.
-    pub(crate) async fn pass_within(&self, intent: &Intent, left: Duration) -> Result<Passed, Halt> {
+    pub(crate) async fn pass_within(&self, intent: &Intent, left: Duration) -> Result<PassOutcome, Halt> {
         let bounded = Self { stop: self.stop.child_token(), ..self.clone() };
         let mut pass = std::pin::pin!(bounded.pass(intent));
         tokio::select! {
@@ -53,12 +53,12 @@ impl Work {
     }
 
     /// One pass over all member hosts at once, then the wait for Slurm.
-    async fn pass(&self, intent: &Intent) -> Result<Passed, Halt> {
+    async fn pass(&self, intent: &Intent) -> Result<PassOutcome, Halt> {
         let members = self.members(intent).await?;
         let (mut links, mut met) = self.links(intent).await?;
         self.supply(intent, &mut links, &mut met).await?;
         let Some(template) = self.template(intent, &links, &mut met).await? else {
-            return Ok(Passed::Trouble(met));
+            return Ok(PassOutcome::Trouble(met));
         };
         let underlays = underlays(&members);
         let rendered = Rendered { intent, template: &template, underlays: &underlays };
@@ -81,7 +81,7 @@ impl Work {
             return Err(Halt::Stopped);
         }
         if !met.is_empty() {
-            return Ok(Passed::Trouble(met));
+            return Ok(PassOutcome::Trouble(met));
         }
         let Some(controller) = intent.controller().and_then(|c| links.get(&c.host)) else {
             return Err(
@@ -97,20 +97,20 @@ impl Work {
             ((host, fault), ..) = select_all(silences) => Err((host, fault.into())),
         };
         match settled {
-            Ok(Settled::Stalled) => Ok(Passed::Settled(Settled::Stalled)),
-            Ok(Settled::Yes) => {
+            Ok(WaitOutcome::Stalled) => Ok(PassOutcome::Through(WaitOutcome::Stalled)),
+            Ok(WaitOutcome::Ready) => {
                 if let Some(version) = self.slurm_version(&intent, controller).await? {
                     let mut tx = self.lease.begin().await?;
                     tx.clusters().set_slurm_version(self.cluster, &version, self.coordinator.now()).await?;
                     tx.commit().await?;
                 }
                 self.recorder.flush().await?;
-                Ok(Passed::Settled(Settled::Yes))
+                Ok(PassOutcome::Through(WaitOutcome::Ready))
             }
             Err((_, Halt::Stopped)) => Err(Halt::Stopped),
             Err((host, Halt::Fault(fault))) => {
                 self.meet(host, fault, &mut met)?;
-                Ok(Passed::Trouble(met))
+                Ok(PassOutcome::Trouble(met))
             }
         }
     }

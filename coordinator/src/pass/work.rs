@@ -9,7 +9,7 @@ use shoal_types::{ClusterId, EventKind, EventLevel, HostId, HostName, NewEvent, 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    fleet::{HostLink, coordinator::Coordinator, lease::Held},
+    fleet::{HostLink, coordinator::Coordinator, lease::HeldLease},
     observe::{intent::Intent, survey::underlay},
     pass::{effects::Effects, recorder::Recorder},
     words::fault::Fault,
@@ -20,7 +20,7 @@ use crate::{
 pub(crate) struct Work {
     pub(crate) coordinator: Arc<Coordinator>,
     pub(crate) cluster: ClusterId,
-    pub(crate) lease: Arc<Held>,
+    pub(crate) lease: Arc<HeldLease>,
     pub(crate) recorder: Recorder,
     pub(crate) effects: Arc<Effects>,
     /// Somebody asked to stop: what was begun is rolled back.
@@ -58,7 +58,7 @@ impl Work {
     pub(crate) fn new(
         coordinator: Arc<Coordinator>,
         cluster: ClusterId,
-        lease: Arc<Held>,
+        lease: Arc<HeldLease>,
         interrupt: &CancellationToken,
     ) -> Self {
         let stop = interrupt.child_token();

@@ -15,12 +15,11 @@ use crate::{
     drive::lifecycle,
     edit::admission::CreateTerms,
     fleet::coordinator::Coordinator,
-    observe::follow::{Follow, Told, joined},
+    observe::follow::{Follow, FollowStep, joined},
     server::{
+        attach::attach,
         creates::{Creates, Running},
-        field, listing,
-        onlook::onlook,
-        placement,
+        field, listing, placement,
     },
     words::fault::Fault,
 };
@@ -125,7 +124,7 @@ impl v1::clusters_server::Clusters for ClustersService {
         }
         lifecycle::find_cluster(&self.0, &realm, &name).await?;
         self.0.tasks.spawn(async move {
-            if let Err(fault) = onlook(&coordinator, &realm, &name, &out).await {
+            if let Err(fault) = attach(&coordinator, &realm, &name, &out).await {
                 drop(out.send(Err(fault.into())).await);
             }
         });
@@ -280,8 +279,8 @@ async fn own(
     let step = |step| v1::FollowClusterResponse { step: Some(step) };
     let wrap = |told| {
         Some(step(match told {
-            Told::Event(event) => follow_cluster_response::Step::Event(event),
-            Told::Placed(placed) => follow_cluster_response::Step::Placed(placed),
+            FollowStep::Event(event) => follow_cluster_response::Step::Event(event),
+            FollowStep::Placed(placed) => follow_cluster_response::Step::Placed(placed),
         }))
     };
     let follow = Follow::after(coordinator.clone(), realm.clone(), name.clone(), after);
@@ -310,13 +309,13 @@ async fn delete_one(
     let work = coordinator.tasks.spawn(async move { lifecycle::delete(&c, &r, &n).await });
     let wrap = |told| {
         let step = match told {
-            Told::Event(event) => delete_cluster_response::Step::Event(event),
-            Told::Placed(placed) => delete_cluster_response::Step::Placed(placed),
+            FollowStep::Event(event) => delete_cluster_response::Step::Event(event),
+            FollowStep::Placed(placed) => delete_cluster_response::Step::Placed(placed),
         };
         Some(v1::DeleteClusterResponse { step: Some(step) })
     };
     if let Some(step) =
-        follow.placed().await.map_err(Fault::from)?.and_then(|placed| wrap(Told::Placed(placed)))
+        follow.placed().await.map_err(Fault::from)?.and_then(|placed| wrap(FollowStep::Placed(placed)))
     {
         drop(out.send(Ok(step)).await);
     }

@@ -12,12 +12,12 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     drive::{
-        doctor::{self, Checked, Examination, Finding},
+        doctor::{self, Examination, Finding, PairCheck},
         lifecycle,
     },
     fleet::{coordinator::Coordinator, lease},
     observe::{
-        cluster::{self, Heard, Looked},
+        cluster::{self, ClusterObservation, MemberObservation},
         judge::{Evidence, judge},
         lists::Running,
     },
@@ -63,8 +63,8 @@ impl v1::insight_server::Insight for InsightService {
     }
 }
 
-fn status(looked: &Looked, owned: bool, now: Timestamp) -> v1::GetStatusResponse {
-    let Looked { cluster, network, nodes, hosts, heard, slurm, .. } = looked;
+fn status(looked: &ClusterObservation, owned: bool, now: Timestamp) -> v1::GetStatusResponse {
+    let ClusterObservation { cluster, network, nodes, hosts, heard, slurm, .. } = looked;
     let running: BTreeMap<_, Running> = heard
         .iter()
         .map(|(id, heard)| {
@@ -108,7 +108,7 @@ fn status(looked: &Looked, owned: bool, now: Timestamp) -> v1::GetStatusResponse
         }
     };
     let network_id = network.as_ref().map(|n| n.id.to_string()).unwrap_or_default();
-    let host = |(id, heard): (&shoal_types::HostId, &Heard)| {
+    let host = |(id, heard): (&shoal_types::HostId, &MemberObservation)| {
         let host = hosts.get(id);
         let (state, trouble) = part(heard, &network_id);
         let engine_answered = heard.containers.is_ok();
@@ -135,7 +135,7 @@ fn status(looked: &Looked, owned: bool, now: Timestamp) -> v1::GetStatusResponse
 }
 
 /// A host's part of the network.
-fn part(heard: &Heard, network: &str) -> (NetworkPart, String) {
+fn part(heard: &MemberObservation, network: &str) -> (NetworkPart, String) {
     match &heard.agent {
         Err(_) => (NetworkPart::Unknown, String::new()),
         Ok(agent) => match agent.networks.iter().find(|kept| kept.network == network) {
@@ -161,7 +161,7 @@ fn examination(found: &Examination) -> v1::ExamineHostsResponse {
         error: findings.as_ref().err().cloned().unwrap_or_default(),
         findings: findings.iter().flatten().map(finding).collect(),
     };
-    let pair = |pair: &Checked| v1::PairExamination {
+    let pair = |pair: &PairCheck| v1::PairExamination {
         from: pair.from.to_string(),
         to: pair.to.to_string(),
         verdict: pair.grade.wire(),

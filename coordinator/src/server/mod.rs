@@ -1,6 +1,7 @@
 //! The gRPC services of a coordinator: conversions at the edge, nothing else. One file per service.
 
 mod access;
+mod attach;
 mod clusters;
 mod creates;
 mod exec;
@@ -8,7 +9,6 @@ mod hosts;
 mod images;
 mod insight;
 mod listing;
-mod onlook;
 mod placement;
 mod registries;
 mod status;

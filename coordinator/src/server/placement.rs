@@ -9,7 +9,7 @@ use shoal_types::{Capacity, ClusterName, ClusterSpec, HostId, NodeName, RealmNam
 use crate::{
     edit::{
         admission::DryRun,
-        placing::{Decided, Explained},
+        placing::{Explanation, PlacementDecision},
     },
     fleet::coordinator::Coordinator,
     words::fault::{Fault, NoPlan},
@@ -59,7 +59,7 @@ fn seed(by: &SchedulerName, seed: u64) -> Option<u64> {
 pub(super) fn planned(spec: &ClusterSpec, run: &DryRun) -> v1::PlanClusterResponse {
     let mut added: BTreeMap<HostId, Capacity> = BTreeMap::new();
     let mut response = match &run.decided {
-        Ok(Decided { plan, by, fallback, notes: _ }) => {
+        Ok(PlacementDecision { plan, by, fallback, notes: _ }) => {
             for (node, placement) in run.request.nodes.iter().zip(&plan.placements) {
                 let sum = added.entry(placement.host_id).or_default();
                 sum.cpu.0 = sum.cpu.0.saturating_add(node.reserve.cpu.0);
@@ -120,7 +120,7 @@ pub(super) async fn explain_placement(
     let host = read.hosts().get(row.host).await?;
     let decisions = read.decisions().of_cluster(found.id).await?;
     drop(read);
-    let explained = Explained::new(&found, &nodes, &decisions, node)?;
+    let explained = Explanation::new(&found, &nodes, &decisions, node)?;
     let e = explained.ok_or_else(|| Fault::NoRecord { cluster: cluster.clone(), node: node.clone() })?;
     let differs = host.as_ref().and_then(|host| e.differs(&host.name));
     let constraints = found.spec.constraints.iter();

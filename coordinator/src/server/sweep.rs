@@ -15,10 +15,10 @@ use tonic::{Request, Response, Status};
 use crate::{
     drive::{
         lifecycle,
-        sweep::{self, Sweep, SweepTerms, Swept, SweptHost, TooMuch, resume},
+        sweep::{self, Sweep, SweepOutcome, SweepTerms, SweptHost, TooMuch, resume},
     },
     fleet::coordinator::Coordinator,
-    observe::follow::{Follow, Told, joined},
+    observe::follow::{Follow, FollowStep, joined},
     server::field,
     words::fault::Fault,
 };
@@ -68,10 +68,10 @@ impl v1::upkeep_server::Upkeep for UpkeepService {
         let coordinator = self.0.clone();
         self.0.tasks.spawn(async move {
             let wrap = |told| match told {
-                Told::Event(event) => {
+                FollowStep::Event(event) => {
                     Some(v1::ResumeResponse { step: Some(resume_response::Step::Event(event)) })
                 }
-                Told::Placed(_) => None,
+                FollowStep::Placed(_) => None,
             };
             let ended = follow.until(joined(work), interrupt, out.clone(), wrap).await;
             for cluster in before {
@@ -110,8 +110,8 @@ impl From<SweptHost> for v1::SweptHost {
     }
 }
 
-impl From<Swept> for v1::SweptThing {
-    fn from(thing: Swept) -> Self {
+impl From<SweepOutcome> for v1::SweptThing {
+    fn from(thing: SweepOutcome) -> Self {
         Self {
             host: thing.host.to_string(),
             kind: thing.kind.wire(),

@@ -22,12 +22,12 @@ use shoal_types::{HostId, HostName, Timestamp, chain};
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator},
-    observe::survey::{self, Depth, Seen, underlay},
+    observe::survey::{self, Depth, HostObservation, underlay},
     words::fault::Fault,
 };
 
 pub(crate) use judge::Finding;
-pub(crate) use pairs::{Checked, Note};
+pub(crate) use pairs::{Note, PairCheck};
 
 /// How long one question to a host may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -37,7 +37,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub(crate) struct Examination {
     /// In the order asked for, or of all hosts by name: findings, or why the host could not be reached.
     pub(crate) hosts: Vec<(HostName, Result<Vec<Finding>, String>)>,
-    pub(crate) pairs: Vec<Checked>,
+    pub(crate) pairs: Vec<PairCheck>,
     pub(crate) note: Option<Note>,
 }
 
@@ -248,8 +248,8 @@ pub(crate) struct End {
 }
 
 /// The hosts that can send tunnel packets at all.
-fn ends(seen: &[Seen]) -> Vec<End> {
-    let end = |seen: &Seen| {
+fn ends(seen: &[HostObservation]) -> Vec<End> {
+    let end = |seen: &HostObservation| {
         let facts = seen.host.facts.as_ref()?;
         let address = underlay(&seen.host, facts.default_address)?;
         Some(End {

@@ -41,7 +41,7 @@ const LADDER: [u32; 14] =
 
 /// What came of one direction of a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Checked {
+pub(crate) struct PairCheck {
     pub(crate) from: HostName,
     pub(crate) to: HostName,
     pub(crate) grade: Grade,
@@ -82,7 +82,7 @@ type Counter = Result<watch::Receiver<Result<u64, String>>, String>;
 pub(crate) async fn check_pairs(
     coordinator: &Coordinator,
     ends: &[End],
-) -> (Vec<Checked>, Option<Note>, Ports) {
+) -> (Vec<PairCheck>, Option<Note>, Ports) {
     let Some(vni) = free_vni(coordinator, ends) else { return (vec![], None, Ports::new()) };
     let device = coordinator.naming.device(vni);
     let mut readers = JoinSet::new();
@@ -256,10 +256,10 @@ async fn arrived(
 }
 
 /// What was measured, and what it means.
-fn verdict(from: &End, to: &End, measured: &Measured) -> Checked {
+fn verdict(from: &End, to: &End, measured: &Measured) -> PairCheck {
     let full = full_size(from, to);
     let (grade, message, fix, largest) = judge(measured, full, (&from.name, &to.name), to.address);
-    Checked { from: from.name.clone(), to: to.name.clone(), grade, message, fix, largest }
+    PairCheck { from: from.name.clone(), to: to.name.clone(), grade, message, fix, largest }
 }
 
 fn judge(

@@ -9,7 +9,7 @@ use crate::fleet::coordinator::Coordinator;
 
 /// The store's word.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Known {
+pub(crate) struct StoreView {
     pub(crate) clusters: BTreeMap<ClusterId, KnownCluster>,
     pub(crate) nodes: BTreeMap<NodeId, Place>,
     /// Network -> its cluster.
@@ -39,8 +39,8 @@ pub(crate) struct Place {
 }
 
 /// Reads what explains things on hosts, in one view of the store.
-pub(crate) async fn read_known(coordinator: &Coordinator) -> Result<Known, StoreError> {
-    let mut known = Known::default();
+pub(crate) async fn read_known(coordinator: &Coordinator) -> Result<StoreView, StoreError> {
+    let mut known = StoreView::default();
     let mut read = coordinator.store.read().await?;
     let leases = read.leases().list().await?;
     let leases: HashMap<_, _> = leases.iter().map(|lease| (&lease.resource, lease)).collect();

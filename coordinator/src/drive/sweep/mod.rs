@@ -30,14 +30,14 @@ use shoal_types::{ClusterId, EventKind, EventLevel, HostId, HostName, NewEvent, 
 
 use crate::{
     drive::lifecycle,
-    fleet::{HostLink, coordinator::Coordinator, lease::Held},
-    observe::survey::{self, Depth, Seen},
+    fleet::{HostLink, coordinator::Coordinator, lease::HeldLease},
+    observe::survey::{self, Depth, HostObservation},
     words::fault::Fault,
 };
 
 pub(crate) use self::plan::TooMuch;
 use self::{
-    known::Known,
+    known::StoreView,
     plan::{Fate, Item, Terms},
     remove::Removed,
     thing::Listing,
@@ -56,7 +56,7 @@ pub(crate) struct SweepTerms {
 
 /// What became of a thing that no row explains.
 #[derive(Debug)]
-pub(crate) struct Swept {
+pub(crate) struct SweepOutcome {
     pub(crate) host: HostName,
     pub(crate) kind: ThingKind,
     pub(crate) name: String,
@@ -82,7 +82,7 @@ pub(crate) struct SweptHost {
 #[derive(Debug)]
 pub(crate) struct Sweep {
     pub(crate) hosts: Vec<SweptHost>,
-    pub(crate) things: Vec<Swept>,
+    pub(crate) things: Vec<SweepOutcome>,
     /// It stopped before anything was removed.
     pub(crate) too_much: Option<TooMuch>,
 }
@@ -131,7 +131,7 @@ pub(crate) async fn sweep(coordinator: &Coordinator, terms: SweepTerms) -> Resul
     Ok(sweep)
 }
 
-async fn list_all(coordinator: &Coordinator, seen: &[Seen]) -> (Vec<SweptHost>, Links) {
+async fn list_all(coordinator: &Coordinator, seen: &[HostObservation]) -> (Vec<SweptHost>, Links) {
     let each = seen.iter().map(|seen| async move {
         match &seen.link {
             Ok(link) => match listing::list_host(coordinator, &seen.host, link).await {
@@ -163,7 +163,7 @@ async fn group_things(
     items: Vec<Item>,
     links: &Links,
     grace: Duration,
-) -> Result<Vec<Swept>, Fault> {
+) -> Result<Vec<SweepOutcome>, Fault> {
     let stay = |items: Vec<Item>, why: &str| {
         items.into_iter().map(|item| swept(item, End::Stays, Some(why.into()))).collect()
     };
@@ -197,8 +197,8 @@ async fn remove_all(
     coordinator: &Coordinator,
     items: Vec<Item>,
     links: &Links,
-    lease: Option<&Held>,
-) -> Vec<Swept> {
+    lease: Option<&HeldLease>,
+) -> Vec<SweepOutcome> {
     let mut by_host: BTreeMap<HostId, Vec<Item>> = BTreeMap::new();
     for item in items {
         by_host.entry(item.host).or_default().push(item);
@@ -214,8 +214,8 @@ async fn remove_on(
     coordinator: &Coordinator,
     link: &HostLink,
     items: Vec<Item>,
-    lease: Option<&Held>,
-) -> Vec<Swept> {
+    lease: Option<&HeldLease>,
+) -> Vec<SweepOutcome> {
     let mut done = Vec::new();
     let mut failed: Option<String> = None;
     for item in items {
@@ -262,7 +262,7 @@ async fn take_group(coordinator: &Coordinator, id: ClusterId) -> Result<Taken, F
 }
 
 /// What the store knows, but for the owner of this cluster: that is us.
-async fn known_of(coordinator: &Coordinator, cluster: ClusterId) -> Result<Known, Fault> {
+async fn known_of(coordinator: &Coordinator, cluster: ClusterId) -> Result<StoreView, Fault> {
     let mut known = known::read_known(coordinator).await?;
     if let Some(cluster) = known.clusters.get_mut(&cluster) {
         cluster.busy = None;
@@ -271,10 +271,10 @@ async fn known_of(coordinator: &Coordinator, cluster: ClusterId) -> Result<Known
 }
 
 /// Records what was removed, and what could not be.
-async fn tell(coordinator: &Coordinator, things: &[Swept]) -> Result<(), Fault> {
+async fn tell(coordinator: &Coordinator, things: &[SweepOutcome]) -> Result<(), Fault> {
     let mut tx = coordinator.store.begin().await?;
     for thing in things {
-        let Swept { kind, name, why, .. } = thing;
+        let SweepOutcome { kind, name, why, .. } = thing;
         let (level, message) = match thing.end {
             End::Gone => (EventLevel::Info, format!("swept {kind} {name}: {why}")),
             End::Failed => (EventLevel::Warn, format!("could not sweep {kind} {name}: {why}")),
@@ -297,13 +297,13 @@ async fn tell(coordinator: &Coordinator, things: &[Swept]) -> Result<(), Fault> 
 
 /// What came of asking for a cluster's lease.
 enum Taken {
-    Lease(Arc<Held>),
+    Lease(Arc<HeldLease>),
     By(String),
     Gone,
 }
 
 /// As it would end.
-fn planned(item: Item) -> Swept {
+fn planned(item: Item) -> SweepOutcome {
     let end = match item.fate {
         Fate::Go { .. } | Fate::Remnant => End::WouldGo,
         Fate::Stay => End::Stays,
@@ -312,13 +312,13 @@ fn planned(item: Item) -> Swept {
 }
 
 /// What became of a remnant; `why` it remains, if it does.
-fn remnant(host: HostName, remnant: Remnant, now: Timestamp, why: Option<String>) -> Swept {
+fn remnant(host: HostName, remnant: Remnant, now: Timestamp, why: Option<String>) -> SweepOutcome {
     let Remnant { id, what } = remnant;
     let of = match what.node {
         None => format!("cluster {} of realm {}", what.name, what.realm),
         Some(node) => format!("node {node} of cluster {} of realm {}", what.name, what.realm),
     };
-    Swept {
+    SweepOutcome {
         host,
         kind: ThingKind::Remnant,
         name: of,
@@ -329,8 +329,8 @@ fn remnant(host: HostName, remnant: Remnant, now: Timestamp, why: Option<String>
     }
 }
 
-fn swept(item: Item, end: End, why: Option<String>) -> Swept {
-    Swept {
+fn swept(item: Item, end: End, why: Option<String>) -> SweepOutcome {
+    SweepOutcome {
         host: item.name,
         kind: item.thing.kind(),
         name: item.thing.name().to_owned(),

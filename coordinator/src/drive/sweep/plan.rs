@@ -18,7 +18,7 @@ use shoal_types::{ClusterId, Generation, HostId, HostName, NetworkId, NodeId, Ti
 
 use crate::{
     drive::sweep::{
-        known::Known,
+        known::StoreView,
         thing::{Listing, Thing},
     },
     words::naming::{BUILD, CLUSTER, GENERATION, NODE, Naming, ROLE},
@@ -90,7 +90,7 @@ impl Plan {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms<'a> {
     pub(crate) naming: &'a Naming,
-    pub(crate) known: &'a Known,
+    pub(crate) known: &'a StoreView,
     pub(crate) now: Timestamp,
     /// What was made later than this long ago stays.
     pub(crate) grace: Duration,

@@ -17,14 +17,14 @@ use shoal_types::{EventKind, EventLevel, HostName, NewEvent, NodeId, Timestamp, 
 
 use crate::{
     drive::sweep::{
-        known::{self, Known},
+        known::{self, StoreView},
         listing,
         plan::Terms,
         remove::{self, Removed},
         thing::{Listing, Thing},
     },
     fleet::{HostLink, coordinator::Coordinator, lease::LONGEST_CALL},
-    observe::survey::Seen,
+    observe::survey::HostObservation,
     words::{
         fault::Fault,
         naming::{GENERATION, NODE, Naming},
@@ -45,7 +45,10 @@ pub(crate) struct Cleared {
 ///
 /// # Errors
 /// [`Fault::Store`]: the store failed. What hosts fail with is in the answer.
-pub(crate) async fn clear_remnants(coordinator: &Coordinator, seen: &[Seen]) -> Result<Cleared, Fault> {
+pub(crate) async fn clear_remnants(
+    coordinator: &Coordinator,
+    seen: &[HostObservation],
+) -> Result<Cleared, Fault> {
     let remnants = coordinator.store.read().await?.remnants().list().await?;
     let each = seen.iter().map(|seen| {
         let here: Vec<_> = remnants.iter().filter(|r| r.what.host == seen.host.id).cloned().collect();
@@ -62,7 +65,7 @@ pub(crate) async fn clear_remnants(coordinator: &Coordinator, seen: &[Seen]) -> 
 
 async fn clear_host(
     coordinator: &Coordinator,
-    seen: &Seen,
+    seen: &HostObservation,
     remnants: Vec<Remnant>,
 ) -> Result<Cleared, Fault> {
     let name = &seen.host.name;
@@ -97,10 +100,10 @@ async fn clear_host(
 /// Clears one remnant; why it remains, if it does.
 async fn clear(
     coordinator: &Coordinator,
-    seen: &Seen,
+    seen: &HostObservation,
     link: &Arc<HostLink>,
     listing: &Listing,
-    known: &Known,
+    known: &StoreView,
     remnant: &Remnant,
 ) -> Result<Option<String>, Fault> {
     match due(&coordinator.naming, remnant, listing, known, coordinator.now()) {
@@ -174,7 +177,7 @@ enum Due {
     Remove(Vec<Thing>),
 }
 
-fn due(naming: &Naming, remnant: &Remnant, listing: &Listing, known: &Known, now: Timestamp) -> Due {
+fn due(naming: &Naming, remnant: &Remnant, listing: &Listing, known: &StoreView, now: Timestamp) -> Due {
     let what = &remnant.what;
     let place = what.node.and_then(|node| known.nodes.get(&node));
     if what.node.is_none() && known.clusters.get(&what.cluster).is_some_and(|c| c.hosts.contains(&what.host))

@@ -12,7 +12,7 @@ use crate::{
 
 /// A plan, and who made it.
 #[derive(Debug)]
-pub(crate) struct Decided {
+pub(crate) struct PlacementDecision {
     pub(crate) plan: Plan,
     /// Who made it: not whom the specification names, if that one could not.
     pub(crate) by: SchedulerName,
@@ -30,7 +30,7 @@ pub(crate) async fn decide(
     spec: &ClusterSpec,
     snapshot: &Snapshot,
     request: &Request,
-) -> Result<Result<Decided, NoPlan>, Fault> {
+) -> Result<Result<PlacementDecision, NoPlan>, Fault> {
     let address = match &spec.scheduler {
         SchedulerName::Strategy(strategy) => return Ok(by_strategy(*strategy, snapshot, request, None)),
         SchedulerName::Program(address) => address,
@@ -39,7 +39,7 @@ pub(crate) async fn decide(
     let limit = Duration::from_millis(ms.into());
     let error = match program::ask(address, limit, spec, snapshot, request).await {
         Ok((plan, notes)) => {
-            return Ok(Ok(Decided { plan, by: spec.scheduler.clone(), fallback: None, notes }));
+            return Ok(Ok(PlacementDecision { plan, by: spec.scheduler.clone(), fallback: None, notes }));
         }
         Err(ProgramError::Refused { reason }) => {
             return Ok(Err(NoPlan::Refused { address: address.clone(), reason }));
@@ -61,7 +61,7 @@ fn by_strategy(
     snapshot: &Snapshot,
     request: &Request,
     fallback: Option<String>,
-) -> Result<Decided, NoPlan> {
+) -> Result<PlacementDecision, NoPlan> {
     let plan = strategy.place(snapshot, request)?;
-    Ok(Decided { plan, by: strategy.into(), fallback, notes: BTreeMap::new() })
+    Ok(PlacementDecision { plan, by: strategy.into(), fallback, notes: BTreeMap::new() })
 }

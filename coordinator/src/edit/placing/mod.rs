@@ -19,18 +19,18 @@ use shoal_storage::{Mode, Node, Session, StoreError, Usage};
 use shoal_types::{Capacity, ClusterId, ClusterSpec, HostId, HostName, Profile, Role};
 
 use crate::{
-    observe::{capacity::total, image::ImageOfCluster, survey::Seen},
+    observe::{capacity::total, image::ImageOfCluster, survey::HostObservation},
     words::fault::Fault,
 };
 
 pub(crate) use self::{
-    decide::{Decided, decide},
-    record::{Explained, Record},
+    decide::{PlacementDecision, decide},
+    record::{Explanation, Record},
 };
 
 /// What nodes already take of the hosts.
 #[derive(Debug, Default)]
-pub(crate) struct Taken {
+pub(crate) struct CapacityInUse {
     usage: BTreeMap<HostId, Usage>,
     /// Host -> nodes of other clusters, by role.
     others: BTreeMap<HostId, BTreeMap<Role, u32>>,
@@ -40,7 +40,7 @@ pub(crate) struct Taken {
     own: BTreeMap<HostId, u32>,
 }
 
-impl Taken {
+impl CapacityInUse {
     /// Reads it for a cluster, which has an id if it is there already; `leaving` are hosts whose nodes of it are placed anew.
     pub(crate) async fn read<M: Mode>(
         read: &mut Session<M>,
@@ -71,8 +71,8 @@ impl Taken {
 }
 
 /// The hosts as the scheduler sees them.
-pub(crate) fn snapshot(seen: &[Seen], taken: &Taken, image: &ImageOfCluster) -> Snapshot {
-    let view = |Seen { host, .. }: &Seen| {
+pub(crate) fn snapshot(seen: &[HostObservation], taken: &CapacityInUse, image: &ImageOfCluster) -> Snapshot {
+    let view = |HostObservation { host, .. }: &HostObservation| {
         let used = taken.usage.get(&host.id);
         HostView {
             id: host.id,
@@ -146,7 +146,7 @@ pub(crate) fn request(
 }
 
 /// Every host a node is pinned to is registered.
-pub(crate) fn check_pins(spec: &ClusterSpec, seen: &[Seen]) -> Result<(), Fault> {
+pub(crate) fn check_pins(spec: &ClusterSpec, seen: &[HostObservation]) -> Result<(), Fault> {
     let known: BTreeSet<&HostName> = seen.iter().map(|s| &s.host.name).collect();
     let unknown: BTreeSet<_> =
         spec.placing.pins.iter().map(|pin| &pin.host).filter(|host| !known.contains(host)).collect();

@@ -15,7 +15,7 @@ use shoal_types::{
 };
 
 use crate::{
-    edit::placing::{Decided, of_row, request, wished},
+    edit::placing::{PlacementDecision, of_row, request, wished},
     words::fault::Unreadable,
 };
 
@@ -83,7 +83,11 @@ impl Record {
     ///
     /// # Errors
     /// [`Unreadable`]: it cannot be written as text.
-    pub(crate) fn new(snapshot: &Snapshot, request: &Request, decided: &Decided) -> Result<Self, Unreadable> {
+    pub(crate) fn new(
+        snapshot: &Snapshot,
+        request: &Request,
+        decided: &PlacementDecision,
+    ) -> Result<Self, Unreadable> {
         Ok(Self {
             by: decided.by.clone(),
             fallback: decided.fallback.clone(),
@@ -125,7 +129,7 @@ fn asked(request: &Request) -> BTreeSet<&LabelKey> {
 
 /// Why a node is where it is.
 #[derive(Debug)]
-pub(crate) struct Explained {
+pub(crate) struct Explanation {
     pub(crate) decided: Timestamp,
     pub(crate) by: SchedulerName,
     pub(crate) fallback: Option<String>,
@@ -141,7 +145,7 @@ pub(crate) struct Explained {
     pub(crate) note: Option<String>,
 }
 
-impl Explained {
+impl Explanation {
     /// Why `node` is where it is, from the last of `decisions` that placed it; `None` if none did. `nodes` are all of the
     /// cluster.
     pub(crate) fn new(
@@ -242,7 +246,7 @@ mod tests {
         };
         let plan = Strategy::Random.place(&snapshot, &request).unwrap();
         let notes = BTreeMap::new();
-        let decided = Decided { plan, by: Strategy::Random.into(), fallback: None, notes };
+        let decided = PlacementDecision { plan, by: Strategy::Random.into(), fallback: None, notes };
         let record = Record::new(&snapshot, &request, &decided).unwrap();
         let document = record.fold().unwrap();
         assert!(document.len() < 120_000, "{} bytes", document.len());

@@ -30,7 +30,7 @@ use crate::{
     observe::intent::Intent,
     pass::{
         failure::PATIENCE,
-        supply::{Brought, Claim, Source},
+        supply::{Claim, Source, Transfer},
         work::Work,
     },
     words::fault::Fault,
@@ -48,7 +48,7 @@ const RENEW: u32 = 10;
 /// What came of one read.
 #[derive(Debug, Default)]
 pub(super) struct Copied {
-    pub(super) outcomes: Vec<(HostId, Brought)>,
+    pub(super) outcomes: Vec<(HostId, Transfer)>,
     /// The source, if it failed.
     pub(super) spoiled: Option<HostId>,
     pub(super) stopped: bool,
@@ -103,7 +103,7 @@ impl Work {
             let brought = match (outcome, &fed) {
                 (Ok(()), _) => {
                     let brought = self.named(intent, &sink.link).await;
-                    if matches!(brought, Brought::There) {
+                    if matches!(brought, Transfer::There) {
                         let bytes = sink.taken.load(Ordering::Relaxed);
                         let progress = Progress { done_bytes: bytes, total_bytes: Some(bytes) };
                         let message = format!("image {} is there", intent.cluster.spec.image);
@@ -111,8 +111,8 @@ impl Work {
                     }
                     brought
                 }
-                (Err(fault), Ok(())) => Brought::Failed(fault),
-                (Err(_), Err(why)) => Brought::NotRead(Fault::Source {
+                (Err(fault), Ok(())) => Transfer::Failed(fault),
+                (Err(_), Err(why)) => Transfer::NotRead(Fault::Source {
                     image: intent.cluster.spec.image.clone(),
                     host: source.link.name.clone(),
                     reason: why.clone(),

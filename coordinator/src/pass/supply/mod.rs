@@ -47,7 +47,7 @@ const LOOK: Duration = Duration::from_secs(8);
 
 /// What came of bringing the image to a host.
 #[derive(Debug)]
-enum Brought {
+enum Transfer {
     /// It is there, under its digest.
     There,
     /// The host could not take it.
@@ -93,11 +93,11 @@ impl Work {
                     let tried = tries.entry(host).or_default();
                     *tried += 1;
                     match brought {
-                        Brought::There => {}
-                        Brought::NotRead(fault) if *tried < TRIES => {
+                        Transfer::There => {}
+                        Transfer::NotRead(fault) if *tried < TRIES => {
                             self.warn(intent, host, links, &format!("{}: trying again", chain(&fault))).await;
                         }
-                        Brought::NotRead(fault) | Brought::Failed(fault) => {
+                        Transfer::NotRead(fault) | Transfer::Failed(fault) => {
                             // Nothing of the cluster can be there: no doubt is left behind.
                             sort(host, fault, met)?;
                             lacking.remove(&host);
@@ -131,7 +131,7 @@ impl Work {
             match answer {
                 // Whoever brought it died before it had a name.
                 Ok(Some(info)) if info.repo_tags.is_empty() => {
-                    if let Brought::Failed(fault) = self.named(intent, link).await {
+                    if let Transfer::Failed(fault) = self.named(intent, link).await {
                         sort(link.id, fault, met)?;
                     }
                 }
@@ -181,7 +181,7 @@ impl Work {
         sources: &[Source],
         claims: Vec<(Arc<HostLink>, Claim)>,
         spoiled: &mut BTreeSet<HostId>,
-    ) -> Result<Vec<(HostId, Brought)>, Halt> {
+    ) -> Result<Vec<(HostId, Transfer)>, Halt> {
         let reference = Reference::of(&intent.cluster.spec.image);
         let digest = sources.iter().flat_map(|s| &s.info.repo_digests).find(|digest| {
             reference.is_remote
@@ -217,7 +217,8 @@ impl Work {
             for (link, claim) in left {
                 claim.release().await;
                 let image = intent.cluster.spec.image.clone();
-                outcomes.push((link.id, Brought::Failed(Fault::NoSource { host: link.name.clone(), image })));
+                outcomes
+                    .push((link.id, Transfer::Failed(Fault::NoSource { host: link.name.clone(), image })));
             }
             return Ok(outcomes);
         }
@@ -238,21 +239,21 @@ impl Work {
     }
 
     /// Verifies the image by its digest, tags it against prune, records it.
-    async fn named(&self, intent: &Intent, link: &HostLink) -> Brought {
+    async fn named(&self, intent: &Intent, link: &HostLink) -> Transfer {
         let (id, spec) = (&intent.cluster.image_id, &intent.cluster.spec);
         let fault = Fault::engine(&link.name);
         match link.engine.inspect_image(id).await {
             Ok(Some(_)) => {}
             Ok(None) => {
                 let (host, image) = (link.name.clone(), spec.image.clone());
-                return Brought::Failed(Fault::ImageDiffers { host, image, digest: id.clone() });
+                return Transfer::Failed(Fault::ImageDiffers { host, image, digest: id.clone() });
             }
-            Err(error) => return Brought::Failed(fault(error)),
+            Err(error) => return Transfer::Failed(fault(error)),
         }
         let reference = Reference::of(&spec.image);
         let taken = match link.engine.inspect_image(&spec.image).await {
             Ok(there) => there.map(|info| info.id),
-            Err(error) => return Brought::Failed(fault(error)),
+            Err(error) => return Transfer::Failed(fault(error)),
         };
         // A name that means something else there is the user's and stays so; without any name a prune would take it.
         let short: String = id.trim_start_matches("sha256:").chars().take(12).collect();
@@ -264,11 +265,11 @@ impl Work {
             Some(_) | None => link.engine.tag_image(id, "shoal-image", &short).await,
         };
         if let Err(error) = tagged {
-            return Brought::Failed(fault(error));
+            return Transfer::Failed(fault(error));
         }
         match note_image(&self.coordinator, link.id, &spec.image, id).await {
-            Ok(()) => Brought::There,
-            Err(fault) => Brought::Failed(fault),
+            Ok(()) => Transfer::There,
+            Err(fault) => Transfer::Failed(fault),
         }
     }
 

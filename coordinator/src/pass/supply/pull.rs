@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator, liveness::silent_without},
-    observe::{intent::Intent, survey::Seen},
+    observe::{intent::Intent, survey::HostObservation},
     pass::{
         failure::PATIENCE,
         work::{Halt, Work},
@@ -106,7 +106,7 @@ pub(crate) async fn registry_auth(
 pub(crate) async fn fetch(
     coordinator: &Coordinator,
     spec: &ClusterSpec,
-    seen: &[Seen],
+    seen: &[HostObservation],
     within: Duration,
     interrupt: &CancellationToken,
 ) -> Result<(), Fault> {

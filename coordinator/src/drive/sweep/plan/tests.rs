@@ -123,10 +123,10 @@ fn at(thing: Thing, created: Option<Timestamp>) -> Thing {
 
 /// Cluster 1 with node 1 of generation 2 on host 1 and node 2 of generation 1 on host 2, network and VNI 1; cluster 9 was
 /// deleted.
-pub(crate) fn known() -> Known {
+pub(crate) fn known() -> StoreView {
     let place =
         |h, generation| Place { cluster: cluster(1), host: host(h), generation: Generation(generation) };
-    Known {
+    StoreView {
         clusters: [(cluster(1), KnownCluster { hosts: [host(1), host(2)].into(), busy: None })].into(),
         nodes: [(node(1), place(1, 2)), (node(2), place(2, 1))].into(),
         networks: [(network(1), cluster(1))].into(),
@@ -152,7 +152,7 @@ pub(crate) fn remnant(of: u8, node: Option<NodeId>, n: u32) -> Remnant {
 }
 
 /// The fate of a thing on host `n` beside an agent's container, and why; `None` if a row explains it.
-fn judged(known: &Known, n: u8, thing: Thing) -> Option<(Fate, String)> {
+fn judged(known: &StoreView, n: u8, thing: Thing) -> Option<(Fate, String)> {
     let terms = Terms { naming: &naming(), known, now: NOW, grace: GRACE };
     let listing = listing(n, vec![of_role("agent"), thing]);
     let mut items = terms.plan(std::slice::from_ref(&listing)).items;
@@ -161,14 +161,14 @@ fn judged(known: &Known, n: u8, thing: Thing) -> Option<(Fate, String)> {
 }
 
 #[track_caller]
-fn goes(known: &Known, n: u8, thing: Thing, under: Option<ClusterId>, reason: &str) {
+fn goes(known: &StoreView, n: u8, thing: Thing, under: Option<ClusterId>, reason: &str) {
     let (fate, why) = judged(known, n, thing).expect("explained");
     assert_eq!(fate, Fate::Go { under }, "{why}");
     assert!(why.contains(reason), "{why}");
 }
 
 #[track_caller]
-fn stays(known: &Known, n: u8, thing: Thing, reason: &str) {
+fn stays(known: &StoreView, n: u8, thing: Thing, reason: &str) {
     let (fate, why) = judged(known, n, thing).expect("explained");
     assert_eq!(fate, Fate::Stay, "{why}");
     assert!(why.contains(reason), "{why}");
@@ -288,7 +288,7 @@ fn an_old_agents_image_goes_unless_it_is_used_or_nobody_knows_which_is_ours() {
 
 #[test]
 fn what_a_remnant_remembers_goes_by_the_remnants_rules() {
-    let of = |remnant: Remnant| Known { remnants: vec![remnant], ..known() };
+    let of = |remnant: Remnant| StoreView { remnants: vec![remnant], ..known() };
     let whole = of(remnant(7, None, 7));
     for thing in [container(7, 1, 1), mesh(7), device(7), docker_network(7)] {
         assert_eq!(judged(&whole, 1, thing.clone()).unwrap().0, Fate::Remnant, "{thing:?}");
@@ -322,7 +322,7 @@ fn too_much_at_once_is_more_than_three_and_more_than_thirty_per_cent() {
     // What stays or is remembered is not going.
     let young = (0..9).map(|_| at(container(7, 1, 1), Some(NOW))).collect();
     assert_eq!(terms.plan(&[listing(1, young)]).too_much(), None);
-    let known = Known { remnants: vec![remnant(7, None, 7)], ..known.clone() };
+    let known = StoreView { remnants: vec![remnant(7, None, 7)], ..known.clone() };
     let terms = Terms { known: &known, ..terms };
     let left = (0..9).map(|_| container(7, 1, 1)).collect();
     assert_eq!(terms.plan(&[listing(1, left)]).too_much(), None);

@@ -11,7 +11,7 @@ use crate::drive::sweep::{
 };
 
 /// What is due for a remnant of `host1`, so long after it was given up.
-fn after(seconds: u64, remnant: &Remnant, known: &Known, things: Vec<Thing>) -> Due {
+fn after(seconds: u64, remnant: &Remnant, known: &StoreView, things: Vec<Thing>) -> Due {
     let now = remnant.what.since.after(Duration::from_secs(seconds));
     let listing = Listing { at: now, ..listing(1, things) };
     due(&naming(), remnant, &listing, known, now)

@@ -12,7 +12,7 @@ use tonic::Status;
 use crate::{
     drive::lifecycle,
     fleet::{coordinator::Coordinator, lease},
-    observe::follow::{Follow, POLL, Page, Told},
+    observe::follow::{Follow, FollowStep, POLL, Page},
     server::listing,
     words::fault::Fault,
 };
@@ -38,7 +38,7 @@ enum Stand {
 ///
 /// # Errors
 /// [`Fault::Ended`]: it did not become ready. [`Fault::NoCluster`]: there is none.
-pub(super) async fn onlook(
+pub(super) async fn attach(
     coordinator: &Arc<Coordinator>,
     realm: &RealmName,
     name: &ClusterName,
@@ -110,8 +110,8 @@ async fn pass_on(follow: &mut Follow, out: &Out) -> Result<(), StoreError> {
         let Page { steps, more } = follow.next().await?;
         for told in steps {
             let step = match told {
-                Told::Event(event) => Step::Event(event),
-                Told::Placed(placed) => Step::Placed(placed),
+                FollowStep::Event(event) => Step::Event(event),
+                FollowStep::Placed(placed) => Step::Placed(placed),
             };
             // Nobody listens any more: the loop around this one notices.
             drop(out.send(Ok(v1::FollowClusterResponse { step: Some(step) })).await);
