@@ -56,7 +56,7 @@ ALTER TABLE nodes
 
 DROP TABLE node_sizes;
 
--- Written for a healer that was never there.
+-- Columns of an automatic repair of hosts that was never built.
 ALTER TABLE hosts
   DROP COLUMN healing_holder,
   DROP COLUMN healing_attempts,

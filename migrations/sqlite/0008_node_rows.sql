@@ -90,7 +90,7 @@ ALTER TABLE nodes_new RENAME TO nodes;
 
 CREATE INDEX nodes_host ON nodes (host_id);
 
--- Written for a healer that was never there.
+-- Columns of an automatic repair of hosts that was never built.
 ALTER TABLE hosts DROP COLUMN healing_holder;
 
 ALTER TABLE hosts DROP COLUMN healing_attempts;

@@ -80,9 +80,10 @@ impl Create<'_> {
     async fn until_ready(&mut self, wish: Wish) -> Result<Cluster, CliError> {
         let mut first_host = FirstHost::look(self.client, &self.realm).await?;
         let begun = self.client.create_cluster(wish).await;
+        // Before anything else is waited for: from now on only a call of its own interrupts it.
+        self.begun = begun.as_ref().ok().cloned();
         first_host.announce(self.client, &mut self.progress).await?;
         let begun = begun?;
-        self.begun = Some(begun.clone());
         let Self { client, progress, realm, name, seq, .. } = self;
         until_ready(client, (realm, name), Followed::Own(begun), progress, seq).await
     }

@@ -180,7 +180,7 @@ fn misfit(host: &Host, network: &Network) -> Option<String> {
     if facts.is_some_and(|f| f.vnis.contains(&network.vni)) {
         return Some(format!("VNI {} is in use there", network.vni));
     }
-    let Some(_) = underlay(host, facts.and_then(|f| f.default_address)) else {
+    let Some(_) = underlay(host) else {
         return Some("it has no usable underlay address".into());
     };
     let room = facts.map_or(0, |f| f.underlay_mtu).saturating_sub(VXLAN_OVERHEAD);

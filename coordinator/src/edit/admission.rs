@@ -214,7 +214,7 @@ fn network_for(
         in_use.subnets.extend(facts.iter().flat_map(|f| &f.routes));
         in_use.vnis.extend(facts.iter().flat_map(|f| &f.vnis));
         let mtu = facts.map_or(0, |f| f.underlay_mtu);
-        let address = underlay(host, facts.and_then(|f| f.default_address));
+        let address = underlay(host);
         let Some(address) = address.filter(|_| mtu > VXLAN_OVERHEAD) else {
             return Err(Fault::NoUnderlay { host: host.name.clone() });
         };

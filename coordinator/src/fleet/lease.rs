@@ -59,7 +59,7 @@ pub(crate) struct HeldLease {
     store: Store,
     clock: Arc<dyn Clock>,
     until: AtomicU64,
-    /// CapacityInUse over from a holder that did not give it back: calls of its may still be on their way to hosts.
+    /// Taken over from a holder that did not give it back: its calls may still be on their way to hosts.
     pub(crate) inherited: bool,
     /// Renewing and giving back do not overtake one another.
     turn: tokio::sync::Mutex<()>,

@@ -12,7 +12,7 @@ pub(crate) mod removal;
 
 use std::{
     collections::HashMap,
-    fmt,
+    fmt, io,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -101,17 +101,11 @@ pub(crate) struct Fleet {
 #[derive(Debug)]
 struct Silence {
     made: Made,
-    /// When the connect was given up, and how long it had waited.
+    /// When the connect was given up.
     since: Instant,
-    waited: Duration,
-}
-
-/// Why there is no connection.
-#[derive(Debug)]
-enum Unconnected {
-    /// A connect just before waited this long in vain.
-    Silent(Duration),
-    Engine(EngineError),
+    /// What the system said.
+    kind: io::ErrorKind,
+    text: String,
 }
 
 impl Fleet {
@@ -128,7 +122,7 @@ impl Fleet {
     /// The link to a host, connected.
     ///
     /// # Errors
-    /// [`Fault::Silent`]: the host did not answer a connect just now, and is not dialled again yet. Else as [`Connect::connect`].
+    /// As [`Connect::connect`].
     pub(crate) async fn link(&self, store: &Store, host: &Host) -> Result<Arc<HostLink>, Fault> {
         let made = (host.settings.endpoint.clone(), host.settings.tls);
         if let Some(link) = self.kept(host.id, &made) {
@@ -139,13 +133,8 @@ impl Fleet {
             None => None,
             Some(secret) => Some(self.material(store, host, secret).await?),
         };
-        let connected = self.connect_once(host.id, &made, &endpoint, tls.as_ref()).await;
-        let engine = connected.map_err(|unconnected| match unconnected {
-            Unconnected::Silent(waited) => {
-                Fault::Silent { host: host.name.clone(), seconds: waited.as_secs() }
-            }
-            Unconnected::Engine(source) => Fault::engine(&host.name)(source),
-        })?;
+        let engine = self.connect_once(host.id, &made, &endpoint, tls.as_ref()).await;
+        let engine = engine.map_err(Fault::engine(&host.name))?;
         let link = Arc::new(self.fresh(host, engine));
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         links.insert(host.id, (made, link.clone()));
@@ -164,34 +153,34 @@ impl Fleet {
         HostLink::new(host.id, host.engine.cpus, seat)
     }
 
-    /// Connects, unless the host did not answer a connect just now.
+    /// Connects, unless the host did not answer a connect just now: then its error is given once more.
     async fn connect_once(
         &self,
         id: HostId,
         made: &Made,
         endpoint: &Endpoint,
         tls: Option<&TlsMaterial>,
-    ) -> Result<Arc<dyn Engine>, Unconnected> {
-        if let Some(waited) = self.silent(id, made) {
-            return Err(Unconnected::Silent(waited));
+    ) -> Result<Arc<dyn Engine>, EngineError> {
+        if let Some(source) = self.silence(id, made) {
+            return Err(EngineError::Unreachable { endpoint: endpoint.clone(), source });
         }
         let began = Instant::now();
         let connected = self.connect.connect(endpoint, tls).await;
-        let waited = began.elapsed();
-        if matches!(connected, Err(EngineError::Unreachable { .. } | EngineError::Timeout { .. }))
-            && waited >= NOTED
+        if let Err(EngineError::Unreachable { source, .. }) = &connected
+            && began.elapsed() >= NOTED
         {
-            let silence = Silence { made: made.clone(), since: Instant::now(), waited };
+            let (kind, text) = (source.kind(), source.to_string());
+            let silence = Silence { made: made.clone(), since: Instant::now(), kind, text };
             self.silences.lock().unwrap_or_else(PoisonError::into_inner).insert(id, silence);
         }
-        connected.map_err(Unconnected::Engine)
+        connected
     }
 
-    /// How long a connect waited in vain that was given up less than [`SILENCE`] ago.
-    fn silent(&self, id: HostId, made: &Made) -> Option<Duration> {
+    /// What a connect met that was given up less than [`SILENCE`] ago.
+    fn silence(&self, id: HostId, made: &Made) -> Option<io::Error> {
         let silences = self.silences.lock().unwrap_or_else(PoisonError::into_inner);
         let silence = silences.get(&id).filter(|silence| silence.made == *made)?;
-        (silence.since.elapsed() < SILENCE).then_some(silence.waited)
+        (silence.since.elapsed() < SILENCE).then(|| io::Error::new(silence.kind, silence.text.clone()))
     }
 
     fn kept(&self, id: HostId, made: &Made) -> Option<Arc<HostLink>> {
@@ -222,10 +211,7 @@ impl Fleet {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io,
-        sync::atomic::{AtomicU32, Ordering},
-    };
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     use shoal_types::InstallationId;
 
@@ -269,7 +255,7 @@ mod tests {
         assert!(fleet.connect_once(host, &made(), &endpoint, None).await.is_err());
         for _ in 0..3 {
             let again = fleet.connect_once(host, &made(), &endpoint, None).await;
-            assert!(matches!(again, Err(Unconnected::Silent(waited)) if waited.as_secs() == 5), "{again:?}");
+            assert!(matches!(again, Err(EngineError::Unreachable { .. })), "{again:?}");
         }
         assert_eq!((began.elapsed().as_secs(), connect.0.load(Ordering::Relaxed)), (5, 1));
         // Another endpoint is another way there, and a while later the host may be back.

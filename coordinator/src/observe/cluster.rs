@@ -16,14 +16,15 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::join_all};
-use shoal_docker::{ContainerState, EngineError, ExecSpec};
+use shoal_docker::{ContainerState, EngineError};
 use shoal_proto::v1;
-use shoal_slurm::{NodeReport, SINFO_COMMAND, parse_sinfo};
+use shoal_slurm::NodeReport;
 use shoal_storage::{Cluster, Host, Lease, Network, Node, Resource, StoreError};
 use shoal_types::{HostId, NodeId, Role, chain};
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator},
+    observe::slurm,
     words::{
         fault::{AgentError, Fault},
         naming::NODE,
@@ -32,8 +33,6 @@ use crate::{
 
 /// How long an engine, an agent or the controller may take: what is longer is no answer to a question asked in passing.
 const LIMIT: Duration = Duration::from_secs(2);
-/// Longest output of sinfo: 10,000 nodes of some 60 characters.
-const SINFO_LIMIT: usize = 4 << 20;
 
 /// A cluster's rows, and what was heard of it.
 #[derive(Debug)]
@@ -184,20 +183,8 @@ async fn hear_agent(
 }
 
 async fn sinfo(link: &HostLink, container: &str) -> Result<HashMap<String, NodeReport>, NoAnswer> {
-    let spec = ExecSpec::new(SINFO_COMMAND.iter().copied());
-    let output = link
-        .engine
-        .exec(container, &spec, SINFO_LIMIT)
-        .await
-        .map_err(Fault::engine(&link.name))
-        .map_err(NoAnswer::from)?;
-    let reports = parse_sinfo(&String::from_utf8_lossy(&output.stdout));
-    if reports.is_empty() {
-        let said = [&output.stderr, &output.stdout].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-        let line = said.iter().flat_map(|text| text.lines()).map(str::trim).find(|line| !line.is_empty());
-        let reason = line.map_or_else(|| format!("sinfo ended with {}", output.status), str::to_owned);
-        return Err(NoAnswer::Slurm { reason });
-    }
+    let answer = slurm::sinfo(link, container).await.map_err(Fault::engine(&link.name))?;
+    let reports = answer.map_err(|reason| NoAnswer::Slurm { reason })?;
     Ok(reports.into_iter().map(|report| (report.name.to_string(), report)).collect())
 }
 

@@ -93,8 +93,8 @@ impl Follow {
         Ok(Some(v1::Placed { cluster: name.to_string(), placements }))
     }
 
-    /// Passes events on while `work` runs, then those that remain, then what `last` makes of the result. The receiver's
-    /// end interrupts through `interrupt`, and the work is still waited for.
+    /// Passes events on while `work` runs, then those that remain. The receiver's end cancels `interrupt`,
+    /// which the work may heed, and the work is still waited for.
     pub(crate) async fn until<T, O: Send>(
         mut self,
         work: impl Future<Output = Result<T, Status>> + Send,

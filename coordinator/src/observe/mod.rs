@@ -5,6 +5,7 @@
 //! hosts --> survey.rs     one look at each host, recorded; capacity.rs: how much of it there is
 //!           image.rs      which content a reference means there
 //!           cluster.rs    containers, agent and Slurm of one cluster; judge.rs: what that means for each node
+//!           slurm.rs      one `sinfo` for all nodes
 //!           lists.rs, images.rs   what lists show
 //! events -> follow.rs     what is happening, read from the store
 //! ```
@@ -18,4 +19,5 @@ pub(crate) mod images;
 pub(crate) mod intent;
 pub(crate) mod judge;
 pub(crate) mod lists;
+pub(crate) mod slurm;
 pub(crate) mod survey;

@@ -174,7 +174,7 @@ async fn limited<T>(
 /// The agent's words as facts; the MTU is that of the interface that has the underlay address.
 fn host_facts(host: &Host, said: &GetHostFactsResponse) -> HostFacts {
     let default_address = said.default_address.parse().ok();
-    let underlay = underlay(host, default_address);
+    let underlay = underlay_with(host, default_address);
     let has =
         |addresses: &[String]| addresses.iter().any(|a| a.parse().ok() == underlay && underlay.is_some());
     HostFacts {
@@ -190,7 +190,12 @@ fn host_facts(host: &Host, said: &GetHostFactsResponse) -> HostFacts {
 
 /// Where other hosts send this one's tunnel packets: as set, else the address its engine is reached at, else that of its
 /// default route.
-pub(crate) fn underlay(host: &Host, default_address: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
+pub(crate) fn underlay(host: &Host) -> Option<Ipv4Addr> {
+    underlay_with(host, host.facts.as_ref().and_then(|facts| facts.default_address))
+}
+
+/// The same for a host whose facts are being read.
+fn underlay_with(host: &Host, default_address: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
     let of_endpoint = || match host.settings.endpoint.parse() {
         Ok(Endpoint::Tcp { host, .. }) => host.parse::<Ipv4Addr>().ok().filter(|a| !a.is_loopback()),
         Ok(Endpoint::Unix(_)) | Err(_) => None,
@@ -239,7 +244,7 @@ mod tests {
     #[test]
     fn the_underlay_is_what_was_set_then_the_endpoint_then_the_default_route() {
         let default = Some(Ipv4Addr::new(192, 0, 2, 9));
-        let of = |endpoint, set| underlay(&host(endpoint, set), default).unwrap().to_string();
+        let of = |endpoint, set| underlay_with(&host(endpoint, set), default).unwrap().to_string();
         assert_eq!(of("tcp://10.77.0.1:2376", Some("10.9.9.9")), "10.9.9.9");
         assert_eq!(of("tcp://10.77.0.1:2376", None), "10.77.0.1");
         assert_eq!(of("tcp://127.0.0.1:2376", None), "192.0.2.9");

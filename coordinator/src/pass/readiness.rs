@@ -10,21 +10,19 @@ use std::{
 
 use shoal_docker::{CallClass, ContainerState, ExecSpec};
 use shoal_proto::v1::ProbePortsRequest;
-use shoal_slurm::{Readiness, SINFO_COMMAND, SLURMCTLD_PORT, parse_sinfo};
+use shoal_slurm::{Readiness, SLURMCTLD_PORT};
 use shoal_storage::{Host, Node};
 use shoal_types::{EventKind, HostId, NodeName, NodeState};
 
 use crate::{
     fleet::HostLink,
-    observe::intent::Intent,
+    observe::{intent::Intent, slurm},
     pass::work::{Halt, Work, on},
     words::naming::NODE,
 };
 
 /// How often slurmctld's port and Slurm's nodes are looked at.
 const LOOK: Duration = Duration::from_millis(200);
-/// Longest output of sinfo: 10,000 nodes of some 60 characters.
-const SINFO_LIMIT: usize = 4 << 20;
 /// How long nothing may change before the containers are observed again: one of them may have died.
 const STALL: Duration = Duration::from_secs(10);
 
@@ -51,13 +49,15 @@ impl Work {
         let Some(container) = self.controller_up(intent, controller).await? else {
             return Ok(WaitOutcome::Stalled);
         };
-        let sinfo = ExecSpec::new(SINFO_COMMAND.iter().copied());
         let mut changed = tokio::time::Instant::now();
         loop {
             self.may(controller, CallClass::Exec).await?;
-            let output =
-                controller.engine.exec(&container, &sinfo, SINFO_LIMIT).await.map_err(on(controller))?;
-            for report in parse_sinfo(&String::from_utf8_lossy(&output.stdout)) {
+            let answer = slurm::sinfo(controller, &container).await.map_err(on(controller))?;
+            let reports = answer.unwrap_or_else(|reason| {
+                tracing::debug!(cluster.id = %self.cluster, reason, "Slurm gives no answer");
+                Vec::new()
+            });
+            for report in reports {
                 if report.is_idle() && waiting.remove(&report.name) {
                     changed = tokio::time::Instant::now();
                     self.node_ready(intent, &report.name, members).await;

@@ -178,8 +178,7 @@ impl Work {
 
 /// Underlay addresses of hosts, as far as they are known.
 pub(crate) fn underlays(members: &BTreeMap<HostId, Host>) -> BTreeMap<HostId, Ipv4Addr> {
-    let address = |host: &Host| underlay(host, host.facts.as_ref().and_then(|f| f.default_address));
-    members.values().filter_map(|host| Some((host.id, address(host)?))).collect()
+    members.values().filter_map(|host| Some((host.id, underlay(host)?))).collect()
 }
 
 /// Runs all of these, so many at a time, to their ends: a call in flight is never dropped, whatever another one met. The

@@ -1,6 +1,6 @@
 //! The service for clusters.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use shoal_proto::v1::{self, delete_cluster_response, follow_cluster_response};
@@ -155,17 +155,19 @@ impl v1::clusters_server::Clusters for ClustersService {
         self.0.tasks.spawn(async move {
             let finished =
                 lifecycle::finish_interrupted(&coordinator, &realm, &names, &coordinator.stop).await;
-            let mut failed = finished.err().map(Status::from);
+            let failed = finished.err().map(Status::from);
             let deletes: Vec<_> =
-                names.iter().map(|name| delete_one(&coordinator, &realm, name, &out).boxed()).collect();
-            let mut deletes = stream::iter(deletes).buffered(DELETED_AT_ONCE);
-            while let Some(outcome) = deletes.next().await {
+                names.iter().map(|name| delete_next(&coordinator, &realm, name, &out).boxed()).collect();
+            let mut deletes = stream::iter(deletes).buffer_unordered(DELETED_AT_ONCE);
+            let mut refused = BTreeMap::new();
+            while let Some((name, outcome)) = deletes.next().await {
                 if let Err(status) = outcome {
-                    failed.get_or_insert(status);
+                    refused.insert(name, status);
                 }
             }
             drop(deletes);
-            if let Some(status) = failed {
+            // The same one whichever ended first.
+            if let Some(status) = failed.or_else(|| refused.into_values().next()) {
                 drop(out.send(Err(status)).await);
             }
         });
@@ -294,6 +296,20 @@ async fn own(
         Err(status) => Err(status),
     };
     drop(out.send(last.map(|cluster| step(follow_cluster_response::Step::Ready(cluster)))).await);
+}
+
+/// Deletes one of several; a coordinator that is to stop begins no further delete.
+async fn delete_next<'a>(
+    coordinator: &Arc<Coordinator>,
+    realm: &RealmName,
+    name: &'a ClusterName,
+    out: &mpsc::Sender<Result<v1::DeleteClusterResponse, Status>>,
+) -> (&'a ClusterName, Result<(), Status>) {
+    let outcome = match coordinator.stop.is_cancelled() {
+        true => Ok(()),
+        false => delete_one(coordinator, realm, name, out).await,
+    };
+    (name, outcome)
 }
 
 async fn delete_one(

@@ -186,8 +186,7 @@ fn shown(host: &Host, usage: Option<&Usage>, now: Timestamp) -> v1::Host {
         cgroup_way: host.engine.cgroup_way().wire(),
         agent_version: host.agent.version.clone().unwrap_or_default(),
         agent_state: host.agent.state.wire(),
-        underlay: underlay(host, host.facts.as_ref().and_then(|f| f.default_address))
-            .map_or_else(String::new, |a| a.to_string()),
+        underlay: underlay(host).map_or_else(String::new, |a| a.to_string()),
         error: error.unwrap_or_default(),
         last_seen_ms: host.health.last_seen.map_or(0, |t| t.0),
         age_ms: host.health.last_seen.map_or(0, |t| millis(now.since(t))),

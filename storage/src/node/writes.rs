@@ -87,8 +87,8 @@ impl Nodes<'_, Owner> {
     }
 
     /// Places a node anew, on `host` (another or the same), if it is still of `from`: it is planned again, without a
-    /// container, and its reservation goes with it. What it leaves behind on a host that cannot be reached is to be put into the remnants in the same
-    /// transaction. Returns the new generation.
+    /// container, and its reservation goes with it. What it leaves behind on a host that cannot be reached is to be put into the
+    /// remnants in the same transaction. Returns the new generation.
     ///
     /// # Errors
     /// [`StoreError::Stale`]: it is of another generation, or gone. [`StoreError::Referenced`]: no such host.

@@ -28,6 +28,30 @@ fn they_make_different_clusters_side_by_side() {
 }
 
 #[test]
+fn several_clusters_are_deleted_side_by_side() {
+    let world = World::registered(8, 3).unwrap();
+    let names = ["red", "blue", "green", "black"];
+    let times = world.live(async |life| {
+        let a = life.coordinator("a").await.unwrap();
+        for name in ["alone"].iter().chain(&names) {
+            a.create(&Wish::new(name, 2)).await.unwrap();
+        }
+        let began = world.now();
+        a.delete(&["alone"]).await.unwrap();
+        let alone = world.now();
+        a.delete(&names).await.unwrap();
+        let all = world.now();
+        let rows = Rows::read(&a.store).await.unwrap();
+        a.shutdown().await;
+        nothing_wrong(&world, &rows);
+        assert!(rows.clusters.is_empty(), "{:?}", rows.clusters);
+        (alone.since(began), all.since(alone))
+    });
+    let (alone, all) = times.unwrap().expect("no crash was armed");
+    assert!(all < alone * 3, "one took {alone:?}, four took {all:?}");
+}
+
+#[test]
 fn one_of_two_gets_the_name() {
     let world = World::registered(6, 3).unwrap();
     let rows = world.live(async |life| {

@@ -20,16 +20,15 @@ pub(super) fn judge(host: &Host, all: &[Host], subnets: &[Subnet]) -> Finding {
     let Some(facts) = &host.facts else {
         return fail("the agent has told no addresses".into(), "run this again".into());
     };
-    let address_of = |host: &Host| underlay(host, host.facts.as_ref().and_then(|f| f.default_address));
     let set = format!("name another with `shoal set host {} --underlay ADDRESS`", host.name);
-    let Some(address) = address_of(host) else {
+    let Some(address) = underlay(host) else {
         return fail("no address that other hosts could send tunnel packets to".into(), set);
     };
     if facts.underlay_mtu == 0 {
         return fail(format!("no interface of the host has its underlay address {address}"), set);
     }
     let others = || all.iter().filter(|other| other.id != host.id);
-    if let Some(other) = others().find(|other| address_of(other) == Some(address)) {
+    if let Some(other) = others().find(|other| underlay(other) == Some(address)) {
         return fail(format!("host {} has the same underlay address {address}", other.name), set);
     }
     let twin = |other: &&Host| {

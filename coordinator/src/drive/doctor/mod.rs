@@ -251,7 +251,7 @@ pub(crate) struct End {
 fn ends(seen: &[HostObservation]) -> Vec<End> {
     let end = |seen: &HostObservation| {
         let facts = seen.host.facts.as_ref()?;
-        let address = underlay(&seen.host, facts.default_address)?;
+        let address = underlay(&seen.host)?;
         Some(End {
             id: seen.host.id,
             name: seen.host.name.clone(),

@@ -4,7 +4,7 @@
 //! round 1:  h1 -> h2   h2 -> h3   h3 -> h1        every host counts what comes in, so only one may send to it at a time
 //! round 2:  h1 -> h3   h2 -> h1   h3 -> h2
 //! ```
-//! Every host counts on a VXLAN device of a VNI drawn for this check (the agent's `reach.rs` says why). With more than
+//! Every host counts on a VXLAN device of a VNI drawn for this check (the agent's `path_probe.rs` says why). With more than
 //! [`MOST`] hosts not every pair is tried: as many rounds as that many hosts would take, spread over all distances.
 
 use std::{sync::Arc, time::Duration};

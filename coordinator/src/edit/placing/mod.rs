@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! store: usage, crowds, who wants to be apart --+
-//! hosts as surveyed, image --------------------+--> Snapshot, Request --decide--> Decided (or why not)
+//! hosts as surveyed, image --------------------+--> Snapshot, Request --decide--> PlacementDecision (or why not)
 //! specification: groups, rules, seed ----------+        |                            |
 //!                                                  a strategy, or            record.rs: kept, explained later
 //!                                                  a program (program.rs)

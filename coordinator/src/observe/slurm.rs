@@ -1,0 +1,31 @@
+//! What Slurm says of all nodes of a cluster: one `sinfo`, run in its controller.
+
+use shoal_docker::{EngineError, ExecSpec};
+use shoal_slurm::{NodeReport, SINFO_COMMAND, parse_sinfo};
+
+use crate::fleet::HostLink;
+
+/// Longest output of sinfo: 10,000 nodes of some 60 characters.
+const LIMIT: usize = 4 << 20;
+
+/// Asks Slurm. The inner error is the first line of what sinfo said instead of an answer: slurmctld may not be up yet.
+///
+/// # Errors
+/// As [`shoal_docker::Engine::exec`].
+pub(crate) async fn sinfo(
+    link: &HostLink,
+    controller: &str,
+) -> Result<Result<Vec<NodeReport>, String>, EngineError> {
+    let spec = ExecSpec::new(SINFO_COMMAND.iter().copied());
+    let output = link.engine.exec(controller, &spec, LIMIT).await?;
+    if output.truncated {
+        return Ok(Err(format!("sinfo printed more than {LIMIT} bytes")));
+    }
+    let reports = parse_sinfo(&String::from_utf8_lossy(&output.stdout));
+    if !reports.is_empty() {
+        return Ok(Ok(reports));
+    }
+    let said = [&output.stderr, &output.stdout].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let line = said.iter().flat_map(|text| text.lines()).map(str::trim).find(|line| !line.is_empty());
+    Ok(Err(line.map_or_else(|| format!("sinfo ended with {}", output.status), str::to_owned)))
+}
