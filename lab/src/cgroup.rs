@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::error::{Error, file};
 use crate::lock::Lock;
 use crate::name::{HostName, LabName};
@@ -143,7 +146,8 @@ impl Cgroups {
     }
 
     /// Removes a cgroup, all below it, and its parent `/shoal-lab` when that is empty, from every
-    /// hierarchy; waits for its processes, which must have been killed, to be gone.
+    /// hierarchy; waits for its processes, which must have been killed, to be gone. A child that a killed process had just
+    /// made may join its cgroup late: it is killed here.
     ///
     /// # Errors
     /// [`Error::Remains`], [`Error::File`].
@@ -157,6 +161,10 @@ impl Cgroups {
                         left.push(dir.to_owned());
                     }
                 });
+            }
+            for pid in left.iter().flat_map(|dir| members(dir)) {
+                // One that is gone meanwhile is fine, and one that stays is told below.
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
             match left.into_iter().next() {
                 None => Ok(()),
