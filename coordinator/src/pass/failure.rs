@@ -1,7 +1,7 @@
-//! What a host's failure means for a cluster that is being brought up: try again, go elsewhere, or give up. Pure.
+//! What a host's failure means for a cluster that is being brought up: try again, reschedule, or give up. Pure.
 //!
 //! ```text
-//! fault of a host --verdict--> Again   --for longer than the host's patience--+--> unfit: its nodes go elsewhere,
+//! fault of a host --verdict--> Again   --for longer than the host's patience--+--> unfit: its nodes are rescheduled,
 //!                              Unfit   ---------------------------------------'    or the create fails with the reasons
 //!                              Fatal   no host would do better: the create fails
 //! ```
@@ -13,10 +13,10 @@ use shoal_types::{HostId, Timestamp};
 
 use crate::{pass::work::Halt, words::fault::Fault};
 
-/// How long a host may fail or say nothing before its nodes go elsewhere, as long as none of them was started. A dockerd
+/// How long a host may fail or say nothing before its nodes are rescheduled, as long as none of them was started. A dockerd
 /// that is restarted answers again within 3 to 8 s (measured 2026-11-21).
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
-/// The same once nodes were started there: they cannot go elsewhere, so the host gets more time.
+/// The same once nodes were started there: they cannot be rescheduled, so the host gets more time.
 pub(crate) const PATIENCE_STARTED: Duration = Duration::from_secs(30);
 
 /// What to do about a failure.

@@ -3,7 +3,7 @@
 //! A folder directly below `src/` is a floor. An arrow goes from a folder to each other folder that its files name by
 //! `crate::` or `super::`; test code does not count. Two folders that reach each other are a circle. Where a crate has an
 //! order of floors (`ORDERED`), an arrow to a higher one is an error, too. A method needs no import: so in those crates a type
-//! gets its methods in its own folder.
+//! gets its methods in its own folder. An implementation of a trait is not seen.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
