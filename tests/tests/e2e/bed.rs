@@ -81,8 +81,9 @@ impl Bed {
     /// and at once; how long that took.
     pub(crate) fn finish(&self) -> anyhow::Result<Duration> {
         let started = Instant::now();
-        self.home.run(&["create", "cluster", "nowhere", "--constraint", "nowhere=true"])?.with(4)?;
-        ensure!(started.elapsed() < AT_ONCE, "finishing took {:?}", started.elapsed());
+        let ended = self.home.run(&["create", "cluster", "nowhere", "--constraint", "nowhere=true"])?;
+        ensure!(started.elapsed() < AT_ONCE, "finishing took {:?}: {ended}", started.elapsed());
+        ended.with(4)?;
         Ok(started.elapsed())
     }
 
