@@ -28,7 +28,7 @@ pub use fleet::{Connect, RealEngines, coordinator::Surroundings};
 pub use words::{
     entropy::{Entropy, SystemEntropy},
     fault::{
-        After, AgentError, BinaryError, CoordinatorError, Fault, NoAddress, NoPlan, NotReady, ProgramError,
-        StuckNode, Unreadable,
+        After, AgentError, BinaryError, ClusterFault, CoordinatorError, Fault, HostFault, ImageFault,
+        NoAddress, NoPlan, NotReady, PlacementFault, ProgramError, StuckNode, Unreadable,
     },
 };

@@ -10,10 +10,10 @@ use crate::{
     fleet::liveness::while_alive,
     observe::intent::Intent,
     pass::{
-        failure::{PATIENCE, is_silence},
+        failure::PATIENCE,
         work::{Halt, Work},
     },
-    words::fault::Fault,
+    words::fault::{ClusterFault, Fault},
 };
 
 /// How often taking down is tried before what is left is left to the next command.
@@ -26,7 +26,7 @@ const TAKE_DOWN_LIMIT: Duration = Duration::from_secs(10);
 /// Passes until nothing of the cluster is left on any host and in the store.
 ///
 /// # Errors
-/// [`Fault::LeftBehind`]: some hosts cannot be reached; their nodes stay in the store, everything else is gone.
+/// [`ClusterFault::LeftBehind`]: some hosts cannot be reached; their nodes stay in the store, everything else is gone.
 pub(crate) async fn backward(work: &Work, tries: u32) -> Result<(), Fault> {
     let began = tokio::time::Instant::now();
     let mut pause = BACK_OFF;
@@ -40,7 +40,7 @@ pub(crate) async fn backward(work: &Work, tries: u32) -> Result<(), Fault> {
             tx.events().append(&gone).await?;
             return Ok(tx.commit().await?);
         }
-        let silent = failures.values().all(is_silence);
+        let silent = failures.values().all(|fault| fault.class().silent);
         let enough = silent || began.elapsed() >= TAKE_DOWN_LIMIT;
         if attempt >= tries.min(if enough { FEWER_TRIES } else { tries }) {
             return Err(left_behind(work, &intent, &failures).await?);
@@ -83,11 +83,11 @@ async fn left_behind(
 ) -> Result<Fault, Fault> {
     let members = work.members(intent).await?;
     let name = |id: &HostId| members.get(id).map_or_else(|| id.to_string(), |h| h.name.to_string());
-    let fault = Fault::LeftBehind {
+    let fault = Fault::Cluster(ClusterFault::LeftBehind {
         cluster: intent.cluster.spec.name.clone(),
         hosts: failures.keys().map(name).collect::<Vec<_>>().join(", "),
         reason: failures.values().next().map(|f| chain(f)).unwrap_or_default(),
-    };
+    });
     let message = chain(&fault);
     let mut tx = work.lease.begin().await?;
     tx.clusters().set_failure(work.cluster, Some(&message), work.coordinator.now()).await?;

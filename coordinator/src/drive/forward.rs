@@ -13,12 +13,12 @@ use crate::{
     fleet::lease::TTL,
     observe::{intent::Intent, survey},
     pass::{
-        failure::{Failures, Verdict, verdict},
+        failure::Failures,
         readiness::WaitOutcome,
         run::PassOutcome,
         work::{Halt, Work},
     },
-    words::fault::{Fault, NotReady},
+    words::fault::{Fault, NotReady, Retry},
 };
 
 /// How bringing up ended.
@@ -43,7 +43,7 @@ async fn intent(work: &Work) -> Result<Intent, Fault> {
     let (since, mut pause) = (Instant::now(), BACK_OFF);
     loop {
         let fault = match work.intent().await {
-            Err(fault) if fault.is_transient() && since.elapsed() < TTL => fault,
+            Err(fault) if is_transient(&fault) && since.elapsed() < TTL => fault,
             outcome => return outcome,
         };
         tracing::warn!(cluster.id = %work.cluster, error = chain(&fault), "the store is away, asking again");
@@ -55,10 +55,15 @@ async fn intent(work: &Work) -> Result<Intent, Fault> {
     }
 }
 
+/// Whether the same may succeed here a little later.
+fn is_transient(fault: &Fault) -> bool {
+    fault.class().retry == Retry::Later
+}
+
 /// Passes until the cluster is ready, cannot become so, or its deadline has passed.
 pub(crate) async fn forward(work: &Work) -> Outcome {
     let mut pause = BACK_OFF;
-    let mut troubles = Failures::default();
+    let mut failures = Failures::default();
     loop {
         let intent = match intent(work).await {
             Ok(intent) => intent,
@@ -71,15 +76,17 @@ pub(crate) async fn forward(work: &Work) -> Outcome {
         match work.pass_within(&intent, left).await {
             Ok(PassOutcome::Through(WaitOutcome::Ready)) => return Outcome::Ready,
             Ok(PassOutcome::Through(WaitOutcome::Stalled)) => {
-                troubles = Failures::default();
+                failures = Failures::default();
                 pause = BACK_OFF;
             }
-            Ok(PassOutcome::Trouble(met)) => match in_trouble(work, &intent, met, &mut troubles).await {
-                Ok(true) => pause = BACK_OFF,
-                Ok(false) => pause = (pause * 2).min(LONGEST_BACK_OFF),
-                Err(NotRescheduled::Here(cause)) => return failed(work, cause).await,
-                Err(NotRescheduled::Fault(fault)) => return Outcome::Lost(fault),
-            },
+            Ok(PassOutcome::HostsFailed(met)) => {
+                match hosts_failed(work, &intent, met, &mut failures).await {
+                    Ok(true) => pause = BACK_OFF,
+                    Ok(false) => pause = (pause * 2).min(LONGEST_BACK_OFF),
+                    Err(NotRescheduled::Here(cause)) => return failed(work, cause).await,
+                    Err(NotRescheduled::Fault(fault)) => return Outcome::Lost(fault),
+                }
+            }
             Err(Halt::Stopped) if work.interrupt.is_cancelled() => return Outcome::Stopped,
             // What was done could not be written down.
             Err(Halt::Stopped) if work.stop.is_cancelled() => {
@@ -88,13 +95,13 @@ pub(crate) async fn forward(work: &Work) -> Outcome {
             Err(Halt::Stopped) => {
                 let allowed = intent.cluster.deadline.since(intent.cluster.created);
                 let late = format!("not every worker was IDLE within {} s", allowed.as_secs());
-                let causes = std::iter::once(late.as_str()).chain(troubles.texts());
+                let causes = std::iter::once(late.as_str()).chain(failures.texts());
                 return failed(work, causes.collect::<Vec<_>>().join("; ")).await;
             }
-            Err(Halt::Fault(fault @ Fault::Store(_))) if !fault.is_transient() => {
+            Err(Halt::Fault(fault @ Fault::Store(_))) if !is_transient(&fault) => {
                 return Outcome::Lost(fault);
             }
-            Err(Halt::Fault(fault)) if fault.is_transient() && !left.is_zero() => {
+            Err(Halt::Fault(fault)) if is_transient(&fault) && !left.is_zero() => {
                 tracing::warn!(cluster.id = %work.cluster, error = chain(&fault), "pass failed, trying again");
                 let warning = work.event(&intent, EventLevel::Warn, EventKind::Step, None, chain(&fault));
                 work.recorder.event(warning).await;
@@ -110,30 +117,30 @@ pub(crate) async fn forward(work: &Work) -> Outcome {
 }
 
 /// Hosts failed in a pass: says so once, and moves the nodes of those beyond patience. True if it did.
-async fn in_trouble(
+async fn hosts_failed(
     work: &Work,
     intent: &Intent,
     met: BTreeMap<HostId, Fault>,
-    troubles: &mut Failures,
+    failures: &mut Failures,
 ) -> Result<bool, NotRescheduled> {
     let now = work.coordinator.now();
     let texts: BTreeMap<_, _> = met.iter().map(|(host, fault)| (*host, chain(fault))).collect();
     let hosts = work.members(intent).await?;
-    for (host, text) in troubles.note(&texts, now) {
-        tracing::warn!(cluster.id = %work.cluster, host.id = %host, error = text, "host in trouble");
+    for (host, text) in failures.note(&texts, now) {
+        tracing::warn!(cluster.id = %work.cluster, host.id = %host, error = text, "host failed");
         let name = hosts.get(&host).map(|h| &h.name);
         work.recorder.event(work.event(intent, EventLevel::Warn, EventKind::Step, name, text)).await;
     }
     let unfit: BTreeMap<_, _> = met
         .into_iter()
         .filter(|(host, fault)| {
-            verdict(fault) == Verdict::Unfit || troubles.beyond(*host, work.patience(*host), now)
+            fault.class().retry == Retry::Elsewhere || failures.beyond(*host, work.patience(*host), now)
         })
         .collect();
     if unfit.is_empty() {
         return Ok(false);
     }
-    for (id, fault) in unfit.iter().filter(|(_, fault)| fault.blames_host()) {
+    for (id, fault) in unfit.iter().filter(|(_, fault)| fault.class().blames) {
         if let Some(host) = hosts.get(id) {
             survey::note_failure(&work.coordinator, &mut host.clone(), fault).await?;
         }

@@ -14,7 +14,10 @@ use crate::{
         capacity::{KEEP_BACK, capacity},
         survey::{self, Depth, HostObservation},
     },
-    words::{entropy::draw, fault::Fault},
+    words::{
+        entropy::draw,
+        fault::{Fault, HostFault},
+    },
 };
 
 /// What an operator sets of a host; `None` leaves it as it is, or to what the engine reports.
@@ -98,7 +101,10 @@ pub(crate) async fn update_host(
         let kept = kept_material(coordinator, &host).await?;
         let engine = check(coordinator, name, &endpoint, edit.tls.as_ref().or(kept.as_ref())).await?;
         if engine.id != host.engine.id {
-            return Err(Fault::OtherEngine { host: name.clone(), endpoint: endpoint.to_string() });
+            return Err(Fault::Host(HostFault::OtherEngine {
+                host: name.clone(),
+                endpoint: endpoint.to_string(),
+            }));
         }
     }
     let mut tx = coordinator.store.begin().await?;
@@ -136,17 +142,17 @@ pub(crate) async fn update_host(
 /// The host of this name.
 pub(crate) async fn find_host(coordinator: &Coordinator, name: &HostName) -> Result<Host, Fault> {
     let host = coordinator.store.read().await?.hosts().by_name(name).await?;
-    host.ok_or_else(|| Fault::NoHost { name: name.clone() })
+    host.ok_or_else(|| Fault::Host(HostFault::Unknown { name: name.clone() }))
 }
 
 /// Registers this machine's engine as `local`, if there is one on its usual socket.
 pub(crate) async fn register_local(coordinator: &Coordinator) -> Result<Host, Fault> {
     let name: HostName = "local".parse().map_err(|e| shoal_proto::FieldError::new("host", e))?;
     match register(coordinator, name, HostEdit::default()).await {
-        Err(Fault::Engine { source, .. })
+        Err(Fault::Host(HostFault::Engine { source, .. }))
             if matches!(*source, EngineError::Refused { .. } | EngineError::Unreachable { .. }) =>
         {
-            Err(Fault::NoHosts)
+            Err(Fault::Host(HostFault::NoneRegistered))
         }
         other => other,
     }
@@ -174,7 +180,7 @@ async fn check(
     let engine = coordinator.fleet.connect.connect(endpoint, tls).await.map_err(fault)?;
     let facts = engine.facts().await.map_err(fault)?;
     let usable = refusal(&facts, std::env::consts::ARCH, |arch| coordinator.fleet.binaries.has(arch));
-    usable.map_err(|source| Fault::Unusable { host: name.clone(), source })?;
+    usable.map_err(|source| Fault::Host(HostFault::Unusable { host: name.clone(), source }))?;
     Ok(facts)
 }
 

@@ -34,7 +34,7 @@ use crate::{
         survey::{self, Depth, HostObservation},
     },
     pass::{supply::pull, work::Work},
-    words::fault::{After, Fault, NotReady},
+    words::fault::{After, ClusterFault, Fault, ImageFault, NotReady},
 };
 
 /// How long a delete waits for the owner of a cluster that is being created to see its phase and roll it back.
@@ -75,7 +75,7 @@ pub(crate) async fn create(
     }
     let seen = hosts_for_work(coordinator).await?;
     let image = match image::resolve(coordinator, &spec.image, &seen).await {
-        Err(Fault::NoImage { .. }) if Reference::of(&spec.image).is_remote => {
+        Err(Fault::Image(ImageFault::NotFound { .. })) if Reference::of(&spec.image).is_remote => {
             // No cluster has this name: what is told of it from here on is of this one.
             admitted.cancel();
             pull::fetch(coordinator, &spec, &seen, terms.wait, &interrupt).await?;
@@ -110,10 +110,12 @@ pub(crate) async fn delete(
                 cluster = now;
                 break lease;
             }
-            Err(busy @ Fault::Busy { .. }) if started.elapsed() > HAND_OVER => return Err(busy),
-            Err(Fault::Busy { .. }) => ask_to_delete(coordinator, &cluster).await?,
+            Err(busy @ Fault::Cluster(ClusterFault::Busy { .. })) if started.elapsed() > HAND_OVER => {
+                return Err(busy);
+            }
+            Err(Fault::Cluster(ClusterFault::Busy { .. })) => ask_to_delete(coordinator, &cluster).await?,
             // Its owner has rolled it back.
-            Err(Fault::NoCluster { .. }) => return Ok(()),
+            Err(Fault::Cluster(ClusterFault::Unknown { .. })) => return Ok(()),
             Err(fault) => return Err(fault),
         }
         tokio::select! {
@@ -162,7 +164,9 @@ pub(crate) async fn finish_interrupted(
         let (lease, cluster) = match acquire(coordinator, &listed).await {
             Ok(owned) => owned,
             // Its owner lives, or has finished it.
-            Err(Fault::Busy { .. } | Fault::NoCluster { .. }) => continue,
+            Err(Fault::Cluster(ClusterFault::Busy { .. }) | Fault::Cluster(ClusterFault::Unknown { .. })) => {
+                continue;
+            }
             Err(fault) => return Err(fault),
         };
         let work = Work::new(coordinator.clone(), cluster.id, lease, interrupt);
@@ -176,8 +180,8 @@ pub(crate) async fn finish_interrupted(
         drop(work.lease.release().await);
         match outcome {
             Ok(()) => tracing::info!(cluster.name = %name, "finished what was interrupted"),
-            Err(Fault::Interrupted { cluster }) if interrupt.is_cancelled() => {
-                return Err(Fault::Interrupted { cluster });
+            Err(Fault::Cluster(ClusterFault::Interrupted { cluster })) if interrupt.is_cancelled() => {
+                return Err(Fault::Cluster(ClusterFault::Interrupted { cluster }));
             }
             // It is not what was asked for; the events say it, and the next command tries again.
             Err(fault) => {
@@ -217,7 +221,7 @@ pub(crate) async fn find_cluster(
     name: &ClusterName,
 ) -> Result<Cluster, Fault> {
     let cluster = coordinator.store.read().await?.clusters().by_name(realm, name).await?;
-    cluster.ok_or_else(|| Fault::NoCluster { realm: realm.clone(), name: name.clone() })
+    cluster.ok_or_else(|| Fault::Cluster(ClusterFault::Unknown { realm: realm.clone(), name: name.clone() }))
 }
 
 /// Takes the cluster's lease, at once if its holder no longer lives, and reads the cluster under it.
@@ -226,10 +230,11 @@ pub(crate) async fn acquire(
     cluster: &Cluster,
 ) -> Result<(Arc<HeldLease>, Cluster), Fault> {
     let spec = &cluster.spec;
-    let busy = |holder: String| Fault::Busy { cluster: spec.name.clone(), holder };
+    let busy = |holder: String| Fault::Cluster(ClusterFault::Busy { cluster: spec.name.clone(), holder });
     let claim = Claim::on(coordinator, cluster.id).ok_or_else(|| busy("this process".into()))?;
     let mut tx = coordinator.store.begin().await?;
-    let gone = || Fault::NoCluster { realm: spec.realm.clone(), name: spec.name.clone() };
+    let gone =
+        || Fault::Cluster(ClusterFault::Unknown { realm: spec.realm.clone(), name: spec.name.clone() });
     let now = tx.clusters().get(cluster.id).await?.ok_or_else(gone)?;
     let resource = Resource::cluster(cluster.id);
     let before = tx.leases().get(&resource).await?;
@@ -250,7 +255,7 @@ async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault
     match forward::forward(work).await {
         Outcome::Ready => match work.change_phase(PhaseChange::Settled, EventKind::Phase, "ready").await {
             // Deleted by another process while the last node became idle.
-            Err(Fault::Phase { .. }) => take_back(work, name).await,
+            Err(Fault::Cluster(ClusterFault::Phase { .. })) => take_back(work, name).await,
             settled => settled,
         },
         Outcome::Lost(fault) => Err(fault),
@@ -258,17 +263,19 @@ async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault
         Outcome::Failed(source) if keep => {
             note_failure(work, &source).await?;
             work.change_phase(PhaseChange::Kept, EventKind::Phase, "failed: kept for inspection").await?;
-            Err(Fault::NotReady { cluster: name.clone(), source, after: After::Kept })
+            Err(Fault::Cluster(ClusterFault::NotReady { cluster: name.clone(), source, after: After::Kept }))
         }
         Outcome::Failed(source) => {
             note_failure(work, &source).await?;
             work.change_phase(PhaseChange::Delete, EventKind::RollingBack, "failed: rolling back").await?;
             let after = match backward::backward(work, TAKE_DOWN_TRIES).await {
                 Ok(()) => After::Removed,
-                Err(left @ Fault::LeftBehind { .. }) => After::LeftBehind(chain(&left)),
+                Err(left @ Fault::Cluster(ClusterFault::LeftBehind { .. })) => {
+                    After::LeftBehind(chain(&left))
+                }
                 Err(fault) => return Err(fault),
             };
-            Err(Fault::NotReady { cluster: name.clone(), source, after })
+            Err(Fault::Cluster(ClusterFault::NotReady { cluster: name.clone(), source, after }))
         }
     }
 }
@@ -277,7 +284,7 @@ async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault
 async fn take_back(work: &Work, name: &ClusterName) -> Result<(), Fault> {
     work.change_phase(PhaseChange::Delete, EventKind::RollingBack, "interrupted: rolling back").await?;
     backward::backward(work, TAKE_DOWN_TRIES).await?;
-    Err(Fault::Interrupted { cluster: name.clone() })
+    Err(Fault::Cluster(ClusterFault::Interrupted { cluster: name.clone() }))
 }
 
 async fn note_failure(work: &Work, why: &NotReady) -> Result<(), Fault> {

@@ -25,11 +25,11 @@ use crate::{
         intent::Intent,
         survey::{self, Depth, HostObservation, underlay},
     },
-    pass::{
-        failure::{PATIENCE, is_silence},
-        work::Work,
+    pass::{failure::PATIENCE, work::Work},
+    words::{
+        entropy::draw,
+        fault::{Fault, HostFault},
     },
-    words::{entropy::draw, fault::Fault},
 };
 
 /// Why nodes stay where they cannot be.
@@ -62,7 +62,7 @@ pub(crate) async fn reschedule(
     let (left, others): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|h| unfit.contains_key(&h.id));
     let mut seen = survey::survey_of(coordinator, others, Depth::Agent).await?;
     let lost = |host: Host| {
-        let fault = Fault::Lost { host: host.name.clone(), seconds: PATIENCE.as_secs() };
+        let fault = Fault::Host(HostFault::Lost { host: host.name.clone(), seconds: PATIENCE.as_secs() });
         HostObservation { host, link: Err(fault) }
     };
     let names: BTreeMap<HostId, HostName> = left.iter().map(|h| (h.id, h.name.clone())).collect();
@@ -128,7 +128,7 @@ pub(crate) async fn reschedule(
 
 /// Cleans unfit hosts that still answer, and drops the remnant of a host that answered every call.
 async fn leave(work: &Work, intent: &Intent, unfit: &BTreeMap<HostId, Fault>, seen: &[HostObservation]) {
-    let answers = |host: &&Host| unfit.get(&host.id).is_some_and(|fault| !is_silence(fault));
+    let answers = |host: &&Host| unfit.get(&host.id).is_some_and(|fault| !fault.class().silent);
     for host in seen.iter().map(|s| &s.host).filter(answers) {
         let Ok(link) = work.coordinator.fleet.link(&work.coordinator.store, host).await else { continue };
         let taken = while_alive(&link, PATIENCE, work.take_down(&link, intent)).await;

@@ -16,7 +16,10 @@ use crate::{
         removal::{remove_container, remove_network},
     },
     pass::work::Work,
-    words::{fault::Fault, naming::CLUSTER},
+    words::{
+        fault::{ClusterFault, Fault, HostFault},
+        naming::CLUSTER,
+    },
 };
 
 /// What forgetting a host left.
@@ -36,7 +39,7 @@ pub(crate) async fn unregister(
     let nodes = coordinator.store.read().await?.nodes().on_host(host.id).await?;
     let count = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
     if count > 0 && !force {
-        return Err(Fault::HostInUse { host: name.clone(), nodes: count });
+        return Err(Fault::Host(HostFault::InUse { host: name.clone(), nodes: count }));
     }
     let owned = own(coordinator, nodes.iter().map(|n| n.cluster).collect()).await?;
     let left_behind = clean(coordinator, &host).await?;
@@ -62,7 +65,7 @@ async fn own(
         let Some(cluster) = coordinator.store.read().await?.clusters().get(id).await? else { continue };
         match lifecycle::acquire(coordinator, &cluster).await {
             Ok(held) => owned.push(held),
-            Err(Fault::NoCluster { .. }) => {}
+            Err(Fault::Cluster(ClusterFault::Unknown { .. })) => {}
             Err(fault) => {
                 for (lease, _) in owned {
                     drop(lease.release().await);

@@ -39,7 +39,7 @@ use crate::{
     },
     words::{
         entropy::draw,
-        fault::{Fault, NoPlan},
+        fault::{ClusterFault, Fault, HostFault, NoPlan, PlacementFault},
     },
 };
 
@@ -119,7 +119,7 @@ pub(crate) async fn admit(
             }
         }
     }
-    Err(stale.map_or(Fault::NoHosts, Fault::Store))
+    Err(stale.map_or(Fault::Host(HostFault::NoneRegistered), Fault::Store))
 }
 
 async fn try_admit(
@@ -136,7 +136,9 @@ async fn try_admit(
     };
     let (snapshot, request) = (snapshot(seen, &usage, image), request_for(coordinator, spec, image));
     let decided = decide(spec, &snapshot, &request).await?;
-    let decided = decided.map_err(|source| Fault::Unplaceable { cluster: spec.name.clone(), source })?;
+    let decided = decided.map_err(|source| {
+        Fault::Placement(PlacementFault::Unplaceable { cluster: spec.name.clone(), source })
+    })?;
     let document = Record::new(&snapshot, &request, &decided)?.fold()?;
     let plan = &decided.plan;
     let members: BTreeSet<HostId> = plan.placements.iter().map(|p| p.host_id).collect();
@@ -185,7 +187,7 @@ async fn try_admit(
         tx.events().append(&placed_event(spec, now, EventLevel::Warn, message)).await?;
     }
     tx.events().append(&placed_event(spec, now, EventLevel::Info, message)).await?;
-    let busy = |holder: String| Fault::Busy { cluster: spec.name.clone(), holder };
+    let busy = |holder: String| Fault::Cluster(ClusterFault::Busy { cluster: spec.name.clone(), holder });
     let lease =
         match tx.leases().acquire(&Resource::cluster(id), &coordinator.holder, now, TTL, |_| true).await? {
             Acquired::Granted(lease) => lease,
@@ -216,11 +218,11 @@ fn network_for(
         let mtu = facts.map_or(0, |f| f.underlay_mtu);
         let address = underlay(host);
         let Some(address) = address.filter(|_| mtu > VXLAN_OVERHEAD) else {
-            return Err(Fault::NoUnderlay { host: host.name.clone() });
+            return Err(Fault::Host(HostFault::NoUnderlay { host: host.name.clone() }));
         };
         if let Some(other) = underlays.insert(address, host) {
             let hosts = format!("{} and {}", other.name, host.name);
-            return Err(Fault::SameUnderlay { hosts, address });
+            return Err(Fault::Host(HostFault::SameUnderlay { hosts, address }));
         }
         path = path.min(mtu);
     }
@@ -362,6 +364,6 @@ mod tests {
         let mut id = || NodeId::new(1, [0; 10]);
         let refused =
             nodes(ClusterId::new(1, [2; 10]), &spec, &plan(&spec), &network(), Timestamp(5), &mut id);
-        assert!(matches!(refused, Err(Fault::NoAddress(_))), "{refused:?}");
+        assert!(matches!(refused, Err(Fault::Placement(PlacementFault::NoAddress(_)))), "{refused:?}");
     }
 }

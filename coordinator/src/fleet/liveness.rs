@@ -4,7 +4,10 @@ use std::{future::Future, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{fleet::HostLink, words::fault::Fault};
+use crate::{
+    fleet::HostLink,
+    words::fault::{Fault, HostFault},
+};
 
 /// How often a host is asked for a sign of life.
 const BEAT: Duration = Duration::from_secs(2);
@@ -43,7 +46,7 @@ pub(crate) async fn silent_without(
         if answered || now != last {
             (heard, last) = (Instant::now(), now);
         } else if heard.elapsed() >= patience {
-            return Fault::Lost { host: link.name.clone(), seconds: patience.as_secs() };
+            return Fault::Host(HostFault::Lost { host: link.name.clone(), seconds: patience.as_secs() });
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     fleet::{HostLink, coordinator::Coordinator},
     observe::slurm,
     words::{
-        fault::{AgentError, Fault},
+        fault::{AgentError, Fault, HostFault},
         naming::NODE,
     },
 };
@@ -192,6 +192,8 @@ async fn sinfo(link: &HostLink, container: &str) -> Result<HashMap<String, NodeR
 async fn within<T, E: Error>(host: &Host, ask: impl Future<Output = Result<T, E>>) -> Result<T, String> {
     match tokio::time::timeout(LIMIT, ask).await {
         Ok(answer) => answer.map_err(|error| chain(&error)),
-        Err(_) => Err(chain(&Fault::Silent { host: host.name.clone(), seconds: LIMIT.as_secs() })),
+        Err(_) => {
+            Err(chain(&Fault::Host(HostFault::Silent { host: host.name.clone(), seconds: LIMIT.as_secs() })))
+        }
     }
 }

@@ -15,7 +15,10 @@ use shoal_types::{HostId, chain};
 use crate::{
     fleet::{HostLink, coordinator::Coordinator, removal::remove_container},
     observe::survey::HostObservation,
-    words::{fault::Fault, naming::ROLE},
+    words::{
+        fault::{Fault, HostFault, ImageFault},
+        naming::ROLE,
+    },
 };
 
 /// Longest /etc/passwd taken from an image, as a tar archive in bytes.
@@ -64,7 +67,7 @@ pub(crate) async fn resolve(
 ) -> Result<ImageOfCluster, Fault> {
     let reached: Vec<_> = seen.iter().filter_map(|s| s.link.as_ref().ok()).collect();
     if let ([], Some(fault)) = (&reached[..], seen.iter().find_map(|s| s.link.as_ref().err())) {
-        return Err(Fault::NoneReachable { count: seen.len(), reason: chain(fault) });
+        return Err(Fault::Host(HostFault::NoneReachable { count: seen.len(), reason: chain(fault) }));
     }
     let asks = join_all(reached.iter().map(|link| link.engine.inspect_image(reference))).await;
     let mut holders = BTreeMap::new();
@@ -81,7 +84,8 @@ pub(crate) async fn resolve(
     }
     let votes = |id: &String| holders.values().filter(|held| *held == id).count();
     let most = architectures.iter().min_by_key(|(id, _)| (std::cmp::Reverse(votes(id)), *id));
-    let (id, architecture) = most.ok_or_else(|| Fault::NoImage { image: reference.into() })?;
+    let (id, architecture) =
+        most.ok_or_else(|| Fault::Image(ImageFault::NotFound { image: reference.into() }))?;
     let now = coordinator.now();
     let mut tx = coordinator.store.begin().await?;
     for (host, image_id) in &holders {
@@ -133,7 +137,7 @@ pub(crate) async fn accounts(
     let accounts = read_accounts(coordinator, cluster, link).await?;
     let info = link.engine.inspect_image(image_id).await;
     let info = info.map_err(Fault::engine(&link.name))?;
-    let info = info.ok_or_else(|| Fault::NoImage { image: reference.clone() })?;
+    let info = info.ok_or_else(|| Fault::Image(ImageFault::NotFound { image: reference.clone() }))?;
     let ids = |owner: Owner| AccountIds { uid: owner.uid, gid: owner.gid };
     let facts = ImageFacts {
         architecture: info.architecture,
@@ -154,7 +158,7 @@ async fn read_accounts(
 ) -> Result<Accounts, Fault> {
     let image_id = &cluster.image_id;
     let fault = Fault::engine(&link.name);
-    let bad = |reason: String| Fault::BadImage { image: cluster.spec.image.clone(), reason };
+    let bad = |reason: String| Fault::Image(ImageFault::Unfit { image: cluster.spec.image.clone(), reason });
     // A thing of the cluster: what stays of it goes with the cluster's other things.
     let mut labels = coordinator.naming.cluster_labels(cluster.id, &cluster.spec.realm);
     labels.insert(ROLE.into(), "probe".into());
@@ -189,7 +193,7 @@ async fn read_accounts(
         let passwd = only_file(&archive).ok_or_else(|| bad("its /etc/passwd cannot be read".into()))?;
         return Accounts::parse(&passwd).map_err(|error| bad(error.to_string()));
     }
-    Err(Fault::NameHeld { host: link.name.clone(), name: spec.name })
+    Err(Fault::Host(HostFault::NameHeld { host: link.name.clone(), name: spec.name }))
 }
 
 /// Hosts whose engine has the containerd image store, which calls its driver `overlayfs` where graph drivers say `overlay2`.

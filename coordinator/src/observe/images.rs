@@ -11,7 +11,10 @@ use shoal_proto::v1;
 use shoal_storage::{Cluster, Host};
 use shoal_types::chain;
 
-use crate::{fleet::coordinator::Coordinator, words::fault::Fault};
+use crate::{
+    fleet::coordinator::Coordinator,
+    words::fault::{Fault, HostFault},
+};
 
 /// How long a host may take to list its images.
 const LOOK: Duration = Duration::from_secs(8);
@@ -44,7 +47,7 @@ async fn images_of(coordinator: &Coordinator, host: &Host) -> Result<Vec<ImageSu
         let link = coordinator.fleet.link(&coordinator.store, host).await?;
         link.engine.list_images(&LabelFilter::all()).await.map_err(Fault::engine(&host.name))
     };
-    let silent = |_| Err(Fault::Silent { host: host.name.clone(), seconds: LOOK.as_secs() });
+    let silent = |_| Err(Fault::Host(HostFault::Silent { host: host.name.clone(), seconds: LOOK.as_secs() }));
     tokio::time::timeout(LOOK, ask).await.unwrap_or_else(silent)
 }
 

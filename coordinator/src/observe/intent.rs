@@ -7,7 +7,10 @@ use shoal_slurm::{ClusterView, NodeView, RoleSpec, ViewError};
 use shoal_storage::{Cluster, Network, Node};
 use shoal_types::{DNS_ZONE, HostId, Role};
 
-use crate::words::{fault::Fault, naming::Naming};
+use crate::words::{
+    fault::{ClusterFault, Fault},
+    naming::Naming,
+};
 
 /// A cluster with everything the store says of it.
 #[derive(Debug, Clone)]
@@ -46,7 +49,9 @@ impl Intent {
             spec.slurm.clone(),
         );
         let view = view.map(|view| view.with_ssh_keys(spec.ssh_keys.clone()).with_profile(spec.profile));
-        view.map_err(|source: ViewError| Fault::View { cluster: spec.name.clone(), source })
+        view.map_err(|source: ViewError| {
+            Fault::Cluster(ClusterFault::View { cluster: spec.name.clone(), source })
+        })
     }
 
     /// The controller.
@@ -229,7 +234,7 @@ pub(crate) mod tests {
             let mut intent = intent(&[0, 2]);
             change(&mut intent.nodes[2]);
             match intent.view() {
-                Err(Fault::View { source, .. }) => source,
+                Err(Fault::Cluster(ClusterFault::View { source, .. })) => source,
                 other => panic!("{other:?}"),
             }
         };

@@ -12,7 +12,10 @@ use shoal_types::{HostId, NodeId, chain};
 
 use crate::{
     fleet::{coordinator::Coordinator, lease::is_owned},
-    words::{fault::Fault, naming::NODE},
+    words::{
+        fault::{Fault, HostFault},
+        naming::NODE,
+    },
 };
 
 /// How long a host may take to list its containers before the store's word is shown.
@@ -69,7 +72,7 @@ async fn running(coordinator: &Coordinator, host: &Host) -> (HostId, Running) {
         let there = link.engine.list_containers(&coordinator.naming.all().with_key(NODE)).await;
         there.map_err(Fault::engine(&host.name))
     };
-    let silent = |_| Err(Fault::Silent { host: host.name.clone(), seconds: LOOK.as_secs() });
+    let silent = |_| Err(Fault::Host(HostFault::Silent { host: host.name.clone(), seconds: LOOK.as_secs() }));
     let there = tokio::time::timeout(LOOK, ask).await.unwrap_or_else(silent);
     let state = |c: shoal_docker::ContainerSummary| Some((c.labels.get(NODE)?.parse().ok()?, c.state));
     let running = there.map(|there| there.into_iter().filter_map(state).collect());

@@ -11,7 +11,7 @@ use shoal_types::{AgentState, EngineFacts, HostFacts, HostName, HostState, Vni, 
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator},
-    words::fault::Fault,
+    words::fault::{Fault, HostFault},
 };
 
 /// How long a look at an engine may take.
@@ -57,8 +57,10 @@ async fn look(coordinator: &Coordinator, mut host: Host, depth: Depth) -> Result
     let looked = limited(&host.name, LOOK, look_at_engine(coordinator, &host)).await;
     let link = match looked {
         Ok((_, engine)) if engine.id != host.engine.id => {
-            let fault =
-                Fault::OtherEngine { host: host.name.clone(), endpoint: host.settings.endpoint.clone() };
+            let fault = Fault::Host(HostFault::OtherEngine {
+                host: host.name.clone(),
+                endpoint: host.settings.endpoint.clone(),
+            });
             note_failure(coordinator, &mut host, &fault).await?;
             return Ok(HostObservation { host, link: Err(fault) });
         }
@@ -127,7 +129,7 @@ pub(crate) async fn note_failure(
     fault: &Fault,
 ) -> Result<(), StoreError> {
     host.health.state = HostState::Unreachable;
-    if !fault.blames_host() {
+    if !fault.class().blames {
         return Ok(());
     }
     let mut tx = coordinator.store.begin().await?;
@@ -167,7 +169,7 @@ async fn limited<T>(
     limit: Duration,
     look: impl Future<Output = Result<T, Fault>>,
 ) -> Result<T, Fault> {
-    let silent = |_| Fault::Silent { host: host.clone(), seconds: limit.as_secs() };
+    let silent = |_| Fault::Host(HostFault::Silent { host: host.clone(), seconds: limit.as_secs() });
     tokio::time::timeout(limit, look).await.map_err(silent)?
 }
 

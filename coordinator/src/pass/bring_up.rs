@@ -29,7 +29,7 @@ use crate::{
         work::{Halt, Work, all, on, underlays},
     },
     words::{
-        fault::Fault,
+        fault::{ClusterFault, Fault, HostFault},
         naming::{CLUSTER, GENERATION, NODE},
     },
 };
@@ -165,7 +165,7 @@ impl Work {
         let archive = r
             .template
             .archive(&node.name)
-            .map_err(|e| Fault::Render { node: node.name.clone(), source: e })?;
+            .map_err(|e| Fault::Cluster(ClusterFault::Render { node: node.name.clone(), source: e }))?;
         self.may(link, CallClass::Write).await?;
         link.engine.put_archive(&container, "/", Bytes::from(archive)).await.map_err(on(link))?;
         // Starting is the last call and cannot be taken back: the lease must still be ours in the store itself.
@@ -219,6 +219,6 @@ impl Work {
                 Err(error) => return Err(on(link)(error)),
             }
         }
-        Err(Halt::Fault(Fault::NameHeld { host: link.name.clone(), name: spec.name }))
+        Err(Halt::Fault(Fault::Host(HostFault::NameHeld { host: link.name.clone(), name: spec.name })))
     }
 }

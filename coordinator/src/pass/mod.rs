@@ -33,7 +33,7 @@ use crate::{
     fleet::{HostLink, coordinator::Coordinator},
     observe::intent::Intent,
     pass::work::Work,
-    words::fault::Fault,
+    words::fault::{ClusterFault, Fault},
 };
 
 impl Work {
@@ -79,7 +79,9 @@ impl Work {
     ) -> Result<(), Fault> {
         let intent = self.intent().await?;
         let (from, name) = (intent.cluster.phase, intent.cluster.spec.name.clone());
-        let to = from.after(change).map_err(|source| Fault::Phase { cluster: name, source })?;
+        let to = from
+            .after(change)
+            .map_err(|source| Fault::Cluster(ClusterFault::Phase { cluster: name, source }))?;
         let fails = from == ClusterPhase::Creating && change != PhaseChange::Settled;
         let level = if fails { EventLevel::Warn } else { EventLevel::Info };
         let mut tx = self.lease.begin().await?;

@@ -37,7 +37,7 @@ pub(crate) enum WaitOutcome {
 
 impl Work {
     /// Waits, and records each node as it becomes ready. `controller` is the link to the controller's host.
-    pub(crate) async fn settle(
+    pub(crate) async fn await_readiness(
         &self,
         intent: &Intent,
         controller: &HostLink,

@@ -19,11 +19,11 @@ use crate::{
     pass::{
         self,
         bring_up::Rendered,
-        failure::{PATIENCE, PATIENCE_STARTED, leaves_doubt, sort},
+        failure::{PATIENCE, PATIENCE_STARTED, sort},
         readiness::WaitOutcome,
         work::{Halt, Work, underlays},
     },
-    words::fault::Fault,
+    words::fault::{ClusterFault, Fault},
 };
 
 /// What came of one pass.
@@ -32,7 +32,7 @@ pub(crate) enum PassOutcome {
     /// Every host was brought to what the store says.
     Through(WaitOutcome),
     /// These hosts were not; all others were.
-    Trouble(BTreeMap<HostId, Fault>),
+    HostsFailed(BTreeMap<HostId, Fault>),
 }
 
 impl Work {
@@ -58,7 +58,7 @@ impl Work {
         let (mut links, mut met) = self.links(intent).await?;
         self.supply(intent, &mut links, &mut met).await?;
         let Some(template) = self.template(intent, &links, &mut met).await? else {
-            return Ok(PassOutcome::Trouble(met));
+            return Ok(PassOutcome::HostsFailed(met));
         };
         let underlays = underlays(&members);
         let rendered = Rendered { intent, template: &template, underlays: &underlays };
@@ -81,7 +81,7 @@ impl Work {
             return Err(Halt::Stopped);
         }
         if !met.is_empty() {
-            return Ok(PassOutcome::Trouble(met));
+            return Ok(PassOutcome::HostsFailed(met));
         }
         let Some(controller) = intent.controller().and_then(|c| links.get(&c.host)) else {
             return Err(
@@ -92,11 +92,11 @@ impl Work {
         let silences = links
             .values()
             .map(|link| silent(link, self.patience(link.id)).map(|fault| (link.id, fault)).boxed());
-        let settled = tokio::select! {
-            settled = self.settle(&intent, controller, &members) => settled.map_err(|halt| (controller.id, halt)),
+        let waited = tokio::select! {
+            waited = self.await_readiness(&intent, controller, &members) => waited.map_err(|halt| (controller.id, halt)),
             ((host, fault), ..) = select_all(silences) => Err((host, fault.into())),
         };
-        match settled {
+        match waited {
             Ok(WaitOutcome::Stalled) => Ok(PassOutcome::Through(WaitOutcome::Stalled)),
             Ok(WaitOutcome::Ready) => {
                 if let Some(version) = self.slurm_version(&intent, controller).await? {
@@ -110,14 +110,14 @@ impl Work {
             Err((_, Halt::Stopped)) => Err(Halt::Stopped),
             Err((host, Halt::Fault(fault))) => {
                 self.meet(host, fault, &mut met)?;
-                Ok(PassOutcome::Trouble(met))
+                Ok(PassOutcome::HostsFailed(met))
             }
         }
     }
 
     /// Classifies a host's fault; an unanswered call may have taken effect.
     fn meet(&self, host: HostId, fault: Fault, met: &mut BTreeMap<HostId, Fault>) -> Result<(), Halt> {
-        if leaves_doubt(&fault) {
+        if fault.class().doubt {
             self.effects.doubt(host);
         }
         sort(host, fault, met)
@@ -148,7 +148,8 @@ impl Work {
                     continue;
                 }
             };
-            let render = |source| Fault::Render { node: controller.name.clone(), source };
+            let render =
+                |source| Fault::Cluster(ClusterFault::Render { node: controller.name.clone(), source });
             return Ok(Some(BootstrapTemplate::new(intent.view()?, keys, accounts).map_err(render)?));
         }
         Ok(None)

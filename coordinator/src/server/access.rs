@@ -24,7 +24,10 @@ use crate::{
     observe::intent::Intent,
     pass,
     server::{exec, field, listing},
-    words::{fault::Fault, naming::NODE},
+    words::{
+        fault::{ClusterFault, Fault},
+        naming::NODE,
+    },
 };
 
 /// Frames that wait for a slow reader: with those of gRPC's windows, what one stream may hold in memory.
@@ -160,7 +163,10 @@ impl AccessService {
         let named =
             || field::<NodeName>("node", if node.is_empty() { Role::Controller.as_str() } else { node });
         let Some(node) = found.cloned() else {
-            return Err(Fault::NoNode { cluster: cluster.spec.name.clone(), node: named()? });
+            return Err(Fault::Cluster(ClusterFault::NoNode {
+                cluster: cluster.spec.name.clone(),
+                node: named()?,
+            }));
         };
         let host = read.hosts().get(node.host).await?;
         let host = host
@@ -175,7 +181,9 @@ impl AccessService {
         let there = link.engine.list_containers(&filter).await;
         let there = there.map_err(Fault::engine(&link.name))?;
         let container = there.into_iter().next().map(|c| c.id);
-        container.ok_or_else(|| Fault::NoContainer { node: node.name.clone(), host: link.name.clone() })
+        container.ok_or_else(|| {
+            Fault::Cluster(ClusterFault::NoContainer { node: node.name.clone(), host: link.name.clone() })
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     fleet::{coordinator::Coordinator, lease},
     observe::follow::{Follow, FollowStep, POLL, Page},
     server::listing,
-    words::fault::Fault,
+    words::fault::{ClusterFault, Fault},
 };
 
 /// How often in a row nobody must own a cluster before it counts as interrupted: a lease may be on its way from one owner to
@@ -37,7 +37,7 @@ enum Stand {
 /// Tells of the create of a cluster until it ends or nobody listens.
 ///
 /// # Errors
-/// [`Fault::Ended`]: it did not become ready. [`Fault::NoCluster`]: there is none.
+/// [`ClusterFault::Ended`]: it did not become ready. [`ClusterFault::Unknown`]: there is none.
 pub(super) async fn attach(
     coordinator: &Arc<Coordinator>,
     realm: &RealmName,
@@ -47,7 +47,7 @@ pub(super) async fn attach(
     let id = lifecycle::find_cluster(coordinator, realm, name).await?.id;
     let mut follow = Follow::from_admission(coordinator.clone(), realm.clone(), name.clone()).await?;
     let mut committed = coordinator.store.committed_events();
-    let ended = |how: String| Fault::Ended { cluster: name.clone(), how };
+    let ended = |how: String| Fault::Cluster(ClusterFault::Ended { cluster: name.clone(), how });
     let mut why = String::new();
     let mut unowned = 0;
     loop {

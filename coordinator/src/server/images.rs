@@ -15,7 +15,11 @@ use tokio_util::io::ReaderStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    drive::hosts, fleet::coordinator::Coordinator, observe::images, server::field, words::fault::Fault,
+    drive::hosts,
+    fleet::coordinator::Coordinator,
+    observe::images,
+    server::field,
+    words::fault::{Fault, HostFault},
 };
 
 /// Size of a piece read from the spool.
@@ -93,7 +97,7 @@ impl ImagesService {
         }
         let wanted: BTreeSet<HostName> = names.iter().map(|n| field("hosts", n)).collect::<Result<_, _>>()?;
         if let Some(unknown) = wanted.iter().find(|w| !all.iter().any(|h| h.name == **w)) {
-            return Err(Fault::NoHost { name: unknown.clone() });
+            return Err(Fault::Host(HostFault::Unknown { name: unknown.clone() }));
         }
         all.retain(|h| wanted.contains(&h.name));
         Ok(all)

@@ -12,7 +12,7 @@ use crate::{
     drive::lifecycle,
     fleet::coordinator::Coordinator,
     observe::lists::{self, Listed, Running},
-    words::fault::Fault,
+    words::fault::{ClusterFault, Fault},
 };
 
 /// One cluster.
@@ -23,7 +23,7 @@ pub(crate) async fn shown_cluster(
 ) -> Result<v1::Cluster, Fault> {
     let cluster = lifecycle::find_cluster(coordinator, realm, name).await?;
     let shown = shown_all(coordinator, vec![cluster]).await?.pop();
-    shown.ok_or_else(|| Fault::NoCluster { realm: realm.clone(), name: name.clone() })
+    shown.ok_or_else(|| Fault::Cluster(ClusterFault::Unknown { realm: realm.clone(), name: name.clone() }))
 }
 
 /// Every cluster of a realm, by name.

@@ -12,7 +12,7 @@ use crate::{
         placing::{Explanation, PlacementDecision},
     },
     fleet::coordinator::Coordinator,
-    words::fault::{Fault, NoPlan},
+    words::fault::{ClusterFault, Fault, NoPlan, PlacementFault},
 };
 
 fn amounts(c: Capacity) -> v1::Amounts {
@@ -113,15 +113,21 @@ pub(super) async fn explain_placement(
 ) -> Result<v1::ExplainPlacementResponse, Fault> {
     let mut read = coordinator.store.read().await?;
     let found = read.clusters().by_name(realm, cluster).await?;
-    let found = found.ok_or_else(|| Fault::NoCluster { realm: realm.clone(), name: cluster.clone() })?;
+    let found = found.ok_or_else(|| {
+        Fault::Cluster(ClusterFault::Unknown { realm: realm.clone(), name: cluster.clone() })
+    })?;
     let nodes = read.nodes().of_cluster(found.id).await?;
     let row = nodes.iter().find(|n| n.name == *node);
-    let row = row.ok_or_else(|| Fault::NoNode { cluster: cluster.clone(), node: node.clone() })?;
+    let row = row.ok_or_else(|| {
+        Fault::Cluster(ClusterFault::NoNode { cluster: cluster.clone(), node: node.clone() })
+    })?;
     let host = read.hosts().get(row.host).await?;
     let decisions = read.decisions().of_cluster(found.id).await?;
     drop(read);
     let explained = Explanation::new(&found, &nodes, &decisions, node)?;
-    let e = explained.ok_or_else(|| Fault::NoRecord { cluster: cluster.clone(), node: node.clone() })?;
+    let e = explained.ok_or_else(|| {
+        Fault::Placement(PlacementFault::NoRecord { cluster: cluster.clone(), node: node.clone() })
+    })?;
     let differs = host.as_ref().and_then(|host| e.differs(&host.name));
     let constraints = found.spec.constraints.iter();
     let mut response = v1::ExplainPlacementResponse {

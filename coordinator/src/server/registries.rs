@@ -5,7 +5,10 @@ use std::sync::Arc;
 use shoal_proto::{FieldError, v1};
 use tonic::{Request, Response, Status};
 
-use crate::{fleet::coordinator::Coordinator, words::fault::Fault};
+use crate::{
+    fleet::coordinator::Coordinator,
+    words::fault::{Fault, ImageFault},
+};
 
 /// Longest address, name or password: what a header of an engine's API takes with room to spare.
 const LONGEST: usize = 4096;
@@ -50,7 +53,7 @@ impl v1::registries_server::Registries for RegistriesService {
         };
         match removed.await? {
             true => Ok(Response::new(v1::RemoveRegistryResponse {})),
-            false => Err(Fault::NoRegistry { registry }.into()),
+            false => Err(Fault::Image(ImageFault::NoCredentials { registry }).into()),
         }
     }
 

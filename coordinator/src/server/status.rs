@@ -5,60 +5,47 @@ use shoal_storage::StoreError;
 use shoal_types::chain;
 use tonic::{Code, Status};
 
-use crate::words::{
-    fault::{After, Fault},
-    hint::hinted,
-};
+use crate::words::fault::{After, ClusterFault, Fault, HostFault, ImageFault, PlacementFault};
 
 impl From<Fault> for Status {
+    /// With the hint beside it, if there is one.
     fn from(fault: Fault) -> Self {
-        hinted(Self::new(code(&fault), chain(&fault)), &fault)
+        let status = Self::new(code(&fault), chain(&fault));
+        match fault.hint() {
+            Ok(hint) => shoal_api::hinted(status, &hint),
+            Err(_) => status,
+        }
     }
 }
 
 fn code(fault: &Fault) -> Code {
     match fault {
         Fault::Field(_) | Fault::Endpoint(_) | Fault::Material(_) => Code::InvalidArgument,
-        Fault::NoHost { .. }
-        | Fault::NoCluster { .. }
-        | Fault::NoNode { .. }
-        | Fault::NoRegistry { .. }
-        | Fault::PinnedNowhere { .. } => Code::NotFound,
-        Fault::NoHosts
-        | Fault::HostInUse { .. }
-        | Fault::OtherEngine { .. }
-        | Fault::Unusable { .. }
-        | Fault::Program { .. }
-        | Fault::NoRecord { .. }
-        | Fault::NoImage { .. } => Code::FailedPrecondition,
-        Fault::BadImage { .. }
-        | Fault::NotPulled { .. }
-        | Fault::ImageDiffers { .. }
-        | Fault::NoContainer { .. }
-        | Fault::NameHeld { .. }
-        | Fault::NoUnderlay { .. }
-        | Fault::SameUnderlay { .. }
-        | Fault::Ended { .. }
-        | Fault::Phase { .. } => Code::FailedPrecondition,
-        Fault::Engine { source, .. } => engine(source),
-        Fault::Agent(_)
-        | Fault::Silent { .. }
-        | Fault::Lost { .. }
-        | Fault::NoSource { .. }
-        | Fault::Source { .. }
-        | Fault::NoneReachable { .. }
-        | Fault::LeftBehind { .. } => Code::Unavailable,
-        Fault::Unplaceable { .. } | Fault::NoAddress(_) => Code::ResourceExhausted,
-        Fault::Busy { .. } => Code::Aborted,
-        Fault::NotReady { after: After::LeftBehind(_), .. } => Code::Unavailable,
-        Fault::NotReady { after: After::Removed | After::Kept, .. } => Code::DeadlineExceeded,
-        Fault::Interrupted { .. } | Fault::Stopped => Code::Cancelled,
+        Fault::Host(fault) => host(fault),
+        Fault::Agent(_) => Code::Unavailable,
+        Fault::Image(fault) => image(fault),
+        Fault::Placement(fault) => placement(fault),
+        Fault::Cluster(fault) => cluster(fault),
         Fault::Store(StoreError::Conflict(_)) => Code::AlreadyExists,
-        Fault::Store(_)
-        | Fault::View { .. }
-        | Fault::Render { .. }
-        | Fault::Record(_)
-        | Fault::Local { .. } => Code::Internal,
+        Fault::Store(_) | Fault::Local { .. } => Code::Internal,
+        Fault::Stopped => Code::Cancelled,
+    }
+}
+
+fn host(fault: &HostFault) -> Code {
+    match fault {
+        HostFault::Unknown { .. } => Code::NotFound,
+        HostFault::Engine { source, .. } => engine(source),
+        HostFault::Silent { .. } | HostFault::Lost { .. } | HostFault::NoneReachable { .. } => {
+            Code::Unavailable
+        }
+        HostFault::NoneRegistered
+        | HostFault::InUse { .. }
+        | HostFault::OtherEngine { .. }
+        | HostFault::Unusable { .. }
+        | HostFault::NoUnderlay { .. }
+        | HostFault::SameUnderlay { .. }
+        | HostFault::NameHeld { .. } => Code::FailedPrecondition,
     }
 }
 
@@ -73,11 +60,50 @@ fn engine(error: &EngineError) -> Code {
     }
 }
 
+fn image(fault: &ImageFault) -> Code {
+    match fault {
+        ImageFault::NoCredentials { .. } => Code::NotFound,
+        ImageFault::NoSource { .. } | ImageFault::Unreadable { .. } => Code::Unavailable,
+        ImageFault::NotFound { .. }
+        | ImageFault::NotPulled { .. }
+        | ImageFault::Differs { .. }
+        | ImageFault::Unfit { .. } => Code::FailedPrecondition,
+    }
+}
+
+fn placement(fault: &PlacementFault) -> Code {
+    match fault {
+        PlacementFault::Unplaceable { .. } | PlacementFault::NoAddress(_) => Code::ResourceExhausted,
+        PlacementFault::PinnedNowhere { .. } => Code::NotFound,
+        PlacementFault::Program { .. } | PlacementFault::NoRecord { .. } => Code::FailedPrecondition,
+        PlacementFault::Record(_) => Code::Internal,
+    }
+}
+
+fn cluster(fault: &ClusterFault) -> Code {
+    match fault {
+        ClusterFault::Unknown { .. } | ClusterFault::NoNode { .. } => Code::NotFound,
+        ClusterFault::NoContainer { .. } | ClusterFault::Phase { .. } | ClusterFault::Ended { .. } => {
+            Code::FailedPrecondition
+        }
+        ClusterFault::Busy { .. } => Code::Aborted,
+        ClusterFault::NotReady { after: After::Removed | After::Kept, .. } => Code::DeadlineExceeded,
+        ClusterFault::NotReady { after: After::LeftBehind(_), .. } | ClusterFault::LeftBehind { .. } => {
+            Code::Unavailable
+        }
+        ClusterFault::Interrupted { .. } => Code::Cancelled,
+        ClusterFault::View { .. } | ClusterFault::Render { .. } => Code::Internal,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use shoal_api::hint_of;
     use shoal_docker::Endpoint;
+    use shoal_storage::Conflict;
 
     use super::*;
+    use crate::words::fault::NoAddress;
 
     #[test]
     fn each_kind_of_fault_has_its_code() {
@@ -85,16 +111,65 @@ mod tests {
         let host = || "host1".parse().unwrap();
         let field = shoal_proto::FieldError::new("spec", "wrong");
         assert_eq!(code(&Fault::from(field)), Code::InvalidArgument);
-        assert_eq!(code(&Fault::NoHost { name: host() }), Code::NotFound);
-        assert_eq!(code(&Fault::Silent { host: host(), seconds: 8 }), Code::Unavailable);
-        assert_eq!(code(&Fault::Interrupted { cluster: name() }), Code::Cancelled);
-        assert_eq!(code(&Fault::NoAddress(crate::words::fault::NoAddress::Vni)), Code::ResourceExhausted);
-        let left = Fault::LeftBehind { cluster: name(), hosts: "host1".into(), reason: String::new() };
+        assert_eq!(code(&Fault::Host(HostFault::Unknown { name: host() })), Code::NotFound);
+        assert_eq!(code(&Fault::Host(HostFault::Silent { host: host(), seconds: 8 })), Code::Unavailable);
+        assert_eq!(code(&Fault::Cluster(ClusterFault::Interrupted { cluster: name() })), Code::Cancelled);
+        assert_eq!(
+            code(&Fault::Placement(PlacementFault::NoAddress(NoAddress::Vni))),
+            Code::ResourceExhausted
+        );
+        let left = Fault::Cluster(ClusterFault::LeftBehind {
+            cluster: name(),
+            hosts: "host1".into(),
+            reason: String::new(),
+        });
         assert_eq!(code(&left), Code::Unavailable);
         let endpoint: Endpoint = "tcp://10.0.0.1:2376".parse().unwrap();
         let material = EngineError::TlsRequired { endpoint: endpoint.clone() };
         assert_eq!(engine(&material), Code::InvalidArgument);
         let refused = EngineError::Refused { endpoint, source: std::io::Error::other("no") };
         assert_eq!(engine(&refused), Code::Unavailable);
+    }
+
+    fn faults() -> Vec<Fault> {
+        let host = || "host1".parse().unwrap();
+        let name = || "dev".parse().unwrap();
+        let endpoint: shoal_docker::Endpoint = "tcp://10.0.0.1:2376".parse().unwrap();
+        let refused =
+            EngineError::Refused { endpoint: endpoint.clone(), source: std::io::Error::other("no") };
+        let taken = Conflict::ClusterName { realm: shoal_types::RealmName::default(), name: name() };
+        vec![
+            shoal_proto::FieldError::new("spec", "wrong").into(),
+            HostFault::Unknown { name: host() }.into(),
+            ClusterFault::Unknown { realm: shoal_types::RealmName::default(), name: name() }.into(),
+            ClusterFault::NoNode { cluster: name(), node: "worker-0".parse().unwrap() }.into(),
+            HostFault::Silent { host: host(), seconds: 8 }.into(),
+            HostFault::NoneReachable { count: 2, reason: "refused".into() }.into(),
+            Fault::engine(&host())(refused),
+            Fault::engine(&host())(EngineError::TlsRequired { endpoint }),
+            NoAddress::Vni.into(),
+            ImageFault::Unfit { image: "x".into(), reason: "no slurmd".into() }.into(),
+            ClusterFault::Ended { cluster: name(), how: "it was removed".into() }.into(),
+            StoreError::Conflict(taken).into(),
+            StoreError::Corrupt { table: "nodes", column: "state", id: "1".into() }.into(),
+            Fault::Local { what: "spooling", source: std::io::Error::other("full") },
+        ]
+    }
+
+    #[test]
+    fn each_fault_that_a_user_can_mend_says_how_and_the_status_brings_it() {
+        for fault in faults() {
+            let hint = fault.hint().unwrap_or_else(|why| panic!("{fault}: {why}"));
+            assert!(!hint.is_empty() && !hint.contains('\n'), "{fault}");
+            assert_eq!(hint_of(&Status::from(fault)), Some(hint));
+        }
+    }
+
+    #[test]
+    fn those_without_say_it_themselves() {
+        let text = Fault::from(HostFault::NoneRegistered).to_string();
+        assert!(text.contains("`shoal register"), "{text}");
+        assert!(Fault::from(HostFault::NoneRegistered).hint().is_err());
+        assert_eq!(hint_of(&Status::from(Fault::Stopped)), None);
     }
 }

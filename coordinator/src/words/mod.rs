@@ -4,7 +4,6 @@
 
 pub(crate) mod entropy;
 pub(crate) mod fault;
-pub(crate) mod hint;
 pub(crate) mod naming;
 
 /// Largest gRPC message: an event list or a cluster of 10,000 nodes is a few MiB.

@@ -23,7 +23,7 @@ use shoal_types::{HostId, HostName, Timestamp, chain};
 use crate::{
     fleet::{HostLink, coordinator::Coordinator},
     observe::survey::{self, Depth, HostObservation, underlay},
-    words::fault::Fault,
+    words::fault::{Fault, HostFault},
 };
 
 pub(crate) use judge::Finding;
@@ -89,7 +89,7 @@ struct Subnet {
 /// Checks these hosts, or all if none is named; `image` is what the next cluster would use.
 ///
 /// # Errors
-/// [`Fault::NoHost`], and the store's: what is wrong with a host is a finding.
+/// [`HostFault::Unknown`], and the store's: what is wrong with a host is a finding.
 pub(crate) async fn examine(
     coordinator: &Coordinator,
     names: &[HostName],
@@ -105,8 +105,10 @@ pub(crate) async fn examine(
     drop(read);
     let mut wanted = Vec::new();
     for name in names {
-        let host =
-            all.iter().find(|h| h.name == *name).ok_or_else(|| Fault::NoHost { name: name.clone() })?;
+        let host = all
+            .iter()
+            .find(|h| h.name == *name)
+            .ok_or_else(|| Fault::Host(HostFault::Unknown { name: name.clone() }))?;
         if !wanted.iter().any(|w: &Host| w.id == host.id) {
             wanted.push(host.clone());
         }

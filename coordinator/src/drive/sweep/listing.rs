@@ -9,7 +9,7 @@ use crate::{
     drive::sweep::thing::{Listing, Thing},
     fleet::{HostLink, coordinator::Coordinator},
     words::{
-        fault::{AgentError, BinaryError, Fault},
+        fault::{AgentError, BinaryError, Fault, HostFault},
         naming::ROLE,
     },
 };
@@ -29,7 +29,9 @@ pub(crate) async fn list_host(
     link: &Arc<HostLink>,
 ) -> Result<Listing, Fault> {
     let at = coordinator.now();
-    let silent = |limit: Duration| Fault::Silent { host: host.name.clone(), seconds: limit.as_secs() };
+    let silent = |limit: Duration| {
+        Fault::Host(HostFault::Silent { host: host.name.clone(), seconds: limit.as_secs() })
+    };
     let things = tokio::time::timeout(ENGINE, list_engine(coordinator, link));
     let mut things = things.await.map_err(|_| silent(ENGINE))??;
     // An agent is kept where it is and brought where nodes or networks are; not for volumes and images alone.

@@ -32,7 +32,7 @@ use crate::{
     drive::lifecycle,
     fleet::{HostLink, coordinator::Coordinator, lease::HeldLease},
     observe::survey::{self, Depth, HostObservation},
-    words::fault::Fault,
+    words::fault::{ClusterFault, Fault},
 };
 
 pub(crate) use self::plan::TooMuch;
@@ -255,8 +255,8 @@ async fn take_group(coordinator: &Coordinator, id: ClusterId) -> Result<Taken, F
     };
     match lifecycle::acquire(coordinator, &cluster).await {
         Ok((lease, _)) => Ok(Taken::Lease(lease)),
-        Err(Fault::Busy { holder, .. }) => Ok(Taken::By(holder)),
-        Err(Fault::NoCluster { .. }) => Ok(Taken::Gone),
+        Err(Fault::Cluster(ClusterFault::Busy { holder, .. })) => Ok(Taken::By(holder)),
+        Err(Fault::Cluster(ClusterFault::Unknown { .. })) => Ok(Taken::Gone),
         Err(fault) => Err(fault),
     }
 }

@@ -7,7 +7,7 @@ use shoal_types::{ClusterSpec, NodeName, SCHEDULER_TIMEOUT_MS, SchedulerName, St
 
 use crate::{
     edit::placing::program,
-    words::fault::{Fault, NoPlan, ProgramError},
+    words::fault::{Fault, NoPlan, PlacementFault, ProgramError},
 };
 
 /// A plan, and who made it.
@@ -25,7 +25,7 @@ pub(crate) struct PlacementDecision {
 /// Asks the specification's scheduler.
 ///
 /// # Errors
-/// [`Fault::Program`]: it is a program, it could not answer, and no strategy is to place in its stead.
+/// [`PlacementFault::Program`]: it is a program, it could not answer, and no strategy is to place in its stead.
 pub(crate) async fn decide(
     spec: &ClusterSpec,
     snapshot: &Snapshot,
@@ -52,7 +52,10 @@ pub(crate) async fn decide(
             tracing::warn!(%address, error = chain(&error), fallback = %strategy, "scheduler could not be used");
             Ok(by_strategy(strategy, snapshot, request, Some(why)))
         }
-        None => Err(Fault::Program { address: address.clone(), source: Box::new(error) }),
+        None => Err(Fault::Placement(PlacementFault::Program {
+            address: address.clone(),
+            source: Box::new(error),
+        })),
     }
 }
 

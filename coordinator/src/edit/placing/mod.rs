@@ -20,7 +20,7 @@ use shoal_types::{Capacity, ClusterId, ClusterSpec, HostId, HostName, Profile, R
 
 use crate::{
     observe::{capacity::total, image::ImageOfCluster, survey::HostObservation},
-    words::fault::Fault,
+    words::fault::{Fault, PlacementFault},
 };
 
 pub(crate) use self::{
@@ -154,7 +154,7 @@ pub(crate) fn check_pins(spec: &ClusterSpec, seen: &[HostObservation]) -> Result
         true => Ok(()),
         false => {
             let hosts = unknown.into_iter().map(HostName::as_str).collect::<Vec<_>>().join(", ");
-            Err(Fault::PinnedNowhere { hosts })
+            Err(Fault::Placement(PlacementFault::PinnedNowhere { hosts }))
         }
     }
 }

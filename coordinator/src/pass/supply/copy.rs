@@ -33,7 +33,7 @@ use crate::{
         supply::{Claim, Source, Transfer},
         work::Work,
     },
-    words::fault::Fault,
+    words::fault::{Fault, ImageFault},
 };
 
 /// Pieces that wait for one host: an engine's pieces are 32 to 400 KiB.
@@ -112,11 +112,11 @@ impl Work {
                     brought
                 }
                 (Err(fault), Ok(())) => Transfer::Failed(fault),
-                (Err(_), Err(why)) => Transfer::NotRead(Fault::Source {
+                (Err(_), Err(why)) => Transfer::NotRead(Fault::Image(ImageFault::Unreadable {
                     image: intent.cluster.spec.image.clone(),
                     host: source.link.name.clone(),
                     reason: why.clone(),
-                }),
+                })),
             };
             copied.outcomes.push((sink.link.id, brought));
         }

@@ -31,7 +31,7 @@ use crate::{
         failure::{PATIENCE, sort},
         work::{Halt, Work},
     },
-    words::fault::Fault,
+    words::fault::{Fault, ImageFault},
 };
 
 use self::claim::Claim;
@@ -217,8 +217,10 @@ impl Work {
             for (link, claim) in left {
                 claim.release().await;
                 let image = intent.cluster.spec.image.clone();
-                outcomes
-                    .push((link.id, Transfer::Failed(Fault::NoSource { host: link.name.clone(), image })));
+                outcomes.push((
+                    link.id,
+                    Transfer::Failed(Fault::Image(ImageFault::NoSource { host: link.name.clone(), image })),
+                ));
             }
             return Ok(outcomes);
         }
@@ -246,7 +248,11 @@ impl Work {
             Ok(Some(_)) => {}
             Ok(None) => {
                 let (host, image) = (link.name.clone(), spec.image.clone());
-                return Transfer::Failed(Fault::ImageDiffers { host, image, digest: id.clone() });
+                return Transfer::Failed(Fault::Image(ImageFault::Differs {
+                    host,
+                    image,
+                    digest: id.clone(),
+                }));
             }
             Err(error) => return Transfer::Failed(fault(error)),
         }

@@ -23,7 +23,7 @@ use crate::{
         failure::PATIENCE,
         work::{Halt, Work},
     },
-    words::fault::Fault,
+    words::fault::{Fault, ImageFault},
 };
 
 /// How often it is told how far a pull has come.
@@ -112,7 +112,7 @@ pub(crate) async fn fetch(
 ) -> Result<(), Fault> {
     let reached: Vec<_> = seen.iter().filter_map(|s| s.link.as_ref().ok()).collect();
     let Some((first, others)) = reached.split_first() else {
-        return Err(Fault::NoImage { image: spec.image.clone() });
+        return Err(Fault::Image(ImageFault::NotFound { image: spec.image.clone() }));
     };
     let auth = registry_auth(coordinator, &spec.image).await?;
     let pull = async {
@@ -126,15 +126,15 @@ pub(crate) async fn fetch(
         let mut reasons: Vec<String> = reasons.map(|fault| chain(&fault)).collect();
         reasons.sort();
         reasons.dedup();
-        Err(Fault::NotPulled { image: spec.image.clone(), reasons: reasons.join("; ") })
+        Err(Fault::Image(ImageFault::NotPulled { image: spec.image.clone(), reasons: reasons.join("; ") }))
     };
     tokio::select! {
         pulled = pull => pulled,
         () = interrupt.cancelled() => Err(Fault::Stopped),
-        () = sleep(within) => Err(Fault::NotPulled {
+        () = sleep(within) => Err(Fault::Image(ImageFault::NotPulled {
             image: spec.image.clone(),
             reasons: format!("it took longer than {} s", within.as_secs()),
-        }),
+        })),
     }
 }
 

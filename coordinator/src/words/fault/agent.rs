@@ -5,6 +5,8 @@ use std::{io, path::PathBuf};
 use shoal_docker::EngineError;
 use shoal_types::HostName;
 
+use super::{Class, Retry, host};
+
 /// Why a host's agent cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
@@ -65,16 +67,32 @@ pub enum AgentError {
 }
 
 impl AgentError {
-    /// Whether another try makes sense.
-    pub(crate) fn is_transient(&self) -> bool {
-        use shoal_docker::RetryClass;
+    pub(super) fn class(&self) -> Class {
         match self {
-            Self::Engine { source, .. } => matches!(source.class(), RetryClass::Retry | RetryClass::Observe),
-            Self::Binary { .. } => false,
-            Self::Greeting { .. } | Self::Contended { .. } | Self::Channel { .. } => true,
-            Self::Call { transient, .. } => *transient,
+            Self::Engine { source, .. } => host::engine(source),
+            // Nothing was asked of the host.
+            Self::Binary { .. } => Class::of(Retry::Elsewhere),
+            Self::Greeting { .. } | Self::Contended { .. } | Self::Channel { .. } => answered(Retry::Later),
+            Self::Call { transient: true, .. } => answered(Retry::Later),
+            Self::Call { transient: false, .. } => answered(Retry::Elsewhere),
         }
     }
+
+    pub(super) fn hint(&self) -> &'static str {
+        match self {
+            Self::Engine { source, .. } => host::engine_hint(source),
+            Self::Binary { .. } => "--agent-binary names the `shoal` for hosts of another architecture",
+            Self::Contended { .. } => "use one version of `shoal` with one store",
+            Self::Greeting { .. } | Self::Channel { .. } | Self::Call { .. } => {
+                "`docker logs` of the container shoal-agent on that host says more; the next command brings a new agent"
+            }
+        }
+    }
+}
+
+/// Of an agent on whose host something is wrong; what it was asked for may have been done.
+fn answered(retry: Retry) -> Class {
+    Class { doubt: true, ..Class::of(retry).blaming() }
 }
 
 /// An executable that cannot be brought to a host.

@@ -1,0 +1,175 @@
+//! What goes wrong with clusters and their nodes.
+
+use std::fmt;
+
+use shoal_slurm::{BootstrapError, ViewError};
+use shoal_types::{ClusterName, HostName, InvalidTransition, NodeName, RealmName};
+
+use super::{Class, Hint, NotReady, Retry, SAID, UNWANTED};
+
+/// What is wrong with a cluster or one of its nodes.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterFault {
+    /// No cluster of that name.
+    #[error("no cluster named {name} in realm {realm}")]
+    Unknown {
+        /// The realm.
+        realm: RealmName,
+        /// The name.
+        name: ClusterName,
+    },
+    /// No node of that name.
+    #[error("no node named {node} in cluster {cluster}")]
+    NoNode {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The name.
+        node: NodeName,
+    },
+    /// The node has no container at present.
+    #[error(
+        "node {node} has no container on host {host}: its cluster is being made or taken away, or it was removed by hand"
+    )]
+    NoContainer {
+        /// The node.
+        node: NodeName,
+        /// Its host.
+        host: HostName,
+    },
+    /// Another process works on the cluster.
+    #[error("cluster {cluster} is being worked on by {holder}: wait for it, or end that process")]
+    Busy {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Who.
+        holder: String,
+    },
+    /// The cluster is in the wrong phase.
+    #[error("cluster {cluster}")]
+    Phase {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Which change was refused.
+        source: InvalidTransition,
+    },
+    /// The cluster did not become ready.
+    #[error("cluster {cluster} did not become ready: {source}\n{after}")]
+    NotReady {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Which nodes, and at which stage.
+        source: NotReady,
+        /// What became of it.
+        after: After,
+    },
+    /// A create that was only looked at did not end with a cluster that is ready.
+    #[error("the create of cluster {cluster} ended: {how}")]
+    Ended {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Why, and what became of it.
+        how: String,
+    },
+    /// The create was interrupted.
+    #[error("interrupted: cluster {cluster} was rolled back")]
+    Interrupted {
+        /// The cluster.
+        cluster: ClusterName,
+    },
+    /// Something of the cluster is on hosts that cannot be reached.
+    #[error(
+        "cluster {cluster} is not gone yet: {hosts} could not be reached ({reason}); delete it again when they are back, or use `shoal unregister HOST --force`"
+    )]
+    LeftBehind {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The hosts, by name.
+        hosts: String,
+        /// What the first of them said.
+        reason: String,
+    },
+    /// The store holds a cluster that cannot be rendered.
+    #[error("cluster {cluster} cannot be rendered")]
+    View {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Why.
+        source: ViewError,
+    },
+    /// A node's archive cannot be made.
+    #[error("the files of node {node} cannot be rendered")]
+    Render {
+        /// The node.
+        node: NodeName,
+        /// Why.
+        source: BootstrapError,
+    },
+}
+
+impl ClusterFault {
+    pub(super) fn class(&self) -> Class {
+        match self {
+            Self::Unknown { .. }
+            | Self::NoNode { .. }
+            | Self::NoContainer { .. }
+            | Self::Busy { .. }
+            | Self::Phase { .. }
+            | Self::NotReady { .. }
+            | Self::Ended { .. }
+            | Self::Interrupted { .. }
+            | Self::LeftBehind { .. }
+            | Self::View { .. }
+            | Self::Render { .. } => Class::of(Retry::Never),
+        }
+    }
+
+    pub(super) fn hint(&self) -> Hint {
+        match self {
+            Self::Unknown { realm, .. } => {
+                Ok(format!("`shoal get clusters --realm {realm}` lists the clusters of the realm"))
+            }
+            Self::NoNode { cluster, .. } => Ok(format!("`shoal get nodes {cluster}` lists them")),
+            Self::NoContainer { .. } => {
+                Ok("`shoal get events` shows what happened; `shoal resume` finishes what was interrupted"
+                    .into())
+            }
+            Self::Phase { cluster, .. } => Ok(format!("`shoal get cluster {cluster}` shows its phase")),
+            Self::NotReady { cluster, after: After::Kept, .. } => Ok(format!(
+                "look into it with `shoal ssh controller.{cluster}`; `shoal delete cluster {cluster}` removes it"
+            )),
+            Self::NotReady { cluster, after: After::Removed, .. } => Ok(format!(
+                "`shoal get events {cluster}` shows what happened; --keep-on-failure keeps its nodes, --wait gives it longer"
+            )),
+            Self::NotReady { cluster, after: After::LeftBehind(_), .. } => {
+                Ok(format!("`shoal delete cluster {cluster}` goes on when the hosts are back"))
+            }
+            Self::Ended { cluster, .. } => Ok(format!("`shoal get events {cluster}` shows what happened")),
+            Self::View { .. } | Self::Render { .. } => {
+                Ok("the store may be from another version: `shoal delete cluster` removes the cluster".into())
+            }
+            Self::Busy { .. } | Self::LeftBehind { .. } => Err(SAID),
+            Self::Interrupted { .. } => Err(UNWANTED),
+        }
+    }
+}
+
+/// What became of a cluster that did not become ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum After {
+    /// Nothing of it is left.
+    Removed,
+    /// All of it is still there.
+    Kept,
+    /// It was removed, but for what is on hosts that could not be reached: why.
+    LeftBehind(String),
+}
+
+impl fmt::Display for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Removed => f.write_str("it was removed"),
+            Self::Kept => f.write_str("it was kept for inspection"),
+            Self::LeftBehind(why) => write!(f, "it was removed where that was possible: {why}"),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What goes wrong with hosts and their engines.
+
+use std::net::Ipv4Addr;
+
+use shoal_docker::{EngineError, RetryClass, Subject, Unusable};
+use shoal_types::HostName;
+
+use super::{Class, Hint, Retry, SAID, WRONG_USE};
+
+/// Where to look when a host does not answer.
+pub(super) const HOSTS: &str = "see that the engine runs and listens there; `shoal get hosts` shows which hosts answer, and why others do not";
+
+/// What is wrong with a host.
+#[derive(Debug, thiserror::Error)]
+pub enum HostFault {
+    /// No host of that name.
+    #[error("no host named {name} is registered")]
+    Unknown {
+        /// The name.
+        name: HostName,
+    },
+    /// No host at all.
+    #[error(
+        "no host is registered and no local engine answers: register one with `shoal register NAME --docker ENDPOINT`"
+    )]
+    NoneRegistered,
+    /// The host still has nodes.
+    #[error(
+        "host {host} still has {nodes} nodes: delete their clusters first, or use --force to forget them"
+    )]
+    InUse {
+        /// The host.
+        host: HostName,
+        /// How many.
+        nodes: u32,
+    },
+    /// Another engine answers at the new endpoint.
+    #[error(
+        "another engine answers at {endpoint} than that of host {host}: register it under a name of its own"
+    )]
+    OtherEngine {
+        /// The host.
+        host: HostName,
+        /// The endpoint.
+        endpoint: String,
+    },
+    /// The engine cannot be used for nodes.
+    #[error("host {host} cannot be used")]
+    Unusable {
+        /// The host.
+        host: HostName,
+        /// Why.
+        source: Unusable,
+    },
+    /// An engine failed or cannot be reached.
+    #[error("host {host}")]
+    Engine {
+        /// The host.
+        host: HostName,
+        /// What happened.
+        #[source]
+        source: Box<EngineError>,
+    },
+    /// A host accepted and did not answer in time.
+    #[error("host {host} did not answer within {seconds} s")]
+    Silent {
+        /// The host.
+        host: HostName,
+        /// The limit.
+        seconds: u64,
+    },
+    /// A host stopped answering while work was under way there.
+    #[error("host {host} has not answered for {seconds} s")]
+    Lost {
+        /// The host.
+        host: HostName,
+        /// For how long at least.
+        seconds: u64,
+    },
+    /// Every host failed.
+    #[error("none of the {count} hosts can be reached: {reason}")]
+    NoneReachable {
+        /// How many there are.
+        count: usize,
+        /// What the first of them said.
+        reason: String,
+    },
+    /// The host's machine cannot carry the tunnels.
+    #[error(
+        "host {host} has no usable underlay address: name one with `shoal set host {host} --underlay ADDRESS`"
+    )]
+    NoUnderlay {
+        /// The host.
+        host: HostName,
+    },
+    /// Two members of a cluster would send tunnel packets to the same address.
+    #[error(
+        "hosts {hosts} have the same underlay address {address}: set them apart with `shoal set host NAME --underlay ADDRESS`"
+    )]
+    SameUnderlay {
+        /// Their names.
+        hosts: String,
+        /// The address.
+        address: Ipv4Addr,
+    },
+    /// Somebody holds a container name and does not let go.
+    #[error("host {host}: the name {name} stays in use by another container: remove that container")]
+    NameHeld {
+        /// The host.
+        host: HostName,
+        /// The name.
+        name: String,
+    },
+}
+
+impl HostFault {
+    pub(super) fn class(&self) -> Class {
+        match self {
+            Self::Engine { source, .. } => engine(source),
+            Self::Silent { .. } => Class::silence(Retry::Later),
+            Self::Lost { .. } => Class::silence(Retry::Elsewhere),
+            Self::OtherEngine { .. } => Class::of(Retry::Elsewhere).blaming(),
+            Self::NoneReachable { .. } | Self::NameHeld { .. } => Class::of(Retry::Later),
+            Self::Unknown { .. }
+            | Self::NoneRegistered
+            | Self::InUse { .. }
+            | Self::Unusable { .. }
+            | Self::NoUnderlay { .. }
+            | Self::SameUnderlay { .. } => Class::of(Retry::Never),
+        }
+    }
+
+    pub(super) fn hint(&self) -> Hint {
+        match self {
+            Self::Unknown { .. } => Ok("`shoal get hosts` lists the hosts".into()),
+            Self::Unusable { .. } => Ok("register another engine: rootful, on Linux, 20.10 or newer".into()),
+            Self::Engine { source, .. } => Ok(engine_hint(source).into()),
+            Self::Silent { .. } | Self::Lost { .. } | Self::NoneReachable { .. } => Ok(HOSTS.into()),
+            Self::NoneRegistered
+            | Self::InUse { .. }
+            | Self::OtherEngine { .. }
+            | Self::NoUnderlay { .. }
+            | Self::SameUnderlay { .. }
+            | Self::NameHeld { .. } => Err(SAID),
+        }
+    }
+}
+
+/// What an engine's error means.
+pub(super) fn engine(error: &EngineError) -> Class {
+    let retry = match error.class() {
+        _ if is_out_of_means(error) => Retry::Elsewhere,
+        RetryClass::Retry | RetryClass::Observe => Retry::Later,
+        RetryClass::Fatal => Retry::Elsewhere,
+        RetryClass::User => Retry::Never,
+    };
+    let silent = matches!(
+        error,
+        EngineError::Refused { .. } | EngineError::Unreachable { .. } | EngineError::Timeout { .. }
+    );
+    Class { retry, blames: error.blames_host(), doubt: error.effect_unknown(), silent }
+}
+
+/// Whether the host lacks what a node takes, and will for longer than anybody waits.
+fn is_out_of_means(error: &EngineError) -> bool {
+    matches!(error, EngineError::DiskFull { .. } | EngineError::NotFound { subject: Subject::Image(_), .. })
+}
+
+pub(super) fn engine_hint(error: &EngineError) -> &'static str {
+    if let EngineError::Tls { .. } | EngineError::TlsRequired { .. } | EngineError::Material { .. } = error {
+        return "--tls-dir takes a directory with ca.pem, cert.pem and key.pem, as docker has them; `shoal set host` changes them";
+    }
+    if let EngineError::TooOld { .. } | EngineError::NotDocker { .. } = error {
+        return "name the endpoint of a Docker Engine, 20.10 or newer";
+    }
+    match error.class() {
+        RetryClass::Retry | RetryClass::Observe => HOSTS,
+        RetryClass::User => WRONG_USE,
+        RetryClass::Fatal => "the log of that engine says more: `journalctl -u docker` on the host",
+    }
+}

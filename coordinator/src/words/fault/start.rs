@@ -1,0 +1,57 @@
+//! Why a coordinator cannot start.
+
+use std::path::PathBuf;
+
+use shoal_storage::{HolderError, KeyError, StoreError, StoreUrlError};
+
+use super::store;
+
+/// Why a coordinator cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum CoordinatorError {
+    /// The store's URL cannot be read.
+    #[error(transparent)]
+    StoreUrl(#[from] StoreUrlError),
+    /// The state directory cannot be made.
+    #[error("state directory {} cannot be used", path.display())]
+    StateDir {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The key that seals secrets cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// This process cannot be told from others, so it could hold no lease.
+    #[error(transparent)]
+    Holder(#[from] HolderError),
+    /// Its own channel failed.
+    #[error("the coordinator's own channel failed")]
+    Channel(#[from] tonic::transport::Error),
+}
+
+impl CoordinatorError {
+    /// What to do next, or why there is nothing to be said.
+    ///
+    /// # Errors
+    /// Why there is nothing.
+    pub fn hint(&self) -> Result<String, &'static str> {
+        match self {
+            Self::StoreUrl(_) => {
+                Ok("a store is postgres://USER@HOST/DATABASE or the path of an SQLite file".into())
+            }
+            Self::StateDir { .. } => Ok("name another with --state-dir or SHOAL_STATE_DIR".into()),
+            Self::Key(_) => {
+                Ok("SHOAL_KEY_FILE names the key the store was made with, 32 bytes with mode 0600".into())
+            }
+            Self::Store(error) => store::hint(error),
+            Self::Holder(_) => Ok("see that /proc is mounted".into()),
+            Self::Channel(_) => Ok("run it once more; -vv shows more".into()),
+        }
+    }
+}
