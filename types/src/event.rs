@@ -140,6 +140,35 @@ pub struct NewEvent {
     pub progress: Option<Progress>,
 }
 
+impl NewEvent {
+    /// An event about nothing in particular yet.
+    #[must_use]
+    pub fn new(at: Timestamp, level: EventLevel, kind: EventKind, message: impl Into<String>) -> Self {
+        Self {
+            at,
+            level,
+            kind,
+            cluster: None,
+            node: None,
+            host: None,
+            message: message.into(),
+            progress: None,
+        }
+    }
+
+    /// The same of a cluster.
+    #[must_use]
+    pub fn of(self, realm: &RealmName, cluster: &ClusterName) -> Self {
+        Self { cluster: Some((realm.clone(), cluster.clone())), ..self }
+    }
+
+    /// The same on a host.
+    #[must_use]
+    pub fn on(self, host: &HostName) -> Self {
+        Self { host: Some(host.clone()), ..self }
+    }
+}
+
 /// How many bytes of how many are where they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {

@@ -64,7 +64,7 @@ async fn take_down_all(work: &Work, intent: &Intent) -> Result<BTreeMap<HostId, 
                 tx.nodes().delete(&nodes).await?;
                 if work.in_doubt(id) {
                     let why = "calls that were on their way when their caller ended".into();
-                    tx.remnants().add(&work.remnant(intent, id, why)).await?;
+                    tx.remnants().add(&intent.remnant(id, why, work.coordinator.now())).await?;
                 }
                 tx.commit().await?;
             }
@@ -92,7 +92,7 @@ async fn left_behind(
     let mut tx = work.lease.begin().await?;
     tx.clusters().set_failure(work.cluster, Some(&message), work.coordinator.now()).await?;
     for (host, why) in failures {
-        tx.remnants().add(&work.remnant(intent, *host, chain(why))).await?;
+        tx.remnants().add(&intent.remnant(*host, chain(why), work.coordinator.now())).await?;
     }
     tx.events().append(&work.event(intent, EventLevel::Error, EventKind::Phase, None, message)).await?;
     tx.commit().await?;

@@ -6,10 +6,8 @@ use shoal_types::{ClusterPhase, EventKind, EventLevel, HostId, chain};
 use tokio::time::Instant;
 
 use crate::{
-    drive::{
-        BACK_OFF, LONGEST_BACK_OFF,
-        reschedule::{self, NotRescheduled},
-    },
+    drive::{BACK_OFF, LONGEST_BACK_OFF, reschedule},
+    edit::relocation::NotRescheduled,
     fleet::lease::TTL,
     observe::{intent::Intent, survey},
     pass::{

@@ -195,8 +195,7 @@ pub(crate) fn host_event(
     level: EventLevel,
     message: String,
 ) -> NewEvent {
-    let (at, host) = (coordinator.now(), Some(host.clone()));
-    NewEvent { at, level, kind: EventKind::Host, cluster: None, node: None, host, message, progress: None }
+    NewEvent::new(coordinator.now(), level, EventKind::Host, message).on(host)
 }
 
 /// What has the same meaning at registration and afterwards.

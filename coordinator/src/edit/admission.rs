@@ -1,9 +1,7 @@
 //! Admission: from a specification to a cluster in the store, or to the reasons it does not fit. Nothing touches a host.
 //!
 //! ```text
-//! survey --> image --> snapshot --> place --> [VNI, subnet, addresses, MACs, seed] --> ONE transaction (lease included)
-//!                         ^                                                                |
-//!                         `----------------- someone placed meanwhile: read again --------'
+//! survey --> image --> place --> [VNI, subnet, addresses, MACs, seed] --> ONE transaction (lease included)
 //! ```
 //! A crash before the commit leaves nothing; after it the cluster is `creating`, its lease names who brings it up, and
 //! anyone may continue once that process is gone.
@@ -16,39 +14,26 @@ use std::{
 };
 
 use shoal_scheduler::{Plan, Request, Snapshot};
-use shoal_storage::{
-    Acquired, Cluster, Conflict, Decision, Host, Network, Node, Resource, SecretKind, StoreError,
-};
+use shoal_storage::{Decision, Network, Node};
 use shoal_types::{
-    ClusterId, ClusterPhase, ClusterSpec, EventKind, EventLevel, Generation, HostId, MacAddr, NetworkId,
-    NewEvent, NodeId, NodeState, Power, Revision, SubnetPlan, Timestamp,
+    ClusterId, ClusterSpec, EventKind, EventLevel, Generation, HostId, MacAddr, NetworkId, NewEvent, NodeId,
+    NodeState, Power, SubnetPlan, Timestamp,
 };
+use zeroize::Zeroizing;
 
 use crate::{
     edit::{
-        addressing::{InUse, choose_subnet, choose_vni},
-        placing::{CapacityInUse, PlacementDecision, Record, check_pins, decide, request, snapshot, wished},
+        commit::{ChangeSet, Edit, Ground, NewCluster, Told, commit},
+        network::network_for,
+        placing::{PlacementDecision, Record, check_pins, decide, request, snapshot, wished},
     },
-    fleet::{
-        coordinator::Coordinator,
-        lease::{Claim, HeldLease, TTL},
-    },
-    observe::{
-        image::ImageOfCluster,
-        survey::{HostObservation, underlay},
-    },
+    fleet::{coordinator::Coordinator, lease::HeldLease},
+    observe::{image::ImageOfCluster, survey::HostObservation},
     words::{
         entropy::draw,
-        fault::{ClusterFault, Fault, HostFault, NoPlan, PlacementFault},
+        fault::{Fault, NoAddress, NoPlan, PlacementFault},
     },
 };
-
-/// Bytes VXLAN takes of each packet: outer Ethernet, IPv4, UDP and VXLAN headers (RFC 7348 section 5).
-pub(crate) const VXLAN_OVERHEAD: u32 = 50;
-/// The kernel's own port for VXLAN is 4789 (IANA) and 8472 (Linux); ours meets neither.
-pub(crate) const UDP_PORT: u16 = 4799;
-/// How often a placement is decided again because someone else's was committed first.
-pub(crate) const TRIES: usize = 16;
 
 /// How long it may take, and what to do if it does not become ready.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +57,15 @@ pub(crate) struct Admitted {
     pub(crate) lease: Arc<HeldLease>,
 }
 
+/// A cluster that is to be.
+struct Admission<'a> {
+    id: ClusterId,
+    spec: &'a ClusterSpec,
+    seen: &'a [HostObservation],
+    image: &'a ImageOfCluster,
+    terms: CreateTerms,
+}
+
 /// Where a cluster would go, without writing anything.
 pub(crate) async fn dry_run(
     coordinator: &Coordinator,
@@ -80,9 +74,8 @@ pub(crate) async fn dry_run(
     image: &ImageOfCluster,
 ) -> Result<DryRun, Fault> {
     check_pins(spec, seen)?;
-    let taken =
-        CapacityInUse::read(&mut coordinator.store.read().await?, spec, None, &BTreeSet::new()).await?;
-    let snapshot = snapshot(seen, &taken, image);
+    let ground = Ground::of(coordinator, spec, (None, BTreeSet::new())).await?;
+    let snapshot = snapshot(seen, &ground.capacity, image);
     let request = request_for(coordinator, spec, image);
     let decided = decide(spec, &snapshot, &request).await?;
     Ok(DryRun { snapshot, request, decided })
@@ -102,141 +95,74 @@ pub(crate) async fn admit(
     terms: CreateTerms,
 ) -> Result<Admitted, Fault> {
     check_pins(spec, seen)?;
-    let began = tokio::time::Instant::now();
-    let mut stale = None;
-    for _ in 0..TRIES {
-        match try_admit(coordinator, spec, seen, image, terms).await {
-            Err(Fault::Store(error @ StoreError::Stale { .. })) => stale = Some(error),
-            Err(Fault::Store(StoreError::Conflict(
-                conflict @ (Conflict::Vni { .. } | Conflict::Subnet { .. }),
-            ))) => {
-                stale = Some(conflict.into());
-            }
-            other => {
-                let elapsed_ms = began.elapsed().as_millis();
-                tracing::debug!(cluster.name = %spec.name, hosts = seen.len(), elapsed_ms, "admission");
-                return other;
-            }
-        }
-    }
-    Err(stale.map_or(Fault::Host(HostFault::NoneRegistered), Fault::Store))
+    let id = ClusterId::new(coordinator.now().0, draw(&mut *coordinator.rng()));
+    let admission = Admission { id, spec, seen, image, terms };
+    Ok(Admitted { id, lease: commit(coordinator, &admission).await? })
 }
 
-async fn try_admit(
-    coordinator: &Coordinator,
-    spec: &ClusterSpec,
-    seen: &[HostObservation],
-    image: &ImageOfCluster,
-    terms: CreateTerms,
-) -> Result<Admitted, Fault> {
-    let (version, usage, taken) = {
-        let mut read = coordinator.store.read().await?;
-        let usage = CapacityInUse::read(&mut read, spec, None, &BTreeSet::new()).await?;
-        (read.placement_version().await?, usage, read.networks().taken().await?)
-    };
-    let (snapshot, request) = (snapshot(seen, &usage, image), request_for(coordinator, spec, image));
-    let decided = decide(spec, &snapshot, &request).await?;
-    let decided = decided.map_err(|source| {
-        Fault::Placement(PlacementFault::Unplaceable { cluster: spec.name.clone(), source })
-    })?;
-    let document = Record::new(&snapshot, &request, &decided)?.fold()?;
-    let plan = &decided.plan;
-    let members: BTreeSet<HostId> = plan.placements.iter().map(|p| p.host_id).collect();
-    let members: Vec<_> = seen.iter().filter(|s| members.contains(&s.host.id)).collect();
-    let mut rng = coordinator.rng();
-    let now = coordinator.now();
-    let id = ClusterId::new(now.0, draw(&mut *rng));
-    let network = Network {
-        id: NetworkId::new(now.0, draw(&mut *rng)),
-        ..network_for(coordinator, spec, &members, &taken)?
-    };
-    let nodes = nodes(id, spec, plan, &network, now, &mut || NodeId::new(now.0, draw(&mut *rng)))?;
-    let seed: zeroize::Zeroizing<[u8; 32]> = zeroize::Zeroizing::new(draw(&mut *coordinator.rng()));
+impl Edit for Admission<'_> {
+    type Change = NewCluster;
+    type Refused = Fault;
 
-    let mut tx = coordinator.store.begin().await?;
-    tx.bump_placement_version(version).await?;
-    let seed = tx.secrets().put(SecretKind::ClusterSeed, &*seed, now, &mut *coordinator.rng()).await?;
-    let cluster = Cluster {
-        id,
-        spec: spec.clone(),
-        phase: ClusterPhase::Creating,
-        image_id: image.id.clone(),
-        generation: Generation::FIRST,
-        deadline: now.after(terms.wait),
-        keep_on_failure: terms.keep_on_failure,
-        slurm_version: None,
-        failure: None,
-        seed,
-        created: now,
-        updated: now,
-    };
-    tx.clusters().insert(&cluster).await?;
-    tx.networks().insert(&network).await?;
-    tx.networks().attach(network.id, id).await?;
-    tx.nodes().insert(&nodes).await?;
-    tx.decisions().add(&Decision { cluster: id, at: now, document }).await?;
-    let message = format!(
-        "{} nodes on {} hosts, network {} (VNI {})",
-        nodes.len(),
-        members.len(),
-        network.subnet,
-        network.vni
-    );
-    if let Some(why) = &decided.fallback {
-        let message = format!("{why}: {} placed instead", decided.by);
-        tx.events().append(&placed_event(spec, now, EventLevel::Warn, message)).await?;
+    fn spec(&self) -> &ClusterSpec {
+        self.spec
     }
-    tx.events().append(&placed_event(spec, now, EventLevel::Info, message)).await?;
-    let busy = |holder: String| Fault::Cluster(ClusterFault::Busy { cluster: spec.name.clone(), holder });
-    let lease =
-        match tx.leases().acquire(&Resource::cluster(id), &coordinator.holder, now, TTL, |_| true).await? {
-            Acquired::Granted(lease) => lease,
-            Acquired::Held(lease) => return Err(busy(lease.holder.id)),
-        };
-    let claim = Claim::on(coordinator, id).ok_or_else(|| busy("this process".into()))?;
-    tx.commit().await?;
-    Ok(Admitted { id, lease: HeldLease::keep(coordinator, lease, claim, false) })
-}
 
-/// VNI, subnet and MTU against everything the member hosts report as present; the id is the caller's to set.
-fn network_for(
-    coordinator: &Coordinator,
-    spec: &ClusterSpec,
-    members: &[&HostObservation],
-    taken: &[(shoal_types::Vni, ipnet::Ipv4Net)],
-) -> Result<Network, Fault> {
-    let mut in_use = InUse::default();
-    in_use.vnis.extend(taken.iter().map(|(vni, _)| *vni));
-    in_use.subnets.extend(taken.iter().map(|(_, subnet)| *subnet));
-    let mut path = u32::MAX;
-    let mut underlays: BTreeMap<Ipv4Addr, &Host> = BTreeMap::new();
-    for HostObservation { host, .. } in members {
-        in_use.subnets.extend(&host.engine.subnets);
-        let facts = host.facts.as_ref();
-        in_use.subnets.extend(facts.iter().flat_map(|f| &f.routes));
-        in_use.vnis.extend(facts.iter().flat_map(|f| &f.vnis));
-        let mtu = facts.map_or(0, |f| f.underlay_mtu);
-        let address = underlay(host);
-        let Some(address) = address.filter(|_| mtu > VXLAN_OVERHEAD) else {
-            return Err(Fault::Host(HostFault::NoUnderlay { host: host.name.clone() }));
-        };
-        if let Some(other) = underlays.insert(address, host) {
-            let hosts = format!("{} and {}", other.name, host.name);
-            return Err(Fault::Host(HostFault::SameUnderlay { hosts, address }));
-        }
-        path = path.min(mtu);
+    fn leaving(&self) -> (Option<ClusterId>, BTreeSet<HostId>) {
+        (None, BTreeSet::new())
     }
-    let count = spec.groups.iter().fold(0u32, |sum, g| sum.saturating_add(g.count));
-    let subnet = choose_subnet(SubnetPlan::prefix_for(count), &in_use)?;
-    Ok(Network {
-        id: NetworkId::new(0, [0; 10]),
-        vni: choose_vni(coordinator.naming.installation(), &in_use)?,
-        subnet,
-        gateway: SubnetPlan { subnet }.gateway(),
-        mtu: u16::try_from(path - VXLAN_OVERHEAD).unwrap_or(u16::MAX),
-        udp_port: UDP_PORT,
-        revision: Revision::FIRST,
-    })
+
+    async fn decide(
+        &self,
+        coordinator: &Coordinator,
+        ground: &Ground,
+    ) -> Result<ChangeSet<NewCluster>, Fault> {
+        let Self { id, spec, seen, image, terms } = *self;
+        let (snapshot, request) =
+            (snapshot(seen, &ground.capacity, image), request_for(coordinator, spec, image));
+        let decided = decide(spec, &snapshot, &request).await?;
+        let decided =
+            decided.map_err(|source| PlacementFault::Unplaceable { cluster: spec.name.clone(), source })?;
+        let document = Record::new(&snapshot, &request, &decided)?.fold()?;
+        let plan = &decided.plan;
+        let hosts: BTreeSet<HostId> = plan.placements.iter().map(|p| p.host_id).collect();
+        let members: Vec<_> = seen.iter().map(|s| &s.host).filter(|host| hosts.contains(&host.id)).collect();
+        let mut rng = coordinator.rng();
+        let at = coordinator.now();
+        let count = spec.groups.iter().fold(0u32, |sum, g| sum.saturating_add(g.count));
+        let network = NetworkId::new(at.0, draw(&mut *rng));
+        let network =
+            network_for(network, coordinator.naming.installation(), count, &members, &ground.networks)?;
+        let nodes = nodes(id, spec, plan, &network, at, &mut || NodeId::new(at.0, draw(&mut *rng)))?;
+        let event = |level, message| {
+            NewEvent::new(at, level, EventKind::Admitted, message).of(&spec.realm, &spec.name)
+        };
+        let fallback = decided
+            .fallback
+            .as_ref()
+            .map(|why| event(EventLevel::Warn, format!("{why}: {} placed instead", decided.by)));
+        let admitted = format!(
+            "{} nodes on {} hosts, network {} (VNI {})",
+            nodes.len(),
+            members.len(),
+            network.subnet,
+            network.vni
+        );
+        let new = NewCluster {
+            id,
+            spec: spec.clone(),
+            image_id: image.id.clone(),
+            wait: terms.wait,
+            keep_on_failure: terms.keep_on_failure,
+            seed: Zeroizing::new(draw(&mut *coordinator.rng())),
+            network,
+            nodes,
+            at,
+        };
+        let events = fallback.into_iter().chain([event(EventLevel::Info, admitted)]).collect();
+        let decision = Decision { cluster: id, at, document };
+        Ok(ChangeSet { change: new, told: Told { decision, events } })
+    }
 }
 
 /// Addresses and MACs in the order the nodes are numbered.
@@ -249,7 +175,7 @@ fn nodes(
     id: &mut dyn FnMut() -> NodeId,
 ) -> Result<Vec<Node>, Fault> {
     let subnet = SubnetPlan { subnet: network.subnet };
-    let full = || crate::words::fault::NoAddress::Subnet { prefix: network.subnet.prefix_len() };
+    let full = || NoAddress::Subnet { prefix: network.subnet.prefix_len() };
     let settings = spec.settings();
     let mut nodes = Vec::with_capacity(plan.placements.len());
     for (number, (wish, placement)) in (0..).zip(spec.numbered().zip(&plan.placements)) {
@@ -279,25 +205,12 @@ fn nodes(
     Ok(nodes)
 }
 
-fn placed_event(spec: &ClusterSpec, at: Timestamp, level: EventLevel, message: String) -> NewEvent {
-    let cluster = Some((spec.realm.clone(), spec.name.clone()));
-    NewEvent {
-        at,
-        level,
-        kind: EventKind::Admitted,
-        cluster,
-        node: None,
-        host: None,
-        message,
-        progress: None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use shoal_types::{NodeGroup, Placing, Profile, Role, SlurmSpec, Strategy, Vni};
+    use shoal_types::{NodeGroup, Placing, Profile, Revision, Role, SlurmSpec, Strategy, Vni};
 
     use super::*;
+    use crate::edit::network::UDP_PORT;
 
     fn spec(workers: u32) -> ClusterSpec {
         ClusterSpec {

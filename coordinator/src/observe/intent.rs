@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use shoal_proto::v1;
 use shoal_slurm::{ClusterView, NodeView, RoleSpec, ViewError};
-use shoal_storage::{Cluster, Network, Node};
-use shoal_types::{DNS_ZONE, HostId, Role};
+use shoal_storage::{Cluster, Network, NewRemnant, Node};
+use shoal_types::{DNS_ZONE, HostId, Role, Timestamp};
 
 use crate::words::{
     fault::{ClusterFault, Fault},
@@ -57,6 +57,22 @@ impl Intent {
     /// The controller.
     pub(crate) fn controller(&self) -> Option<&Node> {
         self.nodes.iter().find(|n| n.role == Role::Controller)
+    }
+
+    /// What may be left of it on a host, from now on.
+    pub(crate) fn remnant(&self, host: HostId, reason: String, since: Timestamp) -> NewRemnant {
+        let spec = &self.cluster.spec;
+        NewRemnant {
+            host,
+            cluster: self.cluster.id,
+            realm: spec.realm.clone(),
+            name: spec.name.clone(),
+            node: None,
+            vni: self.network.vni,
+            subnet: self.network.subnet,
+            reason,
+            since,
+        }
     }
 
     /// The part of the network that `host` has, as its agent is told.

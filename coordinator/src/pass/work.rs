@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, future::BoxFuture};
 use shoal_docker::{CallClass, EngineError};
-use shoal_storage::{Host, NewRemnant, Node, NodeReport, StoreError};
+use shoal_storage::{Host, Node, NodeReport, StoreError};
 use shoal_types::{ClusterId, EventKind, EventLevel, HostId, HostName, NewEvent, NodeState};
 use tokio_util::sync::CancellationToken;
 
@@ -114,16 +114,8 @@ impl Work {
         message: String,
     ) -> NewEvent {
         let spec = &intent.cluster.spec;
-        NewEvent {
-            at: self.coordinator.now(),
-            level,
-            kind,
-            cluster: Some((spec.realm.clone(), spec.name.clone())),
-            node: None,
-            host: host.cloned(),
-            message,
-            progress: None,
-        }
+        let event = NewEvent::new(self.coordinator.now(), level, kind, message).of(&spec.realm, &spec.name);
+        NewEvent { host: host.cloned(), ..event }
     }
 
     /// Records a step of the cluster's way.
@@ -157,22 +149,6 @@ impl Work {
     /// not answered.
     pub(crate) fn in_doubt(&self, host: HostId) -> bool {
         self.lease.inherited || self.effects.in_doubt(host)
-    }
-
-    /// What may be left of this cluster on a host, from now on.
-    pub(crate) fn remnant(&self, intent: &Intent, host: HostId, reason: String) -> NewRemnant {
-        let spec = &intent.cluster.spec;
-        NewRemnant {
-            host,
-            cluster: self.cluster,
-            realm: spec.realm.clone(),
-            name: spec.name.clone(),
-            node: None,
-            vni: intent.network.vni,
-            subnet: intent.network.subnet,
-            reason,
-            since: self.coordinator.now(),
-        }
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     drive::doctor::{End, Ports, judge::Grade},
-    edit::admission::UDP_PORT,
+    edit::network::UDP_PORT,
     fleet::{HostLink, coordinator::Coordinator},
     words::entropy::draw,
 };

@@ -280,16 +280,7 @@ async fn tell(coordinator: &Coordinator, things: &[SweepOutcome]) -> Result<(), 
             End::Failed => (EventLevel::Warn, format!("could not sweep {kind} {name}: {why}")),
             End::WouldGo | End::Stays => continue,
         };
-        let event = NewEvent {
-            at: coordinator.now(),
-            level,
-            kind: EventKind::Host,
-            cluster: None,
-            node: None,
-            host: Some(thing.host.clone()),
-            message,
-            progress: None,
-        };
+        let event = NewEvent::new(coordinator.now(), level, EventKind::Host, message).on(&thing.host);
         tx.events().append(&event).await?;
     }
     Ok(tx.commit().await?)

@@ -154,16 +154,10 @@ fn cleared_event(coordinator: &Coordinator, host: &HostName, what: &NewRemnant) 
         None => "what was left",
         Some(_) => "a node that was left",
     };
-    NewEvent {
-        at: coordinator.now(),
-        level: EventLevel::Info,
-        kind: EventKind::Host,
-        cluster: Some((what.realm.clone(), what.name.clone())),
-        node: None,
-        host: Some(host.clone()),
-        message: format!("{of} on {host} is gone"),
-        progress: None,
-    }
+    let message = format!("{of} on {host} is gone");
+    NewEvent::new(coordinator.now(), EventLevel::Info, EventKind::Host, message)
+        .of(&what.realm, &what.name)
+        .on(host)
 }
 
 /// What is to be done about a remnant.

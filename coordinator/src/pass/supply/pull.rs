@@ -176,16 +176,11 @@ async fn tell_pull(
     what: &str,
     progress: Progress,
 ) {
-    let event = NewEvent {
-        at: coordinator.now(),
-        level: EventLevel::Info,
-        kind: EventKind::Image,
-        cluster: Some((spec.realm.clone(), spec.name.clone())),
-        node: None,
-        host: Some(link.name.clone()),
-        message: format!("image {} {what}", spec.image),
-        progress: Some(progress),
-    };
+    let message = format!("image {} {what}", spec.image);
+    let event = NewEvent::new(coordinator.now(), EventLevel::Info, EventKind::Image, message)
+        .of(&spec.realm, &spec.name)
+        .on(&link.name);
+    let event = NewEvent { progress: Some(progress), ..event };
     let told = async {
         let mut tx = coordinator.store.begin().await?;
         tx.events().append(&event).await?;

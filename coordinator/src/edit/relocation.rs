@@ -1,0 +1,127 @@
+//! Nodes that move to other hosts, because theirs cannot take them.
+//!
+//! ```text
+//! hosts to be left, hosts as seen --> place the nodes --> a new generation of each, a remnant for what may be left,
+//!                                                         the network's next revision
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shoal_storage::{Decision, Node};
+use shoal_types::{ClusterId, ClusterSpec, EventKind, EventLevel, HostId, NewEvent, chain};
+
+use crate::{
+    edit::{
+        commit::{ChangeSet, Edit, Ground, Moves, Told},
+        network::misfit,
+        placing::{Record, decide, of_row, request, snapshot},
+    },
+    fleet::{coordinator::Coordinator, lease::HeldLease},
+    observe::{image::ImageOfCluster, intent::Intent, survey::HostObservation},
+    words::{entropy::draw, fault::Fault},
+};
+
+/// Nodes that are to move.
+#[derive(Debug)]
+pub(crate) struct Relocation<'a> {
+    pub(crate) lease: &'a HeldLease,
+    pub(crate) intent: &'a Intent,
+    /// Host to be left -> why.
+    pub(crate) unfit: &'a BTreeMap<HostId, Fault>,
+    pub(crate) seen: &'a [HostObservation],
+    pub(crate) image: &'a ImageOfCluster,
+}
+
+/// Why nodes stay where they cannot be.
+#[derive(Debug)]
+pub(crate) enum NotRescheduled {
+    /// They were started there, or fit nowhere else: the reason.
+    Here(String),
+    /// The store or the lease failed.
+    Fault(Fault),
+}
+
+impl<E: Into<Fault>> From<E> for NotRescheduled {
+    fn from(fault: E) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+impl Relocation<'_> {
+    /// Why the hosts are left, on one line.
+    pub(crate) fn why(unfit: &BTreeMap<HostId, Fault>) -> String {
+        unfit.values().map(|fault| chain(fault)).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Hosts that cannot be used: those to be left, and those whose machine does not go with the network as it is.
+    fn excluded(&self) -> BTreeMap<HostId, String> {
+        let members: BTreeSet<HostId> = self.intent.nodes.iter().map(|n| n.host).collect();
+        let mut excluded: BTreeMap<_, _> =
+            self.unfit.iter().map(|(host, fault)| (*host, chain(fault))).collect();
+        for host in self.seen.iter().map(|s| &s.host).filter(|h| !members.contains(&h.id)) {
+            if let Some(why) = misfit(host, &self.intent.network) {
+                excluded.entry(host.id).or_insert(why);
+            }
+        }
+        excluded
+    }
+}
+
+impl<'a> Edit for Relocation<'a> {
+    type Change = Moves<'a>;
+    type Refused = NotRescheduled;
+
+    fn spec(&self) -> &ClusterSpec {
+        &self.intent.cluster.spec
+    }
+
+    fn leaving(&self) -> (Option<ClusterId>, BTreeSet<HostId>) {
+        (Some(self.intent.cluster.id), self.unfit.keys().copied().collect())
+    }
+
+    async fn decide(
+        &self,
+        coordinator: &Coordinator,
+        ground: &Ground,
+    ) -> Result<ChangeSet<Moves<'a>>, NotRescheduled> {
+        let Self { lease, intent, unfit, seen, image } = *self;
+        let spec = &intent.cluster.spec;
+        let why = || Self::why(unfit);
+        let moved: Vec<&Node> = intent.nodes.iter().filter(|n| unfit.contains_key(&n.host)).collect();
+        let seed = u64::from_le_bytes(draw(&mut *coordinator.rng()));
+        let nodes = moved.iter().map(|node| of_row(node));
+        let request = request(spec, nodes, &image.architecture, self.excluded(), seed);
+        let snapshot = snapshot(seen, &ground.capacity, image);
+        let decided = match decide(spec, &snapshot, &request).await {
+            Ok(Ok(decided)) => decided,
+            Ok(Err(refused)) => {
+                return Err(NotRescheduled::Here(format!("{}; on other hosts {refused}", why())));
+            }
+            Err(fault) => {
+                return Err(NotRescheduled::Here(format!("{}; on other hosts: {}", why(), chain(&fault))));
+            }
+        };
+        let record = Record::new(&snapshot, &request, &decided)?;
+        let document = record.of_moved(&request, why()).fold()?;
+        let at = coordinator.now();
+        let event =
+            |kind, message| NewEvent::new(at, EventLevel::Warn, kind, message).of(&spec.realm, &spec.name);
+        let fallback = decided.fallback.as_ref();
+        let fallback =
+            fallback.map(|why| event(EventKind::Step, format!("{why}: {} placed instead", decided.by)));
+        let left = seen.iter().map(|s| &s.host).filter_map(|host| Some((host, unfit.get(&host.id)?)));
+        let moves = left.map(|(host, fault)| {
+            let count = moved.iter().filter(|n| n.host == host.id).count();
+            event(EventKind::Moved, format!("{count} nodes are rescheduled: {}", chain(fault))).on(&host.name)
+        });
+        let placements = moved.iter().zip(&decided.plan.placements);
+        let change = Moves {
+            lease,
+            network: intent.network.id,
+            nodes: placements.map(|(node, to)| (node.id, node.generation, to.host_id)).collect(),
+            remnants: unfit.iter().map(|(host, fault)| intent.remnant(*host, chain(fault), at)).collect(),
+        };
+        let decision = Decision { cluster: intent.cluster.id, at, document };
+        Ok(ChangeSet { change, told: Told { decision, events: fallback.into_iter().chain(moves).collect() } })
+    }
+}
