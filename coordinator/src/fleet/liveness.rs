@@ -2,6 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
+use shoal_types::HostName;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
@@ -49,4 +50,14 @@ pub(crate) async fn silent_without(
             return Fault::Host(HostFault::Lost { host: link.name.clone(), seconds: patience.as_secs() });
         }
     }
+}
+
+/// Asks a host for something; one that has not answered within the limit is [`HostFault::Silent`].
+pub(crate) async fn limited<T, E: From<Fault>>(
+    host: &HostName,
+    limit: Duration,
+    ask: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let silent = |_| Fault::Host(HostFault::Silent { host: host.clone(), seconds: limit.as_secs() });
+    timeout(limit, ask).await.map_err(silent)?
 }

@@ -16,19 +16,19 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::join_all};
-use shoal_docker::{ContainerState, EngineError};
+use shoal_docker::EngineError;
 use shoal_proto::v1;
 use shoal_slurm::NodeReport;
 use shoal_storage::{Cluster, Host, Lease, Network, Node, Resource, StoreError};
-use shoal_types::{HostId, NodeId, Role, chain};
+use shoal_types::{HostId, Role, chain};
 
 use crate::{
-    fleet::{HostLink, coordinator::Coordinator},
-    observe::slurm,
-    words::{
-        fault::{AgentError, Fault, HostFault},
-        naming::NODE,
+    fleet::{HostLink, coordinator::Coordinator, liveness::limited},
+    observe::{
+        containers::{NodeContainers, Scope, node_containers},
+        slurm,
     },
+    words::fault::{AgentError, Fault},
 };
 
 /// How long an engine, an agent or the controller may take: what is longer is no answer to a question asked in passing.
@@ -53,8 +53,8 @@ pub(crate) struct ClusterObservation {
 /// What was heard of a host. Errors are one line each.
 #[derive(Debug)]
 pub(crate) struct MemberObservation {
-    /// Containers of nodes: id and state.
-    pub(crate) containers: Result<BTreeMap<NodeId, (String, ContainerState)>, String>,
+    /// Containers of the cluster's nodes.
+    pub(crate) containers: Result<NodeContainers, String>,
     pub(crate) agent: Result<AgentObservation, String>,
     slurm: Option<Result<HashMap<String, NodeReport>, String>>,
 }
@@ -120,18 +120,14 @@ async fn hear(
         }
     };
     let list = async {
-        let filter = coordinator.naming.of_cluster(cluster.id).with_key(NODE);
-        let there = link.engine.list_containers(&filter).await.map_err(Fault::engine(&host.name))?;
-        let known =
-            there.into_iter().filter_map(|c| Some((c.labels.get(NODE)?.parse().ok()?, (c.id, c.state))));
-        Ok::<_, Fault>(known.collect::<BTreeMap<NodeId, _>>())
+        let there = node_containers(&coordinator.naming, &link, Scope::Cluster(cluster.id)).await;
+        there.map_err(Fault::engine(&host.name))
     };
     // The agent is asked about what the list says: it waits for that with its session open.
     let (listed, ids) = tokio::sync::oneshot::channel::<Vec<String>>();
     let list = async {
         let containers = within(host, list).await;
-        let of =
-            |c: &BTreeMap<NodeId, (String, ContainerState)>| c.values().map(|(id, _)| id.clone()).collect();
+        let of = |c: &NodeContainers| c.values().map(|container| container.id.clone()).collect();
         drop(listed.send(containers.as_ref().map(of).unwrap_or_default()));
         containers
     };
@@ -189,11 +185,9 @@ async fn sinfo(link: &HostLink, container: &str) -> Result<HashMap<String, NodeR
 }
 
 /// Its outcome, or one line that says why there is none.
-async fn within<T, E: Error>(host: &Host, ask: impl Future<Output = Result<T, E>>) -> Result<T, String> {
-    match tokio::time::timeout(LIMIT, ask).await {
-        Ok(answer) => answer.map_err(|error| chain(&error)),
-        Err(_) => {
-            Err(chain(&Fault::Host(HostFault::Silent { host: host.name.clone(), seconds: LIMIT.as_secs() })))
-        }
-    }
+async fn within<T, E: Error + From<Fault>>(
+    host: &Host,
+    ask: impl Future<Output = Result<T, E>>,
+) -> Result<T, String> {
+    limited(&host.name, LIMIT, ask).await.map_err(|error| chain(&error))
 }

@@ -2,14 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use shoal_proto::v1;
 use shoal_storage::{EventFilter, Node, StoreError};
-use shoal_types::{ClusterName, Event, EventKind, HostId, HostName, RealmName};
+use shoal_types::{ClusterName, Event, EventKind, HostId, HostName, NodeName, RealmName};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
 
-use crate::{fleet::coordinator::Coordinator, words::fault::Fault};
+use crate::fleet::coordinator::Coordinator;
 
 /// Events read at once.
 const PAGE: u32 = 1000;
@@ -70,38 +68,33 @@ impl Follow {
             false => None,
         };
         let more = events.len() == PAGE as usize;
-        let steps = placed
-            .map(FollowStep::Placed)
-            .into_iter()
-            .chain(events.iter().map(|e| FollowStep::Event(e.into())));
+        let steps =
+            placed.map(FollowStep::Placed).into_iter().chain(events.into_iter().map(FollowStep::Event));
         Ok(Page { steps: steps.collect(), more })
     }
 
     /// Where the nodes are placed now, if it is one cluster and there.
-    pub(crate) async fn placed(&self) -> Result<Option<v1::Placed>, StoreError> {
+    pub(crate) async fn placed(&self) -> Result<Option<Placed>, StoreError> {
         let (Some(realm), Some(name)) = (&self.filter.realm, &self.filter.cluster) else { return Ok(None) };
         let mut read = self.coordinator.store.read().await?;
         let Some(cluster) = read.clusters().by_name(realm, name).await? else { return Ok(None) };
         let hosts = read.hosts().list().await?;
         let hosts: BTreeMap<HostId, HostName> = hosts.into_iter().map(|h| (h.id, h.name)).collect();
-        let placement = |node: Node| {
-            let host = hosts.get(&node.host)?.to_string();
-            Some(v1::Placement { node: node.name.to_string(), host })
-        };
+        let placement = |node: Node| Some((node.name, hosts.get(&node.host)?.clone()));
         let nodes = read.nodes().of_cluster(cluster.id).await?;
         let placements = nodes.into_iter().filter_map(placement).collect();
-        Ok(Some(v1::Placed { cluster: name.to_string(), placements }))
+        Ok(Some(Placed { cluster: name.clone(), placements }))
     }
 
     /// Passes events on while `work` runs, then those that remain. The receiver's end cancels `interrupt`,
     /// which the work may heed, and the work is still waited for.
-    pub(crate) async fn until<T, O: Send>(
+    pub(crate) async fn until<T: Send, O: Send, E: Send>(
         mut self,
-        work: impl Future<Output = Result<T, Status>> + Send,
+        work: impl Future<Output = T> + Send,
         interrupt: CancellationToken,
-        out: mpsc::Sender<Result<O, Status>>,
+        out: mpsc::Sender<Result<O, E>>,
         wrap: impl Fn(FollowStep) -> Option<O> + Send,
-    ) -> Result<T, Status> {
+    ) -> T {
         let mut committed = self.coordinator.store.committed_events();
         let mut work = std::pin::pin!(work);
         let outcome = loop {
@@ -117,9 +110,9 @@ impl Follow {
         outcome
     }
 
-    async fn pass_on<O>(
+    async fn pass_on<O, E>(
         &mut self,
-        out: &mpsc::Sender<Result<O, Status>>,
+        out: &mpsc::Sender<Result<O, E>>,
         wrap: &(impl Fn(FollowStep) -> Option<O> + Send),
     ) {
         loop {
@@ -138,24 +131,20 @@ impl Follow {
     }
 }
 
-/// Waits for work that has a task of its own.
-///
-/// # Errors
-/// The status of its fault.
-pub(crate) async fn joined<T>(work: tokio::task::JoinHandle<Result<T, Fault>>) -> Result<T, Status> {
-    match work.await {
-        Ok(outcome) => outcome.map_err(Status::from),
-        Err(join) => Err(Status::internal(format!("the work ended unexpectedly: {join}"))),
-    }
-}
-
 /// What is told of a cluster.
 #[derive(Debug)]
 pub(crate) enum FollowStep {
     /// Something happened.
-    Event(v1::Event),
+    Event(Event),
     /// Its nodes are placed, or placed anew.
-    Placed(v1::Placed),
+    Placed(Placed),
+}
+
+/// Where the nodes of a cluster are placed.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub(crate) cluster: ClusterName,
+    pub(crate) placements: Vec<(NodeName, HostName)>,
 }
 
 /// What is told at once.

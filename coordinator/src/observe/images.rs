@@ -12,8 +12,8 @@ use shoal_storage::{Cluster, Host};
 use shoal_types::chain;
 
 use crate::{
-    fleet::coordinator::Coordinator,
-    words::fault::{Fault, HostFault},
+    fleet::{coordinator::Coordinator, liveness::limited},
+    words::fault::Fault,
 };
 
 /// How long a host may take to list its images.
@@ -47,8 +47,7 @@ async fn images_of(coordinator: &Coordinator, host: &Host) -> Result<Vec<ImageSu
         let link = coordinator.fleet.link(&coordinator.store, host).await?;
         link.engine.list_images(&LabelFilter::all()).await.map_err(Fault::engine(&host.name))
     };
-    let silent = |_| Err(Fault::Host(HostFault::Silent { host: host.name.clone(), seconds: LOOK.as_secs() }));
-    tokio::time::timeout(LOOK, ask).await.unwrap_or_else(silent)
+    limited(&host.name, LOOK, ask).await
 }
 
 /// One row per content that is a node's or in use, in order of its names.

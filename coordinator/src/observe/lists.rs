@@ -6,16 +6,13 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::join_all};
-use shoal_docker::ContainerState;
 use shoal_storage::{Cluster, Host, Network, Node, Resource};
-use shoal_types::{HostId, NodeId, chain};
+use shoal_types::{HostId, chain};
 
 use crate::{
-    fleet::{coordinator::Coordinator, lease::is_owned},
-    words::{
-        fault::{Fault, HostFault},
-        naming::NODE,
-    },
+    fleet::{coordinator::Coordinator, lease::is_owned, liveness::limited},
+    observe::containers::{NodeContainers, Scope, node_containers},
+    words::fault::Fault,
 };
 
 /// How long a host may take to list its containers before the store's word is shown.
@@ -42,7 +39,7 @@ pub(crate) struct Listed {
 }
 
 /// What a host says of its node containers, or why it says nothing.
-pub(crate) type Running = Result<BTreeMap<NodeId, ContainerState>, String>;
+pub(crate) type Running = Result<NodeContainers, String>;
 
 /// Reads the rows of these clusters and asks every host that has nodes of them, all at once.
 ///
@@ -69,12 +66,9 @@ pub(crate) async fn of_clusters(coordinator: &Coordinator, clusters: Vec<Cluster
 async fn running(coordinator: &Coordinator, host: &Host) -> (HostId, Running) {
     let ask = async {
         let link = coordinator.fleet.link(&coordinator.store, host).await?;
-        let there = link.engine.list_containers(&coordinator.naming.all().with_key(NODE)).await;
+        let there = node_containers(&coordinator.naming, &link, Scope::Installation).await;
         there.map_err(Fault::engine(&host.name))
     };
-    let silent = |_| Err(Fault::Host(HostFault::Silent { host: host.name.clone(), seconds: LOOK.as_secs() }));
-    let there = tokio::time::timeout(LOOK, ask).await.unwrap_or_else(silent);
-    let state = |c: shoal_docker::ContainerSummary| Some((c.labels.get(NODE)?.parse().ok()?, c.state));
-    let running = there.map(|there| there.into_iter().filter_map(state).collect());
+    let running = limited(&host.name, LOOK, ask).await;
     (host.id, running.map_err(|fault| chain(&fault)))
 }

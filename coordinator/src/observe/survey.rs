@@ -7,10 +7,10 @@ use futures_util::{FutureExt, future::join_all};
 use shoal_docker::Endpoint;
 use shoal_proto::v1::{GetHostFactsRequest, GetHostFactsResponse};
 use shoal_storage::{Host, HostAgent, LastError, StoreError};
-use shoal_types::{AgentState, EngineFacts, HostFacts, HostName, HostState, Vni, chain};
+use shoal_types::{AgentState, EngineFacts, HostFacts, HostState, Vni, chain};
 
 use crate::{
-    fleet::{HostLink, coordinator::Coordinator},
+    fleet::{HostLink, coordinator::Coordinator, liveness::limited},
     words::fault::{Fault, HostFault},
 };
 
@@ -162,15 +162,6 @@ async fn look_at_agent(link: &HostLink) -> Result<(String, GetHostFactsResponse)
     let said =
         link.ask("GetHostFacts", |mut agent| async move { agent.get_host_facts(request).await }).await?;
     Ok((build, said))
-}
-
-async fn limited<T>(
-    host: &HostName,
-    limit: Duration,
-    look: impl Future<Output = Result<T, Fault>>,
-) -> Result<T, Fault> {
-    let silent = |_| Fault::Host(HostFault::Silent { host: host.clone(), seconds: limit.as_secs() });
-    tokio::time::timeout(limit, look).await.map_err(silent)?
 }
 
 /// The agent's words as facts; the MTU is that of the interface that has the underlay address.

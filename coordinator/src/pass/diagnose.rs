@@ -13,12 +13,9 @@ use shoal_types::{HostId, NodeState};
 
 use crate::{
     fleet::HostLink,
-    observe::intent::Intent,
+    observe::{containers::container_of, intent::Intent},
     pass::work::Work,
-    words::{
-        fault::{NotReady, StuckNode},
-        naming::NODE,
-    },
+    words::fault::{NotReady, StuckNode},
 };
 
 /// Nodes described in full; of the rest only the number is told.
@@ -64,9 +61,7 @@ impl Work {
         role: &RoleSpec,
         link: &HostLink,
     ) -> Result<(Stage, Vec<String>), EngineError> {
-        let filter = self.coordinator.naming.of_cluster(self.cluster).with(NODE, node.id.to_string());
-        let there = link.engine.list_containers(&filter).await?;
-        let Some(container) = there.first() else {
+        let Some(container) = container_of(&self.coordinator.naming, link, node.id).await? else {
             return Ok((Stage::Container, vec!["it was not created".into()]));
         };
         if container.state != ContainerState::Running {

@@ -16,9 +16,8 @@ use shoal_types::{EventKind, HostId, NodeName, NodeState};
 
 use crate::{
     fleet::HostLink,
-    observe::{intent::Intent, slurm},
+    observe::{containers::container_of, intent::Intent, slurm},
     pass::work::{Halt, Work, on},
-    words::naming::NODE,
 };
 
 /// How often slurmctld's port and Slurm's nodes are looked at.
@@ -119,9 +118,8 @@ impl Work {
     /// The controller's container, if it runs.
     async fn controller_container(&self, intent: &Intent, link: &HostLink) -> Result<Option<String>, Halt> {
         let Some(controller) = intent.controller() else { return Ok(None) };
-        let filter = self.coordinator.naming.of_cluster(self.cluster).with(NODE, controller.id.to_string());
-        let there = link.engine.list_containers(&filter).await.map_err(on(link))?;
-        Ok(there.into_iter().find(|c| c.state == ContainerState::Running).map(|c| c.id))
+        let there = container_of(&self.coordinator.naming, link, controller.id).await.map_err(on(link))?;
+        Ok(there.filter(|c| c.state == ContainerState::Running).map(|c| c.id))
     }
 
     async fn node_ready(&self, intent: &Intent, name: &NodeName, members: &BTreeMap<HostId, Host>) {

@@ -21,13 +21,10 @@ use crate::{
         coordinator::Coordinator,
         lifeline::{Lifeline, Mark},
     },
-    observe::intent::Intent,
+    observe::{containers::container_of, intent::Intent},
     pass,
     server::{exec, field, listing},
-    words::{
-        fault::{ClusterFault, Fault},
-        naming::NODE,
-    },
+    words::fault::{ClusterFault, Fault},
 };
 
 /// Frames that wait for a slow reader: with those of gRPC's windows, what one stream may hold in memory.
@@ -177,11 +174,8 @@ impl AccessService {
     }
 
     async fn container(&self, node: &Node, link: &HostLink) -> Result<String, Fault> {
-        let filter = self.0.naming.all().with(NODE, node.id.to_string());
-        let there = link.engine.list_containers(&filter).await;
-        let there = there.map_err(Fault::engine(&link.name))?;
-        let container = there.into_iter().next().map(|c| c.id);
-        container.ok_or_else(|| {
+        let there = container_of(&self.0.naming, link, node.id).await.map_err(Fault::engine(&link.name))?;
+        there.map(|container| container.id).ok_or_else(|| {
             Fault::Cluster(ClusterFault::NoContainer { node: node.name.clone(), host: link.name.clone() })
         })
     }

@@ -110,8 +110,8 @@ async fn pass_on(follow: &mut Follow, out: &Out) -> Result<(), StoreError> {
         let Page { steps, more } = follow.next().await?;
         for told in steps {
             let step = match told {
-                FollowStep::Event(event) => Step::Event(event),
-                FollowStep::Placed(placed) => Step::Placed(placed),
+                FollowStep::Event(event) => Step::Event((&event).into()),
+                FollowStep::Placed(placed) => Step::Placed(placed.into()),
             };
             // Nobody listens any more: the loop around this one notices.
             drop(out.send(Ok(v1::FollowClusterResponse { step: Some(step) })).await);

@@ -15,11 +15,13 @@ use crate::{
     drive::lifecycle,
     edit::admission::CreateTerms,
     fleet::coordinator::Coordinator,
-    observe::follow::{Follow, FollowStep, joined},
+    observe::follow::{Follow, FollowStep},
     server::{
         attach::attach,
         creates::{Creates, Running},
-        field, listing, placement,
+        field,
+        follow::joined,
+        listing, placement,
     },
     words::fault::Fault,
 };
@@ -281,8 +283,8 @@ async fn own(
     let step = |step| v1::FollowClusterResponse { step: Some(step) };
     let wrap = |told| {
         Some(step(match told {
-            FollowStep::Event(event) => follow_cluster_response::Step::Event(event),
-            FollowStep::Placed(placed) => follow_cluster_response::Step::Placed(placed),
+            FollowStep::Event(event) => follow_cluster_response::Step::Event((&event).into()),
+            FollowStep::Placed(placed) => follow_cluster_response::Step::Placed(placed.into()),
         }))
     };
     let follow = Follow::after(coordinator.clone(), realm.clone(), name.clone(), after);
@@ -325,8 +327,8 @@ async fn delete_one(
     let work = coordinator.tasks.spawn(async move { lifecycle::delete(&c, &r, &n).await });
     let wrap = |told| {
         let step = match told {
-            FollowStep::Event(event) => delete_cluster_response::Step::Event(event),
-            FollowStep::Placed(placed) => delete_cluster_response::Step::Placed(placed),
+            FollowStep::Event(event) => delete_cluster_response::Step::Event((&event).into()),
+            FollowStep::Placed(placed) => delete_cluster_response::Step::Placed(placed.into()),
         };
         Some(v1::DeleteClusterResponse { step: Some(step) })
     };

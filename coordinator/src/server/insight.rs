@@ -65,13 +65,8 @@ impl v1::insight_server::Insight for InsightService {
 
 fn status(looked: &ClusterObservation, owned: bool, now: Timestamp) -> v1::GetStatusResponse {
     let ClusterObservation { cluster, network, nodes, hosts, heard, slurm, .. } = looked;
-    let running: BTreeMap<_, Running> = heard
-        .iter()
-        .map(|(id, heard)| {
-            let states = heard.containers.as_ref().map_err(Clone::clone);
-            (*id, states.map(|all| all.iter().map(|(node, (_, state))| (*node, *state)).collect()))
-        })
-        .collect();
+    let running: BTreeMap<_, Running> =
+        heard.iter().map(|(id, heard)| (*id, heard.containers.clone())).collect();
     let mut cluster_shown = shown(cluster, network.as_ref(), nodes, (owned, now), hosts, &running);
     cluster_shown.nodes = vec![];
     let age =
@@ -80,13 +75,10 @@ fn status(looked: &ClusterObservation, owned: bool, now: Timestamp) -> v1::GetSt
         let heard = heard.get(&node.host);
         let containers = heard.and_then(|h| h.containers.as_ref().ok());
         let container = containers.map(|all| all.get(&node.id));
-        let probe = || {
-            let (id, _) = container.flatten()?;
-            heard?.agent.as_ref().ok()?.probes.get(id)
-        };
+        let probe = || heard?.agent.as_ref().ok()?.probes.get(&container.flatten()?.id);
         let verdict = judge(&Evidence {
             role: RoleSpec::of(node.role, cluster.spec.profile),
-            container: container.map(|found| found.map(|(_, state)| *state)),
+            container: container.map(|found| found.map(|c| c.state)),
             probe: probe(),
             slurm: slurm.as_ref().ok().map(|all| all.get(node.name.as_str())),
         });

@@ -73,7 +73,7 @@ pub(super) fn shown(
     let host = |id: HostId| hosts.get(&id).map_or_else(String::new, |h| h.name.to_string());
     let state = |node: &Node| {
         let there = running.get(&node.host).and_then(|said| said.as_ref().ok());
-        now(node.state, there.map(|there| there.get(&node.id)))
+        now(node.state, there.map(|there| there.get(&node.id).map(|c| &c.state)))
     };
     let error = |node: &Node| running.get(&node.host).and_then(|said| said.as_ref().err()).cloned();
     let heard =

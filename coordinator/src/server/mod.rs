@@ -5,6 +5,7 @@ mod attach;
 mod clusters;
 mod creates;
 mod exec;
+mod follow;
 mod hosts;
 mod images;
 mod insight;

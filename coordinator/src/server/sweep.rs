@@ -18,8 +18,8 @@ use crate::{
         sweep::{self, Sweep, SweepOutcome, SweepTerms, SweptHost, TooMuch, resume},
     },
     fleet::coordinator::Coordinator,
-    observe::follow::{Follow, FollowStep, joined},
-    server::field,
+    observe::follow::{Follow, FollowStep},
+    server::{field, follow::joined},
     words::fault::Fault,
 };
 
@@ -69,7 +69,7 @@ impl v1::upkeep_server::Upkeep for UpkeepService {
         self.0.tasks.spawn(async move {
             let wrap = |told| match told {
                 FollowStep::Event(event) => {
-                    Some(v1::ResumeResponse { step: Some(resume_response::Step::Event(event)) })
+                    Some(v1::ResumeResponse { step: Some(resume_response::Step::Event((&event).into())) })
                 }
                 FollowStep::Placed(_) => None,
             };
