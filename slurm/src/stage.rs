@@ -75,6 +75,19 @@ pub fn log_command(stage: Stage, lines: u32) -> Vec<String> {
     command
 }
 
+/// What to run in a running node for how often systemd has started the daemon of a stage again; `None`: it has none.
+#[must_use]
+pub fn restarts_command(stage: Stage) -> Option<Vec<String>> {
+    let unit = stage.unit()?;
+    Some(["systemctl", "show", "--property=NRestarts", "--value", unit].map(str::to_owned).into())
+}
+
+/// The last line of a log in which one of Slurm's daemons says why it gives up.
+#[must_use]
+pub fn fatal_line(log: &str) -> Option<&str> {
+    log.lines().rev().map(str::trim).find(|line| line.contains("fatal: "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +99,15 @@ mod tests {
             ["journalctl", "--no-pager", "--output=cat", "--lines=5", "--unit=slurmd.service"]
         );
         assert_eq!(log_command(Stage::Systemd, 5).len(), 4);
+        assert_eq!(restarts_command(Stage::Slurmd).unwrap().last().unwrap(), "slurmd.service");
+        assert_eq!(restarts_command(Stage::Systemd), None);
+    }
+
+    #[test]
+    fn the_last_reason_to_give_up_counts() {
+        let log =
+            "slurmctld: error: no such option\nslurmctld: fatal: bad file \nslurmctld.service: Failed.\n";
+        assert_eq!(fatal_line(log), Some("slurmctld: fatal: bad file"));
+        assert_eq!(fatal_line("slurmctld: error: it is not fatal\n"), None);
     }
 }

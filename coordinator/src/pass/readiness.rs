@@ -10,7 +10,7 @@ use std::{
 
 use shoal_docker::{CallClass, ContainerState, ExecSpec};
 use shoal_proto::v1::ProbePortsRequest;
-use shoal_slurm::{Readiness, SLURMCTLD_PORT};
+use shoal_slurm::{Readiness, SLURMCTLD_PORT, Stage, fatal_line, log_command, restarts_command};
 use shoal_storage::{Host, Node};
 use shoal_types::{EventKind, HostId, NodeName, NodeState};
 
@@ -25,6 +25,13 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How long nothing may change before the containers are observed again: one of them may have died.
 const STALL: Duration = Duration::from_secs(10);
 
+/// Starts of slurmctld that ended before one is believed to go on so: systemd tries three times a second.
+const RESTARTS: u32 = 5;
+/// Last lines of its log in which the reason is looked for.
+const LOG_LINES: u32 = 12;
+/// Longest text taken of it.
+const LOG_LIMIT: usize = 64 << 10;
+
 /// What came of waiting.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum WaitOutcome {
@@ -32,6 +39,8 @@ pub(crate) enum WaitOutcome {
     Ready,
     /// Nothing changed for a while: observe again.
     Stalled,
+    /// slurmctld gives up whenever it is started, and says why.
+    Refused(String),
 }
 
 impl Work {
@@ -46,7 +55,7 @@ impl Work {
         let mut waiting: BTreeSet<NodeName> =
             intent.nodes.iter().filter(|n| becomes_idle(n)).map(|n| n.name.clone()).collect();
         let Some(container) = self.controller_up(intent, controller).await? else {
-            return Ok(WaitOutcome::Stalled);
+            return self.refusal(intent, controller).await;
         };
         let mut changed = tokio::time::Instant::now();
         loop {
@@ -113,6 +122,25 @@ impl Work {
             }
         }
         Ok(None)
+    }
+
+    /// Whether slurmctld, which does not come up, ever will: a configuration that it refuses stays refused. Asked after a
+    /// [`STALL`], when systemd has long divided the node's cgroups.
+    async fn refusal(&self, intent: &Intent, link: &HostLink) -> Result<WaitOutcome, Halt> {
+        let Some(container) = self.controller_container(intent, link).await? else {
+            return Ok(WaitOutcome::Stalled);
+        };
+        let says = async |command: Vec<String>| -> Result<String, Halt> {
+            self.may(link, CallClass::Exec).await?;
+            let said = link.engine.exec(&container, &ExecSpec::new(command), LOG_LIMIT).await;
+            Ok(String::from_utf8_lossy(&said.map_err(on(link))?.stdout).into_owned())
+        };
+        let Some(restarts) = restarts_command(Stage::Slurmctld) else { return Ok(WaitOutcome::Stalled) };
+        if says(restarts).await?.trim().parse().unwrap_or(0) < RESTARTS {
+            return Ok(WaitOutcome::Stalled);
+        }
+        let log = says(log_command(Stage::Slurmctld, LOG_LINES)).await?;
+        Ok(fatal_line(&log).map_or(WaitOutcome::Stalled, |line| WaitOutcome::Refused(line.to_owned())))
     }
 
     /// The controller's container, if it runs.

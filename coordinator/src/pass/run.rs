@@ -97,7 +97,9 @@ impl Work {
             ((host, fault), ..) = select_all(silences) => Err((host, fault.into())),
         };
         match waited {
-            Ok(WaitOutcome::Stalled) => Ok(PassOutcome::Through(WaitOutcome::Stalled)),
+            Ok(unready @ (WaitOutcome::Stalled | WaitOutcome::Refused(_))) => {
+                Ok(PassOutcome::Through(unready))
+            }
             Ok(WaitOutcome::Ready) => {
                 if let Some(version) = self.slurm_version(&intent, controller).await? {
                     let mut tx = self.lease.begin().await?;
