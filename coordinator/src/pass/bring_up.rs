@@ -58,11 +58,12 @@ impl Work {
             r.intent.on(link.id).map(|n| Wanted { node: n.id, generation: n.generation }).collect();
         self.may(link, CallClass::Read).await?;
         let there = link.engine.list_containers(&naming.of_cluster(self.cluster)).await.map_err(on(link))?;
-        let plan = plan::bring_up(&wanted, &there);
-        for stray in &plan.remove {
+        let plan = plan::bring_up(&wanted, &there, self.in_doubt(link.id));
+        let remove = async |stray: &String| {
             self.may(link, CallClass::Write).await?;
-            remove_container(link, stray).await.map_err(on(link))?;
-        }
+            remove_container(link, stray).await.map_err(on(link)).map(drop)
+        };
+        all(plan.remove.iter().map(|stray| remove(stray).boxed()).collect(), FAN_OUT).await?;
         let limited = r.intent.on(link.id).any(|n| n.size.cpu_limit.is_some());
         if limited && !engine.cpu_limits {
             let message =

@@ -9,6 +9,8 @@
 //! dead, of another generation,
 //! of no node placed here       Remove, before anything is created
 //! ```
+//! In doubt, when calls of somebody who ended may still reach the host, a created container is removed and created anew:
+//! the archive or the start that was meant for it must not meet those that follow, or a node boots while its files change.
 
 use std::collections::BTreeMap;
 
@@ -47,15 +49,24 @@ pub(crate) struct HostPlan {
 }
 
 /// Compares what is wanted on a host with the containers of the cluster that are there.
-pub(crate) fn bring_up(wanted: &[Wanted], there: &[ContainerSummary]) -> HostPlan {
+pub(crate) fn bring_up(wanted: &[Wanted], there: &[ContainerSummary], in_doubt: bool) -> HostPlan {
     let mut plan = HostPlan::default();
     let mut found: BTreeMap<NodeId, &ContainerSummary> = BTreeMap::new();
     for container in there {
         let node = container.labels.get(NODE).and_then(|id| id.parse::<NodeId>().ok());
         let generation = container.labels.get(GENERATION).and_then(|g| g.parse().ok()).map(Generation);
         let explained = wanted.iter().find(|w| Some(w.node) == node && Some(w.generation) == generation);
+        let is_fit = match container.state {
+            ContainerState::Dead => false,
+            ContainerState::Created => !in_doubt,
+            ContainerState::Running
+            | ContainerState::Paused
+            | ContainerState::Restarting
+            | ContainerState::Exited
+            | ContainerState::Removing => true,
+        };
         match explained {
-            Some(wanted) if container.state != ContainerState::Dead && !found.contains_key(&wanted.node) => {
+            Some(wanted) if is_fit && !found.contains_key(&wanted.node) => {
                 found.insert(wanted.node, container);
             }
             Some(_) | None => plan.remove.push(container.id.clone()),
@@ -112,7 +123,7 @@ mod tests {
             container("d", 4, 2, ContainerState::Removing),
             container("e", 5, 2, ContainerState::Exited),
         ];
-        let plan = bring_up(&[wanted(1), wanted(2), wanted(3), wanted(4), wanted(5)], &there);
+        let plan = bring_up(&[wanted(1), wanted(2), wanted(3), wanted(4), wanted(5)], &there, false);
         let steps: Vec<_> = plan.nodes.into_iter().map(|(_, step)| step).collect();
         assert_eq!(
             steps,
@@ -128,6 +139,26 @@ mod tests {
     }
 
     #[test]
+    fn in_doubt_a_created_container_is_made_anew() {
+        let there = [
+            container("b", 2, 2, ContainerState::Created),
+            container("c", 3, 2, ContainerState::Running),
+            container("e", 5, 2, ContainerState::Exited),
+        ];
+        let plan = bring_up(&[wanted(2), wanted(3), wanted(5)], &there, true);
+        assert_eq!(plan.remove, ["b"]);
+        let steps: Vec<_> = plan.nodes.into_iter().map(|(_, step)| step).collect();
+        assert_eq!(
+            steps,
+            [
+                NodeStep::Create,
+                NodeStep::Keep { container: "c".into() },
+                NodeStep::Fill { container: "e".into() },
+            ]
+        );
+    }
+
+    #[test]
     fn what_nothing_explains_goes_first() {
         let there = [
             container("old", 1, 1, ContainerState::Running),
@@ -135,7 +166,7 @@ mod tests {
             container("twin", 2, 2, ContainerState::Running),
             container("twin-2", 2, 2, ContainerState::Created),
         ];
-        let plan = bring_up(&[wanted(1), wanted(2)], &there);
+        let plan = bring_up(&[wanted(1), wanted(2)], &there, false);
         assert_eq!(plan.remove, ["old", "foreign", "twin-2"]);
         assert_eq!(
             plan.nodes,
