@@ -33,20 +33,18 @@ pub(crate) enum Outcome {
 }
 
 /// What the store says of the cluster. A store that is away is waited for as long as the lease lasts: beyond that another
-/// owner may be at it. An interrupt ends the waiting; without a store nothing can be rolled back.
-///
-/// # Errors
-/// The store's.
-async fn intent(work: &Work) -> Result<Intent, Fault> {
+/// owner may be at it. An interrupt ends the waiting.
+async fn intent(work: &Work) -> Result<Intent, Outcome> {
     let (since, mut pause) = (Instant::now(), BACK_OFF);
     loop {
         let fault = match work.intent().await {
+            Ok(intent) => return Ok(intent),
             Err(fault) if is_transient(&fault) && since.elapsed() < TTL => fault,
-            outcome => return outcome,
+            Err(fault) => return Err(Outcome::Lost(fault)),
         };
         tracing::warn!(cluster.id = %work.cluster, error = chain(&fault), "the store is away, asking again");
         tokio::select! {
-            () = work.interrupt.cancelled() => return Err(fault),
+            () = work.interrupt.cancelled() => return Err(Outcome::Stopped),
             () = tokio::time::sleep(pause) => {}
         }
         pause = (pause * 2).min(LONGEST_BACK_OFF);
@@ -65,7 +63,7 @@ pub(crate) async fn forward(work: &Work) -> Outcome {
     loop {
         let intent = match intent(work).await {
             Ok(intent) => intent,
-            Err(fault) => return Outcome::Lost(fault),
+            Err(ended) => return ended,
         };
         if intent.cluster.phase == ClusterPhase::Deleting {
             return Outcome::Stopped;

@@ -280,11 +280,19 @@ async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault
     }
 }
 
-/// Takes back a cluster that somebody no longer wants.
+/// Takes back a cluster that somebody no longer wants. Without a store nothing can be taken back: the next command does.
 async fn take_back(work: &Work, name: &ClusterName) -> Result<(), Fault> {
-    work.change_phase(PhaseChange::Delete, EventKind::RollingBack, "interrupted: rolling back").await?;
-    backward::backward(work, TAKE_DOWN_TRIES).await?;
-    Err(Fault::Cluster(ClusterFault::Interrupted { cluster: name.clone() }))
+    let back = async {
+        work.change_phase(PhaseChange::Delete, EventKind::RollingBack, "interrupted: rolling back").await?;
+        backward::backward(work, TAKE_DOWN_TRIES).await
+    };
+    match back.await {
+        Ok(()) => Err(ClusterFault::Interrupted { cluster: name.clone() }.into()),
+        Err(Fault::Store(source @ (StoreError::Unreachable { .. } | StoreError::Locked { .. }))) => {
+            Err(ClusterFault::Unfinished { cluster: name.clone(), source }.into())
+        }
+        Err(fault) => Err(fault),
+    }
 }
 
 async fn note_failure(work: &Work, why: &NotReady) -> Result<(), Fault> {

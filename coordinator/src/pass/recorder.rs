@@ -10,16 +10,20 @@ use std::{
 
 use shoal_storage::{NodeReport, StoreError};
 use shoal_types::{Clock, NewEvent};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::fleet::lease::HeldLease;
+use crate::fleet::lease::{HeldLease, TTL};
 
 /// Reports that may wait; beyond that, workers do.
 const QUEUE: usize = 1024;
 
-/// How often a batch is tried that the store could not take at the moment.
-const TRIES: u32 = 10;
+/// How long a batch is tried again that the store could not take at the moment, once the work is to stop: until then it is as
+/// long as the lease lasts.
+const STOPPING: Duration = Duration::from_secs(10);
 /// How long to leave the store alone between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -50,7 +54,7 @@ impl Recorder {
         let failure = Arc::new(Mutex::new(None));
         let recorder = Self { entries, failure: failure.clone() };
         tasks.spawn(async move {
-            if let Err(error) = write(queue, &lease, &*clock).await {
+            if let Err(error) = write(queue, &lease, &*clock, &stop).await {
                 tracing::warn!(%error, "progress could not be recorded");
                 *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 stop.cancel();
@@ -98,6 +102,7 @@ async fn write(
     mut queue: mpsc::Receiver<Entry>,
     lease: &HeldLease,
     clock: &dyn Clock,
+    stop: &CancellationToken,
 ) -> Result<(), StoreError> {
     let mut batch = Vec::new();
     while queue.recv_many(&mut batch, QUEUE).await > 0 {
@@ -113,14 +118,19 @@ async fn write(
             }
         }
         if !reports.is_empty() || !events.is_empty() {
-            let mut tries = TRIES;
+            let since = Instant::now();
+            let stopping = stop.is_cancelled();
+            let limit = if stopping { STOPPING } else { TTL };
             while let Err(error) = commit(lease, clock, &reports, &events).await {
                 let passing = matches!(error, StoreError::Locked { .. } | StoreError::Unreachable { .. });
-                tries = if passing { tries - 1 } else { 0 };
-                if tries == 0 {
+                if !passing || since.elapsed() >= limit {
                     return Err(error);
                 }
-                tokio::time::sleep(PAUSE).await;
+                tracing::warn!(%error, "the store is away, recording again");
+                tokio::select! {
+                    () = stop.cancelled(), if !stopping => return Err(error),
+                    () = tokio::time::sleep(PAUSE) => {}
+                }
             }
         }
         for done in flushes {

@@ -91,7 +91,7 @@ fn cluster(fault: &ClusterFault) -> Code {
         ClusterFault::NotReady { after: After::LeftBehind(_), .. } | ClusterFault::LeftBehind { .. } => {
             Code::Unavailable
         }
-        ClusterFault::Interrupted { .. } => Code::Cancelled,
+        ClusterFault::Interrupted { .. } | ClusterFault::Unfinished { .. } => Code::Cancelled,
         ClusterFault::View { .. } | ClusterFault::Render { .. } => Code::Internal,
     }
 }

@@ -117,8 +117,7 @@ struct Watch {
 
 impl Probe for Watch {
     fn work(&self) -> Option<Box<dyn Any + Send + Sync>> {
-        (!self.points.is_dead(&self.client))
-            .then(|| Box::new(self.still.hold()) as Box<dyn Any + Send + Sync>)
+        self.points.has_store(&self.client).then(|| Box::new(self.still.hold()) as Box<dyn Any + Send + Sync>)
     }
 
     fn commit(&self, moment: Moment) -> Option<Fate> {
@@ -314,7 +313,32 @@ impl Coordinator {
     /// # Errors
     /// What the coordinator says.
     pub async fn create(&self, wish: &Wish) -> Result<v1::Cluster, Status> {
-        let begun = self.clusters().create_cluster(wish.request()).await?.into_inner();
+        let begun = self.begin(wish).await?;
+        self.ready(wish, begun).await
+    }
+
+    /// Begins to create a cluster: returns once it is admitted.
+    ///
+    /// # Errors
+    /// What the coordinator says.
+    pub async fn begin(&self, wish: &Wish) -> Result<v1::CreateClusterResponse, Status> {
+        Ok(self.clusters().create_cluster(wish.request()).await?.into_inner())
+    }
+
+    /// Interrupts a create that was begun.
+    ///
+    /// # Errors
+    /// What the coordinator says.
+    pub async fn interrupt(&self, begun: &v1::CreateClusterResponse) -> Result<(), Status> {
+        let request = v1::InterruptCreateRequest { create: begun.create.clone() };
+        self.clusters().interrupt_create(request).await.map(drop)
+    }
+
+    /// Waits for a cluster whose create was begun.
+    ///
+    /// # Errors
+    /// What the coordinator says.
+    pub async fn ready(&self, wish: &Wish, begun: v1::CreateClusterResponse) -> Result<v1::Cluster, Status> {
         let follow = v1::FollowClusterRequest {
             realm: "default".into(),
             name: wish.name.clone(),

@@ -71,6 +71,8 @@ struct State {
     met: bool,
     /// Clients whose process is gone.
     dead: BTreeSet<String>,
+    /// The store cannot be reached by anybody.
+    away: bool,
 }
 
 /// All points of a world.
@@ -121,6 +123,16 @@ impl Points {
     /// From now on nothing of this client reaches anything, as if its process were gone.
     pub fn bury(&self, client: &str) {
         self.state().dead.insert(client.to_owned());
+    }
+
+    /// From now on the store can, or cannot, be reached.
+    pub fn store_away(&self, away: bool) {
+        self.state().away = away;
+    }
+
+    pub(crate) fn has_store(&self, client: &str) -> bool {
+        let state = self.state();
+        !state.away && !state.dead.contains(client)
     }
 
     pub(crate) fn is_dead(&self, client: &str) -> bool {

@@ -1,5 +1,7 @@
 //! Two coordinators on one store at the same time.
 
+use std::time::Duration;
+
 use shoal_tests::sim::{Rows, Wish, World, problems};
 use tonic::Code;
 
@@ -116,5 +118,62 @@ fn two_deletes_of_one_cluster_both_end_well() {
     });
     let rows = rows.unwrap().expect("no crash was armed");
     assert!(rows.clusters.is_empty());
+    nothing_wrong(&world, &rows);
+}
+
+#[test]
+fn a_store_that_is_away_is_waited_for() {
+    // Before the first container, in the middle, and while Slurm is waited for.
+    for after_ms in [100, 600, 2500] {
+        let world = World::registered(9, 3).unwrap();
+        let rows = world.live(async |life| {
+            let a = life.coordinator("a").await.unwrap();
+            let dev = Wish::new("dev", 4);
+            let begun = a.begin(&dev).await.unwrap();
+            let away = async {
+                life.pass(Duration::from_millis(after_ms)).await;
+                world.points().store_away(true);
+                life.pass(Duration::from_secs(40)).await;
+                world.points().store_away(false);
+            };
+            let (ready, ()) = tokio::join!(a.ready(&dev, begun), away);
+            ready.unwrap();
+            let rows = Rows::read(&a.store).await.unwrap();
+            a.shutdown().await;
+            rows
+        });
+        let rows = rows.unwrap().expect("no crash was armed");
+        assert_eq!(rows.clusters.len(), 1, "away after {after_ms} ms");
+        nothing_wrong(&world, &rows);
+    }
+}
+
+#[test]
+fn an_interrupt_does_not_wait_for_a_store_that_is_away() {
+    let world = World::registered(10, 3).unwrap();
+    let rows = world.live(async |life| {
+        let a = life.coordinator("a").await.unwrap();
+        let dev = Wish::new("dev", 4);
+        let begun = a.begin(&dev).await.unwrap();
+        life.pass(Duration::from_millis(300)).await;
+        world.points().store_away(true);
+        life.pass(Duration::from_secs(5)).await;
+        let interrupted = world.now();
+        a.interrupt(&begun).await.unwrap();
+        let refused = a.ready(&dev, begun).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Cancelled, "{refused:?}");
+        assert!(refused.message().contains("the next command goes on with it"), "{refused:?}");
+        let took = world.now().since(interrupted);
+        assert!(took < Duration::from_secs(30), "took {took:?}");
+        world.points().store_away(false);
+        a.kill();
+        life.pass(Duration::from_secs(1)).await;
+        let b = life.coordinator("b").await.unwrap();
+        b.resume().await.unwrap();
+        let rows = Rows::read(&b.store).await.unwrap();
+        b.shutdown().await;
+        rows
+    });
+    let rows = rows.unwrap().expect("no crash was armed");
     nothing_wrong(&world, &rows);
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use shoal_slurm::{BootstrapError, ViewError};
+use shoal_storage::StoreError;
 use shoal_types::{ClusterName, HostName, InvalidTransition, NodeName, RealmName};
 
 use super::{Class, Hint, NotReady, Retry, SAID, UNWANTED};
@@ -76,6 +77,15 @@ pub enum ClusterFault {
         /// The cluster.
         cluster: ClusterName,
     },
+    /// The create was interrupted while the store was away.
+    #[error("interrupted: cluster {cluster} stays as it is, the next command goes on with it")]
+    Unfinished {
+        /// The cluster.
+        cluster: ClusterName,
+        /// What the store said.
+        #[source]
+        source: StoreError,
+    },
     /// Something of the cluster is on hosts that cannot be reached.
     #[error(
         "cluster {cluster} is not gone yet: {hosts} could not be reached ({reason}); delete it again when they are back, or use `shoal unregister HOST --force`"
@@ -117,6 +127,7 @@ impl ClusterFault {
             | Self::NotReady { .. }
             | Self::Ended { .. }
             | Self::Interrupted { .. }
+            | Self::Unfinished { .. }
             | Self::LeftBehind { .. }
             | Self::View { .. }
             | Self::Render { .. } => Class::of(Retry::Never),
@@ -147,7 +158,7 @@ impl ClusterFault {
             Self::View { .. } | Self::Render { .. } => {
                 Ok("the store may be from another version: `shoal delete cluster` removes the cluster".into())
             }
-            Self::Busy { .. } | Self::LeftBehind { .. } => Err(SAID),
+            Self::Busy { .. } | Self::LeftBehind { .. } | Self::Unfinished { .. } => Err(SAID),
             Self::Interrupted { .. } => Err(UNWANTED),
         }
     }
