@@ -9,6 +9,7 @@ mod command;
 mod complete;
 mod config;
 mod connect;
+mod duration;
 mod error;
 mod escape;
 mod exit;
@@ -29,7 +30,6 @@ mod report;
 mod ssh;
 mod state_dir;
 mod terminal;
-mod wait;
 
 use std::{io, process::ExitCode};
 

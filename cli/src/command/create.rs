@@ -13,6 +13,7 @@ use crate::{
     complete,
     config::{Document, Overrides, Source, cluster_spec},
     connect::Session,
+    duration::Wait,
     error::CliError,
     exit::Exit,
     interrupt::Interrupt,
@@ -20,7 +21,6 @@ use crate::{
     parse::{count, word},
     progress::ProgressArgs,
     ssh::keys,
-    wait::Wait,
 };
 
 /// Arguments of `create`.

@@ -8,8 +8,8 @@ use shoal_api::{Client, ExecOpen, ExecOutput};
 
 use super::inside;
 use crate::{
-    args::Global, complete, connect::Session, error::CliError, escape::Lines, exit::Exit,
-    interrupt::Interrupt, node_ref::NodeRef, output::raw, parse::word, wait::Wait,
+    args::Global, complete, connect::Session, duration::Wait, error::CliError, escape::Lines, exit::Exit,
+    interrupt::Interrupt, node_ref::NodeRef, output::raw, parse::word,
 };
 
 /// `$1` is the unit, empty for the whole journal; the rest are journalctl's. A unit that is not there is no empty journal.

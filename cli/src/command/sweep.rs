@@ -4,8 +4,8 @@ use clap::Args;
 use shoal_api::{Sweep as Swept, SweepEnd};
 
 use crate::{
-    args::Global, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, output::sweep_text,
-    parse::word, wait::Wait,
+    args::Global, connect::Session, duration::Wait, error::CliError, exit::Exit, interrupt::Interrupt,
+    output::sweep_text, parse::word,
 };
 
 /// Arguments of `sweep`.

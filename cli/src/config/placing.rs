@@ -31,18 +31,8 @@ impl FromStr for Limit {
     type Err = LimitError;
 
     fn from_str(text: &str) -> Result<Self, LimitError> {
-        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let unit = match &text[digits.len()..] {
-            "ms" => 1,
-            "s" => 1000,
-            "m" => 60_000,
-            _ => return Err(LimitError),
-        };
-        let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-        let number: u32 = digits.parse().ok().filter(|_| plain).ok_or(LimitError)?;
-        let ms = number.checked_mul(unit).ok_or(LimitError)?;
-        match ms {
-            1..=shoal_types::MAX_SCHEDULER_TIMEOUT_MS => Ok(Self(ms)),
+        match crate::duration::millis(text).and_then(|ms| u32::try_from(ms).ok()) {
+            Some(ms @ 1..=shoal_types::MAX_SCHEDULER_TIMEOUT_MS) => Ok(Self(ms)),
             _ => Err(LimitError),
         }
     }
@@ -136,8 +126,9 @@ mod tests {
     #[test]
     fn times_and_fallbacks() {
         assert_eq!("500ms".parse(), Ok(Limit(500)));
+        assert_eq!("1.5s".parse(), Ok(Limit(1500)));
         assert_eq!("5m".parse(), Ok(Limit(300_000)));
-        for bad in ["", "5", "0s", "301s", "6m", "-1s", "1h", "s", "4294967295m", "1.5s"] {
+        for bad in ["", "5", "0s", "1us", "301s", "6m", "-1s", "1h", "s", "4294967295m"] {
             assert_eq!(bad.parse::<Limit>(), Err(LimitError), "{bad}");
         }
         assert_eq!("fail".parse(), Ok(Fallback(None)));

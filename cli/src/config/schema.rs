@@ -110,7 +110,9 @@ impl Named for Pin {
 
 impl Named for Limit {
     fn schema() -> Schema {
-        json_schema!({ "title": "a time from 1ms to 5m: `2s`", "type": "string", "pattern": "^[0-9]+(ms|s|m)$" })
+        // A number, a unit; what may follow and what is too long, the reader knows.
+        let pattern = r"^\+?[0-9]+([.,][0-9]+)?\s*(:|[a-zµ])";
+        json_schema!({ "title": "a time from 1ms to 5m: `2s`", "type": "string", "pattern": pattern })
     }
 }
 
@@ -255,12 +257,15 @@ fn the_schema_and_the_reader_agree() {
             true,
         ),
         ("placing: { preferApart: [worker], schedulerTimeout: 2s, schedulerFallback: spread }", true),
+        ("placing: { schedulerTimeout: 1.5 s }", true),
+        ("placing: { schedulerTimeout: '0:01:30' }", true),
         ("scheduler: grpc://127.0.0.1:7000", true),
         ("scheduler: best", false),
         ("placing: { maxPerHost: 0 }", false),
         ("placing: { apart: [king] }", false),
         ("placing: { pins: [host1] }", false),
         ("placing: { schedulerTimeout: 2 }", false),
+        ("placing: { schedulerTimeout: '2' }", false),
         ("placing: { schedulerFallback: best }", false),
         ("colour: red", false),
         ("defaults: { memory: 12parsecs }", false),
