@@ -1,6 +1,6 @@
 //! Words made safe for the two languages an SSH client's options pass through: the user's shell and ssh_config(5).
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 /// What cannot be written there in any way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,16 +32,9 @@ fn line(word: &str) -> Result<&str, QuoteError> {
     }
 }
 
-/// One word for a POSIX shell: as it is if plain, else in single quotes.
-pub(crate) fn shell(word: &str) -> String {
-    let plain = |b: u8| {
-        b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/' | b':' | b'=' | b',' | b'@')
-    };
-    if !word.is_empty() && word.bytes().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
+/// One word for a POSIX shell: as it is if plain, else in quotes. No word of a command line has a NUL.
+pub(crate) fn shell(word: &str) -> Cow<'_, str> {
+    shlex::try_quote(word).unwrap_or(Cow::Borrowed(word))
 }
 
 /// A command line of these words for `ProxyCommand`: quoted for the shell, `%` doubled because ssh expands it first.
@@ -49,7 +42,7 @@ pub(crate) fn shell(word: &str) -> String {
 /// # Errors
 /// [`QuoteError::Control`].
 pub(crate) fn proxy_command(words: &[String]) -> Result<String, QuoteError> {
-    let words: Result<Vec<String>, QuoteError> = words.iter().map(|word| line(word).map(shell)).collect();
+    let words: Result<Vec<_>, QuoteError> = words.iter().map(|word| line(word).map(shell)).collect();
     Ok(words?.join(" ").replace('%', "%%"))
 }
 
@@ -79,7 +72,7 @@ mod tests {
     fn plain_words_stay() {
         assert_eq!(shell("/usr/bin/shoal"), "/usr/bin/shoal");
         assert_eq!(shell(""), "''");
-        assert_eq!(shell("it's; rm -rf $HOME"), r"'it'\''s; rm -rf $HOME'");
+        assert_eq!(shell("it's; rm -rf $HOME"), "\"it's; rm -rf \"'$HOME'");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Commands as a transcript: each is shown as `$ ...` before it runs, so that a person can repeat the run by hand.
 
 use std::{
+    borrow::Cow,
     ffi::OsStr,
     io::{BufRead, BufReader},
     path::Path,
@@ -88,16 +89,12 @@ pub(crate) fn line(command: &Command) -> String {
     });
     let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let words = std::iter::once(program).chain(command.get_args()).map(OsStr::to_string_lossy);
-    set.chain(words.map(|text| word(&text))).collect::<Vec<_>>().join(" ")
+    set.chain(words.map(|text| word(&text).into_owned())).collect::<Vec<_>>().join(" ")
 }
 
-/// One word for a POSIX shell.
-fn word(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-/:=,@+".contains(&b);
-    match !text.is_empty() && text.bytes().all(plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
+/// One word for a POSIX shell; a command has no NUL.
+fn word(text: &str) -> Cow<'_, str> {
+    shlex::try_quote(text).unwrap_or(Cow::Borrowed(text))
 }
 
 #[cfg(test)]
@@ -108,7 +105,7 @@ mod tests {
     fn a_line_can_be_pasted() {
         let mut command = Command::new("/usr/bin/shoal");
         command.env("SHOAL_REALM", "a b").args(["exec", "dev", "--", "sh", "-c", "echo 'x'"]);
-        assert_eq!(line(&command), r"SHOAL_REALM='a b' shoal exec dev -- sh -c 'echo '\''x'\'''");
+        assert_eq!(line(&command), "SHOAL_REALM='a b' shoal exec dev -- sh -c \"echo 'x'\"");
     }
 
     #[test]

@@ -227,8 +227,10 @@ impl<'a> Bed<'a> {
             self.shell(&line).end()?
         } else {
             let typed: String = command.typed.iter().flat_map(|line| [line, "\n"]).collect();
-            let on_terminal =
-                format!("cd && exec script --quiet --return --command {} /dev/null", quoted(&line));
+            let on_terminal = format!(
+                "cd && exec script --quiet --return --command {} /dev/null",
+                shlex::try_quote(&line)?
+            );
             self.settled(Call::new("bash").words(["-c", &on_terminal])).input(typed).end()?
         };
         Ok((self.on_page(&ended.stdout), ended.code == Some(0)))
@@ -256,8 +258,4 @@ impl Drop for Running {
             let _ = self.0.wait();
         }
     }
-}
-
-fn quoted(line: &str) -> String {
-    format!("'{}'", line.replace('\'', r"'\''"))
 }

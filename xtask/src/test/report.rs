@@ -214,7 +214,7 @@ mod tests {
         let shown = report.to_string();
         let expected = "\
 failed in gate: sh -c 'exit 101'
-failed in gate: 3 of sh -c 'echo '\\''test result: FAILED. 0 passed; 3 failed; 0 ignored'\\''; exit 1'
+failed in gate: 3 of sh -c \"echo 'test result: FAILED. 0 passed; 3 failed; 0 ignored'; exit 1\"
 failed in gate: no cargo
 skipped in netns: network namespaces: not root
 slow:   11.5 s  a::test_11
