@@ -42,7 +42,7 @@ pub use label::LabelFilter;
 pub use network::{NetworkInfo, NetworkSpec};
 pub use real::{connect, server_expiry};
 pub use refusal::{Unusable, refusal};
-pub use registry::{Reference, RegistryAuth};
+pub use registry::RegistryAuth;
 pub use timeouts::{CallClass, Timeouts};
 pub use tls::{TlsFile, TlsMaterial, TlsMaterialError, TlsMaterialProblem};
 pub use volume::VolumeInfo;

@@ -10,6 +10,7 @@ mod event;
 mod expr;
 mod host;
 mod ids;
+mod image;
 mod label;
 mod name;
 pub mod natural;
@@ -33,6 +34,7 @@ pub use host::{AgentState, Capacity, CgroupWay, EngineFacts, HostFacts, HostStat
 pub use ids::{
     ClusterId, Epoch, Generation, HostId, IdError, InstallationId, NetworkId, NodeId, Revision, SecretId,
 };
+pub use image::ImageRef;
 pub use label::{LabelError, LabelKey, LabelValue, Labels};
 pub use name::{ClusterName, HostName, NameError, NodeName, RealmName};
 pub use net::{DNS_ZONE, MacAddr, MacError, SubnetPlan, Vni, VniError, node_fqdn};

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, ClusterName, LabelExpr, NodeName, Placing, PlacingError, RealmName, Resources, Role, RoleCount,
-    SchedulerName, SshPublicKey,
+    Bytes, ClusterName, ImageRef, LabelExpr, NodeName, Placing, PlacingError, RealmName, Resources, Role,
+    RoleCount, SchedulerName, SshPublicKey,
 };
 
 /// Most nodes of one cluster: a /16 holds no more with room for Docker's own range.
@@ -156,7 +156,7 @@ pub enum SpecError {
         /// How many were asked for.
         count: u64,
     },
-    /// The image reference is empty, too long, starts with a dash or has characters no reference has.
+    /// The image reference is too long, or none by [`ImageRef::is_valid`].
     #[error("`{image}` is not an image reference")]
     Image {
         /// What was given, shortened and escaped.
@@ -215,10 +215,7 @@ impl ClusterSpec {
         if total > u64::from(MAX_NODES) {
             return Err(SpecError::TooMany { count: total });
         }
-        let reference =
-            |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/' | b':' | b'@');
-        let starts = self.image.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if !starts || self.image.len() > 255 || !self.image.bytes().all(reference) {
+        if self.image.len() > 255 || !ImageRef::is_valid(&self.image) {
             let image = self.image.chars().take(80).flat_map(char::escape_default).collect();
             return Err(SpecError::Image { image });
         }

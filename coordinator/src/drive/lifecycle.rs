@@ -10,10 +10,9 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use shoal_docker::Reference;
 use shoal_storage::{Acquired, Cluster, Conflict, Holder, Resource, StoreError};
 use shoal_types::{
-    ClusterId, ClusterName, ClusterPhase, ClusterSpec, EventKind, PhaseChange, RealmName, chain,
+    ClusterId, ClusterName, ClusterPhase, ClusterSpec, EventKind, ImageRef, PhaseChange, RealmName, chain,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -75,7 +74,7 @@ pub(crate) async fn create(
     }
     let seen = hosts_for_work(coordinator).await?;
     let image = match image::resolve(coordinator, &spec.image, &seen).await {
-        Err(Fault::Image(ImageFault::NotFound { .. })) if Reference::of(&spec.image).is_remote => {
+        Err(Fault::Image(ImageFault::NotFound { .. })) if ImageRef::of(&spec.image).is_remote => {
             // No cluster has this name: what is told of it from here on is of this one.
             admitted.cancel();
             pull::fetch(coordinator, &spec, &seen, terms.wait, &interrupt).await?;

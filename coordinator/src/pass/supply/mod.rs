@@ -20,9 +20,9 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::join_all};
-use shoal_docker::{ImageInfo, Reference};
+use shoal_docker::ImageInfo;
 use shoal_storage::ImageOnHost;
-use shoal_types::{EventKind, EventLevel, HostId, NewEvent, Progress, chain};
+use shoal_types::{EventKind, EventLevel, HostId, ImageRef, NewEvent, Progress, chain};
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator, liveness::while_alive},
@@ -182,7 +182,7 @@ impl Work {
         claims: Vec<(Arc<HostLink>, Claim)>,
         spoiled: &mut BTreeSet<HostId>,
     ) -> Result<Vec<(HostId, Transfer)>, Halt> {
-        let reference = Reference::of(&intent.cluster.spec.image);
+        let reference = ImageRef::of(&intent.cluster.spec.image);
         let digest = sources.iter().flat_map(|s| &s.info.repo_digests).find(|digest| {
             reference.is_remote
                 && digest.split_once('@').is_some_and(|(name, _)| name == reference.repository)
@@ -256,7 +256,7 @@ impl Work {
             }
             Err(error) => return Transfer::Failed(fault(error)),
         }
-        let reference = Reference::of(&spec.image);
+        let reference = ImageRef::of(&spec.image);
         let taken = match link.engine.inspect_image(&spec.image).await {
             Ok(there) => there.map(|info| info.id),
             Err(error) => return Transfer::Failed(fault(error)),
@@ -265,7 +265,7 @@ impl Work {
         let short: String = id.trim_start_matches("sha256:").chars().take(12).collect();
         let tagged = match taken {
             Some(there) if there == *id => Ok(()),
-            None if !spec.image.contains('@') && !spec.image.starts_with("sha256:") => {
+            None if !reference.names_content => {
                 link.engine.tag_image(id, reference.repository, reference.tag.unwrap_or("latest")).await
             }
             Some(_) | None => link.engine.tag_image(id, "shoal-image", &short).await,

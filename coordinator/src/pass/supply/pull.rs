@@ -9,9 +9,9 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::join_all};
-use shoal_docker::{EngineError, Reference, RegistryAuth};
+use shoal_docker::{EngineError, RegistryAuth};
 use shoal_storage::StoreError;
-use shoal_types::{ClusterSpec, EventKind, EventLevel, NewEvent, Progress, chain};
+use shoal_types::{ClusterSpec, EventKind, EventLevel, ImageRef, NewEvent, Progress, chain};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -93,7 +93,7 @@ pub(crate) async fn registry_auth(
     coordinator: &Coordinator,
     reference: &str,
 ) -> Result<Option<RegistryAuth>, Fault> {
-    let registry = Reference::of(reference).registry;
+    let registry = ImageRef::of(reference).registry;
     let known = coordinator.store.read().await?.registries().credentials(registry).await?;
     let Some((username, password)) = known else { return Ok(None) };
     let corrupt = || StoreError::Corrupt { table: "secrets", column: "sealed", id: registry.to_owned() };
