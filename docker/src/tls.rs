@@ -1,16 +1,9 @@
 //! TLS material: the CA an engine is trusted by, and the client certificate and key that make us its root.
 //!
-//! What can be known without the engine is checked when the material is read, each problem with its file: a file that
-//! is missing or not PEM, one that holds something else, a certificate out of date, a key that belongs to another
-//! certificate. That a certificate comes from another CA shows only in the handshake: see [`crate::TlsProblem`].
+//! What can be known without the engine is checked when the material is taken, each problem with its file: one that is not
+//! PEM or holds something else, a certificate out of date, a key that belongs to another certificate. That a certificate comes from another CA shows only in the handshake: see [`crate::TlsProblem`].
 
-use std::{
-    fmt,
-    fs::File,
-    io::Read as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fmt, sync::Arc};
 
 use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider, sign::CertifiedKey};
 use rustls_pki_types::{
@@ -20,9 +13,6 @@ use rustls_pki_types::{
 use serde::{Deserialize, Serialize};
 use shoal_types::Timestamp;
 use zeroize::{Zeroize, ZeroizeOnDrop};
-
-/// More than any chain or key: what keeps `--tls-ca /dev/zero` from filling memory.
-const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Which of the three files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,9 +38,6 @@ impl fmt::Display for TlsFile {
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsMaterialProblem {
-    /// It cannot be read.
-    #[error("cannot be read")]
-    Read(#[source] std::io::Error),
     /// It has no PEM section, or a broken one.
     #[error("is not PEM ({0})")]
     NotPem(String),
@@ -84,12 +71,10 @@ pub enum TlsMaterialProblem {
 
 /// TLS material that cannot be used: which file, and why.
 #[derive(Debug, thiserror::Error)]
-#[error("{file}{} {problem}", path.as_ref().map(|p| format!(" {}", p.display())).unwrap_or_default())]
+#[error("{file} {problem}")]
 pub struct TlsMaterialError {
     /// Which of the three.
     pub file: TlsFile,
-    /// Where it came from, if from a file.
-    pub path: Option<PathBuf>,
     /// What is wrong with it.
     #[source]
     pub problem: TlsMaterialProblem,
@@ -111,36 +96,6 @@ impl fmt::Debug for TlsMaterial {
 }
 
 impl TlsMaterial {
-    /// Reads `ca.pem`, `cert.pem` and `key.pem` of a directory, the names Docker's own client uses.
-    ///
-    /// # Errors
-    /// [`TlsMaterialError`]: the first file that is unusable at time `now`.
-    pub fn from_dir(dir: &Path, now: Timestamp) -> Result<Self, TlsMaterialError> {
-        Self::from_files(&dir.join("ca.pem"), &dir.join("cert.pem"), &dir.join("key.pem"), now)
-    }
-
-    /// Reads the three files.
-    ///
-    /// # Errors
-    /// [`TlsMaterialError`]: the first file that is unusable at time `now`.
-    pub fn from_files(ca: &Path, cert: &Path, key: &Path, now: Timestamp) -> Result<Self, TlsMaterialError> {
-        let read = |file, path| {
-            read(path).map_err(|problem| TlsMaterialError { file, path: Some(path.into()), problem })
-        };
-        let paths = |file| match file {
-            TlsFile::Ca => ca,
-            TlsFile::Certificate => cert,
-            TlsFile::Key => key,
-        };
-        let material = Self {
-            ca: read(TlsFile::Ca, ca)?,
-            cert: read(TlsFile::Certificate, cert)?,
-            key: read(TlsFile::Key, key)?,
-        };
-        material.check(now).map_err(|e| TlsMaterialError { path: Some(paths(e.file).into()), ..e })?;
-        Ok(material)
-    }
-
     /// Takes the three PEM texts.
     ///
     /// # Errors
@@ -209,19 +164,7 @@ impl TlsMaterial {
 }
 
 fn at(file: TlsFile, problem: TlsMaterialProblem) -> TlsMaterialError {
-    TlsMaterialError { file, path: None, problem }
-}
-
-fn read(path: &Path) -> Result<String, TlsMaterialProblem> {
-    let mut text = String::new();
-    let file = File::open(path).map_err(TlsMaterialProblem::Read)?;
-    match file.take(MAX_FILE_BYTES).read_to_string(&mut text) {
-        Ok(_) => Ok(text),
-        Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
-            Err(TlsMaterialProblem::NotPem("binary data; convert it from DER or PKCS#12".into()))
-        }
-        Err(e) => Err(TlsMaterialProblem::Read(e)),
-    }
+    TlsMaterialError { file, problem }
 }
 
 /// The PEM sections of a text, and an error if it has none or a broken one.

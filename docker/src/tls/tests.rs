@@ -1,10 +1,7 @@
 //! Each way in which TLS material can be wrong is told apart, with its file.
 
-use std::fs;
-
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use shoal_types::{Clock as _, SystemClock};
-use tempfile::TempDir;
 
 use super::*;
 
@@ -29,14 +26,9 @@ fn dated(from: i32, to: i32) -> Pem {
     made(params)
 }
 
-/// The error of a directory with these three files.
+/// The error of these three texts.
 fn error_of(ca: &str, cert: &str, key: &str) -> (TlsFile, String) {
-    let dir = TempDir::new().unwrap();
-    for (name, text) in [("ca.pem", ca), ("cert.pem", cert), ("key.pem", key)] {
-        fs::write(dir.path().join(name), text).unwrap();
-    }
-    let error = TlsMaterial::from_dir(dir.path(), SystemClock.now()).unwrap_err();
-    assert!(error.path.as_ref().is_some_and(|path| path.starts_with(dir.path())));
+    let error = TlsMaterial::from_pem(ca.into(), cert.into(), key.into(), SystemClock.now()).unwrap_err();
     (error.file, error.problem.to_string())
 }
 
@@ -49,13 +41,6 @@ fn good_material_is_taken_and_never_shown() {
     assert_eq!(format!("{material:?}"), "TlsMaterial { .. }");
     let sealed = serde_json::to_string(&material).unwrap();
     assert_eq!(serde_json::from_str::<TlsMaterial>(&sealed).unwrap(), material);
-}
-
-#[test]
-fn a_missing_file_is_named() {
-    let error = TlsMaterial::from_dir(Path::new("/nowhere"), SystemClock.now()).unwrap_err();
-    assert_eq!(error.to_string(), "CA certificate /nowhere/ca.pem cannot be read");
-    assert!(matches!(error.problem, TlsMaterialProblem::Read(_)));
 }
 
 #[test]
@@ -83,18 +68,11 @@ fn what_a_file_holds_instead() {
 }
 
 #[test]
-fn binary_and_encrypted_files() {
-    let Pem { cert, key } = plain();
+fn an_encrypted_key() {
+    let Pem { cert, .. } = plain();
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let (file, text) = error_of(&cert, &cert, encrypted);
     assert_eq!((file, text.as_str()), (TlsFile::Key, "is encrypted: give a key without passphrase"));
-
-    let dir = TempDir::new().unwrap();
-    fs::write(dir.path().join("ca.pem"), [0x30, 0x82, 0xff, 0xfe]).unwrap();
-    fs::write(dir.path().join("cert.pem"), &cert).unwrap();
-    fs::write(dir.path().join("key.pem"), &key).unwrap();
-    let error = TlsMaterial::from_dir(dir.path(), SystemClock.now()).unwrap_err();
-    assert_eq!(error.problem.to_string(), "is not PEM (binary data; convert it from DER or PKCS#12)");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
-    path::PathBuf,
+    fmt, fs,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -78,6 +78,13 @@ pub(crate) fn targets(list: &str) -> Vec<Target> {
     targets
 }
 
+/// Of a client, as Docker's own client keeps it.
+fn material(dir: &Path) -> TlsMaterial {
+    let [ca, cert, key] =
+        ["ca.pem", "cert.pem", "key.pem"].map(|name| fs::read_to_string(dir.join(name)).unwrap());
+    TlsMaterial::from_pem(ca, cert, key, SystemClock.now()).unwrap()
+}
+
 /// An engine under test.
 pub(crate) struct Bench {
     pub(crate) engine: Arc<dyn Engine>,
@@ -92,8 +99,7 @@ impl Bench {
     pub(crate) async fn open(target: &Target) -> Self {
         let (engine, tls_dir, program): (Arc<dyn Engine>, _, _) = match target {
             Target::Real { endpoint, tls_dir, .. } => {
-                let tls =
-                    tls_dir.as_deref().map(|dir| TlsMaterial::from_dir(dir, SystemClock.now()).unwrap());
+                let tls = tls_dir.as_deref().map(material);
                 let engine = connect(endpoint, tls.as_ref(), Timeouts::default()).await.unwrap();
                 (engine, tls_dir.clone(), FileContent::File("/proc/self/exe".into()))
             }
