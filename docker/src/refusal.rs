@@ -83,46 +83,30 @@ fn canonical(architecture: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use shoal_types::Bytes;
-
     use super::*;
-
-    fn facts() -> EngineFacts {
-        EngineFacts {
-            id: "X".into(),
-            version: "28.5.2".into(),
-            api_version: "1.51".into(),
-            architecture: "x86_64".into(),
-            cpus: 2,
-            memory: Bytes::mib(1024),
-            cgroup_version: 2,
-            storage_driver: "overlay2".into(),
-            kernel: "6.18".into(),
-            hostname: "h".into(),
-            operating_system: "Debian GNU/Linux 12 (bookworm)".into(),
-            rootless: false,
-            userns_remap: false,
-            cpu_limits: true,
-            subnets: vec![],
-        }
-    }
 
     #[test]
     fn each_reason() {
         let check = |facts: &EngineFacts| refusal(facts, "x86_64", |_| false);
-        assert_eq!(check(&facts()), Ok(()));
-        assert_eq!(check(&EngineFacts { rootless: true, ..facts() }), Err(Unusable::Rootless));
-        assert_eq!(check(&EngineFacts { userns_remap: true, ..facts() }), Err(Unusable::UsernsRemap));
-        let desktop = EngineFacts { operating_system: "Docker Desktop".into(), ..facts() };
+        assert_eq!(check(&EngineFacts::sample()), Ok(()));
+        assert_eq!(check(&EngineFacts { rootless: true, ..EngineFacts::sample() }), Err(Unusable::Rootless));
+        assert_eq!(
+            check(&EngineFacts { userns_remap: true, ..EngineFacts::sample() }),
+            Err(Unusable::UsernsRemap)
+        );
+        let desktop = EngineFacts { operating_system: "Docker Desktop".into(), ..EngineFacts::sample() };
         assert_eq!(check(&desktop), Err(Unusable::DockerDesktop));
-        let windows = EngineFacts { operating_system: "Windows Server 2022".into(), ..facts() };
+        let windows = EngineFacts { operating_system: "Windows Server 2022".into(), ..EngineFacts::sample() };
         assert_eq!(check(&windows), Err(Unusable::Windows("Windows Server 2022".into())));
-        assert_eq!(check(&EngineFacts { cgroup_version: 0, ..facts() }), Err(Unusable::NoCgroups));
+        assert_eq!(
+            check(&EngineFacts { cgroup_version: 0, ..EngineFacts::sample() }),
+            Err(Unusable::NoCgroups)
+        );
     }
 
     #[test]
     fn a_foreign_architecture_needs_an_executable() {
-        let arm = EngineFacts { architecture: "aarch64".into(), ..facts() };
+        let arm = EngineFacts { architecture: "aarch64".into(), ..EngineFacts::sample() };
         let refused = Unusable::Architecture { theirs: "aarch64".into(), ours: "x86_64".into() };
         assert_eq!(refusal(&arm, "x86_64", |_| false), Err(refused));
         assert_eq!(refusal(&arm, "x86_64", |theirs| theirs == "aarch64"), Ok(()));

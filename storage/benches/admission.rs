@@ -39,23 +39,7 @@ fn host() -> Host {
         overcommit: Overcommit::default(),
         reserve: Resources::default(),
     };
-    let engine = EngineFacts {
-        id: "E".into(),
-        version: "28.5.2".into(),
-        api_version: "1.51".into(),
-        architecture: "x86_64".into(),
-        cpus: 8,
-        memory: Bytes::mib(16384),
-        cgroup_version: 2,
-        storage_driver: "overlay2".into(),
-        kernel: "6.18".into(),
-        hostname: "bench".into(),
-        operating_system: "Debian".into(),
-        rootless: false,
-        userns_remap: false,
-        cpu_limits: true,
-        subnets: vec![],
-    };
+    let engine = EngineFacts::sample();
     Host::registered(HostId::new(NOW.0, ten(1)), "bench".parse().unwrap(), settings, engine, NOW)
 }
 

@@ -106,6 +106,29 @@ pub struct EngineFacts {
 }
 
 impl EngineFacts {
+    /// An engine that is as it should be, for tests: Docker 28.5.2 on Debian, 8 CPUs and 16 GiB.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn sample() -> Self {
+        Self {
+            id: "E".into(),
+            version: "28.5.2".into(),
+            api_version: "1.51".into(),
+            architecture: "x86_64".into(),
+            cpus: 8,
+            memory: Bytes::mib(16384),
+            cgroup_version: 2,
+            storage_driver: "overlay2".into(),
+            kernel: "6.18".into(),
+            hostname: "machine".into(),
+            operating_system: "Debian GNU/Linux 12 (bookworm)".into(),
+            rootless: false,
+            userns_remap: false,
+            cpu_limits: true,
+            subnets: vec![],
+        }
+    }
+
     /// The way systemd gets its cgroup tree here.
     #[must_use]
     pub fn cgroup_way(&self) -> CgroupWay {

@@ -230,23 +230,7 @@ async fn furnished(state: &Path) -> Store {
         overcommit: Overcommit::default(),
         reserve: Resources { cpu: MilliCpu(500), memory: Bytes::mib(512) },
     };
-    let engine = EngineFacts {
-        id: ENGINE.into(),
-        version: "28.5.2".into(),
-        api_version: "1.51".into(),
-        architecture: "x86_64".into(),
-        cpus: 8,
-        memory: Bytes::mib(16384),
-        cgroup_version: 2,
-        storage_driver: "overlay2".into(),
-        kernel: "6.18".into(),
-        hostname: "machine1".into(),
-        operating_system: "Debian".into(),
-        rootless: false,
-        userns_remap: false,
-        cpu_limits: true,
-        subnets: vec![],
-    };
+    let engine = EngineFacts { id: ENGINE.into(), ..EngineFacts::sample() };
     let id = HostId::new(1, [7; 10]);
     let host = Host::registered(id, HOST.parse().unwrap(), settings, engine, Timestamp(1));
     tx.hosts().insert(&host).await.unwrap();

@@ -24,20 +24,9 @@ fn ten(n: u32) -> [u8; 10] {
 pub(crate) fn engine(n: u32) -> EngineFacts {
     EngineFacts {
         id: format!("ENGINE-{n}"),
-        version: "28.5.2".into(),
-        api_version: "1.51".into(),
-        architecture: "x86_64".into(),
-        cpus: 8,
-        memory: Bytes::mib(16384),
-        cgroup_version: 2,
-        storage_driver: "overlay2".into(),
-        kernel: "6.18".into(),
         hostname: format!("machine{n}"),
-        operating_system: "Debian".into(),
-        rootless: false,
-        userns_remap: false,
-        cpu_limits: true,
         subnets: vec!["172.17.0.0/16".parse().unwrap()],
+        ..EngineFacts::sample()
     }
 }
 
