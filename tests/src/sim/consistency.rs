@@ -5,6 +5,7 @@ use std::{
     fmt,
 };
 
+use anyhow::ensure;
 use shoal_docker::ContainerState;
 use shoal_storage::{Cluster, Network, Node, Remnant, Reservation, ReservationOwner, Store, StoreError};
 use shoal_types::{ClusterId, ClusterPhase, HostId, NetworkId};
@@ -103,6 +104,26 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// Nothing, if there are no problems.
+///
+/// # Errors
+/// There are: each is a line.
+pub fn none(problems: &[Problem], when: &str) -> anyhow::Result<()> {
+    let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    ensure!(lines.is_empty(), "{when}:\n    {}", lines.join("\n    "));
+    Ok(())
+}
+
+/// Goes on if store and hosts agree, and nothing is left or remembered.
+///
+/// # Panics
+/// There are [`problems`].
+#[track_caller]
+pub fn nothing_wrong(world: &World, rows: &Rows) {
+    let lines: Vec<_> = problems(world, rows).iter().map(ToString::to_string).collect();
+    assert_eq!(lines, Vec::<String>::new());
 }
 
 /// Everything that must not be: a cluster is ready and whole, or there is nothing of it at all, not even a remnant.

@@ -3,11 +3,13 @@
 //! ```text
 //! World (world.rs): Fleet of fake engines, NodePrograms (node_programs.rs: agent.rs, mesh.rs, sinfo), store on disk, clock
 //!   '- live --> Life --> Coordinator (coordinator.rs): real services, a process to be killed
+//!        command (command.rs): one command by a coordinator of its own
 //! Points (points.rs): every effect, recorded or met with a fault        time_lock.rs: time waits for the store
 //! problems (consistency.rs): where the store and the hosts disagree
 //! ```
 
 mod agent;
+mod command;
 mod consistency;
 mod coordinator;
 mod mesh;
@@ -16,7 +18,7 @@ mod points;
 mod time_lock;
 mod world;
 
-pub use consistency::{Problem, Rows, forgotten, problems};
+pub use consistency::{Problem, Rows, forgotten, none, nothing_wrong, problems};
 pub use coordinator::{Coordinator, Wish};
 pub use mesh::{Device, HostMesh};
 pub use points::{Choice, Fault, Point, Points};

@@ -2,13 +2,8 @@
 
 use std::time::Duration;
 
-use shoal_tests::sim::{Rows, Wish, World, problems};
+use shoal_tests::sim::{Rows, Wish, World, nothing_wrong};
 use tonic::Code;
-
-fn nothing_wrong(world: &World, rows: &Rows) {
-    let lines: Vec<_> = problems(world, rows).iter().map(ToString::to_string).collect();
-    assert_eq!(lines, Vec::<String>::new());
-}
 
 #[test]
 fn they_make_different_clusters_side_by_side() {

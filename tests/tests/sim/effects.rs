@@ -6,10 +6,10 @@
 
 use std::{env, time::Duration};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{bail, ensure};
 use shoal_docker_fake::Vanished;
 use shoal_tests::sim::{
-    Choice, Coordinator, Fault, Life, Point, Problem, Rows, Wish, World, forgotten, problems,
+    Choice, Coordinator, Fault, Life, Point, Rows, Wish, World, forgotten, none, problems,
 };
 use shoal_types::Timestamp;
 use tonic::Code;
@@ -67,21 +67,9 @@ fn alone(
     name: &str,
     command: impl AsyncFnOnce(&Life, &Coordinator) -> anyhow::Result<()>,
 ) -> anyhow::Result<Rows> {
-    let ended = world.live(async |life| {
-        let coordinator = life.coordinator(name).await?;
-        let done = command(&life, &coordinator).await;
-        let rows = Rows::read(&coordinator.store).await;
-        coordinator.shutdown().await;
-        done?;
-        anyhow::Ok(rows?)
-    })?;
-    ended.context("a crash nobody armed")?
-}
-
-fn none(problems: &[Problem], when: &str) -> anyhow::Result<()> {
-    let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
-    ensure!(lines.is_empty(), "{when}:\n    {}", lines.join("\n    "));
-    Ok(())
+    let (done, rows) = world.command(name, command)?;
+    done?;
+    Ok(rows)
 }
 
 /// One run with one fault.

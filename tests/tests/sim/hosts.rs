@@ -1,10 +1,10 @@
 //! Hosts that fail while a cluster is made or deleted there.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use shoal_docker::ContainerState;
 use shoal_docker_fake::{Action, Method, Refusal, Rule};
-use shoal_tests::sim::{Coordinator, IMAGE, Life, Rows, Wish, World, forgotten, problems};
+use shoal_tests::sim::{IMAGE, Rows, Wish, World, forgotten, none, nothing_wrong};
 use shoal_types::ClusterPhase;
 use tokio::time::sleep;
 use tonic::{Code, Status};
@@ -12,24 +12,8 @@ use tonic::{Code, Status};
 /// After this long no call of anyone can be on its way to a host any more.
 const LATE: Duration = Duration::from_secs(150);
 
-/// One command by a coordinator of its own: its answer, and the rows of the store afterwards.
-fn command<T>(
-    world: &World,
-    name: &str,
-    command: impl AsyncFnOnce(&Life, &Coordinator) -> Result<T, Status>,
-) -> (Result<T, Status>, Rows) {
-    let ended = world.live(async |life| {
-        let coordinator = life.coordinator(name).await.unwrap();
-        let answer = command(&life, &coordinator).await;
-        let rows = Rows::read(&coordinator.store).await.unwrap();
-        coordinator.shutdown().await;
-        (answer, rows)
-    });
-    ended.unwrap().expect("no crash was armed")
-}
-
 fn create(world: &World, wish: &Wish) -> (Result<(), Status>, Rows) {
-    command(world, "create", async |_, c| c.create(wish).await.map(drop))
+    world.command("create", async |_, c| c.create(wish).await.map(drop)).unwrap()
 }
 
 /// The same, while something befalls the world some time after its begin.
@@ -39,34 +23,28 @@ fn create_while(
     after: Duration,
     ill: impl FnOnce() + Send + 'static,
 ) -> (Result<(), Status>, Rows) {
-    command(world, "create", async |_, c| {
-        drop(tokio::spawn(async move {
-            sleep(after).await;
-            ill();
-        }));
-        c.create(wish).await.map(drop)
-    })
-}
-
-fn nothing_wrong(world: &World, rows: &Rows) {
-    let lines: Vec<_> = problems(world, rows).iter().map(ToString::to_string).collect();
-    assert_eq!(lines, Vec::<String>::new());
-}
-
-fn nothing_forgotten(world: &World, rows: &Rows) {
-    let lines: Vec<_> = forgotten(world, rows).iter().map(ToString::to_string).collect();
-    assert_eq!(lines, Vec::<String>::new());
+    world
+        .command("create", async |_, c| {
+            drop(tokio::spawn(async move {
+                sleep(after).await;
+                ill();
+            }));
+            c.create(wish).await.map(drop)
+        })
+        .unwrap()
 }
 
 /// Late effects come, and a sweep clears what is remembered; nothing is wrong then.
 fn clears(world: &World) {
     world.pass(LATE).unwrap();
-    let (_, rows) = command(world, "late", async |_, _| Ok(()));
-    nothing_forgotten(world, &rows);
-    let (swept, rows) = command(world, "sweep", async |_, c| {
-        c.sweep().await?;
-        c.sweep().await
-    });
+    let (_, rows) = world.command("late", async |_, _| ()).unwrap();
+    none(&forgotten(world, &rows), "late").unwrap();
+    let (swept, rows) = world
+        .command("sweep", async |_, c| {
+            c.sweep().await?;
+            c.sweep().await
+        })
+        .unwrap();
     swept.unwrap();
     nothing_wrong(world, &rows);
 }
@@ -77,17 +55,13 @@ fn runs_a_node(world: &World, host: &str) -> bool {
     nodes.into_iter().any(|c| c.state == ContainerState::Running)
 }
 
-fn set(names: &[&'static str]) -> BTreeSet<&'static str> {
-    names.iter().copied().collect()
-}
-
 #[test]
 fn a_host_that_cannot_be_reached_is_passed_over() {
     let world = World::registered(3, 3).unwrap();
     world.engine("h2").cut();
     let (answer, rows) = create(&world, &Wish::new("dev", 4));
     answer.unwrap();
-    assert_eq!(rows.members("dev"), set(&["h1", "h3"]));
+    assert_eq!(rows.members("dev"), ["h1", "h3"].into());
     nothing_wrong(&world, &rows);
 }
 
@@ -100,8 +74,8 @@ fn a_host_lost_before_anything_was_started_is_left_and_cleared_later() {
     let (answer, rows) =
         create_while(&world, &Wish::new("dev", 4), Duration::from_secs(1), move || cut.cut());
     answer.unwrap();
-    assert_eq!(rows.members("dev"), set(&["h1", "h3"]));
-    nothing_forgotten(&world, &rows);
+    assert_eq!(rows.members("dev"), ["h1", "h3"].into());
+    none(&forgotten(&world, &rows), "after it").unwrap();
     assert!(rows.failures.contains_key("h2"), "{:?}", rows.failures);
     world.fleet().clear_rules();
     engine.up();
@@ -117,17 +91,17 @@ fn a_host_that_refuses_before_anything_was_started_is_cleared_though_the_cluster
     let (answer, rows) =
         create_while(&world, &Wish::new("dev", 4), Duration::from_secs(1), move || killed.kill());
     answer.unwrap();
-    assert_eq!(rows.members("dev"), set(&["h1", "h3"]));
+    assert_eq!(rows.members("dev"), ["h1", "h3"].into());
     assert_eq!(rows.cluster("dev").map(|c| c.phase), Some(ClusterPhase::Ready));
     world.fleet().clear_rules();
     engine.up();
     // Whatever changes something next clears it.
     create(&world, &Wish::new("other", 1)).0.unwrap();
-    let (answer, rows) = command(&world, "delete", async |_, c| c.delete(&["other"]).await);
+    let (answer, rows) = world.command("delete", async |_, c| c.delete(&["other"]).await).unwrap();
     answer.unwrap();
     assert!(world.engine("h2").truth().is_free_of("shoal.cluster"));
-    assert_eq!(rows.members("dev"), set(&["h1", "h3"]));
-    nothing_forgotten(&world, &rows);
+    assert_eq!(rows.members("dev"), ["h1", "h3"].into());
+    none(&forgotten(&world, &rows), "after it").unwrap();
     clears(&world);
 }
 
@@ -135,25 +109,27 @@ fn a_host_that_refuses_before_anything_was_started_is_cleared_though_the_cluster
 fn a_host_lost_with_started_nodes_fails_the_create_which_is_finished_when_it_is_back() {
     let world = World::registered(3, 3).unwrap();
     let lost = world.clone();
-    let (answer, rows) = command(&world, "create", async |_, c| {
-        drop(tokio::spawn(async move {
-            while !runs_a_node(&lost, "h2") {
-                sleep(Duration::from_millis(20)).await;
-            }
-            lost.power_off("h2");
-        }));
-        c.create(&Wish::new("dev", 4)).await.map(drop)
-    });
+    let (answer, rows) = world
+        .command("create", async |_, c| {
+            drop(tokio::spawn(async move {
+                while !runs_a_node(&lost, "h2") {
+                    sleep(Duration::from_millis(20)).await;
+                }
+                lost.power_off("h2");
+            }));
+            c.create(&Wish::new("dev", 4)).await.map(drop)
+        })
+        .unwrap();
     let status = answer.unwrap_err();
     assert!(status.message().contains("h2"), "{status:?}");
     let phase = rows.cluster("dev").map(|c| c.phase);
     assert_eq!(phase, Some(ClusterPhase::Deleting), "{status:?}");
-    assert_eq!(rows.members("dev"), set(&["h2"]), "rolled back on the others");
+    assert_eq!(rows.members("dev"), ["h2"].into(), "rolled back on the others");
     world.engine("h2").up();
     let (answer, rows) = create(&world, &Wish::new("other", 1));
     answer.unwrap();
     assert!(rows.cluster("dev").is_none());
-    nothing_forgotten(&world, &rows);
+    none(&forgotten(&world, &rows), "after it").unwrap();
     clears(&world);
 }
 
@@ -165,7 +141,7 @@ fn a_host_that_hangs_is_left() {
     let (answer, rows) =
         create_while(&world, &Wish::new("dev", 4), Duration::from_secs(2), move || hung.hang());
     answer.unwrap();
-    assert_eq!(rows.members("dev"), set(&["h1", "h3"]));
+    assert_eq!(rows.members("dev"), ["h1", "h3"].into());
     world.fleet().clear_rules();
     engine.up();
     clears(&world);
@@ -176,19 +152,21 @@ fn a_slow_host_does_not_delay_the_others() {
     let world = World::registered(3, 3).unwrap();
     world.fleet().rule(Rule::on(Method::CreateContainer, Action::Slow(Duration::from_secs(20))).engine("h2"));
     let began = world.now();
-    let started = command(&world, "a", async |life, c| {
-        let looked = async {
-            loop {
-                life.pass(Duration::from_millis(100)).await;
-                if runs_a_node(&world, "h1") && runs_a_node(&world, "h3") {
-                    return world.now().since(began);
+    let started = world
+        .command("a", async |life, c| {
+            let looked = async {
+                loop {
+                    life.pass(Duration::from_millis(100)).await;
+                    if runs_a_node(&world, "h1") && runs_a_node(&world, "h3") {
+                        return world.now().since(began);
+                    }
                 }
-            }
-        };
-        let wish = Wish::new("dev", 4);
-        let (answer, started) = tokio::join!(c.create(&wish), looked);
-        answer.map(|_| started)
-    });
+            };
+            let wish = Wish::new("dev", 4);
+            let (answer, started) = tokio::join!(c.create(&wish), looked);
+            answer.map(|_| started)
+        })
+        .unwrap();
     let (started, rows) = started;
     assert!(started.unwrap() < Duration::from_secs(10));
     nothing_wrong(&world, &rows);
@@ -202,7 +180,7 @@ fn a_full_disk_is_left_at_once() {
     let (answer, rows) = create(&world, &Wish::new("dev", 4));
     answer.unwrap();
     assert!(world.now().since(began) < Duration::from_secs(30));
-    assert_eq!(rows.members("dev"), set(&["h1", "h3"]));
+    assert_eq!(rows.members("dev"), ["h1", "h3"].into());
     nothing_wrong(&world, &rows);
 }
 
@@ -215,7 +193,7 @@ fn an_image_that_vanishes_sends_the_nodes_elsewhere() {
     let (answer, rows) =
         create_while(&world, &Wish::new("dev", 4), Duration::from_secs(1), move || gone.lose_image(IMAGE));
     answer.unwrap();
-    assert_eq!(rows.members("dev"), set(&["h1", "h3"]));
+    assert_eq!(rows.members("dev"), ["h1", "h3"].into());
     nothing_wrong(&world, &rows);
 }
 
@@ -238,10 +216,10 @@ fn an_engine_that_forgets_meanwhile_is_filled_again() {
     });
     // It has lost the image too: what was begun there cannot be made again.
     if answer.is_ok() {
-        nothing_forgotten(&world, &rows);
+        none(&forgotten(&world, &rows), "after it").unwrap();
     } else {
         assert!(rows.cluster("dev").is_none(), "{answer:?}");
-        nothing_forgotten(&world, &rows);
+        none(&forgotten(&world, &rows), "after it").unwrap();
     }
     clears(&world);
 }
@@ -251,12 +229,12 @@ fn a_delete_with_a_host_down_takes_the_rest_and_is_finished_by_the_next_command(
     let world = World::registered(3, 3).unwrap();
     create(&world, &Wish::new("dev", 4)).0.unwrap();
     world.engine("h2").kill();
-    let (answer, rows) = command(&world, "delete", async |_, c| c.delete(&["dev"]).await);
+    let (answer, rows) = world.command("delete", async |_, c| c.delete(&["dev"]).await).unwrap();
     let status = answer.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     assert!(status.message().contains("h2"), "{status:?}");
     assert_eq!(rows.cluster("dev").map(|c| c.phase), Some(ClusterPhase::Deleting));
-    assert_eq!(rows.members("dev"), set(&["h2"]));
+    assert_eq!(rows.members("dev"), ["h2"].into());
     for host in ["h1", "h3"] {
         assert!(world.engine(host).truth().is_free_of("shoal.cluster"), "{host}");
     }
@@ -264,7 +242,7 @@ fn a_delete_with_a_host_down_takes_the_rest_and_is_finished_by_the_next_command(
     let (answer, rows) = create(&world, &Wish::new("other", 1));
     answer.unwrap();
     assert!(rows.cluster("dev").is_none());
-    nothing_forgotten(&world, &rows);
+    none(&forgotten(&world, &rows), "after it").unwrap();
     clears(&world);
 }
 
@@ -273,8 +251,8 @@ fn a_delete_with_a_host_gone_for_good_is_finished_by_unregistering_it() {
     let world = World::registered(3, 3).unwrap();
     create(&world, &Wish::new("dev", 4)).0.unwrap();
     world.power_off("h2");
-    command(&world, "delete", async |_, c| c.delete(&["dev"]).await).0.unwrap_err();
-    let (answer, rows) = command(&world, "unregister", async |_, c| c.unregister("h2", true).await);
+    world.command("delete", async |_, c| c.delete(&["dev"]).await).unwrap().0.unwrap_err();
+    let (answer, rows) = world.command("unregister", async |_, c| c.unregister("h2", true).await).unwrap();
     let answer = answer.unwrap();
     assert_eq!(answer.forgotten_nodes as usize, 5 - 3, "{answer:?}");
     assert!(!answer.left_behind.is_empty(), "what stays there is said");

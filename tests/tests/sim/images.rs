@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use shoal_docker_fake::{Action, Method, Refusal, Rule};
 use shoal_proto::v1::{self, registries_client::RegistriesClient};
 use shoal_storage::EventFilter;
-use shoal_tests::sim::{Coordinator, IMAGE, Life, Rows, Wish, World, node_image_as, problems};
-use shoal_types::{EventKind, NewEvent};
+use shoal_tests::sim::{Coordinator, IMAGE, Life, Rows, Wish, World, node_image_as, nothing_wrong};
+use shoal_types::{EventKind, HostName, NewEvent};
 use tonic::{Code, Status};
 
 /// The event log of a world, and what one command answered.
@@ -17,16 +17,13 @@ struct Told<T> {
 }
 
 fn told<T>(world: &World, command: impl AsyncFnOnce(&Life, &Coordinator) -> Result<T, Status>) -> Told<T> {
-    let ended = world.live(async |life| {
-        let coordinator = life.coordinator("command").await.unwrap();
-        let answer = command(&life, &coordinator).await;
-        let rows = Rows::read(&coordinator.store).await.unwrap();
+    let told = world.command("command", async |life, coordinator| {
+        let answer = command(life, coordinator).await;
         let filter = EventFilter { realm: None, cluster: None, after: 0, limit: 10_000 };
-        let events = coordinator.store.read().await.unwrap().events().list(&filter).await.unwrap();
-        coordinator.shutdown().await;
-        Told { answer, rows, events: events.into_iter().map(|e| e.event).collect() }
+        (answer, coordinator.store.read().await.unwrap().events().list(&filter).await.unwrap())
     });
-    ended.unwrap().expect("no crash was armed")
+    let ((answer, events), rows) = told.unwrap();
+    Told { answer, rows, events: events.into_iter().map(|e| e.event).collect() }
 }
 
 /// Hosts `h1` to `h3`; all but these have lost the image.
@@ -48,21 +45,12 @@ fn has_image(world: &World, host: &str) -> bool {
     world.engine(host).truth().images.iter().any(|image| image.repo_tags.iter().any(|tag| tag == IMAGE))
 }
 
-fn nothing_wrong(world: &World, rows: &Rows) {
-    let lines: Vec<_> = problems(world, rows).iter().map(ToString::to_string).collect();
-    assert_eq!(lines, Vec::<String>::new());
-}
-
 /// Hosts whose last word of the image says that all of it is there.
-fn arrived(events: &[NewEvent]) -> BTreeSet<String> {
+fn arrived(events: &[NewEvent]) -> BTreeSet<&str> {
     let whole = |event: &&NewEvent| {
         event.kind == EventKind::Image && event.progress.is_some_and(|p| Some(p.done_bytes) == p.total_bytes)
     };
-    events.iter().filter(whole).filter_map(|event| event.host.as_ref()).map(ToString::to_string).collect()
-}
-
-fn set(words: &[&str]) -> BTreeSet<String> {
-    words.iter().map(|word| (*word).to_owned()).collect()
+    events.iter().filter(whole).filter_map(|event| event.host.as_ref()).map(HostName::as_str).collect()
 }
 
 #[test]
@@ -77,7 +65,7 @@ fn one_read_of_the_one_host_that_has_it_serves_all_others() {
         assert!(has_image(&world, host), "{host} knows it by its name");
         assert_eq!(count(&world, host, Method::LoadImage), before + 1, "{host} was copied to once");
     }
-    assert_eq!(arrived(&told.events), set(&["h2", "h3"]));
+    assert_eq!(arrived(&told.events), ["h2", "h3"].into());
     nothing_wrong(&world, &told.rows);
 }
 
@@ -237,7 +225,7 @@ fn a_registry_is_asked_as_who_was_set_and_the_password_is_nowhere() {
     assert_eq!(told.rows.members("dev").len(), 3);
     // One pulled the tag, which says what the digest is; the others pulled that. Nothing was streamed.
     assert_eq!(["h1", "h2", "h3"].map(|host| count(&world, host, Method::SaveImage)), [0, 0, 0]);
-    assert_eq!(arrived(&told.events), set(&["h1", "h2", "h3"]));
+    assert_eq!(arrived(&told.events), ["h1", "h2", "h3"].into());
     let shown = format!("{:?}", told.events);
     assert!(!shown.contains(PASSWORD));
 }

@@ -6,13 +6,7 @@ use tonic::Code;
 
 /// By a coordinator of its own, as a command is.
 fn ask<T>(world: &World, ask: impl AsyncFnOnce(&Coordinator) -> T) -> T {
-    let ended = world.live(async |life| {
-        let coordinator = life.coordinator("ask").await.unwrap();
-        let answer = ask(&coordinator).await;
-        coordinator.shutdown().await;
-        answer
-    });
-    ended.unwrap().expect("no crash was armed")
+    world.command("ask", async |_, coordinator| ask(coordinator).await).unwrap().0
 }
 
 /// Three hosts and `dev`: a controller and five workers, two nodes on each host.

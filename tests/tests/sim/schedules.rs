@@ -10,7 +10,7 @@ use futures_util::{FutureExt as _, future::join_all};
 use rand::{Rng as _, SeedableRng as _, seq::IndexedRandom as _};
 use rand_chacha::ChaCha12Rng;
 use shoal_docker_fake::{Action, Method, Refusal, Rule};
-use shoal_tests::sim::{Coordinator, Life, Rows, Wish, World, forgotten, problems};
+use shoal_tests::sim::{Coordinator, Life, Wish, World, forgotten, none, problems};
 use shoal_types::ClusterPhase;
 use tokio::time::{sleep, timeout};
 
@@ -265,37 +265,19 @@ fn schedule(seed: u64, log: &mut Option<Log>) -> anyhow::Result<()> {
     log.note("all well; the end");
     all_well(&world);
     world.pass(LATE)?;
-    let ended = world.live(async |life| {
-        let coordinator = life.coordinator("end").await?;
-        let deleted =
-            timeout(ENDLESS, coordinator.delete(&[])).await.context("the last delete did not end")?;
-        let rows = Rows::read(&coordinator.store).await?;
-        coordinator.shutdown().await;
-        anyhow::Ok((deleted, rows))
-    })?;
-    let (deleted, rows) = ended.context("a crash nobody armed")??;
-    deleted.context("the last delete")?;
+    let (deleted, rows) = world.command("end", async |_, c| timeout(ENDLESS, c.delete(&[])).await)?;
+    deleted.context("the last delete did not end")?.context("the last delete")?;
     if let Some(cluster) = rows.clusters.iter().find(|c| c.phase != ClusterPhase::Ready) {
         bail!("cluster {} is {}", cluster.spec.name, cluster.phase);
     }
-    told(forgotten(&world, &rows), "after the last delete")?;
+    none(&forgotten(&world, &rows), "after the last delete")?;
     world.pass(LATE)?;
-    let ended = world.live(async |life| {
-        let coordinator = life.coordinator("broom").await?;
-        coordinator.sweep().await?;
-        coordinator.sweep().await?;
-        let rows = Rows::read(&coordinator.store).await?;
-        coordinator.shutdown().await;
-        anyhow::Ok(rows)
+    let (swept, rows) = world.command("broom", async |_, c| {
+        c.sweep().await?;
+        c.sweep().await
     })?;
-    let rows = ended.context("a crash nobody armed")??;
-    told(problems(&world, &rows), "after the last sweep")
-}
-
-fn told(problems: Vec<shoal_tests::sim::Problem>, when: &str) -> anyhow::Result<()> {
-    let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
-    ensure!(lines.is_empty(), "{when}:\n    {}", lines.join("\n    "));
-    Ok(())
+    swept?;
+    none(&problems(&world, &rows), "after the last sweep")
 }
 
 #[test]
