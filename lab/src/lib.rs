@@ -20,7 +20,8 @@
 //! ```
 //!
 //! Where to read on: `boot.rs` (how a host comes to be), `root.rs` (what it sees), `lan.rs` (the network),
-//! `cgroup.rs` (how its processes are found again), `down.rs` (how nothing is left).
+//! `cgroup.rs` (how its processes are found again), `down.rs` (how nothing is left). Beside the lab, `postgres.rs` is a database
+//! server for tests.
 
 mod api;
 mod boot;
@@ -40,6 +41,7 @@ mod lock;
 mod machine;
 mod name;
 mod pki;
+mod postgres;
 mod power;
 mod process;
 mod program;
@@ -62,5 +64,6 @@ pub use install::InstallError;
 pub use lab::{Lab, LabGuard, Options};
 pub use name::{HOSTS_MAX, HostName, LabName, NameError};
 pub use pki::PkiError;
+pub use postgres::Postgres;
 pub use status::{Host, HostState, HostStatus, Status};
 pub use wait::until;

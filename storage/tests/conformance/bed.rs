@@ -3,11 +3,15 @@
 use std::{
     path::{Path, PathBuf},
     str::FromStr,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use rand::{SeedableRng, rngs::StdRng};
+use shoal_lab::Postgres;
 use shoal_storage::{SealingKey, Store, StoreError, StoreUrl};
 use shoal_types::Timestamp;
 use sqlx::{
@@ -15,8 +19,6 @@ use sqlx::{
     sqlite::SqliteConnectOptions,
 };
 use tempfile::TempDir;
-
-use crate::server::{self, USER};
 
 /// When every test begins.
 pub(crate) const START: Timestamp = Timestamp(1_800_000_000_000);
@@ -28,6 +30,19 @@ pub(crate) struct Bed {
     pub(crate) url: StoreUrl,
     text: String,
     directory: TempDir,
+}
+
+/// The superuser of the server.
+pub(crate) const USER: &str = Postgres::USER;
+
+/// The server, started on first use, gone with the process; `None` if it was switched off.
+pub(crate) fn server() -> Option<&'static Postgres> {
+    static SERVER: OnceLock<Option<Postgres>> = OnceLock::new();
+    let server = SERVER.get_or_init(|| Postgres::start().unwrap());
+    if server.is_none() {
+        println!("skipped on PostgreSQL: SHOAL_TEST_POSTGRES=off");
+    }
+    server.as_ref()
 }
 
 /// A wait for a lock that is too short when one is held, and long enough to connect.
@@ -44,11 +59,9 @@ impl Bed {
     /// On PostgreSQL, in a database of its own; `None` if it was switched off.
     pub(crate) async fn postgres() -> Option<Self> {
         static DATABASES: AtomicU32 = AtomicU32::new(0);
-        let server = server::server()?;
-        let socket = server.socket.display();
+        let socket = server()?.socket().display();
         let name = format!("t{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-        let admin = format!("postgres://{USER}@localhost/postgres?host={socket}");
-        let mut admin = PgConnection::connect(&admin).await.unwrap();
+        let mut admin = PgConnection::connect(&server()?.url()).await.unwrap();
         let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
         sqlx::raw_sql(create).execute(&mut admin).await.unwrap();
         admin.close().await.unwrap();

@@ -23,6 +23,5 @@ mod registries;
 mod remnants;
 mod reservations;
 mod secrets;
-mod server;
 mod session;
 mod upgrade;

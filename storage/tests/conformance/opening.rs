@@ -11,9 +11,8 @@ use rand::{SeedableRng, rngs::StdRng};
 use shoal_storage::{SealingKey, Store, StoreError, StoreUrl};
 
 use crate::{
-    bed::{Bed, SHORT, START, on_both},
+    bed::{Bed, SHORT, START, USER, on_both, server},
     make,
-    server::{self, USER},
 };
 
 const SOON: Duration = Duration::from_secs(30);
@@ -200,8 +199,8 @@ async fn a_server_that_refuses_or_is_not_there_is_told_apart_and_no_password_sho
     assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
     assert!(!chain(&error).contains("hunter2"));
 
-    let Some(server) = server::server() else { return };
-    let socket = server.socket.display();
+    let Some(server) = server() else { return };
+    let socket = server.socket().display();
     for target in
         [format!("{USER}:hunter2@localhost/no_such"), "nobody_such:hunter2@localhost/postgres".into()]
     {

@@ -1,7 +1,8 @@
 //! Two installations on the same hosts, one on SQLite and one on PostgreSQL: neither sees or touches the other's.
 
 use anyhow::ensure;
-use shoal_tests::{Installation, Postgres, Stage, Traces, list};
+use shoal_lab::Postgres;
+use shoal_tests::{Installation, Stage, Traces, list};
 
 /// The second makes a cluster of the same name as the first's, deletes it and leaves; the first's jobs run all along.
 pub(crate) fn two_on_the_same_hosts_do_not_touch_each_other(stage: &Stage) -> anyhow::Result<()> {
