@@ -20,8 +20,21 @@ use crate::{
     stage::Means,
 };
 
+/// The variable that says where `shoal` keeps its state.
+pub const STATE_DIR: &str = "SHOAL_STATE_DIR";
 /// Variables of whoever runs the tests that would lead to another store.
 const ELSEWHERE: [&str; 3] = ["SHOAL_STORE", "SHOAL_REALM", "SHOAL_KEY_FILE"];
+
+/// A call of a `shoal` on the state in a directory, not yet made, without a limit on its time.
+#[must_use]
+pub fn shoal(program: &Path, state: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(words).env(STATE_DIR, state);
+    for variable in ELSEWHERE {
+        command.env_remove(variable);
+    }
+    command
+}
 
 /// A `shoal` and where it keeps its state.
 #[derive(Debug)]
@@ -57,7 +70,7 @@ impl Installation {
     }
 
     fn with_state(&self, call: Call) -> Call {
-        let call = call.without(ELSEWHERE).env("SHOAL_STATE_DIR", self.state.path());
+        let call = call.without(ELSEWHERE).env(STATE_DIR, self.state.path());
         match &self.store {
             Some(store) => call.env("SHOAL_STORE", store),
             None => call,
@@ -81,11 +94,7 @@ impl Installation {
     /// A call, not yet made, without a limit on its time.
     #[must_use]
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(&self.shoal);
-        command.args(words).env("SHOAL_STATE_DIR", self.state.path());
-        for variable in ELSEWHERE {
-            command.env_remove(variable);
-        }
+        let mut command = shoal(&self.shoal, self.state.path(), words);
         command.envs(self.store.iter().map(|store| ("SHOAL_STORE", store)));
         command
     }

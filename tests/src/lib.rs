@@ -26,7 +26,7 @@ mod traces;
 
 pub use call::{Call, Ended};
 pub use cluster::{Cluster, Node};
-pub use installation::Installation;
+pub use installation::{Installation, STATE_DIR, shoal};
 pub use json::{list, text};
 pub use log::Log;
 pub use machine::{Machine, allocated_kib};

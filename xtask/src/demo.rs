@@ -15,11 +15,12 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use serde_json::Value;
 use shoal_lab::{Lab, LabName, install};
+use shoal_tests::STATE_DIR;
 
 use crate::{
     cargo::Programs,
     image, machine, shell,
-    shoal::{STATE_DIR, Shoal, entries},
+    shoal::{Shoal, entries},
     workspace::Workspace,
 };
 

@@ -11,9 +11,6 @@ use shoal_lab::Host;
 
 use crate::shell;
 
-/// The variable that says where `shoal` keeps its state; set once, as the transcript shows.
-pub(crate) const STATE_DIR: &str = "SHOAL_STATE_DIR";
-
 /// The program and where it keeps its state.
 #[derive(Debug, Clone)]
 pub(crate) struct Shoal {
@@ -28,12 +25,7 @@ impl Shoal {
 
     /// A call, not yet made.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args(words).env(STATE_DIR, &self.state_dir);
-        for elsewhere in ["SHOAL_STORE", "SHOAL_REALM", "SHOAL_KEY_FILE"] {
-            command.env_remove(elsewhere);
-        }
-        command
+        shoal_tests::shoal(&self.program, &self.state_dir, words)
     }
 
     /// Shows a call and makes it.

@@ -33,14 +33,14 @@ use clap::Args;
 use rand::{Rng, SeedableRng, seq::IteratorRandom};
 use rand_chacha::ChaCha8Rng;
 use shoal_lab::{Engines, Lab, Options, install};
-use shoal_tests::Machine;
+use shoal_tests::{Machine, STATE_DIR};
 use shoal_types::{Clock, SystemClock, Timestamp};
 
 use self::{act::Actor, check::Seen, process::Running, report::Report, rows::Rows, step::Step};
 use crate::{
     cargo::Programs,
     image, machine,
-    shoal::{STATE_DIR, Shoal, entries},
+    shoal::{Shoal, entries},
     workspace::Workspace,
 };
 
