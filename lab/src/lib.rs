@@ -21,9 +21,10 @@
 //!
 //! Where to read on: `boot.rs` (how a host comes to be), `root.rs` (what it sees), `lan.rs` (the network),
 //! `cgroup.rs` (how its processes are found again), `down.rs` (how nothing is left). Beside the lab, `postgres.rs` is a database
-//! server for tests.
+//! server for tests and `authority.rs` a certificate authority.
 
 mod api;
+mod authority;
 mod boot;
 mod cgroup;
 mod command;
@@ -54,6 +55,7 @@ mod up;
 mod wait;
 
 pub use api::ApiError;
+pub use authority::Authority;
 pub use boot::{BOOT_COMMAND, INIT_COMMAND, boot};
 pub use command::CommandError;
 pub use down::{down, purge};

@@ -8,10 +8,11 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    SanType,
 };
 
+use crate::authority::Authority;
 use crate::error::Error;
 use crate::file;
 use crate::name::{HostName, LabName};
@@ -39,11 +40,8 @@ pub enum PkiError {
     },
 }
 
-/// The lab's certificate authority.
-pub(crate) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    certificate_pem: String,
-}
+/// The lab's certificate authority, kept in files.
+pub(crate) struct LabAuthority(Authority);
 
 /// Files of a `tls_dir`, as Docker's own clients and engines name them.
 const CA: &str = "ca.pem";
@@ -51,7 +49,7 @@ const CERT: &str = "cert.pem";
 const KEY: &str = "key.pem";
 const CA_KEY: &str = "ca-key.pem";
 
-impl Authority {
+impl LabAuthority {
     /// The authority kept in a directory; makes one when there is none.
     ///
     /// # Errors
@@ -64,15 +62,13 @@ impl Authority {
             let pair = KeyPair::from_pem(&pem).map_err(|source| PkiError::Key { path: key, source })?;
             let certificate_pem =
                 fs::read_to_string(&certificate).map_err(crate::error::file("read", &certificate))?;
-            return Ok(Self { issuer: Issuer::new(params, pair), certificate_pem });
+            return Ok(Self(Authority::of(params, pair, certificate_pem)));
         }
-        let subject = || format!("lab {lab}");
-        let pair = KeyPair::generate().map_err(generate(subject()))?;
-        let certificate_pem = params.self_signed(&pair).map_err(generate(subject()))?.pem();
+        let authority = Authority::new(params).map_err(generate(format!("lab {lab}")))?;
         file::make_dir(dir)?;
-        file::write(&key, pair.serialize_pem().as_bytes())?;
-        file::write(&certificate, certificate_pem.as_bytes())?;
-        Ok(Self { issuer: Issuer::new(params, pair), certificate_pem })
+        file::write(&key, authority.key_pem().as_bytes())?;
+        file::write(&certificate, authority.pem().as_bytes())?;
+        Ok(Self(authority))
     }
 
     /// Makes the engine's certificate for a host, unless the directory holds one.
@@ -103,12 +99,11 @@ impl Authority {
         if dir.join(KEY).exists() {
             return Ok(());
         }
-        let pair = KeyPair::generate().map_err(generate(subject.to_owned()))?;
-        let certificate = params.signed_by(&pair, &self.issuer).map_err(generate(subject.to_owned()))?;
+        let (certificate, key) = self.0.signed(params).map_err(generate(subject.to_owned()))?;
         file::make_dir(dir)?;
-        file::write(&dir.join(CA), self.certificate_pem.as_bytes())?;
-        file::write(&dir.join(CERT), certificate.pem().as_bytes())?;
-        file::write(&dir.join(KEY), pair.serialize_pem().as_bytes())
+        file::write(&dir.join(CA), self.0.pem().as_bytes())?;
+        file::write(&dir.join(CERT), certificate.as_bytes())?;
+        file::write(&dir.join(KEY), key.as_bytes())
     }
 }
 
@@ -196,10 +191,10 @@ mod tests {
         let (lab, pki) = ("lab".parse().unwrap(), dir.path().join("pki"));
         let (client, server) = (dir.path().join("tls"), dir.path().join("server"));
         let host = "host3".parse().unwrap();
-        let authority = Authority::open_or_make(&lab, &pki).unwrap();
+        let authority = LabAuthority::open_or_make(&lab, &pki).unwrap();
         authority.ensure_server(&server, host, [10, 77, 0, 3].into()).unwrap();
         // Another command, for another host: the same authority.
-        let again = Authority::open_or_make(&lab, &pki).unwrap();
+        let again = LabAuthority::open_or_make(&lab, &pki).unwrap();
         again.ensure_client(&client, host).unwrap();
         for name in ["10.77.0.3", "host3", "localhost"] {
             shake_hands(&client, &server, name).unwrap();
@@ -217,7 +212,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let host = "host1".parse().unwrap();
         let lab = |name: &str| {
-            let authority = Authority::open_or_make(&name.parse().unwrap(), &dir.path().join(name)).unwrap();
+            let authority =
+                LabAuthority::open_or_make(&name.parse().unwrap(), &dir.path().join(name)).unwrap();
             let (client, server) = (dir.path().join(name).join("tls"), dir.path().join(name).join("server"));
             authority.ensure_client(&client, host).unwrap();
             authority.ensure_server(&server, host, [10, 77, 0, 1].into()).unwrap();
@@ -233,7 +229,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (pki, tls) = (dir.path().join("pki"), dir.path().join("tls"));
         let host = "host1".parse().unwrap();
-        let authority = Authority::open_or_make(&"lab".parse().unwrap(), &pki).unwrap();
+        let authority = LabAuthority::open_or_make(&"lab".parse().unwrap(), &pki).unwrap();
         authority.ensure_client(&tls, host).unwrap();
         let files = [pki.join(CA_KEY), pki.join(CA), tls.join(CA), tls.join(CERT), tls.join(KEY)];
         for path in &files {

@@ -11,7 +11,7 @@ use crate::lan::{self, Lan};
 use crate::layout::{LabDir, SHARED_DIR};
 use crate::lock::Lock;
 use crate::name::{HostName, LabName};
-use crate::pki::Authority;
+use crate::pki::LabAuthority;
 use crate::record::{HostRecord, Record};
 use crate::subnet::Subnet;
 use crate::{install, machine, power};
@@ -55,7 +55,7 @@ impl Lab {
             }
         };
         let lab = Self::new(dir, record, cgroups, options.program.clone());
-        let authority = Authority::open_or_make(name, &lab.dir.pki())?;
+        let authority = LabAuthority::open_or_make(name, &lab.dir.pki())?;
         for host in lab.hosts() {
             let own = lab.dir.host(host.name);
             authority.ensure_server(&own.server_tls(), host.name, host.address.into())?;

@@ -1,20 +1,12 @@
 //! Certificates, made for each run: authorities, servers and clients, good and bad ones.
 
-use std::sync::Arc;
-
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
-use rustls::{
-    RootCertStore, ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::WebPkiClientVerifier,
-};
+use rcgen::{CertificateParams, DnType, date_time_ymd};
+use rustls::ServerConfig;
 
 use crate::bed::Bed;
 
 /// An authority and what it signed.
-pub(crate) struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-}
+pub(crate) struct Authority(shoal_lab::Authority);
 
 /// Whether a certificate is valid today.
 #[derive(Debug, Clone, Copy)]
@@ -46,19 +38,16 @@ fn params(name: &str, when: When) -> CertificateParams {
 
 impl Authority {
     pub(crate) fn new(name: &str, when: When) -> Self {
-        let mut params = params(name, when);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
+        Self(shoal_lab::Authority::new(params(name, when)).unwrap())
     }
 
     pub(crate) fn pem(&self) -> String {
-        self.issuer.pem()
+        self.0.pem()
     }
 
     /// A certificate for `name` and its key, as PEM.
     pub(crate) fn signed(&self, name: &str, when: When) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        (params(name, when).signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+        self.0.signed(&params(name, when)).unwrap()
     }
 
     /// Writes `DIR/{ca,cert,key}.pem` for a client of this authority; the directory.
@@ -72,21 +61,6 @@ impl Authority {
 
     /// A server with a certificate of this authority for `name`, which asks clients for one of it too.
     pub(crate) fn server(&self, name: &str, when: When) -> ServerConfig {
-        let (cert, key) = self.signed(name, when);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut roots = RootCertStore::empty();
-        roots.add(self.issuer.der().clone()).unwrap();
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .build()
-            .unwrap();
-        ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(
-                vec![CertificateDer::from_pem_slice(cert.as_bytes()).unwrap()],
-                PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),
-            )
-            .unwrap()
+        self.0.server(&params(name, when)).unwrap()
     }
 }

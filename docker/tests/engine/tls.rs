@@ -1,7 +1,8 @@
 //! TLS against the engine's own listener: what it says to strangers.
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::CertificateParams;
 use shoal_docker::{EngineError, Timeouts, TlsMaterial, TlsProblem, connect};
+use shoal_lab::Authority;
 use shoal_types::{Clock as _, SystemClock};
 
 use crate::bench::Bench;
@@ -13,14 +14,9 @@ struct Stranger {
 }
 
 fn stranger() -> Stranger {
-    let ca_key = KeyPair::generate().unwrap();
-    let mut ca = CertificateParams::new(vec![]).unwrap();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_cert = ca.self_signed(&ca_key).unwrap();
-    let issuer = Issuer::new(ca, ca_key);
-    let key = KeyPair::generate().unwrap();
-    let cert = CertificateParams::new(vec!["stranger".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-    Stranger { ca: ca_cert.pem(), cert: cert.pem(), key: key.serialize_pem() }
+    let ca = Authority::named("stranger").unwrap();
+    let (cert, key) = ca.signed(&CertificateParams::new(vec!["stranger".to_owned()]).unwrap()).unwrap();
+    Stranger { ca: ca.pem(), cert, key }
 }
 
 async fn problem(bench: &Bench, ca: String, cert: String, key: String) -> TlsProblem {

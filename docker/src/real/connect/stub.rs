@@ -6,9 +6,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
-use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
+use rcgen::CertificateParams;
+use rustls::ServerConfig;
 use shoal_types::{Clock as _, SystemClock};
 use tempfile::TempDir;
 use tokio::{
@@ -145,45 +144,21 @@ async fn serve(
 }
 
 /// A CA and what it signed.
-pub(super) struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-}
+pub(super) struct Authority(shoal_lab::Authority);
 
 impl Authority {
     pub(super) fn named(name: &str) -> Self {
-        let mut params = CertificateParams::new(vec![]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
-    }
-
-    fn signed(&self, params: &CertificateParams) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+        Self(shoal_lab::Authority::named(name).unwrap())
     }
 
     /// Material of a client that trusts `trusted` and has a certificate of this authority.
     pub(super) fn client(&self, trusted: &Authority) -> TlsMaterial {
-        let (cert, key) = self.signed(&CertificateParams::new(vec!["client".into()]).unwrap());
-        TlsMaterial::from_pem(trusted.issuer.pem(), cert, key, SystemClock.now()).unwrap()
+        let (cert, key) = self.0.signed(&CertificateParams::new(vec!["client".into()]).unwrap()).unwrap();
+        TlsMaterial::from_pem(trusted.0.pem(), cert, key, SystemClock.now()).unwrap()
     }
 
     /// A server with a certificate of this authority, that asks clients for one of it too.
     pub(super) fn server(&self, params: &CertificateParams) -> ServerConfig {
-        let (cert, key) = self.signed(params);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut roots = RootCertStore::empty();
-        roots.add(self.issuer.der().clone()).unwrap();
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .build()
-            .unwrap();
-        let chain = vec![rustls_pki_types::CertificateDer::from_pem_slice(cert.as_bytes()).unwrap()];
-        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
-        ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(chain, key)
-            .unwrap()
+        self.0.server(params).unwrap()
     }
 }
