@@ -78,12 +78,25 @@ impl Command {
             || self.line.split_once(" -- ").is_some_and(|(_, run)| run.starts_with("sinfo"))
     }
 
-    /// The first shown line that was not printed, compared without numbers and spacing.
+    /// Whether its lines have an order of their own. What is done on several hosts at once is told as it happens.
+    fn is_ordered(&self) -> bool {
+        self.looks() || self.fails()
+    }
+
+    /// The first shown line that was not printed, compared without numbers and spacing; where they have an order, the first
+    /// that does not come after the one before it.
     #[must_use]
     pub fn missing(&self, printed: &str) -> Option<&str> {
         let printed: Vec<String> = printed.lines().map(alike).collect();
-        let shown = self.shown.iter().map(String::as_str).filter(|line| *line != ANY);
-        shown.into_iter().find(|line| !printed.contains(&alike(line)))
+        let mut rest = &printed[..];
+        let mut shown = self.shown.iter().map(String::as_str).filter(|line| *line != ANY);
+        shown.find(|line| {
+            let found = rest.iter().position(|printed| *printed == alike(line));
+            if let Some(at) = found.filter(|_| self.is_ordered()) {
+                rest = &rest[at + 1..];
+            }
+            found.is_none()
+        })
     }
 }
 
@@ -240,6 +253,20 @@ $ not a command
         );
         assert_eq!(alike("Nov 21 16:31:49 controller"), alike("Dec  1 08:02:11 controller"));
         assert_eq!(page.lines[commands[3].at.clone()], ["error: it failed 3 times"]);
+    }
+
+    #[test]
+    fn a_table_has_an_order_and_work_on_several_hosts_has_none() {
+        let missing = |line: &str, printed: &str| {
+            let page =
+                Page::parse("page.md", &format!("```console\n$ {line}\none\n...\ntwo\n```\n")).unwrap();
+            let missing = page.commands().find_map(|command| command.missing(printed)).map(str::to_owned);
+            missing.unwrap_or_default()
+        };
+        assert_eq!(missing("shoal get nodes", "one\nmore\ntwo\n"), "");
+        assert_eq!(missing("shoal get nodes", "two\none\n"), "two");
+        assert_eq!(missing("shoal create cluster", "two\none\n"), "");
+        assert_eq!(missing("shoal create cluster", "two\n"), "one");
     }
 
     #[test]
