@@ -15,6 +15,7 @@ pub(crate) mod doctor;
 pub(crate) mod forward;
 pub(crate) mod hosts;
 pub(crate) mod lifecycle;
+pub(crate) mod load;
 mod reschedule;
 pub(crate) mod sweep;
 pub(crate) mod unregister;

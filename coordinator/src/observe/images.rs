@@ -7,9 +7,8 @@ use std::{
 
 use futures_util::{FutureExt, future::join_all};
 use shoal_docker::{ImageSummary, LabelFilter};
-use shoal_proto::v1;
 use shoal_storage::{Cluster, Host};
-use shoal_types::chain;
+use shoal_types::{Bytes, HostName};
 
 use crate::{
     fleet::{coordinator::Coordinator, liveness::limited},
@@ -22,8 +21,32 @@ const LOOK: Duration = Duration::from_secs(8);
 const SLURM_VERSION: &str = "shoal.slurm.version";
 const SUITE: &str = "shoal.image.suite";
 
+/// An image of nodes: one content.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct NodeImage {
+    /// Its content digest.
+    pub(crate) id: String,
+    /// What it is called, on hosts and by clusters.
+    pub(crate) references: BTreeSet<String>,
+    pub(crate) size: Bytes,
+    pub(crate) slurm_version: String,
+    pub(crate) suite: String,
+    /// Clusters that run it, `REALM/NAME`.
+    pub(crate) clusters: Vec<String>,
+    /// Hosts that have it, and hosts that answered and have not.
+    pub(crate) hosts: Vec<HostName>,
+    pub(crate) missing: Vec<HostName>,
+}
+
+/// Images, and hosts that did not list theirs: why.
+#[derive(Debug)]
+pub(crate) struct ImageList {
+    pub(crate) images: Vec<NodeImage>,
+    pub(crate) silent: Vec<(HostName, Fault)>,
+}
+
 /// Node images and images of clusters, by host.
-pub(crate) async fn shown_images(coordinator: &Coordinator) -> Result<v1::ListImagesResponse, Fault> {
+pub(crate) async fn node_images(coordinator: &Coordinator) -> Result<ImageList, Fault> {
     let mut read = coordinator.store.read().await?;
     let hosts = read.hosts().list().await?;
     let clusters = read.clusters().list().await?;
@@ -33,13 +56,11 @@ pub(crate) async fn shown_images(coordinator: &Coordinator) -> Result<v1::ListIm
     let mut answered = Vec::new();
     for (host, listed) in hosts.iter().zip(lists) {
         match listed {
-            Ok(images) => answered.push((host.name.to_string(), images)),
-            Err(fault) => {
-                silent.push(v1::SilentHost { host: host.name.to_string(), error: chain(&fault) });
-            }
+            Ok(images) => answered.push((host.name.clone(), images)),
+            Err(fault) => silent.push((host.name.clone(), fault)),
         }
     }
-    Ok(v1::ListImagesResponse { images: gathered(&answered, &clusters), silent })
+    Ok(ImageList { images: gathered(&answered, &clusters), silent })
 }
 
 async fn images_of(coordinator: &Coordinator, host: &Host) -> Result<Vec<ImageSummary>, Fault> {
@@ -51,12 +72,12 @@ async fn images_of(coordinator: &Coordinator, host: &Host) -> Result<Vec<ImageSu
 }
 
 /// One row per content that is a node's or in use, in order of its names.
-fn gathered(answered: &[(String, Vec<ImageSummary>)], clusters: &[Cluster]) -> Vec<v1::Image> {
+fn gathered(answered: &[(HostName, Vec<ImageSummary>)], clusters: &[Cluster]) -> Vec<NodeImage> {
     let mut users: BTreeMap<&str, Vec<&Cluster>> = BTreeMap::new();
     for cluster in clusters {
         users.entry(&cluster.image_id).or_default().push(cluster);
     }
-    let mut rows: BTreeMap<&str, (v1::Image, BTreeSet<String>)> = BTreeMap::new();
+    let mut rows: BTreeMap<&str, NodeImage> = BTreeMap::new();
     for (host, images) in answered {
         for image in images {
             let of = users.get(image.id.as_str()).map_or(&[][..], Vec::as_slice);
@@ -64,64 +85,53 @@ fn gathered(answered: &[(String, Vec<ImageSummary>)], clusters: &[Cluster]) -> V
             {
                 continue;
             }
-            let (row, references) =
-                rows.entry(&image.id).or_insert_with(|| (fresh(image, of), BTreeSet::new()));
+            let row = rows.entry(&image.id).or_insert_with(|| listed(image, of));
             row.hosts.push(host.clone());
-            references.extend(image.repo_tags.iter().filter(|tag| *tag != "<none>:<none>").cloned());
+            row.references.extend(image.repo_tags.iter().filter(|tag| *tag != "<none>:<none>").cloned());
         }
     }
     // In use, and on no host that answered.
     for (id, of) in &users {
-        rows.entry(id).or_insert_with(|| (fresh_unseen(id, of), BTreeSet::new()));
+        rows.entry(id).or_insert_with(|| unlisted(id, of));
     }
-    let mut images: Vec<v1::Image> = rows
-        .into_values()
-        .map(|(mut row, mut references)| {
-            references
-                .extend(users.get(row.image_id.as_str()).into_iter().flatten().map(|c| c.spec.image.clone()));
-            row.references = references.into_iter().collect();
-            row.missing = answered
-                .iter()
-                .map(|(host, _)| host)
-                .filter(|host| !row.hosts.contains(host))
-                .cloned()
-                .collect();
-            row
-        })
-        .collect();
-    images.sort_by(|a, b| (&a.references, &a.image_id).cmp(&(&b.references, &b.image_id)));
+    let mut images: Vec<NodeImage> = rows.into_values().collect();
+    for row in &mut images {
+        let hosts = answered.iter().map(|(host, _)| host);
+        row.missing = hosts.filter(|host| !row.hosts.contains(host)).cloned().collect();
+    }
+    images.sort_by(|a, b| (&a.references, &a.id).cmp(&(&b.references, &b.id)));
     images
 }
 
-fn fresh(image: &ImageSummary, of: &[&Cluster]) -> v1::Image {
+fn listed(image: &ImageSummary, of: &[&Cluster]) -> NodeImage {
     let label = |key: &str| image.labels.get(key).cloned();
-    let unseen = fresh_unseen(&image.id, of);
-    v1::Image {
-        size_bytes: image.size.0,
-        slurm_version: label(SLURM_VERSION).unwrap_or_else(|| unseen.slurm_version.clone()),
+    let known = unlisted(&image.id, of);
+    NodeImage {
+        size: image.size,
+        slurm_version: label(SLURM_VERSION).unwrap_or_else(|| known.slurm_version.clone()),
         suite: label(SUITE).unwrap_or_default(),
-        ..unseen
+        ..known
     }
 }
 
 /// What the store alone knows of an image that clusters run.
-fn fresh_unseen(id: &str, of: &[&Cluster]) -> v1::Image {
-    v1::Image {
-        image_id: id.to_owned(),
+fn unlisted(id: &str, of: &[&Cluster]) -> NodeImage {
+    NodeImage {
+        id: id.to_owned(),
+        references: of.iter().map(|c| c.spec.image.clone()).collect(),
         slurm_version: of.iter().find_map(|c| c.slurm_version.clone()).unwrap_or_default(),
         clusters: of.iter().map(|c| format!("{}/{}", c.spec.realm, c.spec.name)).collect(),
-        ..v1::Image::default()
+        ..NodeImage::default()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use shoal_types::Bytes;
-
     use super::*;
 
     #[test]
     fn one_row_per_content_with_who_has_it_and_who_has_not() {
+        let host = |name: &str| name.parse::<HostName>().unwrap();
         let image = |id: &str, tag: &str, node: bool| ImageSummary {
             id: id.into(),
             labels: node.then(|| (SUITE.to_owned(), "trixie".to_owned())).into_iter().collect(),
@@ -129,18 +139,26 @@ mod tests {
             size: Bytes(7),
         };
         let answered = [
-            ("h1".to_owned(), vec![image("sha256:a", "n:1", true), image("sha256:z", "postgres:17", false)]),
-            ("h2".to_owned(), vec![image("sha256:a", "<none>:<none>", true), image("sha256:b", "a:1", true)]),
+            (host("h1"), vec![image("sha256:a", "n:1", true), image("sha256:z", "postgres:17", false)]),
+            (host("h2"), vec![image("sha256:a", "<none>:<none>", true), image("sha256:b", "a:1", true)]),
         ];
         let rows = gathered(&answered, &[]);
-        let shown: Vec<_> =
-            rows.iter().map(|r| (&*r.image_id, &r.references, &r.hosts, &r.missing)).collect();
-        let words = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let shown: Vec<_> = rows
+            .iter()
+            .map(|r| (&*r.id, format!("{:?} {:?} {:?}", r.references, r.hosts, r.missing)))
+            .collect();
+        let hosts = |names: &[&str]| names.iter().map(|name| host(name)).collect::<Vec<_>>();
         assert_eq!(
             shown,
             [
-                ("sha256:b", &words(&["a:1"]), &words(&["h2"]), &words(&["h1"])),
-                ("sha256:a", &words(&["n:1"]), &words(&["h1", "h2"]), &words(&[])),
+                (
+                    "sha256:b",
+                    format!("{:?} {:?} {:?}", BTreeSet::from(["a:1"]), hosts(&["h2"]), hosts(&["h1"]))
+                ),
+                (
+                    "sha256:a",
+                    format!("{:?} {:?} {:?}", BTreeSet::from(["n:1"]), hosts(&["h1", "h2"]), hosts(&[]))
+                ),
             ]
         );
         assert_eq!(rows[0].suite, "trixie");

@@ -1,31 +1,24 @@
-//! The service that brings images to hosts: the archive is spooled once, then every host reads it at its own pace.
+//! The service that brings images to hosts and lists them.
 
-use std::{collections::BTreeSet, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::ready, pin::Pin, sync::Arc};
 
-use futures_util::{Stream, StreamExt, TryStreamExt};
+use futures_util::{Stream, TryStreamExt};
 use shoal_proto::{
     FieldError,
     v1::{self, load_image_request, load_image_response},
 };
-use shoal_storage::Host;
 use shoal_types::{HostName, chain};
-use tokio::{fs::File, io::AsyncWriteExt, sync::mpsc, time::Instant};
+use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::io::ReaderStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    drive::hosts,
+    drive::load,
     fleet::coordinator::Coordinator,
-    observe::images,
+    observe::images::{ImageList, NodeImage, node_images},
     server::field,
-    words::fault::{Fault, HostFault},
+    words::fault::Fault,
 };
-
-/// Size of a piece read from the spool.
-const CHUNK: usize = 256 << 10;
-
-type Out = mpsc::Sender<Result<v1::LoadImageResponse, Status>>;
 
 /// Images.
 #[derive(Debug)]
@@ -43,16 +36,35 @@ impl v1::images_server::Images for ImagesService {
         let Some(load_image_request::Frame::Open(open)) = input.message().await?.and_then(|m| m.frame) else {
             return Err(Fault::from(FieldError::new("open", "must be the first message")).into());
         };
-        let hosts = self.hosts(&open.hosts).await?;
-        let spool = spool(&mut input).await?;
+        let wanted: BTreeSet<HostName> = open
+            .hosts
+            .iter()
+            .map(|name| field("hosts", name))
+            .collect::<Result<_, _>>()
+            .map_err(Fault::from)?;
+        let hosts = load::hosts(&self.0, &wanted).await?;
+        let data = input.try_filter_map(|message| {
+            ready(Ok(match message.frame {
+                Some(load_image_request::Frame::Data(data)) => Some(data),
+                Some(load_image_request::Frame::Open(_)) | None => None,
+            }))
+        });
+        let spool = load::spool(data).await?;
         let (out, steps) = mpsc::channel(hosts.len().max(1) * 2);
         for host in hosts {
             let (coordinator, out) = (self.0.clone(), out.clone());
             let spool = spool.clone();
             self.0.tasks.spawn(async move {
                 let started = Instant::now();
+                let (name, told) = (host.name.to_string(), out.clone());
+                let progress = move |done_bytes, total_bytes| {
+                    let progress = v1::LoadImageProgress { host: name.clone(), done_bytes, total_bytes };
+                    let step = Some(load_image_response::Step::Progress(progress));
+                    // A reader that is slow misses one, and no host waits for it.
+                    drop(told.try_send(Ok(v1::LoadImageResponse { step })));
+                };
                 let loaded = tokio::select! {
-                    loaded = load(&coordinator, &host, &spool, out.clone()) => loaded,
+                    loaded = load::load(&coordinator, &host, &spool, progress) => loaded,
                     () = coordinator.stop.cancelled() => Err(Fault::Stopped),
                 };
                 let step = match loaded {
@@ -82,91 +94,28 @@ impl v1::images_server::Images for ImagesService {
         &self,
         _: Request<v1::ListImagesRequest>,
     ) -> Result<Response<v1::ListImagesResponse>, Status> {
-        Ok(Response::new(images::shown_images(&self.0).await?))
+        let ImageList { images, silent } = node_images(&self.0).await?;
+        let silent =
+            silent.iter().map(|(host, fault)| v1::SilentHost { host: host.to_string(), error: chain(fault) });
+        Ok(Response::new(v1::ListImagesResponse {
+            images: images.into_iter().map(Into::into).collect(),
+            silent: silent.collect(),
+        }))
     }
 }
 
-impl ImagesService {
-    async fn hosts(&self, names: &[String]) -> Result<Vec<Host>, Fault> {
-        let mut all = self.0.store.read().await?.hosts().list().await?;
-        if all.is_empty() {
-            all.push(hosts::register_local(&self.0).await?);
+impl From<NodeImage> for v1::Image {
+    fn from(image: NodeImage) -> Self {
+        let names = |hosts: Vec<HostName>| hosts.iter().map(ToString::to_string).collect();
+        Self {
+            image_id: image.id,
+            references: image.references.into_iter().collect(),
+            size_bytes: image.size.0,
+            slurm_version: image.slurm_version,
+            suite: image.suite,
+            clusters: image.clusters,
+            hosts: names(image.hosts),
+            missing: names(image.missing),
         }
-        if names.is_empty() {
-            return Ok(all);
-        }
-        let wanted: BTreeSet<HostName> = names.iter().map(|n| field("hosts", n)).collect::<Result<_, _>>()?;
-        if let Some(unknown) = wanted.iter().find(|w| !all.iter().any(|h| h.name == **w)) {
-            return Err(Fault::Host(HostFault::Unknown { name: unknown.clone() }));
-        }
-        all.retain(|h| wanted.contains(&h.name));
-        Ok(all)
-    }
-}
-
-/// Writes the archive to a temporary file that goes with its last reader.
-async fn spool(input: &mut Streaming<v1::LoadImageRequest>) -> Result<Arc<tempfile::TempPath>, Status> {
-    let local = |source| Fault::Local { what: "spooling the image", source };
-    let (file, path) = tempfile::NamedTempFile::new().map_err(local)?.into_parts();
-    let mut file = File::from_std(file);
-    while let Some(message) = input.message().await? {
-        if let Some(load_image_request::Frame::Data(data)) = message.frame {
-            file.write_all(&data).await.map_err(local)?;
-        }
-    }
-    file.flush().await.map_err(local)?;
-    Ok(Arc::new(path))
-}
-
-async fn load(
-    coordinator: &Coordinator,
-    host: &Host,
-    path: &std::path::Path,
-    out: Out,
-) -> Result<Vec<String>, Fault> {
-    let local = |source| Fault::Local { what: "reading the spooled image", source };
-    let file = File::open(path).await.map_err(local)?;
-    let total_bytes = file.metadata().await.map_err(local)?.len();
-    let link = coordinator.fleet.link(&coordinator.store, host).await?;
-    let (name, mut done_bytes, mut pace) = (host.name.to_string(), 0, Pace::default());
-    let archive = ReaderStream::with_capacity(file, CHUNK).inspect_ok(move |chunk| {
-        done_bytes += chunk.len() as u64;
-        if pace.is_due(Instant::now()) || done_bytes == total_bytes {
-            let progress = v1::LoadImageProgress { host: name.clone(), done_bytes, total_bytes };
-            let step = Some(load_image_response::Step::Progress(progress));
-            // A reader that is slow misses one, and no host waits for it.
-            drop(out.try_send(Ok(v1::LoadImageResponse { step })));
-        }
-    });
-    link.engine.load_image(archive.boxed()).await.map_err(Fault::engine(&host.name))
-}
-
-/// At most one a second.
-#[derive(Debug, Default)]
-struct Pace {
-    last: Option<Instant>,
-}
-
-impl Pace {
-    /// Whether it is time again.
-    fn is_due(&mut self, now: Instant) -> bool {
-        let due = self.last.is_none_or(|last| now.duration_since(last) >= Duration::from_secs(1));
-        if due {
-            self.last = Some(now);
-        }
-        due
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_a_second() {
-        let (began, mut pace) = (Instant::now(), Pace::default());
-        let due: Vec<u64> =
-            (0..=2500).step_by(100).filter(|ms| pace.is_due(began + Duration::from_millis(*ms))).collect();
-        assert_eq!(due, [0, 1000, 2000]);
     }
 }
