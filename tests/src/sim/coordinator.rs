@@ -213,6 +213,36 @@ impl Wish {
         let wait_ms = u64::try_from(self.wait.as_millis()).unwrap_or(u64::MAX);
         v1::CreateClusterRequest { spec: Some(spec), wait_ms, keep_on_failure: self.keep }
     }
+
+    /// Has a coordinator create it, and waits for it.
+    ///
+    /// # Errors
+    /// What the coordinator says.
+    pub async fn create(&self, mut clusters: ClustersClient<Channel>) -> Result<v1::Cluster, Status> {
+        let begun = clusters.create_cluster(self.request()).await?.into_inner();
+        self.ready(clusters, begun).await
+    }
+
+    /// Waits for its cluster, whose create was begun.
+    async fn ready(
+        &self,
+        mut clusters: ClustersClient<Channel>,
+        begun: v1::CreateClusterResponse,
+    ) -> Result<v1::Cluster, Status> {
+        let follow = v1::FollowClusterRequest {
+            realm: "default".into(),
+            name: self.name.clone(),
+            create: begun.create,
+            after_seq: begun.after_seq,
+        };
+        let mut steps = clusters.follow_cluster(follow).await?.into_inner();
+        while let Some(step) = steps.message().await? {
+            if let Some(follow_cluster_response::Step::Ready(cluster)) = step.step {
+                return Ok(cluster);
+            }
+        }
+        Err(Status::internal("the stream ended without a word"))
+    }
 }
 
 impl Coordinator {
@@ -339,19 +369,7 @@ impl Coordinator {
     /// # Errors
     /// What the coordinator says.
     pub async fn ready(&self, wish: &Wish, begun: v1::CreateClusterResponse) -> Result<v1::Cluster, Status> {
-        let follow = v1::FollowClusterRequest {
-            realm: "default".into(),
-            name: wish.name.clone(),
-            create: begun.create,
-            after_seq: begun.after_seq,
-        };
-        let mut steps = self.clusters().follow_cluster(follow).await?.into_inner();
-        while let Some(step) = steps.message().await? {
-            if let Some(follow_cluster_response::Step::Ready(cluster)) = step.step {
-                return Ok(cluster);
-            }
-        }
-        Err(Status::internal("the stream ended without a word"))
+        wish.ready(self.clusters(), begun).await
     }
 
     /// Deletes clusters, all if none is named.

@@ -5,10 +5,12 @@
 //!   '- live --> Life --> Coordinator (coordinator.rs): real services, a process to be killed
 //!        command (command.rs): one command by a coordinator of its own
 //! Points (points.rs): every effect, recorded or met with a fault        time_lock.rs: time waits for the store
+//! api.rs: the engines on sockets, for a coordinator in another process
 //! problems (consistency.rs): where the store and the hosts disagree
 //! ```
 
 mod agent;
+mod api;
 mod command;
 mod consistency;
 mod coordinator;

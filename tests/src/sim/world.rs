@@ -21,7 +21,10 @@ use shoal_docker_fake::{
 };
 use shoal_types::{Clock as _, Timestamp};
 use tempfile::TempDir;
-use tokio::runtime::{Builder, Handle};
+use tokio::{
+    runtime::{Builder, Handle},
+    task::JoinSet,
+};
 
 use super::{
     coordinator::{Coordinator, Seeded},
@@ -234,6 +237,18 @@ impl World {
     /// Spends no memory on what nodes and agents hold: for measuring the coordinator.
     pub fn be_lean(&self) {
         self.0.cast.be_lean();
+    }
+
+    /// Serves the API of every engine on the socket `NAME.sock` in `dir`, until what is returned is dropped.
+    ///
+    /// # Errors
+    /// A socket cannot be made.
+    pub fn serve(&self, dir: &Path) -> std::io::Result<Vec<JoinSet<()>>> {
+        let engines = self.fleet().all();
+        engines
+            .iter()
+            .map(|engine| super::api::serve(engine, &dir.join(format!("{}.sock", engine.name()))))
+            .collect()
     }
 
     pub(crate) fn state_dir(&self) -> PathBuf {

@@ -1,4 +1,5 @@
-//! `bench scale`: the coordinator on simulated hosts, as many as a large site has. The program is `tests/benches/scale.rs`.
+//! `bench scale`: the coordinator, in a process of its own, on simulated hosts, as many as a large site has. The program is
+//! `tests/benches/scale.rs`.
 
 use std::process::ExitCode;
 
