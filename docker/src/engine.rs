@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use shoal_types::EngineFacts;
+use tokio::time::Instant;
 
 use crate::{
     CallClass, ContainerDetail, ContainerEvent, ContainerSpec, ContainerSummary, Created, Endpoint,
@@ -41,6 +42,11 @@ pub trait Engine: Send + Sync + fmt::Debug {
 
     /// The longest a call of this class takes before it ends in [`EngineError::Timeout`].
     fn limit(&self, class: CallClass) -> Duration;
+
+    /// When it last answered a call of this client, whatever it was asked; `None` if nobody keeps that.
+    fn heard(&self) -> Option<Instant> {
+        None
+    }
 
     /// Whether the engine answers at all.
     async fn ping(&self) -> Result<(), EngineError>;

@@ -42,6 +42,12 @@ pub(crate) async fn silent_without(
     let (mut heard, mut last) = (Instant::now(), count());
     loop {
         sleep(BEAT).await;
+        // An answer to a call is a sign of life, too. A ping beside calls that are answered would open a second connection to
+        // every host at work, and a connection costs 25 KiB here, as long as it is kept.
+        if let Some(answer) = link.engine.heard().filter(|answer| answer.elapsed() < BEAT) {
+            (heard, last) = (answer, count());
+            continue;
+        }
         let answered = matches!(timeout(PING, link.engine.ping()).await, Ok(Ok(())));
         let now = count();
         if answered || now != last {

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use shoal_types::EngineFacts;
+use tokio::time::Instant;
 
 use super::Docker;
 use crate::{
@@ -21,6 +22,10 @@ impl Engine for Docker {
 
     fn limit(&self, class: CallClass) -> Duration {
         self.timeouts.limit(class)
+    }
+
+    fn heard(&self) -> Option<Instant> {
+        self.heard.last()
     }
 
     async fn ping(&self) -> Result<(), EngineError> {

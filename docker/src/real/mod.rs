@@ -35,4 +35,5 @@ pub(crate) struct Docker {
     api_version: Arc<str>,
     timeouts: Timeouts,
     bollard: bollard::Docker,
+    heard: transport::Heard,
 }

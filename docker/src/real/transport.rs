@@ -4,7 +4,14 @@
 //! against delayed acknowledgements; measured 2026-11-21), open a connection per call, and trust the system's roots
 //! beside the given CA. Hence this one.
 
-use std::{fmt, future::Future, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bollard::{API_DEFAULT_VERSION, BollardRequest, body_full, errors::Error};
 use bytes::Bytes;
@@ -24,6 +31,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::{
     io::AsyncReadExt as _,
     net::{TcpStream, UnixStream},
+    time::Instant,
 };
 use tokio_rustls::TlsConnector;
 use tower::{Service as _, service_fn};
@@ -44,12 +52,27 @@ const BOLLARD_LIMIT: u64 = 24 * 3600;
 type Requester =
     Arc<dyn Fn(BollardRequest) -> BoxFuture<'static, Result<Response<Incoming>, Error>> + Send + Sync>;
 
+/// When an engine last answered, whatever it was asked; clones are the same one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Heard(Arc<Mutex<Option<Instant>>>);
+
+impl Heard {
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    pub(super) fn last(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A pool of connections to one engine.
 #[derive(Clone)]
 pub(super) struct Transport {
     requester: Requester,
     /// `http://docker` for a unix socket, where the host is only for the Host header; else `https://host:port`.
     address: String,
+    heard: Heard,
 }
 
 impl fmt::Debug for Transport {
@@ -59,6 +82,21 @@ impl fmt::Debug for Transport {
 }
 
 impl Transport {
+    fn new(pool: Requester, address: String) -> Self {
+        let heard = Heard::default();
+        let noted = heard.clone();
+        let requester: Requester = Arc::new(move |request| {
+            let noted = noted.clone();
+            pool(request).inspect_ok(move |_| noted.note()).boxed()
+        });
+        Self { requester, address, heard }
+    }
+
+    /// Of the engine at its other end.
+    pub(super) fn heard(&self) -> Heard {
+        self.heard.clone()
+    }
+
     /// To a unix socket.
     pub(super) fn unix(path: &Path, timeouts: &Timeouts) -> Self {
         let (path, limit) = (path.to_owned(), timeouts.connect);
@@ -66,7 +104,7 @@ impl Transport {
             let path = path.clone();
             Box::pin(async move { within(limit, UnixStream::connect(path)).await.map(TokioIo::new) })
         });
-        Self { requester: pooled(dial), address: "http://docker".to_owned() }
+        Self::new(pooled(dial), "http://docker".to_owned())
     }
 
     /// To a TCP port with mutual TLS.
@@ -82,7 +120,7 @@ impl Transport {
             Box::pin(async move { within(limit, https.call(uri).map_err(io::Error::other)).await })
         });
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        Self { requester: pooled(dial), address: format!("https://{host}:{port}") }
+        Self::new(pooled(dial), format!("https://{host}:{port}"))
     }
 
     /// The API version that an engine puts on its answer to a ping; `None` if the answer is not a Docker Engine's.

@@ -51,6 +51,20 @@ async fn requests_name_the_agreed_version_and_share_a_connection() {
 }
 
 #[tokio::test]
+async fn every_answer_is_a_sign_of_life_and_silence_is_none() {
+    let stub = Stub::unix(Manner::engine("1.41"));
+    let engine = connect(&stub.endpoint, None, Timeouts::default()).await.unwrap();
+    let first = engine.heard().expect("the engine answered the connect");
+    // An answer that is of no use is one all the same.
+    engine.facts().await.unwrap_err();
+    let second = engine.heard().unwrap();
+    assert!(second > first);
+    drop(stub);
+    engine.ping().await.unwrap_err();
+    assert_eq!(engine.heard(), Some(second));
+}
+
+#[tokio::test]
 async fn an_old_engine_is_refused() {
     let stub = Stub::unix(Manner::engine("1.40"));
     let error = error_of(&stub, None, Timeouts::default()).await;
