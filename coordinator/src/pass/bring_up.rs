@@ -16,6 +16,7 @@ use shoal_proto::v1::ApplyNetworkRequest;
 use shoal_slurm::BootstrapTemplate;
 use shoal_storage::Node;
 use shoal_types::{EngineFacts, EventKind, EventLevel, HostId, NodeState, SubnetPlan};
+use tokio::sync::Semaphore;
 
 use crate::{
     fleet::{
@@ -37,12 +38,23 @@ use crate::{
 /// Nodes looked at concurrently on one host; how many may start at once is the link's to say.
 const FAN_OUT: usize = 16;
 
+/// Members of networks in messages under way at once, each of 250 bytes. Every host is told of every member: with 1,000 nodes on
+/// 1,000 hosts all messages together are a million.
+const MEMBERS_UNDER_WAY: usize = 64 << 10;
+
 /// What every host's pass needs.
 #[derive(Debug)]
 pub(crate) struct Rendered<'a> {
     pub(crate) intent: &'a Intent,
     pub(crate) template: &'a BootstrapTemplate,
     pub(crate) underlays: &'a BTreeMap<HostId, Ipv4Addr>,
+    /// One permit per host that is being told its network.
+    pub(crate) told: Semaphore,
+}
+
+/// How many hosts may be told a network of so many members at once.
+pub(crate) fn told_at_once(members: usize) -> usize {
+    (MEMBERS_UNDER_WAY / members.max(1)).max(FAN_OUT)
 }
 
 impl Work {
@@ -72,7 +84,9 @@ impl Work {
             self.recorder.event(warning).await;
         }
         let network = self.network(link, r.intent).await?;
+        let Ok(telling) = r.told.acquire().await else { return Err(Halt::Stopped) };
         self.apply_mesh(link, r.intent, r.underlays).await?;
+        drop(telling);
         let by_id: BTreeMap<_, _> = r.intent.on(link.id).map(|n| (n.id, n)).collect();
         let steps = plan.nodes.iter().filter_map(|(id, step)| Some((*by_id.get(id)?, step)));
         let each: Vec<_> =
@@ -221,5 +235,18 @@ impl Work {
             }
         }
         Err(Halt::Fault(Fault::Host(HostFault::NameHeld { host: link.name.clone(), name: spec.name })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_messages_of_a_large_network_are_not_all_in_memory_at_once() {
+        assert_eq!(told_at_once(1000), 65);
+        // A small network is told to all its hosts at once, a huge one to some at least.
+        assert!(told_at_once(64) >= 1000);
+        assert_eq!((told_at_once(0), told_at_once(1_000_000)), (MEMBERS_UNDER_WAY, FAN_OUT));
     }
 }

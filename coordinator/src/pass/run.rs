@@ -9,6 +9,7 @@ use futures_util::{
 use shoal_slurm::BootstrapTemplate;
 use shoal_storage::StoreError;
 use shoal_types::HostId;
+use tokio::sync::Semaphore;
 
 use crate::{
     fleet::{
@@ -18,7 +19,7 @@ use crate::{
     observe::{image, intent::Intent},
     pass::{
         self,
-        bring_up::Rendered,
+        bring_up::{Rendered, told_at_once},
         failure::{PATIENCE, PATIENCE_STARTED, sort},
         readiness::WaitOutcome,
         work::{Halt, Work, underlays},
@@ -61,7 +62,8 @@ impl Work {
             return Ok(PassOutcome::HostsFailed(met));
         };
         let underlays = underlays(&members);
-        let rendered = Rendered { intent, template: &template, underlays: &underlays };
+        let told = Semaphore::new(told_at_once(intent.nodes.len()));
+        let rendered = Rendered { intent, template: &template, underlays: &underlays, told };
         let passes = members.values().filter_map(|host| {
             let link = links.get(&host.id)?;
             let work = self.bring_up(link, &host.engine, &rendered);
