@@ -1,5 +1,6 @@
 //! The way to a coordinator. It runs inside this process; commands see nothing of it but a client.
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use shoal_api::{Caller, Client};
 use shoal_coordinator::{Embedded, Options, embedded};
 
@@ -18,6 +19,7 @@ impl Session {
     /// # Errors
     /// [`CliError::StateDir`], [`CliError::File`]: the options cannot be used. [`CliError::Coordinator`]: it does not start.
     pub(crate) async fn open(global: &Global) -> Result<Self, CliError> {
+        open_files_as_allowed();
         let options = Options {
             state_dir: global.state_dir()?,
             store: global.store.clone(),
@@ -55,6 +57,14 @@ impl Session {
     /// The client.
     pub(crate) fn client(&self) -> &Client {
         &self.client
+    }
+}
+
+/// As many open files as the system allows: a host at work takes two connections, and the customary 1,024 are then gone with
+/// 500 hosts. A process that may not have them works with fewer hosts.
+fn open_files_as_allowed() {
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
     }
 }
 

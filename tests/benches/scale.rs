@@ -6,7 +6,7 @@
 //!                                      ...
 //! ```
 //! Memory: 20 clusters of 1,000 nodes, one after the other, on 1,000 hosts. The coordinator is the program's own with the
-//! program's own client of Docker, alone in a process whose largest resident size is at most 150 MiB. Speed: small clusters created
+//! program's own client of Docker, alone in a process whose largest resident size is at most 300 MiB. Speed: small clusters created
 //! one after the other on ten hosts of this process, with SQLite, in simulated time that waits for the work.
 
 use std::{
@@ -31,7 +31,7 @@ const CLUSTERS: usize = 20;
 /// Beside the controller.
 const WORKERS: u32 = 999;
 /// Largest resident size of the coordinator's process, its program included.
-const MEMORY_MAX_MIB: f64 = 150.0;
+const MEMORY_MAX_MIB: f64 = 300.0;
 /// Clusters after which every buffer has been used.
 const WARM: usize = 10;
 /// Small clusters, and their workers.
