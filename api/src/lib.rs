@@ -46,7 +46,7 @@ pub use hint::{hint_of, hinted};
 pub use host::{Agent, Amounts, Engine, Host, HostSettings, TlsCredentials, Unregistered};
 pub use image::{Image, Images, LoadFrame, LoadOpen, LoadStep, Loaded, Registry, SilentHost};
 pub use placement::{Candidate, Placement, PlacementReason, Plan, PlanAmounts, PlannedHost, Refusal, Rules};
-pub use result::{Built, Deleted, Dockerfile, Forward, SshConfig, Version};
+pub use result::{Built, Deleted, Dockerfile, Forward, SshConfig, Validated, Version};
 pub use shoal_proto::{FRAME_BYTES, FieldError};
 pub use status::{ClusterImage, HostStatus, NodeStatus, Slurm, Status};
 pub use sweep::{ResumeStep, Resumed, ResumedCluster, Sweep, SweptHost, SweptThing, TooMuch};

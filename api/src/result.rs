@@ -1,6 +1,9 @@
 //! Results that a client makes itself and that are published all the same.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+use shoal_types::Role;
 
 /// Clusters that are gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -72,4 +75,19 @@ pub struct Forward {
     pub node: String,
     /// The port of the node.
     pub port: u32,
+}
+
+/// A cluster file that describes a possible cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Validated {
+    /// The file, as messages name it; `<stdin>` for standard input.
+    pub file: String,
+    /// Realm of the cluster.
+    pub realm: String,
+    /// Name of the cluster.
+    pub name: String,
+    /// Role -> number of nodes; every role is there.
+    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, u32>"))]
+    pub nodes: BTreeMap<Role, u32>,
 }

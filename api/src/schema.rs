@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::{
     Built, Cluster, Deleted, Dockerfile, EventJson, Examination, Forward, Host, Images, Loaded, Network,
-    Node, PlacementReason, Plan, Registry, Resumed, SshConfig, Status, Sweep, Unregistered, Version,
+    Node, PlacementReason, Plan, Registry, Resumed, SshConfig, Status, Sweep, Unregistered, Validated,
+    Version,
 };
 
 /// A kind of result.
@@ -43,6 +44,7 @@ pub const KINDS: &[Kind] = &[
     kind::<Status>("status", "shoal status"),
     kind::<Sweep>("sweep", "shoal sweep"),
     kind::<Unregistered>("unregistered", "shoal unregister"),
+    kind::<Validated>("validated", "shoal validate"),
     kind::<Version>("version", "shoal version"),
 ];
 

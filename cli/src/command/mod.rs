@@ -32,6 +32,7 @@ mod ssh_config;
 mod status;
 mod sweep;
 mod unregister;
+mod validate;
 mod version;
 
 use clap::Subcommand;
@@ -49,6 +50,11 @@ pub(crate) enum Command {
     Unregister(unregister::Unregister),
     /// Create a cluster
     Create(create::Create),
+    /// Check a cluster file, without store, host or network
+    ///
+    /// The file is read as `shoal create cluster --config` reads it, and refused in the same words. Nothing is created or
+    /// written. Whether the cluster fits on the hosts is shown by `shoal create cluster --dry-run`.
+    Validate(validate::Validate),
     /// Delete clusters
     Delete(delete::Delete),
     /// Show hosts, clusters, nodes, images, networks, events
@@ -117,6 +123,7 @@ impl Command {
             Self::Set(command) => command.run(global, interrupt).await,
             Self::Unregister(command) => command.run(global, interrupt).await,
             Self::Create(command) => command.run(global, interrupt).await,
+            Self::Validate(command) => command.run(global),
             Self::Delete(command) => command.run(global, interrupt).await,
             Self::Get(command) => command.run(global, interrupt).await,
             Self::Explain(command) => command.run(global, interrupt).await,
@@ -148,6 +155,7 @@ impl Command {
             | Self::Set(_)
             | Self::Unregister(_)
             | Self::Create(_)
+            | Self::Validate(_)
             | Self::Delete(_)
             | Self::Get(_)
             | Self::Cp(_)
@@ -188,6 +196,7 @@ impl Command {
             | Self::Set(_)
             | Self::Unregister(_)
             | Self::Create(_)
+            | Self::Validate(_)
             | Self::Delete(_)
             | Self::Get(_)
             | Self::Logs(_)

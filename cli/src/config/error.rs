@@ -74,7 +74,7 @@ impl ConfigError {
         match self {
             Self::At { hint: Some(hint), .. } => hint.clone(),
             Self::At { hint: None, .. } => {
-                "correct that line; --dry-run checks it and creates nothing".into()
+                "correct that line; `shoal validate FILE` checks it and creates nothing".into()
             }
             Self::Empty { .. } => "the least there can be is `kind: Cluster`".into(),
             Self::Workers { .. } => "set `count` of the groups in the configuration".into(),

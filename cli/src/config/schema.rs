@@ -230,6 +230,7 @@ const HEAD: &str = "\
 # Configuration
 
 `shoal create cluster --config FILE` reads YAML. Flags override the file, the file overrides defaults. Unknown keys are refused, with their line and the nearest known key.
+`shoal validate FILE` checks a file without store, host or network.
 [A JSON Schema](schema/cluster.json) lets an editor check it: `# yaml-language-server: $schema=.../cluster.json` as its first line.
 ";
 

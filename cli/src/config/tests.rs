@@ -212,10 +212,10 @@ fn refusals_of_keys() {
         hint: remove it
     kind: Cluster\nname: a\nname: b\n
         dev.yaml:3:1: `name` is there twice
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nslurm: {main: {a: x, a: y}}\n
         dev.yaml:2:22: `a` is there twice
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     "#);
 }
 
@@ -280,106 +280,106 @@ fn refusals_of_values() {
         hint: start with `kind: Cluster`
     kind: Pod\n
         dev.yaml:1:7: `Pod` is not Cluster
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     - kind: Cluster\n
         dev.yaml:1:1: expected keys with values
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     just text\n
         dev.yaml:1:1: expected keys with values
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nname: Dev\n
         dev.yaml:2:7: cluster name `Dev` is not usable: lower-case letters, digits and inner dashes only, starting with a letter
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nname: [a]\n
         dev.yaml:2:7: expected text
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nrealm: ../etc\n
         dev.yaml:2:8: realm name `../etc` is not usable: lower-case letters, digits and inner dashes only, starting with a letter
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nscheduler: best\n
         dev.yaml:2:12: `best` is not a scheduler: spread, round-robin, metadata, binpack, random, grpc://ADDRESS:PORT or grpc+unix:///PATH
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nconstraints: rack=b\n
         dev.yaml:2:14: expected a list
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nconstraints: ['a b']\n
         dev.yaml:2:15: `a b` is not a label expression: use k=v, k!=v, k in (a,b), k or !k
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nconstraints: ['=b']\n
         dev.yaml:2:15: in label expression `=b`: label key `` is not usable: 1 to 63 letters, digits, `.`, `_`, `-` or `/`, starting with a letter or digit
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\ndefaults: {cpus: 0}\n
         dev.yaml:2:18: `0` is out of range: more than 0, at most 1000000 CPUs
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\ndefaults: {cpus: -1}\n
         dev.yaml:2:18: `-1` is not a number of CPUs such as 2, 0.5 or 500m
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\ndefaults: {cpus: true}\n
         dev.yaml:2:12: expected a number of CPUs such as 2, 0.5 or 500m, found boolean `true`
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\ndefaults: {memory: 1.5g}\n
         dev.yaml:2:20: `1.5g` is not a size such as 512m, 64MiB or 2g
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\ndefaults: {memory: 99999999t}\n
         dev.yaml:2:20: `99999999t` is out of range: more than 0, at most 1024 TiB
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\ndefaults: {memory: 1k}\n
         dev.yaml: 1 KiB is too little memory for a controller: at least 64 MiB
         hint: change that in the configuration or on the command line
     kind: Cluster\ndefaults: {memory: .inf}\n
         dev.yaml:2:20: value `.inf` is not a finite number
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\ndefaults: {image: 'a b'}\n
         dev.yaml: `a b` is not an image reference
         hint: change that in the configuration or on the command line
     kind: Cluster\ndefaults: [1]\n
         dev.yaml:2:11: expected keys with values
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nnodes: worker\n
         dev.yaml:2:8: expected a list
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nnodes: [controller, worker: 0]\n
         dev.yaml:2:29: 0 is not a whole number from 1 to 4294967295
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nnodes: [controller, worker: -3]\n
         dev.yaml:2:29: -3 is not a whole number from 1 to 4294967295
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nnodes: [controller, worker: 99999999999]\n
         dev.yaml:2:29: 99999999999 is not a whole number from 1 to 4294967295
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nnodes: [controller, worker: 2.5]\n
         dev.yaml:2:21: expected a whole number from 1, found floating point `2.5`
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nnodes: [controller, worker: many]\n
         dev.yaml:2:21: expected a whole number from 1, found string "many"
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nnodes: [controller, worker: ]\n
         dev.yaml:2:21: expected a whole number from 1, found nothing
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nnodes: [controller, worker: 20000]\n
         dev.yaml: 20001 nodes are too many for one cluster: at most 10000
         hint: change that in the configuration or on the command line
     kind: Cluster\nnodes: [controller, {worker: 2, memory: 1g}]\n
         dev.yaml:2:21: `memory` cannot stand beside `worker: 2`: write role and count by name
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nnodes: [controller: 2, worker]\n
         dev.yaml:2:9: only workers have a count, a cluster has one controller
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nnodes: [{role: controller, count: 1}, worker]\n
         dev.yaml:2:9: only workers have a count, a cluster has one controller
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nnodes: [{count: 3}]\n
         dev.yaml:2:10: `role` is missing
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nnodes: [boss]\n
         dev.yaml:2:9: `boss` is not a role: controller, submitter or worker
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nnodes: [{role: boss}]\n
         dev.yaml:2:16: `boss` is not controller or submitter or worker
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nnodes: [3]\n
         dev.yaml:2:9: expected `controller`, `worker: 3` or `{ role: worker, count: 3 }`, found integer `3`
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nnodes: [worker]\n
         dev.yaml: a cluster has exactly one controller, not 0
         hint: change that in the configuration or on the command line
@@ -394,19 +394,19 @@ fn refusals_of_values() {
         hint: change that in the configuration or on the command line
     kind: Cluster\nslurm: {main: ''}\n
         dev.yaml:2:15: the text is empty
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nslurm: {main: {a: ' '}}\n
         dev.yaml:2:15: the text is empty
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nslurm: {main: {'../x': y}}\n
         dev.yaml: slurm.main fragment `../x` is not usable: a plain name and at most 1 MiB of text without NUL
         hint: change that in the configuration or on the command line
     kind: Cluster\nslurm: {main: [x]}\n
         dev.yaml:2:9: expected text, or a map of names to text, found sequence
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nslurm: {cpus: 0}\n
         dev.yaml:2:15: 0 is not a whole number from 1 to 4294967295
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     "#);
 }
 
@@ -428,31 +428,31 @@ fn refusals_of_yaml() {
     insta::assert_snapshot!(shown, @r"
     kind: Cluster\n\tname: x\n
         dev.yaml:1:7: while scanning a plain scalar, found a tab
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: [Cluster\n
         dev.yaml:1:7: expected a word
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nname: *nowhere\n
         dev.yaml:2:7: reference to unknown value
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\n---\nkind: Cluster\n
         dev.yaml:3:1: only one document is expected
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nnodes: [controller, {role: worker, count: &c 0, cpus: *c}]\n
         dev.yaml:2:46: 0 is not a whole number from 1 to 4294967295
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nslurm: {main: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[
         dev.yaml:2:9: expected text, or a map of names to text, found sequence
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nslurm:\n  main: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a:
         dev.yaml:3:13: expected text
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\na: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nname: *b\n
         dev.yaml:2:1: unknown key `a`
         hint: known here: kind, name, realm, defaults, nodes, slurm, scheduler, placing, constraints, sshKeys
     kind: Cluster\nconstraints: [&a gpu, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, 
         dev.yaml:2:18: aliases stand for too much
-        hint: correct that line; --dry-run checks it and creates nothing
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     ");
 }
 

@@ -1,4 +1,5 @@
-//! Configurations that cannot be: each refused with the file, the line and what to write instead, and soon.
+//! Configurations that cannot be: each refused with the file, the line and what to write instead, and soon; by `validate` in
+//! the words of `create`.
 
 use std::{
     fs,
@@ -20,9 +21,14 @@ fn bomb() -> String {
     text
 }
 
+/// Asserts that `shoal validate` says what `shoal create cluster --config` says.
+fn assert_alike(validated: Bed, created: &str) {
+    assert_eq!(validated.said().replace("$ shoal validate", "$ shoal create cluster --config"), created);
+}
+
 #[test]
 fn that_cannot_be() {
-    let mut bed = Bed::new();
+    let (mut bed, mut validated) = (Bed::new(), Bed::new());
     let deep = format!("kind: Cluster\nnodes: {}{}\n", "[".repeat(10_000), "]".repeat(10_000));
     let blocks: String = (0..200).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
     let wide = format!("kind: Cluster\nnodes:\n{}", "- worker\n".repeat(20_000));
@@ -85,10 +91,13 @@ fn that_cannot_be() {
         ("binary", "kind: Cluster\nname: !!binary /w==\n".into()),
     ] {
         let start = Instant::now();
-        bed.run(row(what, 2, ["create", "cluster", "--config", "-"]).input(text));
+        bed.run(row(what, 2, ["create", "cluster", "--config", "-"]).input(text.as_str()));
         assert!(start.elapsed() < SOON, "{what}");
+        validated.run(row(what, 2, ["validate", "-"]).input(text));
     }
-    insta::assert_snapshot!(bed.said());
+    let said = bed.said();
+    insta::assert_snapshot!(said);
+    assert_alike(validated, &said);
 }
 
 #[test]
@@ -115,5 +124,27 @@ fn that_cannot_be_read() {
     bed.file("groups.yaml", "kind: Cluster\nnodes: [controller, worker, worker]\n");
     let args = ["create", "cluster", "--config", "groups.yaml", "--workers", "3"];
     bed.run(row("--workers of which group", 2, args));
+    insta::assert_snapshot!(bed.said());
+}
+
+#[test]
+fn that_cannot_be_validated() {
+    let mut bed = Bed::new();
+    bed.file("dev.yaml", "kind: Cluster\nnodes:\n  - controller\n  - {role: worker, ram: 1g}\n");
+    bed.file("fine.yaml", "kind: Cluster\n");
+    for (what, args) in [
+        ("no file", &[][..]),
+        ("two files", &["fine.yaml", "dev.yaml"]),
+        ("a flag of create", &["fine.yaml", "--workers", "3"]),
+        ("bad realm", &["fine.yaml", "--realm", "A"]),
+        ("missing", &["nowhere.yaml"]),
+        ("a directory", &["."]),
+        ("empty name", &[""]),
+        ("unknown key of a node", &["dev.yaml"]),
+        ("the same, for programs", &["dev.yaml", "-o", "json"]),
+    ] {
+        bed.run(row(what, 2, ["validate"].iter().chain(args)));
+    }
+    bed.run(row("realm of the environment", 2, ["validate", "fine.yaml"]).env("SHOAL_REALM", "A"));
     insta::assert_snapshot!(bed.said());
 }

@@ -6,6 +6,8 @@ use std::{
     process::Stdio,
 };
 
+use serde_json::{Value, json};
+
 use crate::shoal::{Shoal, text};
 
 #[test]
@@ -73,6 +75,9 @@ fn arguments_that_cannot_be() {
         &["create", "cluster", "--constraint", "a b"],
         &["create", "cluster", "--wait", "5"],
         &["create", "cluster", "--wait", "8d"],
+        &["validate"],
+        &["validate", "a", "b"],
+        &["validate", "a", "--workers", "3"],
         &["delete", "cluster"],
         &["delete", "cluster", "a", "--all"],
         &["exec", "dev"],
@@ -179,6 +184,34 @@ fn bad_configurations() {
         error.starts_with("error: --workers needs exactly one group of workers, and <stdin> has 2\n"),
         "{error}"
     );
+}
+
+#[test]
+fn a_file_is_validated_without_store_or_state() {
+    let shoal = Shoal::new();
+    let yaml = "kind: Cluster\nname: dev\nnodes: [controller, {worker: 3}, worker]\n";
+    fs::write(shoal.home().join("dev.yaml"), yaml).unwrap();
+    let validate = |args: &[&str], realm: &str| {
+        let mut command =
+            shoal.command(&[&["validate", "dev.yaml", "--store", "postgres://nowhere"], args].concat());
+        let output = command.env_remove("HOME").env("SHOAL_REALM", realm).output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""), "{args:?}");
+        text(&output.stdout)
+    };
+    assert_eq!(validate(&[], ""), "dev.yaml: cluster dev in realm default: 1 controller, 4 workers\n");
+    assert_eq!(validate(&[], "lab"), "dev.yaml: cluster dev in realm lab: 1 controller, 4 workers\n");
+    for quiet in [&["-q"][..], &["-o", "name"]] {
+        assert_eq!(validate(quiet, ""), "dev\n");
+    }
+    let json: Value = serde_json::from_str(&validate(&["-o", "json", "--realm", "own"], "lab")).unwrap();
+    let nodes = json!({ "controller": 1, "submitter": 0, "worker": 4 });
+    assert_eq!(json, json!({ "file": "dev.yaml", "realm": "own", "name": "dev", "nodes": nodes }));
+
+    fs::write(shoal.home().join("dev.yaml"), "kind: Cluster\nrealm: lab\nnodez: []\n").unwrap();
+    let refused = "error: dev.yaml:3:1: unknown key `nodez`\nhint: did you mean `nodes`?\n";
+    assert_eq!(shoal.fails(&["validate", "dev.yaml", "-o", "json"]), (2, refused.to_owned()));
+    assert_eq!(shoal.fails(&["create", "cluster", "--config", "dev.yaml"]), (2, refused.to_owned()));
+    assert_eq!(shoal.home().read_dir().unwrap().count(), 1, "only the file is there");
 }
 
 #[test]
