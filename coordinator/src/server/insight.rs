@@ -167,3 +167,32 @@ fn examination(found: &Examination) -> v1::ExamineHostsResponse {
         note: found.note.map(|note| note.to_string()).unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shoal_proto::v1::Role;
+
+    use super::*;
+    use crate::observe::intent::tests::intent;
+
+    #[test]
+    fn workers_need_not_be_numbered_without_gaps() {
+        let intent = intent(&[0, 2, 5]);
+        let looked = ClusterObservation {
+            cluster: intent.cluster,
+            network: Some(intent.network),
+            nodes: intent.nodes,
+            lease: None,
+            hosts: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            slurm: Ok(std::collections::HashMap::new()),
+        };
+        let shown = status(&looked, false, Timestamp(5));
+        let nodes: Vec<_> = shown.nodes.iter().map(|n| (n.name.as_str(), n.role())).collect();
+        let worker = |name| (name, Role::Worker);
+        assert_eq!(
+            nodes,
+            [("controller", Role::Controller), worker("worker-0"), worker("worker-2"), worker("worker-5")]
+        );
+    }
+}
