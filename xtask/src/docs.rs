@@ -24,7 +24,7 @@ impl Docs {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let workspace = Workspace::find()?;
         let mut cargo = workspace.cargo();
-        cargo.args(["test", "--locked", "--package", "shoal", "--bin", "shoal"]).env(UPDATE, "1");
+        cargo.args(["test", "--locked", "--workspace", "--bin", "shoal"]).env(UPDATE, "1");
         shell::run(&mut cargo)?;
         Ok(ExitCode::SUCCESS)
     }

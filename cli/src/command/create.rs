@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, path::PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 use clap_complete::ArgValueCandidates;
 use shoal_api::Create as Wish;
 use shoal_types::{Bytes, ClusterName, ClusterSpec, LabelExpr, MilliCpu, SchedulerName};
@@ -63,7 +63,7 @@ struct CreateCluster {
     #[arg(value_parser = word::<ClusterName>)]
     name: Option<ClusterName>,
     /// YAML file that describes the cluster; `-` reads standard input
-    #[arg(long, value_name = "FILE", value_parser = word::<Source>)]
+    #[arg(long, value_name = "FILE", value_parser = word::<Source>, value_hint = ValueHint::FilePath)]
     config: Option<Source>,
     /// Number of workers; with a configuration, of its only group of workers
     #[arg(long, value_name = "N", value_parser = count)]

@@ -61,23 +61,7 @@ mod tests {
 
     #[test]
     fn the_scarcest_kernel_limit_counts() {
-        let engine = EngineFacts {
-            id: String::new(),
-            version: "28.5.2".into(),
-            api_version: "1.51".into(),
-            architecture: "x86_64".into(),
-            cpus: 2,
-            memory: Bytes::mib(4096),
-            cgroup_version: 2,
-            storage_driver: "overlay2".into(),
-            kernel: String::new(),
-            hostname: String::new(),
-            operating_system: String::new(),
-            rootless: false,
-            userns_remap: false,
-            cpu_limits: true,
-            subnets: vec![],
-        };
+        let engine = EngineFacts { memory: Bytes::mib(4096), ..EngineFacts::sample() };
         let facts = |inotify_instances, neighbour_limit| HostFacts {
             inotify_instances,
             neighbour_limit,

@@ -199,7 +199,7 @@ fn underlay_with(host: &Host, default_address: Option<Ipv4Addr>) -> Option<Ipv4A
 #[cfg(test)]
 mod tests {
     use shoal_proto::v1::Interface;
-    use shoal_types::{Bytes, Capacity, HostId, Labels, Overcommit, Resources, Timestamp};
+    use shoal_types::{Capacity, HostId, Labels, Overcommit, Resources, Timestamp};
 
     use super::*;
 
@@ -213,23 +213,7 @@ mod tests {
             overcommit: Overcommit::default(),
             reserve: Resources::default(),
         };
-        let engine = EngineFacts {
-            id: "E".into(),
-            version: "28.5.2".into(),
-            api_version: "1.51".into(),
-            architecture: "x86_64".into(),
-            cpus: 2,
-            memory: Bytes::mib(1024),
-            cgroup_version: 2,
-            storage_driver: "overlay2".into(),
-            kernel: String::new(),
-            hostname: String::new(),
-            operating_system: String::new(),
-            rootless: false,
-            userns_remap: false,
-            cpu_limits: true,
-            subnets: vec![],
-        };
+        let engine = EngineFacts::sample();
         let id = HostId::new(1, [1; 10]);
         Host::registered(id, "host1".parse().unwrap(), settings, engine, Timestamp(1))
     }

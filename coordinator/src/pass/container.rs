@@ -78,23 +78,7 @@ mod tests {
     use crate::observe::intent::tests::intent;
 
     fn engine(cpu_limits: bool) -> EngineFacts {
-        EngineFacts {
-            id: "E".into(),
-            version: "28.5.2".into(),
-            api_version: "1.51".into(),
-            architecture: "x86_64".into(),
-            cpus: 8,
-            memory: Bytes::mib(16384),
-            cgroup_version: 2,
-            storage_driver: "overlay2".into(),
-            kernel: "6.18".into(),
-            hostname: "machine".into(),
-            operating_system: "Debian".into(),
-            rootless: false,
-            userns_remap: false,
-            cpu_limits,
-            subnets: vec![],
-        }
+        EngineFacts { cpu_limits, ..EngineFacts::sample() }
     }
 
     #[test]

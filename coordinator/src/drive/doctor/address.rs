@@ -68,9 +68,7 @@ pub(super) fn judge(host: &Host, all: &[Host], subnets: &[Subnet]) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use shoal_types::{
-        Bytes, Capacity, EngineFacts, HostFacts, HostId, Labels, Overcommit, Resources, Timestamp,
-    };
+    use shoal_types::{Capacity, EngineFacts, HostFacts, HostId, Labels, Overcommit, Resources, Timestamp};
 
     use super::{super::judge::Grade, *};
 
@@ -84,23 +82,7 @@ mod tests {
             overcommit: Overcommit::default(),
             reserve: Resources::default(),
         };
-        let engine = EngineFacts {
-            id: format!("E{number}"),
-            version: "28.5.2".into(),
-            api_version: "1.51".into(),
-            architecture: "x86_64".into(),
-            cpus: 2,
-            memory: Bytes::mib(1024),
-            cgroup_version: 2,
-            storage_driver: "overlay2".into(),
-            kernel: String::new(),
-            hostname: String::new(),
-            operating_system: String::new(),
-            rootless: false,
-            userns_remap: false,
-            cpu_limits: true,
-            subnets: vec![],
-        };
+        let engine = EngineFacts { id: format!("E{number}"), ..EngineFacts::sample() };
         let name = format!("host{number}").parse().unwrap();
         let mut host = Host::registered(HostId::new(1, [number; 10]), name, settings, engine, Timestamp(1));
         host.facts =
