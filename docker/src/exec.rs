@@ -32,6 +32,8 @@ pub struct ExecSpec {
     pub dir: Option<String>,
     /// With a terminal of this size: one output instead of two, and signals by keys. Only for an attached command.
     pub tty: Option<TtySize>,
+    /// It lasts as long as its client and says little at a time: it is given a small buffer.
+    pub lasting: bool,
 }
 
 /// Size of a terminal, in characters.

@@ -109,7 +109,7 @@ impl Seat {
             Which::OfThisBuild => self.ensure().await?,
             Which::Present => self.naming.agent(),
         };
-        let spec = ExecSpec::new(["/shoal", "agent", "connect"]);
+        let spec = ExecSpec { lasting: true, ..ExecSpec::new(["/shoal", "agent", "connect"]) };
         let session = self.engine.attach_exec(&container, &spec).await.map_err(|e| self.engine_error(e))?;
         let mut stream = session.into_duplex(format!("agent of {}", self.host));
         let greeting = timeout(GREETING_TIMEOUT, greeting(&mut stream)).await;

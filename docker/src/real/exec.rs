@@ -13,10 +13,11 @@ use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use super::{Docker, call::Call};
 use crate::{CallClass, EngineError, ExecChunk, ExecOutput, ExecSession, ExecSpec, Resize, TtySize};
 
-/// Buffer of an exec's output, in bytes. An attached exec holds it as long as it lasts, and the session with the agent of every
-/// host is one: with 64 KiB these buffers were the largest part of a coordinator of 1,000 hosts (measured 2026-11-26). 8 KiB to
-/// 256 KiB differ by a quarter in throughput (measured 2026-11-21); a TLS record has 16 KiB.
-const OUTPUT_CAPACITY: usize = 16 << 10;
+/// Buffer of an exec's output, in bytes: 8 KiB to 256 KiB differ by a quarter in throughput (measured 2026-11-21).
+const OUTPUT_CAPACITY: usize = 64 << 10;
+/// The same of one that lasts. The session with the agent of every host is one, and with the other these buffers were the largest
+/// part of a coordinator of 1,000 hosts (measured 2026-11-26). A TLS record has 16 KiB.
+const LASTING_CAPACITY: usize = 16 << 10;
 /// An ended command's status is asked for after 5 ms, and then ever less often up to this.
 const EXIT_POLL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
 
@@ -104,7 +105,7 @@ impl Docker {
         let options = StartExecOptions {
             detach: false,
             tty: spec.tty.is_some(),
-            output_capacity: Some(OUTPUT_CAPACITY),
+            output_capacity: Some(if spec.lasting { LASTING_CAPACITY } else { OUTPUT_CAPACITY }),
         };
         let started = self.call(&call, self.bollard.start_exec(&exec, Some(options))).await?;
         Ok((exec, started))

@@ -171,7 +171,7 @@ pub(super) fn exec_spec(body: &Value) -> ExecSpec {
         env: texts(&body["Env"]),
         user: text(&body["User"]),
         dir: text(&body["WorkingDir"]),
-        tty: None,
+        ..ExecSpec::default()
     }
 }
 
