@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use shoal_storage::{Lease, OwnerTransaction, Store, StoreError};
+use shoal_storage::{Holder, Lease, OwnerTransaction, Store, StoreError};
 use shoal_types::{Clock, ClusterId, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -46,10 +46,31 @@ impl Drop for Claim {
     }
 }
 
-/// Whether the holder of a cluster's lease is at work: one of this machine must live.
+/// Who holds a lease.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Owner<'a> {
+    /// Nobody: it was given back, or has expired.
+    Nobody,
+    /// A process that lives, or one of another machine.
+    Lives(&'a Holder),
+    /// A process of this machine that has ended. Its calls may land on hosts until the lease expires.
+    Ended(&'a Holder),
+}
+
+/// Who holds this lease now.
+pub(crate) fn owner<'a>(coordinator: &Coordinator, lease: Option<&'a Lease>) -> Owner<'a> {
+    match lease.filter(|lease| lease.runs_at(coordinator.now())) {
+        None => Owner::Nobody,
+        Some(Lease { holder, .. }) => match holder.boot_id == coordinator.holder.boot_id && !holder.lives() {
+            true => Owner::Ended(holder),
+            false => Owner::Lives(holder),
+        },
+    }
+}
+
+/// Whether the holder of a cluster's lease is at work.
 pub(crate) fn is_owned(coordinator: &Coordinator, lease: Option<&Lease>) -> bool {
-    let here = |lease: &Lease| lease.holder.boot_id == coordinator.holder.boot_id;
-    lease.is_some_and(|l| l.runs_at(coordinator.now()) && (!here(l) || l.holder.lives()))
+    matches!(owner(coordinator, lease), Owner::Lives(_))
 }
 
 /// A lease of this process.

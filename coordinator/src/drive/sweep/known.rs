@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use shoal_storage::{Holder, Lease, Remnant, Resource, StoreError};
 use shoal_types::{ClusterId, Generation, HostId, NetworkId, NodeId, Vni};
 
-use crate::fleet::coordinator::Coordinator;
+use crate::fleet::{
+    coordinator::Coordinator,
+    lease::{Owner, owner},
+};
 
 /// The store's word.
 #[derive(Debug, Clone, Default)]
@@ -64,14 +67,13 @@ pub(crate) async fn read_known(coordinator: &Coordinator) -> Result<StoreView, S
     Ok(known)
 }
 
-/// Names the lease's holder, alive or dead. A dead holder's calls may land on hosts until the lease expires.
+/// Names the lease's holder, alive or dead.
 pub(super) fn busy(coordinator: &Coordinator, lease: &Lease) -> Option<String> {
-    if !lease.runs_at(coordinator.now()) {
-        return None;
-    }
-    let Holder { id, boot_id, pid, .. } = &lease.holder;
-    match *boot_id == coordinator.holder.boot_id && !lease.holder.lives() {
-        true => Some(format!("was left by process {pid}, which has ended: `shoal resume` finishes it")),
-        false => Some(format!("is being worked on by process {pid} ({id})")),
+    match owner(coordinator, Some(lease)) {
+        Owner::Nobody => None,
+        Owner::Ended(Holder { pid, .. }) => {
+            Some(format!("was left by process {pid}, which has ended: `shoal resume` finishes it"))
+        }
+        Owner::Lives(Holder { id, pid, .. }) => Some(format!("is being worked on by process {pid} ({id})")),
     }
 }
