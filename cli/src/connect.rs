@@ -19,7 +19,7 @@ impl Session {
     /// # Errors
     /// [`CliError::StateDir`], [`CliError::File`]: the options cannot be used. [`CliError::Coordinator`]: it does not start.
     pub(crate) async fn open(global: &Global) -> Result<Self, CliError> {
-        open_files_as_allowed();
+        allow_many_files();
         let options = Options {
             state_dir: global.state_dir()?,
             store: global.store.clone(),
@@ -60,11 +60,14 @@ impl Session {
     }
 }
 
-/// As many open files as the system allows: a host at work takes two connections, and the customary 1,024 are then gone with
-/// 500 hosts. A process that may not have them works with fewer hosts.
-fn open_files_as_allowed() {
-    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+/// Open files that a process may want: thirty thousand hosts. Programs that it starts inherit the limit, and some count up to it.
+const FILES: u64 = 65_536;
+
+/// Raises the limit of open files as far as the system allows: a host at work takes two connections, and the customary 1,024 are
+/// then gone with 500 hosts. A process that may not have more works with fewer hosts.
+fn allow_many_files() {
+    if let Ok((now, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most.min(FILES).max(now), most);
     }
 }
 

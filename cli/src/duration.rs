@@ -27,7 +27,7 @@ impl Wait {
 
 /// A text that is no such time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a duration of at most 7 days: use forms such as 90s, 5m or 1h30m, or 0 for no limit")]
+#[error("not a duration of at most 7 days, in whole milliseconds: use forms such as 90s, 5m or 1h30m")]
 pub(crate) struct WaitError;
 
 impl FromStr for Wait {

@@ -5,12 +5,12 @@
 //!
 //! ```text
 //! server/    gRPC services: conversions at the edge
-//! drive/     whole commands: create with its deadline and rollback, delete, sweep, doctor, hosts
+//! drive/     whole commands: create with its deadline and rollback, delete, sweep, doctor, hosts, images
 //! pass/      one pass over the hosts of a cluster: image, plan, actions, readiness, recording
-//! edit/      intent + snapshot -> change of intent, in one transaction: admission, placing, addresses
+//! edit/      intent + snapshot -> change of intent, in one transaction: admission, relocation
 //! observe/   one look at a host, an image, a cluster; the store's intent; events as they come
 //! fleet/     one link per host = engine + agent over `docker exec`; leases; what is done to engines
-//! words/     faults, hints, names and labels
+//! words/     faults with classes and hints, names and labels
 //! ```
 //! One process owns a cluster at a time by a lease (`fleet/lease.rs`), and everything it does is an event.
 

@@ -34,5 +34,5 @@ pub use known_hosts::known_hosts;
 pub use role::{ConfigSource, Port, Readiness, RoleSpec, SlurmPart, Tmpfs};
 pub use shoal_types::nodeset::{MAX_NODESET, NodesetError, compress, expand};
 pub use sinfo::{NodeReport, NodeStatus, SINFO_COMMAND, parse_sinfo};
-pub use stage::{Stage, fatal_line, log_command, restarts_command};
+pub use stage::{Stage, fatal_reason, log_command, restarts_command};
 pub use view::{ClusterView, NodeView, SLURMCTLD_PORT, SLURMD_PORT, SSH_PORT, ViewError};

@@ -82,10 +82,10 @@ pub fn restarts_command(stage: Stage) -> Option<Vec<String>> {
     Some(["systemctl", "show", "--property=NRestarts", "--value", unit].map(str::to_owned).into())
 }
 
-/// The last line of a log in which one of Slurm's daemons says why it gives up.
+/// Why one of Slurm's daemons gave up last, as its log says.
 #[must_use]
-pub fn fatal_line(log: &str) -> Option<&str> {
-    log.lines().rev().map(str::trim).find(|line| line.contains("fatal: "))
+pub fn fatal_reason(log: &str) -> Option<&str> {
+    log.lines().rev().find_map(|line| line.split_once("fatal: ")).map(|(_, reason)| reason.trim())
 }
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
     fn the_last_reason_to_give_up_counts() {
         let log =
             "slurmctld: error: no such option\nslurmctld: fatal: bad file \nslurmctld.service: Failed.\n";
-        assert_eq!(fatal_line(log), Some("slurmctld: fatal: bad file"));
-        assert_eq!(fatal_line("slurmctld: error: it is not fatal\n"), None);
+        assert_eq!(fatal_reason(log), Some("bad file"));
+        assert_eq!(fatal_reason("slurmctld: error: it is not fatal\n"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! `shoal logs`: the journal of a node, whole or of one service.
 
-use std::{str::FromStr, time::Duration};
+use std::str::FromStr;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
@@ -96,7 +96,8 @@ impl Logs {
         let mut words = ["sh", "-c", JOURNAL, "shoal-logs"].map(String::from).to_vec();
         words.push(unit);
         words.extend(self.follow.then(|| "--follow".into()));
-        let seconds = self.since.map(|since| Duration::from_millis(since.as_millis()).as_secs());
+        // journalctl takes whole seconds: none of what was asked for is left out.
+        let seconds = self.since.map(|since| since.as_millis().div_ceil(1000));
         words.extend(seconds.filter(|s| *s > 0).map(|s| format!("--since=-{s}s")));
         words.extend(self.lines.map(|lines| format!("--lines={lines}")));
         words
@@ -157,7 +158,9 @@ mod tests {
         };
         let words = logs.command();
         assert_eq!(words[4..], ["slurmd.service", "--follow", "--since=-600s", "--lines=5"]);
-        let whole = Logs { service: None, follow: false, since: None, lines: None, ..logs };
+        let short = Logs { service: None, follow: false, since: Some("500ms".parse().unwrap()), ..logs };
+        assert_eq!(short.command()[4..], ["", "--since=-1s", "--lines=5"]);
+        let whole = Logs { since: None, lines: None, ..short };
         assert_eq!(whole.command()[4..], [""]);
     }
 }

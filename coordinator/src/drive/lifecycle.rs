@@ -163,7 +163,7 @@ pub(crate) async fn finish_interrupted(
         let (lease, cluster) = match acquire(coordinator, &listed).await {
             Ok(owned) => owned,
             // Its owner lives, or has finished it.
-            Err(Fault::Cluster(ClusterFault::Busy { .. }) | Fault::Cluster(ClusterFault::Unknown { .. })) => {
+            Err(Fault::Cluster(ClusterFault::Busy { .. } | ClusterFault::Unknown { .. })) => {
                 continue;
             }
             Err(fault) => return Err(fault),
@@ -179,12 +179,12 @@ pub(crate) async fn finish_interrupted(
         drop(work.lease.release().await);
         match outcome {
             Ok(()) => tracing::info!(cluster.name = %name, "finished what was interrupted"),
-            Err(Fault::Cluster(ClusterFault::Interrupted { cluster })) if interrupt.is_cancelled() => {
-                return Err(Fault::Cluster(ClusterFault::Interrupted { cluster }));
-            }
+            Err(
+                fault @ Fault::Cluster(ClusterFault::Interrupted { .. } | ClusterFault::Unfinished { .. }),
+            ) if interrupt.is_cancelled() => return Err(fault),
             // It is not what was asked for; the events say it, and the next command tries again.
             Err(fault) => {
-                tracing::warn!(cluster.name = %name, error = %fault, "interrupted work could not be finished");
+                tracing::warn!(cluster.name = %name, error = chain(&fault), "interrupted work could not be finished");
             }
         }
     }

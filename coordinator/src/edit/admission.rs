@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     edit::{
-        commit::{ChangeSet, Edit, Ground, NewCluster, Told, commit},
+        commit::{Basis, ChangeSet, Edit, NewCluster, Trail, commit},
         network::network_for,
         placing::{PlacementDecision, Record, check_pins, decide, request, snapshot, wished},
     },
@@ -74,8 +74,8 @@ pub(crate) async fn dry_run(
     image: &ImageOfCluster,
 ) -> Result<DryRun, Fault> {
     check_pins(spec, seen)?;
-    let ground = Ground::of(coordinator, spec, (None, BTreeSet::new())).await?;
-    let snapshot = snapshot(seen, &ground.capacity, image);
+    let basis = Basis::of(coordinator, spec, (None, BTreeSet::new())).await?;
+    let snapshot = snapshot(seen, &basis.capacity, image);
     let request = request_for(coordinator, spec, image);
     let decided = decide(spec, &snapshot, &request).await?;
     Ok(DryRun { snapshot, request, decided })
@@ -112,14 +112,10 @@ impl Edit for Admission<'_> {
         (None, BTreeSet::new())
     }
 
-    async fn decide(
-        &self,
-        coordinator: &Coordinator,
-        ground: &Ground,
-    ) -> Result<ChangeSet<NewCluster>, Fault> {
+    async fn decide(&self, coordinator: &Coordinator, basis: &Basis) -> Result<ChangeSet<NewCluster>, Fault> {
         let Self { id, spec, seen, image, terms } = *self;
         let (snapshot, request) =
-            (snapshot(seen, &ground.capacity, image), request_for(coordinator, spec, image));
+            (snapshot(seen, &basis.capacity, image), request_for(coordinator, spec, image));
         let decided = decide(spec, &snapshot, &request).await?;
         let decided =
             decided.map_err(|source| PlacementFault::Unplaceable { cluster: spec.name.clone(), source })?;
@@ -132,7 +128,7 @@ impl Edit for Admission<'_> {
         let count = spec.groups.iter().fold(0u32, |sum, g| sum.saturating_add(g.count));
         let network = NetworkId::new(at.0, draw(&mut *rng));
         let network =
-            network_for(network, coordinator.naming.installation(), count, &members, &ground.networks)?;
+            network_for(network, coordinator.naming.installation(), count, &members, &basis.networks)?;
         let nodes = nodes(id, spec, plan, &network, at, &mut || NodeId::new(at.0, draw(&mut *rng)))?;
         let event = |level, message| {
             NewEvent::new(at, level, EventKind::Admitted, message).of(&spec.realm, &spec.name)
@@ -161,7 +157,7 @@ impl Edit for Admission<'_> {
         };
         let events = fallback.into_iter().chain([event(EventLevel::Info, admitted)]).collect();
         let decision = Decision { cluster: id, at, document };
-        Ok(ChangeSet { change: new, told: Told { decision, events } })
+        Ok(ChangeSet { change: new, trail: Trail { decision, events } })
     }
 }
 

@@ -26,9 +26,9 @@ const TRIES: usize = 16;
 
 /// A change of intent that is wanted.
 pub(crate) trait Edit {
-    /// What is written of it.
+    /// The rows it changes.
     type Change: Change;
-    /// Why it cannot be made.
+    /// Why it is refused.
     type Refused: From<Fault>;
 
     /// The specification of the cluster it is of.
@@ -41,27 +41,27 @@ pub(crate) trait Edit {
     async fn decide(
         &self,
         coordinator: &Coordinator,
-        ground: &Ground,
+        basis: &Basis,
     ) -> Result<ChangeSet<Self::Change>, Self::Refused>;
 }
 
-/// A change by who may make it.
+/// Rows that change, and who may change them.
 pub(crate) trait Change {
-    /// What whoever wrote it has then.
+    /// What the writer holds afterwards.
     type Written;
 
-    /// Writes it with what is told of it, unless placements are no longer at this version.
+    /// Writes it with its trail, unless placements are no longer at this version.
     async fn write(
         &self,
         coordinator: &Coordinator,
         version: u64,
-        told: &Told,
+        trail: &Trail,
     ) -> Result<Self::Written, Fault>;
 }
 
 /// What an edit is decided on: the store at one version of all placements.
 #[derive(Debug)]
-pub(crate) struct Ground {
+pub(crate) struct Basis {
     version: u64,
     pub(crate) capacity: CapacityInUse,
     /// VNIs and subnets of all networks.
@@ -72,12 +72,12 @@ pub(crate) struct Ground {
 #[derive(Debug)]
 pub(crate) struct ChangeSet<C> {
     pub(crate) change: C,
-    pub(crate) told: Told,
+    pub(crate) trail: Trail,
 }
 
 /// What every edit leaves behind beside its change.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct Trail {
     /// What the placement was decided on.
     pub(crate) decision: Decision,
     /// What happened, in order.
@@ -116,9 +116,9 @@ pub(crate) async fn commit<E: Edit>(
     let began = tokio::time::Instant::now();
     let mut tries = 1;
     loop {
-        let ground = Ground::read(coordinator, edit).await?;
-        let set = edit.decide(coordinator, &ground).await?;
-        match set.change.write(coordinator, ground.version, &set.told).await {
+        let basis = Basis::read(coordinator, edit).await?;
+        let set = edit.decide(coordinator, &basis).await?;
+        match set.change.write(coordinator, basis.version, &set.trail).await {
             Err(fault) if tries < TRIES && is_stale(&fault) => tries += 1,
             written => {
                 let elapsed_ms = began.elapsed().as_millis();
@@ -139,7 +139,7 @@ fn is_stale(fault: &Fault) -> bool {
     )
 }
 
-impl Ground {
+impl Basis {
     /// What a decision for this cluster starts from, `leaving` as in [`Edit::leaving`].
     pub(crate) async fn of(
         coordinator: &Coordinator,
@@ -166,12 +166,12 @@ impl Change for NewCluster {
         &self,
         coordinator: &Coordinator,
         version: u64,
-        told: &Told,
+        trail: &Trail,
     ) -> Result<Arc<HeldLease>, Fault> {
         let mut tx = coordinator.store.begin().await?;
         tx.bump_placement_version(version).await?;
         let lease = self.insert(coordinator, &mut tx).await?;
-        told.write(&mut tx).await?;
+        trail.write(&mut tx).await?;
         let claim = Claim::on(coordinator, self.id).ok_or_else(|| self.busy("this process".into()))?;
         tx.commit().await?;
         Ok(HeldLease::keep(coordinator, lease, claim, false))
@@ -181,22 +181,22 @@ impl Change for NewCluster {
 impl Change for Moves<'_> {
     type Written = ();
 
-    async fn write(&self, _: &Coordinator, version: u64, told: &Told) -> Result<(), Fault> {
+    async fn write(&self, _: &Coordinator, version: u64, trail: &Trail) -> Result<(), Fault> {
         let mut tx = self.lease.begin().await?;
         tx.bump_placement_version(version).await?;
         for (node, generation, host) in &self.nodes {
-            tx.nodes().place(*node, *generation, *host, told.decision.at).await?;
+            tx.nodes().place(*node, *generation, *host, trail.decision.at).await?;
         }
         tx.networks().next_revision(self.network).await?;
         for remnant in &self.remnants {
             tx.remnants().add(remnant).await?;
         }
-        told.write(&mut tx).await?;
+        trail.write(&mut tx).await?;
         Ok(tx.commit().await?)
     }
 }
 
-impl Told {
+impl Trail {
     async fn write<M: Writes>(&self, tx: &mut Session<M>) -> Result<(), StoreError> {
         tx.decisions().add(&self.decision).await?;
         for event in &self.events {

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! an Edit (admission.rs, relocation.rs)          commit.rs
-//!   decide: Ground -> ChangeSet  <-------  read --> decide --> write, one transaction
+//!   decide: Basis -> ChangeSet  <-------  read --> decide --> write, one transaction
 //!                                            ^                   |
 //!                                            `--- stale: again --'
 //! ```

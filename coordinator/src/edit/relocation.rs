@@ -12,7 +12,7 @@ use shoal_types::{ClusterId, ClusterSpec, EventKind, EventLevel, HostId, NewEven
 
 use crate::{
     edit::{
-        commit::{ChangeSet, Edit, Ground, Moves, Told},
+        commit::{Basis, ChangeSet, Edit, Moves, Trail},
         network::misfit,
         placing::{Record, decide, of_row, request, snapshot},
     },
@@ -82,7 +82,7 @@ impl<'a> Edit for Relocation<'a> {
     async fn decide(
         &self,
         coordinator: &Coordinator,
-        ground: &Ground,
+        basis: &Basis,
     ) -> Result<ChangeSet<Moves<'a>>, NotRescheduled> {
         let Self { lease, intent, unfit, seen, image } = *self;
         let spec = &intent.cluster.spec;
@@ -91,7 +91,7 @@ impl<'a> Edit for Relocation<'a> {
         let seed = u64::from_le_bytes(draw(&mut *coordinator.rng()));
         let nodes = moved.iter().map(|node| of_row(node));
         let request = request(spec, nodes, &image.architecture, self.excluded(), seed);
-        let snapshot = snapshot(seen, &ground.capacity, image);
+        let snapshot = snapshot(seen, &basis.capacity, image);
         let decided = match decide(spec, &snapshot, &request).await {
             Ok(Ok(decided)) => decided,
             Ok(Err(refused)) => {
@@ -122,6 +122,9 @@ impl<'a> Edit for Relocation<'a> {
             remnants: unfit.iter().map(|(host, fault)| intent.remnant(*host, chain(fault), at)).collect(),
         };
         let decision = Decision { cluster: intent.cluster.id, at, document };
-        Ok(ChangeSet { change, told: Told { decision, events: fallback.into_iter().chain(moves).collect() } })
+        Ok(ChangeSet {
+            change,
+            trail: Trail { decision, events: fallback.into_iter().chain(moves).collect() },
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! The node containers of a host: one look, for status, lists, passes and whoever wants into a node.
+//! The node containers of a host: one look, for status, lists, passes and access.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,8 @@ pub(crate) async fn node_containers(
         Scope::Node(node) => naming.all().with(NODE, node.to_string()),
     };
     let there = link.engine.list_containers(&filter).await?;
-    let known = there.into_iter().filter_map(|c| {
+    // The newest is listed first, and counts.
+    let known = there.into_iter().rev().filter_map(|c| {
         Some((c.labels.get(NODE)?.parse().ok()?, NodeContainer { id: c.id, state: c.state }))
     });
     Ok(known.collect())

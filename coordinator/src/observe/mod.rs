@@ -5,7 +5,7 @@
 //! hosts --> survey.rs     one look at each host, recorded; capacity.rs: how much of it there is
 //!           image.rs      which content a reference means there
 //!           cluster.rs    containers, agent and Slurm of one cluster; judge.rs: what that means for each node
-//!           containers.rs the containers of nodes on one host, for everybody who asks
+//!           containers.rs the containers of nodes on one host
 //!           slurm.rs      one `sinfo` for all nodes
 //!           lists.rs, images.rs   what lists show
 //! events -> follow.rs     what is happening, read from the store

@@ -9,7 +9,7 @@
 //! dead, of another generation,
 //! of no node placed here       Remove, before anything is created
 //! ```
-//! In doubt, when calls of somebody who ended may still reach the host, a created container is removed and created anew:
+//! In doubt, when calls of a dead owner may still reach the host, a created container is removed and created anew:
 //! the archive or the start that was meant for it must not meet those that follow, or a node boots while its files change.
 
 use std::collections::BTreeMap;

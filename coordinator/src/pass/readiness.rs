@@ -1,7 +1,7 @@
 //! Waits until every worker is IDLE in Slurm: the controller's port first, then one `sinfo` for all nodes.
 //!
-//! Nothing is run in a node before slurmctld listens: an early `docker exec` lands in the root of the node's cgroup tree
-//! and keeps systemd from dividing it.
+//! Nothing is run in a node before slurmctld listens, or systemd takes commands and a [`STALL`] has passed: an early `docker
+//! exec` lands in the root of the node's cgroup tree and keeps systemd from dividing it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,8 +9,8 @@ use std::{
 };
 
 use shoal_docker::{CallClass, ContainerState, ExecSpec};
-use shoal_proto::v1::ProbePortsRequest;
-use shoal_slurm::{Readiness, SLURMCTLD_PORT, Stage, fatal_line, log_command, restarts_command};
+use shoal_proto::v1::{ProbeNodesRequest, ProbePortsRequest};
+use shoal_slurm::{Readiness, SLURMCTLD_PORT, Stage, fatal_reason, log_command, restarts_command};
 use shoal_storage::{Host, Node};
 use shoal_types::{EventKind, HostId, NodeName, NodeState};
 
@@ -27,6 +27,8 @@ const STALL: Duration = Duration::from_secs(10);
 
 /// Starts of slurmctld that ended before one is believed to go on so: systemd tries three times a second.
 const RESTARTS: u32 = 5;
+/// How long it is watched before: one that goes on so has been started again by then.
+const WATCH: Duration = Duration::from_secs(2);
 /// Last lines of its log in which the reason is looked for.
 const LOG_LINES: u32 = 12;
 /// Longest text taken of it.
@@ -43,6 +45,16 @@ pub(crate) enum WaitOutcome {
     Refused(String),
 }
 
+/// How the controller is.
+enum Controller {
+    /// slurmctld listens in this container.
+    Up(String),
+    /// Its container does not run.
+    Down,
+    /// Its container runs, and slurmctld has not listened for a [`STALL`].
+    Silent(String),
+}
+
 impl Work {
     /// Waits, and records each node as it becomes ready. `controller` is the link to the controller's host.
     pub(crate) async fn await_readiness(
@@ -54,8 +66,10 @@ impl Work {
         let becomes_idle = |node: &Node| intent.role(node).readiness == Readiness::Idle;
         let mut waiting: BTreeSet<NodeName> =
             intent.nodes.iter().filter(|n| becomes_idle(n)).map(|n| n.name.clone()).collect();
-        let Some(container) = self.controller_up(intent, controller).await? else {
-            return self.refusal(intent, controller).await;
+        let container = match self.controller_up(intent, controller).await? {
+            Controller::Up(container) => container,
+            Controller::Down => return Ok(WaitOutcome::Stalled),
+            Controller::Silent(container) => return self.refusal(controller, &container).await,
         };
         let mut changed = tokio::time::Instant::now();
         loop {
@@ -97,14 +111,16 @@ impl Work {
         Ok(text.split_whitespace().last().map(str::to_owned))
     }
 
-    /// The controller's container once slurmctld listens; `None` if it does not run or does not come up.
-    async fn controller_up(&self, intent: &Intent, link: &HostLink) -> Result<Option<String>, Halt> {
-        let Some(container) = self.controller_container(intent, link).await? else { return Ok(None) };
+    /// Waits until slurmctld listens.
+    async fn controller_up(&self, intent: &Intent, link: &HostLink) -> Result<Controller, Halt> {
+        let Some(container) = self.controller_container(intent, link).await? else {
+            return Ok(Controller::Down);
+        };
         let since = tokio::time::Instant::now();
         while since.elapsed() < STALL {
             self.may(link, CallClass::Read).await?;
             let detail = link.engine.inspect_container(&container).await.map_err(on(link))?;
-            let Some(pid) = detail.and_then(|d| d.pid) else { return Ok(None) };
+            let Some(pid) = detail.and_then(|d| d.pid) else { return Ok(Controller::Down) };
             loop {
                 self.may(link, CallClass::Read).await?;
                 let request = ProbePortsRequest { pids: vec![pid] };
@@ -113,34 +129,40 @@ impl Work {
                     .await?;
                 let Some(probe) = said.probes.first().filter(|p| p.alive) else { break };
                 if probe.ports.contains(&u32::from(SLURMCTLD_PORT)) {
-                    return Ok(Some(container));
+                    return Ok(Controller::Up(container));
                 }
                 if since.elapsed() > STALL {
-                    return Ok(None);
+                    return Ok(Controller::Silent(container));
                 }
                 tokio::time::sleep(LOOK).await;
             }
         }
-        Ok(None)
+        Ok(Controller::Silent(container))
     }
 
-    /// Whether slurmctld, which does not come up, ever will: a configuration that it refuses stays refused. Asked after a
-    /// [`STALL`], when systemd has long divided the node's cgroups.
-    async fn refusal(&self, intent: &Intent, link: &HostLink) -> Result<WaitOutcome, Halt> {
-        let Some(container) = self.controller_container(intent, link).await? else {
+    /// Whether slurmctld, which has not come up within a [`STALL`], ever will: a configuration that it refuses stays refused.
+    async fn refusal(&self, link: &HostLink, container: &str) -> Result<WaitOutcome, Halt> {
+        self.may(link, CallClass::Read).await?;
+        let request = ProbeNodesRequest { containers: vec![container.to_owned()] };
+        let said =
+            link.ask("ProbeNodes", |mut agent| async move { agent.probe_nodes(request).await }).await?;
+        if !said.probes.iter().any(|probe| probe.manager) {
             return Ok(WaitOutcome::Stalled);
-        };
+        }
         let says = async |command: Vec<String>| -> Result<String, Halt> {
             self.may(link, CallClass::Exec).await?;
-            let said = link.engine.exec(&container, &ExecSpec::new(command), LOG_LIMIT).await;
+            let said = link.engine.exec(container, &ExecSpec::new(command), LOG_LIMIT).await;
             Ok(String::from_utf8_lossy(&said.map_err(on(link))?.stdout).into_owned())
         };
         let Some(restarts) = restarts_command(Stage::Slurmctld) else { return Ok(WaitOutcome::Stalled) };
-        if says(restarts).await?.trim().parse().unwrap_or(0) < RESTARTS {
+        let before: u32 = says(restarts.clone()).await?.trim().parse().unwrap_or(0);
+        tokio::time::sleep(WATCH).await;
+        let now: u32 = says(restarts).await?.trim().parse().unwrap_or(0);
+        if now < RESTARTS || now == before {
             return Ok(WaitOutcome::Stalled);
         }
         let log = says(log_command(Stage::Slurmctld, LOG_LINES)).await?;
-        Ok(fatal_line(&log).map_or(WaitOutcome::Stalled, |line| WaitOutcome::Refused(line.to_owned())))
+        Ok(fatal_reason(&log).map_or(WaitOutcome::Stalled, |reason| WaitOutcome::Refused(reason.to_owned())))
     }
 
     /// The controller's container, if it runs.

@@ -21,8 +21,7 @@ use crate::fleet::lease::{HeldLease, TTL};
 /// Reports that may wait; beyond that, workers do.
 const QUEUE: usize = 1024;
 
-/// How long a batch is tried again that the store could not take at the moment, once the work is to stop: until then it is as
-/// long as the lease lasts.
+/// How long a batch is retried that the store could not take, once the work is stopped; before, for as long as the lease lasts.
 const STOPPING: Duration = Duration::from_secs(10);
 /// How long to leave the store alone between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -118,18 +117,17 @@ async fn write(
             }
         }
         if !reports.is_empty() || !events.is_empty() {
-            let since = Instant::now();
-            let stopping = stop.is_cancelled();
-            let limit = if stopping { STOPPING } else { TTL };
+            let (since, mut stopped) = (Instant::now(), None);
             while let Err(error) = commit(lease, clock, &reports, &events).await {
                 let passing = matches!(error, StoreError::Locked { .. } | StoreError::Unreachable { .. });
-                if !passing || since.elapsed() >= limit {
+                let over = |stopped: Instant| stopped.elapsed() >= STOPPING;
+                if !passing || since.elapsed() >= TTL || stopped.is_some_and(over) {
                     return Err(error);
                 }
                 tracing::warn!(%error, "the store is away, recording again");
-                tokio::select! {
-                    () = stop.cancelled(), if !stopping => return Err(error),
-                    () = tokio::time::sleep(PAUSE) => {}
+                tokio::time::sleep(PAUSE).await;
+                if stop.is_cancelled() {
+                    stopped.get_or_insert_with(Instant::now);
                 }
             }
         }

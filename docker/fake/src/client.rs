@@ -1,7 +1,12 @@
 //! The trait on a fake engine, with the real adapter's own decisions: what is missing when it is to be removed is gone
 //! already, a name in use is looked at.
 
-use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -13,7 +18,7 @@ use shoal_docker::{
     VolumeInfo,
 };
 use shoal_types::EngineFacts;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::{Call, Image, Method, Refusal, machine::Machine, state::State};
 
@@ -27,6 +32,8 @@ const OLDEST_API: u32 = 41;
 pub(crate) struct Client {
     pub(crate) machine: Arc<Machine>,
     pub(crate) name: Arc<str>,
+    /// When a call of it was answered last.
+    pub(crate) heard: Arc<Mutex<Option<Instant>>>,
 }
 
 impl std::fmt::Debug for Client {
@@ -69,7 +76,7 @@ fn facts(state: &State) -> EngineFacts {
 
 impl Client {
     pub(crate) fn new(machine: Arc<Machine>, name: Arc<str>) -> Self {
-        Self { machine, name }
+        Self { machine, name, heard: Arc::default() }
     }
 
     /// What the real adapter asks first.
@@ -116,6 +123,10 @@ impl Engine for Client {
 
     fn limit(&self, class: CallClass) -> Duration {
         self.machine.timeouts.limit(class)
+    }
+
+    fn heard(&self) -> Option<Instant> {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ping(&self) -> Result<(), EngineError> {

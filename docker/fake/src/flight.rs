@@ -9,7 +9,7 @@
 use std::{
     future::{Future, pending},
     io,
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -18,7 +18,7 @@ use shoal_docker::{EngineError, Subject};
 use shoal_types::Timestamp;
 use tokio::{
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
@@ -84,6 +84,9 @@ impl Client {
             return Err(refused.error(&self.machine.endpoint, call));
         }
         let asked = timeout(limit, self.ask(call, Box::new(effect), then)).await;
+        if !matches!(asked, Err(_) | Ok(Err(EngineError::Refused { .. } | EngineError::Unreachable { .. }))) {
+            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
         asked.unwrap_or_else(|_| {
             Err(EngineError::Timeout {
                 endpoint: self.machine.endpoint.clone(),

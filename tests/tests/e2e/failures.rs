@@ -36,7 +36,7 @@ slurm: { main: \"NoSuchOption=1\\n\" }
     let ended = home.call(&["create", "cluster", "--config", "-"]).input(config).end()?.with(1)?;
     ensure!(started.elapsed() < AT_ONCE, "told after {:?}", started.elapsed());
     for word in
-        ["slurmctld does not start", "fatal: Unable to process configuration file", "stuck at slurmctld"]
+        ["slurmctld does not start", "start: Unable to process configuration file", "stuck at slurmctld"]
     {
         ensure!(ended.stderr.contains(word), "no `{word}` in {ended}");
     }

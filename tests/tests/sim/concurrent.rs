@@ -157,7 +157,7 @@ fn an_interrupt_does_not_wait_for_a_store_that_is_away() {
         a.interrupt(&begun).await.unwrap();
         let refused = a.ready(&dev, begun).await.unwrap_err();
         assert_eq!(refused.code(), Code::Cancelled, "{refused:?}");
-        assert!(refused.message().contains("the next command goes on with it"), "{refused:?}");
+        assert!(refused.message().contains("the next command goes on with cluster dev"), "{refused:?}");
         let took = world.now().since(interrupted);
         assert!(took < Duration::from_secs(30), "took {took:?}");
         world.points().store_away(false);
@@ -170,5 +170,32 @@ fn an_interrupt_does_not_wait_for_a_store_that_is_away() {
         rows
     });
     let rows = rows.unwrap().expect("no crash was armed");
+    nothing_wrong(&world, &rows);
+}
+
+#[test]
+fn an_interrupt_while_the_store_is_away_for_a_moment_rolls_back() {
+    let world = World::registered(11, 3).unwrap();
+    let rows = world.live(async |life| {
+        let a = life.coordinator("a").await.unwrap();
+        let dev = Wish::new("dev", 4);
+        let begun = a.begin(&dev).await.unwrap();
+        life.pass(Duration::from_millis(300)).await;
+        world.points().store_away(true);
+        life.pass(Duration::from_millis(100)).await;
+        a.interrupt(&begun).await.unwrap();
+        let back = async {
+            life.pass(Duration::from_secs(2)).await;
+            world.points().store_away(false);
+        };
+        let (refused, ()) = tokio::join!(a.ready(&dev, begun), back);
+        assert_eq!(refused.unwrap_err().code(), Code::Cancelled);
+        a.resume().await.unwrap();
+        let rows = Rows::read(&a.store).await.unwrap();
+        a.shutdown().await;
+        rows
+    });
+    let rows = rows.unwrap().expect("no crash was armed");
+    assert!(rows.clusters.is_empty(), "{:?}", rows.clusters);
     nothing_wrong(&world, &rows);
 }

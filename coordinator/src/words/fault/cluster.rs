@@ -78,7 +78,7 @@ pub enum ClusterFault {
         cluster: ClusterName,
     },
     /// The create was interrupted while the store was away.
-    #[error("interrupted: cluster {cluster} stays as it is, the next command goes on with it")]
+    #[error("interrupted, and the store is away: the next command goes on with cluster {cluster}")]
     Unfinished {
         /// The cluster.
         cluster: ClusterName,
