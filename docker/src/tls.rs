@@ -1,7 +1,8 @@
 //! TLS material: the CA an engine is trusted by, and the client certificate and key that make us its root.
 //!
 //! What can be known without the engine is checked when the material is taken, each problem with its file: one that is not
-//! PEM or holds something else, a certificate out of date, a key that belongs to another certificate. That a certificate comes from another CA shows only in the handshake: see [`crate::TlsProblem`].
+//! PEM or holds something else, a certificate out of date, a key that belongs to another certificate. That a certificate
+//! comes from another CA shows only in the handshake: see [`crate::TlsProblem`].
 
 use std::{fmt, sync::Arc};
 

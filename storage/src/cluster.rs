@@ -269,8 +269,8 @@ impl Clusters<'_, Owner> {
         self.0.execute_one(query, "cluster", id).await
     }
 
-    /// Forgets a cluster of which nothing is left: its network if no other is on it, its row, its seed and its lease go together, and that it
-    /// was deleted is remembered. The lease of this transaction is no more after the commit.
+    /// Deletes the rows of a cluster: network (unless another cluster is attached), cluster, seed and lease, and records the
+    /// deletion. The transaction's lease ends with the commit.
     ///
     /// # Errors
     /// [`StoreError::Missing`]: no such cluster. [`StoreError::Referenced`]: it still has nodes.

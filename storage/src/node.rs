@@ -1,5 +1,4 @@
-//! Nodes: the row says what a node is (role, size, addresses, settings), where it is placed, what is intended of it and what
-//! was last seen of it. No specification is read for a node that has a row; `node/writes.rs` has the writes.
+//! Nodes: a row holds role, size, addresses, settings, placement, intent and the last observation. No specification is read for a node that has a row; `node/writes.rs` has the writes.
 
 mod writes;
 
@@ -41,7 +40,7 @@ pub struct Node {
     pub address: Ipv4Addr,
     /// Its MAC address, unique in the network.
     pub mac: MacAddr,
-    /// What it reserves, what it may use, and what Slurm is told of it.
+    /// Reservation, limits, and the size Slurm is told.
     pub size: NodeSize,
     /// Conditions on its host, besides the cluster's.
     pub constraints: Vec<LabelExpr>,

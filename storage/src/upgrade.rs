@@ -3,9 +3,8 @@
 //! ```text
 //! 0001 ... 0007_node_sizes --> sizes(): clusters' specifications -> node_sizes --> 0008_node_rows ...   ONE transaction
 //! ```
-//! Until 0008 the size of a node was looked up in its cluster's specification, by the node's number. The step does so once
-//! for every node that is there. It reads the specification as those versions wrote it, by types of its own: what later
-//! versions make of a specification is not its business.
+//! Until 0008 a node's size was looked up in its cluster's specification, by the node's number. The step does this once per
+//! node. It has its own types for the specification of those versions, so later changes of the format do not reach it.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -55,7 +55,7 @@ enum What {
     Cluster(CreateCluster),
 }
 
-// What describes a cluster that is to be makes no sense for one that is only looked at.
+// Options that describe a new cluster do not go with `--follow`.
 #[derive(Debug, Args)]
 #[group(conflicts_with = "follow")]
 struct CreateCluster {

@@ -110,7 +110,7 @@ impl Named for Pin {
 
 impl Named for Limit {
     fn schema() -> Schema {
-        // A number, a unit; what may follow and what is too long, the reader knows.
+        // The pattern wants a number with a unit; the reader checks the rest.
         let pattern = r"^\+?[0-9]+([.,][0-9]+)?\s*(:|[a-zµ])";
         json_schema!({ "title": "a time from 1ms to 5m: `2s`", "type": "string", "pattern": pattern })
     }

@@ -6,7 +6,7 @@
 //!                                                                      v
 //!                                                    deleting --> backward --> gone (or kept: `failed`)
 //! ```
-//! A command's work runs in a task of its own, whoever follows it; what interrupts a create rolls it back.
+//! A command's work runs in a task of its own, followed or not; an interrupt rolls a create back.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -192,8 +192,8 @@ pub(crate) async fn finish_interrupted(
     Ok(())
 }
 
-/// Removes what is remembered of hosts that could not be reached, as far as they answer now. It is not what was asked
-/// for: what goes wrong is logged, and the next command tries again.
+/// Clears the remnants on hosts that answer by now. A failure is logged, and the next command tries again: the user asked for
+/// something else.
 async fn clear_what_was_left(coordinator: &Coordinator) {
     let cleared = async {
         let mut read = coordinator.store.read().await?;

@@ -53,7 +53,7 @@ impl Relocation<'_> {
         unfit.values().map(|fault| chain(fault)).collect::<Vec<_>>().join("; ")
     }
 
-    /// Hosts that cannot be used: those to be left, and those whose machine does not go with the network as it is.
+    /// Unusable hosts: the unfit ones, and new members that cannot carry the existing network.
     fn excluded(&self) -> BTreeMap<HostId, String> {
         let members: BTreeSet<HostId> = self.intent.nodes.iter().map(|n| n.host).collect();
         let mut excluded: BTreeMap<_, _> =

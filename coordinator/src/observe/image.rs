@@ -41,8 +41,8 @@ pub(crate) struct ImageOfCluster {
 }
 
 impl ImageOfCluster {
-    /// What the scheduler is told about a host. A host without it can be given it by one that has it; so can one that has
-    /// another content under the reference, since nodes are made of the digest and the name there stays as it is.
+    /// The image's state on a host, for the scheduler. A host without the image gets it from a holder; so does a host with
+    /// another content under the reference, because nodes are made of the digest and the reference there stays.
     pub(crate) fn on(&self, host: HostId) -> ImageState {
         let held = self.holders.get(&host);
         if held == Some(&self.id) {

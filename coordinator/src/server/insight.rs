@@ -170,6 +170,8 @@ fn examination(found: &Examination) -> v1::ExamineHostsResponse {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use shoal_proto::v1::Role;
 
     use super::*;
@@ -185,7 +187,7 @@ mod tests {
             lease: None,
             hosts: BTreeMap::new(),
             heard: BTreeMap::new(),
-            slurm: Ok(std::collections::HashMap::new()),
+            slurm: Ok(HashMap::new()),
         };
         let shown = status(&looked, false, Timestamp(5));
         let nodes: Vec<_> = shown.nodes.iter().map(|n| (n.name.as_str(), n.role())).collect();

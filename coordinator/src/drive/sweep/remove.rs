@@ -93,8 +93,7 @@ async fn remove_from_engine(
     Ok(Some(removed))
 }
 
-/// The agent finds what it keeps by the network's id, which never comes back, and refuses a device without one that
-/// has come to be kept.
+/// The agent finds a kept network by its id, which is never reused; without an id it refuses a device that is kept by now.
 async fn remove_from_mesh(
     coordinator: &Coordinator,
     link: &HostLink,

@@ -1,4 +1,4 @@
-//! Who brings an image to a host: one task of one process, whoever else wants it there.
+//! The claim to bring an image to a host: one task of one process at a time.
 //!
 //! A lease row tells processes apart, a set in memory the tasks of one. Losing the lease costs a second copy of the same
 //! content at worst, so nothing is fenced by it.

@@ -36,7 +36,7 @@ use crate::{
 
 use self::claim::Claim;
 
-/// Hosts one read of a source goes to: beyond that, those that have it by then read faster than one more would be fed.
+/// Receivers of one read of a source. With more, hosts that have the image by then are the faster sources.
 const FAN: usize = 4;
 /// How often a host is tried in one pass: the first source may die, the next one has it.
 const TRIES: u32 = 3;
@@ -144,7 +144,7 @@ impl Work {
         Ok(lacking)
     }
 
-    /// Every host that has it, members or not, but for those that failed to give it.
+    /// All holders of the image, members or not, without the hosts that failed to give it.
     async fn sources(&self, intent: &Intent, spoiled: &BTreeSet<HostId>) -> Result<Vec<Source>, Halt> {
         let coordinator = &self.coordinator;
         let hosts = coordinator.store.read().await?.hosts().list().await?;
