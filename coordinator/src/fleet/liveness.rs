@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use shoal_types::HostName;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::{
     fleet::HostLink,
@@ -40,12 +40,13 @@ pub(crate) async fn silent_without(
     count: impl Fn() -> u64 + Send,
 ) -> Fault {
     let (mut heard, mut last) = (Instant::now(), count());
+    let mut next = heard + BEAT;
     loop {
-        sleep(BEAT).await;
+        sleep_until(next).await;
         // An answer to a call is a sign of life, too. A ping beside calls that are answered would open a second connection to
         // every host at work, and a connection costs 25 KiB here, as long as it is kept.
         if let Some(answer) = link.engine.heard().filter(|answer| answer.elapsed() < BEAT) {
-            (heard, last) = (answer, count());
+            (heard, last, next) = (answer, count(), answer + BEAT);
             continue;
         }
         let answered = matches!(timeout(PING, link.engine.ping()).await, Ok(Ok(())));
@@ -55,6 +56,7 @@ pub(crate) async fn silent_without(
         } else if heard.elapsed() >= patience {
             return Fault::Host(HostFault::Lost { host: link.name.clone(), seconds: patience.as_secs() });
         }
+        next = Instant::now() + BEAT;
     }
 }
 
