@@ -81,7 +81,9 @@ impl Bed {
     /// and at once; how long that took.
     pub(crate) fn finish(&self) -> anyhow::Result<Duration> {
         let started = Instant::now();
-        let ended = self.home.run(&["create", "cluster", "nowhere", "--constraint", "nowhere=true"])?;
+        // Its log says why what was interrupted could not be finished.
+        let words = ["create", "cluster", "nowhere", "--constraint", "nowhere=true", "-v"];
+        let ended = self.home.run(&words)?;
         ensure!(started.elapsed() < AT_ONCE, "finishing took {:?}: {ended}", started.elapsed());
         ended.with(4)?;
         Ok(started.elapsed())
