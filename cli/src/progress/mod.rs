@@ -188,16 +188,7 @@ impl Progress {
 
 /// What a command without events in the store's table says, in their shape.
 fn made(kind: EventKind, message: &str) -> NewEvent {
-    NewEvent {
-        at: SystemClock.now(),
-        level: EventLevel::Info,
-        kind,
-        cluster: None,
-        node: None,
-        host: None,
-        message: message.into(),
-        progress: None,
-    }
+    NewEvent::new(SystemClock.now(), EventLevel::Info, kind, message)
 }
 
 /// An event that is in no table.

@@ -33,7 +33,7 @@ use crate::{
         survey::{self, Depth, HostObservation},
     },
     pass::{supply::pull, work::Work},
-    words::fault::{After, ClusterFault, Fault, ImageFault, NotReady},
+    words::fault::{After, ClusterFault, Fault, ImageFault, NotReady, store},
 };
 
 /// How long a delete waits for the owner of a cluster that is being created to see its phase and roll it back.
@@ -287,7 +287,7 @@ async fn take_back(work: &Work, name: &ClusterName) -> Result<(), Fault> {
     };
     match back.await {
         Ok(()) => Err(ClusterFault::Interrupted { cluster: name.clone() }.into()),
-        Err(Fault::Store(source @ (StoreError::Unreachable { .. } | StoreError::Locked { .. }))) => {
+        Err(Fault::Store(source)) if store::is_away(&source) => {
             Err(ClusterFault::Unfinished { cluster: name.clone(), source }.into())
         }
         Err(fault) => Err(fault),

@@ -116,7 +116,7 @@ pub(crate) async fn commit<E: Edit>(
     let began = tokio::time::Instant::now();
     let mut tries = 1;
     loop {
-        let basis = Basis::read(coordinator, edit).await?;
+        let basis = Basis::of(coordinator, edit.spec(), edit.leaving()).await?;
         let set = edit.decide(coordinator, &basis).await?;
         match set.change.write(coordinator, basis.version, &set.trail).await {
             Err(fault) if tries < TRIES && is_stale(&fault) => tries += 1,
@@ -134,7 +134,8 @@ fn is_stale(fault: &Fault) -> bool {
     matches!(
         fault,
         Fault::Store(
-            StoreError::Stale { .. } | StoreError::Conflict(Conflict::Vni { .. } | Conflict::Subnet { .. })
+            StoreError::Stale { what: "placements", .. }
+                | StoreError::Conflict(Conflict::Vni { .. } | Conflict::Subnet { .. })
         )
     )
 }
@@ -152,10 +153,6 @@ impl Basis {
             version: read.placement_version().await?,
             networks: read.networks().taken().await?,
         })
-    }
-
-    async fn read<E: Edit>(coordinator: &Coordinator, edit: &E) -> Result<Self, Fault> {
-        Self::of(coordinator, edit.spec(), edit.leaving()).await
     }
 }
 

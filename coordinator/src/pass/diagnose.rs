@@ -21,13 +21,13 @@ use crate::{
 /// Nodes described in full; of the rest only the number is told.
 const SHOWN: usize = 5;
 /// Last log lines shown of each.
-const LINES: u32 = 12;
+pub(super) const LINES: u32 = 12;
 /// Nodes asked at once.
 const FAN_OUT: usize = 8;
 /// How long one node may take to answer.
 const LIMIT: Duration = Duration::from_secs(10);
 /// Longest text taken from a node.
-const TEXT_LIMIT: usize = 64 << 10;
+pub(super) const TEXT_LIMIT: usize = 64 << 10;
 
 impl Work {
     /// Asks the nodes that are not ready what they are waiting for.

@@ -17,7 +17,10 @@ use shoal_types::{EventKind, HostId, NodeName, NodeState};
 use crate::{
     fleet::HostLink,
     observe::{containers::container_of, intent::Intent, slurm},
-    pass::work::{Halt, Work, on},
+    pass::{
+        diagnose::{LINES, TEXT_LIMIT},
+        work::{Halt, Work, on},
+    },
 };
 
 /// How often slurmctld's port and Slurm's nodes are looked at.
@@ -29,11 +32,6 @@ const STALL: Duration = Duration::from_secs(10);
 const RESTARTS: u32 = 5;
 /// How long it is watched before: one that goes on so has been started again by then.
 const WATCH: Duration = Duration::from_secs(2);
-/// Last lines of its log in which the reason is looked for.
-const LOG_LINES: u32 = 12;
-/// Longest text taken of it.
-const LOG_LIMIT: usize = 64 << 10;
-
 /// What came of waiting.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum WaitOutcome {
@@ -151,7 +149,7 @@ impl Work {
         }
         let says = async |command: Vec<String>| -> Result<String, Halt> {
             self.may(link, CallClass::Exec).await?;
-            let said = link.engine.exec(container, &ExecSpec::new(command), LOG_LIMIT).await;
+            let said = link.engine.exec(container, &ExecSpec::new(command), TEXT_LIMIT).await;
             Ok(String::from_utf8_lossy(&said.map_err(on(link))?.stdout).into_owned())
         };
         let Some(restarts) = restarts_command(Stage::Slurmctld) else { return Ok(WaitOutcome::Stalled) };
@@ -161,7 +159,7 @@ impl Work {
         if now < RESTARTS || now == before {
             return Ok(WaitOutcome::Stalled);
         }
-        let log = says(log_command(Stage::Slurmctld, LOG_LINES)).await?;
+        let log = says(log_command(Stage::Slurmctld, LINES)).await?;
         Ok(fatal_reason(&log).map_or(WaitOutcome::Stalled, |reason| WaitOutcome::Refused(reason.to_owned())))
     }
 

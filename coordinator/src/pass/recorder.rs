@@ -16,7 +16,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::fleet::lease::{HeldLease, TTL};
+use crate::{
+    fleet::lease::{HeldLease, TTL},
+    words::fault::store,
+};
 
 /// Reports that may wait; beyond that, workers do.
 const QUEUE: usize = 1024;
@@ -119,9 +122,8 @@ async fn write(
         if !reports.is_empty() || !events.is_empty() {
             let (since, mut stopped) = (Instant::now(), None);
             while let Err(error) = commit(lease, clock, &reports, &events).await {
-                let passing = matches!(error, StoreError::Locked { .. } | StoreError::Unreachable { .. });
                 let over = |stopped: Instant| stopped.elapsed() >= STOPPING;
-                if !passing || since.elapsed() >= TTL || stopped.is_some_and(over) {
+                if !store::is_away(&error) || since.elapsed() >= TTL || stopped.is_some_and(over) {
                     return Err(error);
                 }
                 tracing::warn!(%error, "the store is away, recording again");

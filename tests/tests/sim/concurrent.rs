@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use shoal_tests::sim::{Rows, Wish, World, nothing_wrong};
+use shoal_proto::v1::CreateClusterResponse;
+use shoal_tests::sim::{Coordinator, Life, Rows, Wish, World, nothing_wrong};
 use tonic::Code;
 
 #[test]
@@ -116,22 +117,32 @@ fn two_deletes_of_one_cluster_both_end_well() {
     nothing_wrong(&world, &rows);
 }
 
+/// A create whose store goes away that much after its admission.
+async fn begun_without_a_store(
+    life: &Life,
+    world: &World,
+    after_ms: u64,
+) -> (Coordinator, Wish, CreateClusterResponse) {
+    let coordinator = life.coordinator("a").await.unwrap();
+    let wish = Wish::new("dev", 4);
+    let begun = coordinator.begin(&wish).await.unwrap();
+    life.pass(Duration::from_millis(after_ms)).await;
+    world.points().store_away(true);
+    (coordinator, wish, begun)
+}
+
 #[test]
 fn a_store_that_is_away_is_waited_for() {
     // Before the first container, in the middle, and while Slurm is waited for.
     for after_ms in [100, 600, 2500] {
         let world = World::registered(9, 3).unwrap();
         let rows = world.live(async |life| {
-            let a = life.coordinator("a").await.unwrap();
-            let dev = Wish::new("dev", 4);
-            let begun = a.begin(&dev).await.unwrap();
-            let away = async {
-                life.pass(Duration::from_millis(after_ms)).await;
-                world.points().store_away(true);
+            let (a, dev, begun) = begun_without_a_store(&life, &world, after_ms).await;
+            let back = async {
                 life.pass(Duration::from_secs(40)).await;
                 world.points().store_away(false);
             };
-            let (ready, ()) = tokio::join!(a.ready(&dev, begun), away);
+            let (ready, ()) = tokio::join!(a.ready(&dev, begun), back);
             ready.unwrap();
             let rows = Rows::read(&a.store).await.unwrap();
             a.shutdown().await;
@@ -147,11 +158,7 @@ fn a_store_that_is_away_is_waited_for() {
 fn an_interrupt_does_not_wait_for_a_store_that_is_away() {
     let world = World::registered(10, 3).unwrap();
     let rows = world.live(async |life| {
-        let a = life.coordinator("a").await.unwrap();
-        let dev = Wish::new("dev", 4);
-        let begun = a.begin(&dev).await.unwrap();
-        life.pass(Duration::from_millis(300)).await;
-        world.points().store_away(true);
+        let (a, dev, begun) = begun_without_a_store(&life, &world, 300).await;
         life.pass(Duration::from_secs(5)).await;
         let interrupted = world.now();
         a.interrupt(&begun).await.unwrap();
@@ -177,11 +184,7 @@ fn an_interrupt_does_not_wait_for_a_store_that_is_away() {
 fn an_interrupt_while_the_store_is_away_for_a_moment_rolls_back() {
     let world = World::registered(11, 3).unwrap();
     let rows = world.live(async |life| {
-        let a = life.coordinator("a").await.unwrap();
-        let dev = Wish::new("dev", 4);
-        let begun = a.begin(&dev).await.unwrap();
-        life.pass(Duration::from_millis(300)).await;
-        world.points().store_away(true);
+        let (a, dev, begun) = begun_without_a_store(&life, &world, 300).await;
         life.pass(Duration::from_millis(100)).await;
         a.interrupt(&begun).await.unwrap();
         let back = async {

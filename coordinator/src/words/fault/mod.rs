@@ -15,7 +15,7 @@ mod image;
 mod placing;
 mod readiness;
 mod start;
-mod store;
+pub(crate) mod store;
 
 pub use self::{
     address::NoAddress,

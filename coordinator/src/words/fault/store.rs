@@ -4,11 +4,13 @@ use shoal_storage::{Conflict, StoreError};
 
 use super::{Class, Hint, Retry, SAID};
 
+/// Whether the store is away, or busy with others: it may be back a little later.
+pub(crate) fn is_away(error: &StoreError) -> bool {
+    matches!(error, StoreError::Locked { .. } | StoreError::Unreachable { .. })
+}
+
 pub(super) fn class(error: &StoreError) -> Class {
-    let passes = matches!(
-        error,
-        StoreError::Locked { .. } | StoreError::Unreachable { .. } | StoreError::Stale { .. }
-    );
+    let passes = is_away(error) || matches!(error, StoreError::Stale { .. });
     Class::of(if passes { Retry::Later } else { Retry::Never })
 }
 
