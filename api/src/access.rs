@@ -158,6 +158,17 @@ impl TryFrom<v1::ProxyResponse> for ProxyOutput {
     }
 }
 
+impl From<ProxyOutput> for v1::ProxyResponse {
+    fn from(output: ProxyOutput) -> Self {
+        let frame = match output {
+            ProxyOutput::Opened => proxy_response::Frame::Opened(v1::ProxyOpened {}),
+            ProxyOutput::Data(bytes) => proxy_response::Frame::Data(bytes),
+            ProxyOutput::End => proxy_response::Frame::End(v1::ProxyEnd {}),
+        };
+        Self { frame: Some(frame) }
+    }
+}
+
 /// What an SSH client needs to reach a cluster's nodes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SshAccess {

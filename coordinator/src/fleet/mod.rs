@@ -1,7 +1,7 @@
 //! The hosts as this process reaches them: one link per host, made when it is first needed and kept while its settings
 //! stay the same; and what is done to an engine whatever it is for. Uses `words/`.
 
-mod agent;
+pub(crate) mod agent;
 mod binary;
 pub(crate) mod coordinator;
 pub(crate) mod lease;

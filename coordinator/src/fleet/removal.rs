@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use shoal_docker::{EngineError, Removal};
-use shoal_proto::v1::RemoveNetworkRequest;
 use shoal_storage::Network;
 use shoal_types::ClusterId;
 
 use crate::{
     fleet::HostLink,
     words::{
+        agent::NetworkRemoval,
         fault::Fault,
         naming::{Naming, ROLE},
     },
@@ -47,14 +47,14 @@ pub(crate) async fn remove_network(
         .await
         .map_err(Fault::engine(&link.name))?;
     if let Some(network) = known.filter(|_| !networks.is_empty() || !agents.is_empty()) {
-        let request = RemoveNetworkRequest {
-            installation: naming.installation().to_string(),
-            network: network.id.to_string(),
+        let removal = NetworkRemoval {
+            installation: naming.installation().clone(),
+            network: Some(network.id),
             device: naming.device(network.vni),
             bridge: naming.bridge(network.vni),
-            revision: network.revision.0,
+            revision: Some(network.revision),
         };
-        link.ask("RemoveNetwork", |mut agent| async move { agent.remove_network(request).await }).await?;
+        link.agent().await?.remove_network(removal).await?;
     }
     for network in networks {
         link.engine.remove_network(&network.id).await.map_err(Fault::engine(&link.name))?;

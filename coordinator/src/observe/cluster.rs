@@ -16,8 +16,6 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::join_all};
-use shoal_docker::EngineError;
-use shoal_proto::v1;
 use shoal_slurm::NodeReport;
 use shoal_storage::{Cluster, Host, Lease, Network, Node, Resource, StoreError};
 use shoal_types::{HostId, Role, chain};
@@ -28,7 +26,10 @@ use crate::{
         containers::{NodeContainers, Scope, node_containers},
         slurm,
     },
-    words::fault::{AgentError, Fault},
+    words::{
+        agent::{KeptNetwork, NodeProbes},
+        fault::Fault,
+    },
 };
 
 /// How long an engine, an agent or the controller may take: what is longer is no answer to a question asked in passing.
@@ -62,10 +63,8 @@ pub(crate) struct MemberObservation {
 /// What a host's agent said.
 #[derive(Debug)]
 pub(crate) struct AgentObservation {
-    pub(crate) version: String,
-    /// By the id of the container.
-    pub(crate) probes: HashMap<String, v1::NodeProbe>,
-    pub(crate) networks: Vec<v1::KeptNetwork>,
+    pub(crate) nodes: NodeProbes,
+    pub(crate) networks: Vec<KeptNetwork>,
 }
 
 /// Why nothing was heard.
@@ -73,10 +72,6 @@ pub(crate) struct AgentObservation {
 enum NoAnswer {
     #[error(transparent)]
     Fault(#[from] Fault),
-    #[error(transparent)]
-    Agent(#[from] AgentError),
-    #[error("no agent runs there: `shoal doctor` brings one")]
-    NoAgent,
     /// The first line of what sinfo said instead.
     #[error("{reason}")]
     Slurm { reason: String },
@@ -146,36 +141,12 @@ async fn hear_agent(
     coordinator: &Coordinator,
     link: &HostLink,
     ids: tokio::sync::oneshot::Receiver<Vec<String>>,
-) -> Result<AgentObservation, NoAnswer> {
-    let client = link.present_agent().await.map_err(|error| match error {
-        // It is spoken with by name.
-        AgentError::Engine { source, .. } if matches!(*source, EngineError::NotFound { .. }) => {
-            NoAnswer::NoAgent
-        }
-        error @ (AgentError::Engine { .. }
-        | AgentError::Binary { .. }
-        | AgentError::Contended { .. }
-        | AgentError::Greeting { .. }
-        | AgentError::Channel { .. }
-        | AgentError::Call { .. }) => error.into(),
-    })?;
-    let installation = coordinator.naming.installation().to_string();
-    let networks = link.ask_of(client.clone(), "ListNetworks", |mut agent| async move {
-        agent.list_networks(v1::ListNetworksRequest { installation }).await
-    });
-    let probes = async {
-        let containers = ids.await.unwrap_or_default();
-        link.ask_of(client, "ProbeNodes", |mut agent| async move {
-            agent.probe_nodes(v1::ProbeNodesRequest { containers }).await
-        })
-        .await
-    };
-    let (networks, probes) = tokio::try_join!(networks, probes)?;
-    Ok(AgentObservation {
-        version: probes.version,
-        probes: probes.probes.into_iter().map(|p| (p.container.clone(), p)).collect(),
-        networks: networks.networks,
-    })
+) -> Result<AgentObservation, Fault> {
+    let agent = link.present_agent().await?;
+    let networks = agent.list_networks(coordinator.naming.installation());
+    let nodes = async { agent.probe_nodes(ids.await.unwrap_or_default()).await };
+    let (kept, nodes) = tokio::try_join!(networks, nodes)?;
+    Ok(AgentObservation { nodes, networks: kept.networks })
 }
 
 async fn sinfo(link: &HostLink, container: &str) -> Result<HashMap<String, NodeReport>, NoAnswer> {

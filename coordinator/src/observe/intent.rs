@@ -1,13 +1,13 @@
 //! From the store's rows to what the renderer and the agents take.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
-use shoal_proto::v1;
 use shoal_slurm::{ClusterView, NodeView, RoleSpec, ViewError};
 use shoal_storage::{Cluster, Network, NewRemnant, Node};
 use shoal_types::{DNS_ZONE, HostId, Role, Timestamp};
 
 use crate::words::{
+    agent::{Member, NetworkState, Place, Service},
     fault::{ClusterFault, Fault},
     naming::Naming,
 };
@@ -80,38 +80,36 @@ impl Intent {
         &self,
         naming: &Naming,
         host: HostId,
-        underlays: &BTreeMap<HostId, std::net::Ipv4Addr>,
-    ) -> v1::NetworkState {
+        underlays: &BTreeMap<HostId, Ipv4Addr>,
+    ) -> NetworkState {
         let (spec, network) = (&self.cluster.spec, &self.network);
-        let address = |id: HostId| underlays.get(&id).map(ToString::to_string).unwrap_or_default();
-        let member = |node: &Node| v1::Member {
-            name: node.name.to_string(),
-            address: node.address.to_string(),
-            mac: node.mac.to_string(),
-            remote: if node.host == host { String::new() } else { address(node.host) },
-            container: match node.host == host {
-                true => naming.container(&node.name, &spec.name, &spec.realm),
-                false => String::new(),
+        let member = |node: &Node| Member {
+            name: node.name.clone(),
+            address: node.address,
+            mac: node.mac,
+            place: match node.host == host {
+                true => Place::Here { container: naming.container(&node.name, &spec.name, &spec.realm) },
+                false => Place::There { underlay: underlays.get(&node.host).copied() },
             },
         };
         let services = self.nodes.iter().flat_map(|node| {
             self.role(node).ports.iter().filter_map(|port| {
                 let name = port.service?.to_owned();
-                Some(v1::Service { name, target: node.name.to_string(), port: port.number.into() })
+                Some(Service { name, target: node.name.clone(), port: port.number })
             })
         });
-        v1::NetworkState {
-            installation: naming.installation().to_string(),
-            network: network.id.to_string(),
-            revision: network.revision.0,
-            vni: network.vni.get(),
+        NetworkState {
+            installation: naming.installation().clone(),
+            network: network.id,
+            revision: network.revision,
+            vni: network.vni,
             bridge: naming.bridge(network.vni),
             device: naming.device(network.vni),
-            local: address(host),
-            udp_port: network.udp_port.into(),
-            mtu: network.mtu.into(),
-            subnet: network.subnet.to_string(),
-            gateway: network.gateway.to_string(),
+            local: underlays.get(&host).copied(),
+            udp_port: network.udp_port,
+            mtu: network.mtu,
+            subnet: network.subnet,
+            gateway: network.gateway,
             members: self.nodes.iter().map(member).collect(),
             domain: format!("{}.{}.{DNS_ZONE}", spec.name, spec.realm),
             services: services.collect(),
@@ -121,8 +119,6 @@ impl Intent {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::net::Ipv4Addr;
-
     use shoal_slurm::slurm_conf;
     use shoal_types::{
         Bytes, ClusterId, ClusterPhase, ClusterSpec, Generation, InstallationId, MacAddr, MilliCpu,

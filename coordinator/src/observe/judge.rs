@@ -1,11 +1,12 @@
 //! What is told of a node: from what its host, its agent and Slurm said. Pure.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use shoal_api::{ContainerState as Shown, ServiceState, SystemdState};
 use shoal_docker::ContainerState;
-use shoal_proto::v1;
 use shoal_slurm::{NodeReport, NodeStatus as SlurmStatus, RoleSpec, SlurmPart, Stage};
+
+use crate::words::agent::NodeProbe;
 
 /// How long the services of a node may take to come up before one that is not there counts as missing: systemd nodes are IDLE
 /// 2 to 9 s after their start, on a busy machine later (measured 2026-11-21).
@@ -20,7 +21,7 @@ pub(crate) struct Evidence<'a> {
     /// `None`: its host does not answer; `Some(None)`: it has no container there.
     pub(crate) container: Option<Option<ContainerState>>,
     /// `None`: the agent does not answer.
-    pub(crate) probe: Option<&'a v1::NodeProbe>,
+    pub(crate) probe: Option<&'a NodeProbe>,
     /// `None`: Slurm does not answer; `Some(None)`: it does not know the node.
     pub(crate) slurm: Option<Option<&'a NodeReport>>,
 }
@@ -62,7 +63,7 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
     }
     let services = match evidence.container {
         Some(Some(ContainerState::Running | ContainerState::Paused)) => evidence.probe,
-        Some(_) => Some(&v1::NodeProbe { ..STOPPED }),
+        Some(_) => Some(&STOPPED),
         None => None,
     };
     if let Some(probe) = services {
@@ -73,14 +74,13 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
 }
 
 /// A node of which nothing runs.
-const STOPPED: v1::NodeProbe = v1::NodeProbe {
-    container: String::new(),
+static STOPPED: NodeProbe = NodeProbe {
     alive: false,
     manager: false,
-    units: Vec::new(),
+    units: BTreeSet::new(),
     munge: false,
     sshd: false,
-    up_ms: 0,
+    up: Duration::ZERO,
 };
 
 fn container(seen: Option<Option<ContainerState>>) -> Shown {
@@ -99,13 +99,13 @@ fn container(seen: Option<Option<ContainerState>>) -> Shown {
     }
 }
 
-fn tell_services(role: &RoleSpec, probe: &v1::NodeProbe, verdict: &mut Verdict) {
+fn tell_services(role: &RoleSpec, probe: &NodeProbe, verdict: &mut Verdict) {
     let up = |is: bool| if is { ServiceState::Up } else { ServiceState::Down };
     let runs = |stage: &Stage| match stage {
         Stage::Munge => probe.munge,
         Stage::Sshd => probe.sshd,
         Stage::Slurmctld | Stage::Slurmd | Stage::Container | Stage::Systemd => {
-            stage.unit().is_some_and(|unit| probe.units.iter().any(|u| u == unit))
+            stage.unit().is_some_and(|unit| probe.units.contains(unit))
         }
     };
     let of = |wanted: fn(&Stage) -> bool| role.services.iter().find(|s| wanted(s)).map(|s| up(runs(s)));
@@ -117,7 +117,7 @@ fn tell_services(role: &RoleSpec, probe: &v1::NodeProbe, verdict: &mut Verdict) 
         (false, _) => SystemdState::Stopped,
         (true, false) => SystemdState::Starting,
         (true, true) if missing.is_empty() => SystemdState::Running,
-        (true, true) if Duration::from_millis(probe.up_ms) < START => SystemdState::Starting,
+        (true, true) if probe.up < START => SystemdState::Starting,
         (true, true) => SystemdState::Degraded,
     };
     if verdict.container != Shown::Running {
@@ -179,15 +179,14 @@ mod tests {
         RoleSpec::of(role, Profile::System)
     }
 
-    fn probe(units: &[&str]) -> v1::NodeProbe {
-        v1::NodeProbe {
+    fn probe(units: &[&str]) -> NodeProbe {
+        NodeProbe {
             alive: true,
             manager: true,
             units: units.iter().map(ToString::to_string).collect(),
             munge: units.contains(&"munge.service"),
             sshd: units.contains(&"ssh.service"),
-            up_ms: 60_000,
-            ..v1::NodeProbe::default()
+            up: Duration::from_secs(60),
         }
     }
 
@@ -222,8 +221,8 @@ mod tests {
         let running = Some(Some(ContainerState::Running));
         let idle = slurm(SlurmStatus::Idle, "", None);
         let down = slurm(SlurmStatus::Down, "*", Some("Not responding"));
-        let young = v1::NodeProbe { up_ms: 500, ..probe(&[]) };
-        let booting = v1::NodeProbe { manager: false, ..young.clone() };
+        let young = NodeProbe { up: Duration::from_millis(500), ..probe(&[]) };
+        let booting = NodeProbe { manager: false, ..young.clone() };
         for (name, container, seen, report, systemd, troubles) in [
             (
                 "munge",

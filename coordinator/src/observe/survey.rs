@@ -5,13 +5,15 @@ use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::join_all};
 use shoal_docker::Endpoint;
-use shoal_proto::v1::{GetHostFactsRequest, GetHostFactsResponse};
 use shoal_storage::{Host, HostAgent, LastError, StoreError};
-use shoal_types::{AgentState, EngineFacts, HostFacts, HostState, Vni, chain};
+use shoal_types::{AgentState, EngineFacts, HostFacts, HostState, chain};
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator, liveness::limited},
-    words::fault::{Fault, HostFault},
+    words::{
+        agent::AgentFacts,
+        fault::{Fault, HostFault},
+    },
 };
 
 /// How long a look at an engine may take.
@@ -79,7 +81,7 @@ async fn look(coordinator: &Coordinator, mut host: Host, depth: Depth) -> Result
     };
     if depth == Depth::Agent {
         match limited(&host.name, BRING, look_at_agent(&link)).await {
-            Ok((build, response)) => match note_agent(coordinator, &mut host, &build, &response).await {
+            Ok((build, said)) => match note_agent(coordinator, &mut host, &build, said).await {
                 Ok(()) => {}
                 // It is another host's agent: this one cannot be used, the others can.
                 Err(taken @ StoreError::Conflict(_)) => {
@@ -145,10 +147,10 @@ async fn note_agent(
     coordinator: &Coordinator,
     host: &mut Host,
     build: &str,
-    said: &GetHostFactsResponse,
+    said: AgentFacts,
 ) -> Result<(), StoreError> {
-    let facts = host_facts(host, said);
     host.agent = HostAgent { state: AgentState::Ready, version: Some(format!("{}+{build}", said.version)) };
+    let facts = host_facts(host, said);
     let mut tx = coordinator.store.begin().await?;
     tx.hosts().agent(host.id, &host.agent, Some(&facts)).await?;
     tx.commit().await?;
@@ -156,28 +158,23 @@ async fn note_agent(
     Ok(())
 }
 
-async fn look_at_agent(link: &HostLink) -> Result<(String, GetHostFactsResponse), Fault> {
+async fn look_at_agent(link: &HostLink) -> Result<(String, AgentFacts), Fault> {
     let build = link.agent_build().await?;
-    let request = GetHostFactsRequest {};
-    let said =
-        link.ask("GetHostFacts", |mut agent| async move { agent.get_host_facts(request).await }).await?;
-    Ok((build, said))
+    Ok((build, link.agent().await?.facts().await?))
 }
 
 /// The agent's words as facts; the MTU is that of the interface that has the underlay address.
-fn host_facts(host: &Host, said: &GetHostFactsResponse) -> HostFacts {
-    let default_address = said.default_address.parse().ok();
-    let underlay = underlay_with(host, default_address);
-    let has =
-        |addresses: &[String]| addresses.iter().any(|a| a.parse().ok() == underlay && underlay.is_some());
+fn host_facts(host: &Host, said: AgentFacts) -> HostFacts {
+    let underlay = underlay_with(host, said.default_address);
+    let has = |addresses: &[Ipv4Addr]| underlay.is_some_and(|underlay| addresses.contains(&underlay));
     HostFacts {
-        agent_id: said.agent_id.clone(),
-        default_address,
+        agent_id: said.agent_id,
+        default_address: said.default_address,
         underlay_mtu: said.interfaces.iter().find(|i| has(&i.addresses)).map_or(0, |i| i.mtu),
         inotify_instances: said.inotify_instances,
         neighbour_limit: said.neighbour_limit,
-        routes: said.routes.iter().filter_map(|r| r.parse().ok()).collect(),
-        vnis: said.vnis.iter().filter_map(|v| Vni::try_from(u64::from(*v)).ok()).collect(),
+        routes: said.routes,
+        vnis: said.vnis,
     }
 }
 
@@ -198,10 +195,10 @@ fn underlay_with(host: &Host, default_address: Option<Ipv4Addr>) -> Option<Ipv4A
 
 #[cfg(test)]
 mod tests {
-    use shoal_proto::v1::Interface;
-    use shoal_types::{Capacity, HostId, Labels, Overcommit, Resources, Timestamp};
+    use shoal_types::{Capacity, HostId, Labels, Overcommit, Resources, Timestamp, Vni};
 
     use super::*;
+    use crate::words::agent::Interface;
 
     fn host(endpoint: &str, underlay: Option<&str>) -> Host {
         let settings = shoal_storage::HostSettings {
@@ -231,20 +228,16 @@ mod tests {
 
     #[test]
     fn the_mtu_is_that_of_the_interface_with_the_underlay_address() {
-        let interface = |name: &str, address: &str, mtu| Interface {
-            name: name.into(),
-            addresses: vec![address.into()],
-            mtu,
+        let interface = |address: &str, mtu| Interface { addresses: vec![address.parse().unwrap()], mtu };
+        let said = AgentFacts {
+            interfaces: vec![interface("127.0.0.1", 65536), interface("10.77.0.1", 9000)],
+            vnis: vec![Vni::try_from(7).unwrap()],
+            routes: vec!["10.77.0.0/24".parse().unwrap()],
+            ..AgentFacts::default()
         };
-        let said = GetHostFactsResponse {
-            interfaces: vec![interface("lo", "127.0.0.1", 65536), interface("eth0", "10.77.0.1", 9000)],
-            vnis: vec![7, 0],
-            routes: vec!["10.77.0.0/24".into(), "nonsense".into()],
-            ..GetHostFactsResponse::default()
-        };
-        let facts = host_facts(&host("tcp://10.77.0.1:2376", None), &said);
+        let facts = host_facts(&host("tcp://10.77.0.1:2376", None), said.clone());
         assert_eq!((facts.underlay_mtu, facts.vnis.len(), facts.routes.len()), (9000, 1, 1));
         // An address no interface has: no tunnel can start there, and admission says so.
-        assert_eq!(host_facts(&host("tcp://10.77.0.9:2376", None), &said).underlay_mtu, 0);
+        assert_eq!(host_facts(&host("tcp://10.77.0.9:2376", None), said).underlay_mtu, 0);
     }
 }

@@ -12,7 +12,6 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use shoal_docker::{CallClass, Created, EngineError, NetworkSpec};
-use shoal_proto::v1::ApplyNetworkRequest;
 use shoal_slurm::BootstrapTemplate;
 use shoal_storage::Node;
 use shoal_types::{EngineFacts, EventKind, EventLevel, HostId, NodeState, SubnetPlan};
@@ -138,8 +137,7 @@ impl Work {
     ) -> Result<(), Halt> {
         let state = intent.network_state(&self.coordinator.naming, link.id, underlays);
         self.may(link, CallClass::Write).await?;
-        let request = ApplyNetworkRequest { state: Some(state) };
-        link.ask("ApplyNetwork", |mut agent| async move { agent.apply_network(request).await }).await?;
+        link.agent().await?.apply_network(state).await?;
         Ok(())
     }
 

@@ -9,7 +9,6 @@ use std::{
 };
 
 use shoal_docker::{CallClass, ContainerState, ExecSpec};
-use shoal_proto::v1::{ProbeNodesRequest, ProbePortsRequest};
 use shoal_slurm::{Readiness, SLURMCTLD_PORT, Stage, fatal_reason, log_command, restarts_command};
 use shoal_storage::{Host, Node};
 use shoal_types::{EventKind, HostId, NodeName, NodeState};
@@ -121,12 +120,8 @@ impl Work {
             let Some(pid) = detail.and_then(|d| d.pid) else { return Ok(Controller::Down) };
             loop {
                 self.may(link, CallClass::Read).await?;
-                let request = ProbePortsRequest { pids: vec![pid] };
-                let said = link
-                    .ask("ProbePorts", |mut agent| async move { agent.probe_ports(request).await })
-                    .await?;
-                let Some(probe) = said.probes.first().filter(|p| p.alive) else { break };
-                if probe.ports.contains(&u32::from(SLURMCTLD_PORT)) {
+                let Some(ports) = link.agent().await?.probe_ports(pid).await? else { break };
+                if ports.contains(&SLURMCTLD_PORT) {
                     return Ok(Controller::Up(container));
                 }
                 if since.elapsed() > STALL {
@@ -141,10 +136,8 @@ impl Work {
     /// Whether slurmctld, which has not come up within a [`STALL`], ever will: a configuration that it refuses stays refused.
     async fn refusal(&self, link: &HostLink, container: &str) -> Result<WaitOutcome, Halt> {
         self.may(link, CallClass::Read).await?;
-        let request = ProbeNodesRequest { containers: vec![container.to_owned()] };
-        let said =
-            link.ask("ProbeNodes", |mut agent| async move { agent.probe_nodes(request).await }).await?;
-        if !said.probes.iter().any(|probe| probe.manager) {
+        let said = link.agent().await?.probe_nodes(vec![container.to_owned()]).await?;
+        if !said.probes.values().any(|probe| probe.manager) {
             return Ok(WaitOutcome::Stalled);
         }
         let says = async |command: Vec<String>| -> Result<String, Halt> {

@@ -5,7 +5,7 @@ use std::{pin::Pin, sync::Arc};
 use futures_util::{Stream, StreamExt};
 use shoal_proto::{
     FieldError,
-    v1::{self, exec_request, proxy_request, proxy_response, tunnel_request, tunnel_response},
+    v1::{self, exec_request, proxy_request},
 };
 use shoal_slurm::{RoleSpec, known_hosts};
 use shoal_storage::{Cluster, Node};
@@ -81,23 +81,11 @@ impl v1::access_server::Access for AccessService {
             return Err(Fault::from(FieldError::new("open", "must be the first message")).into());
         };
         let (_, node, link) = self.target(&open.realm, &open.cluster, &open.node).await?;
-        let tunnel_open = v1::TunnelOpen { address: node.address.to_string(), port: open.port };
-        let first = v1::TunnelRequest { frame: Some(tunnel_request::Frame::Open(tunnel_open)) };
         // An error of the client's stream ends the tunnel's input; the client knows why.
-        let rest = input.filter_map(|message| std::future::ready(message.ok().and_then(to_tunnel)));
-        let frames = futures_util::stream::once(std::future::ready(first)).chain(rest);
-        let mut agent = link.agent().await.map_err(Fault::from)?;
-        let tunnel = agent.tunnel(frames).await?.into_inner();
-        let out = tunnel.map(|message| {
-            message.map(|m| v1::ProxyResponse {
-                frame: m.frame.map(|frame| match frame {
-                    tunnel_response::Frame::Opened(_) => proxy_response::Frame::Opened(v1::ProxyOpened {}),
-                    tunnel_response::Frame::End(_) => proxy_response::Frame::End(v1::ProxyEnd {}),
-                    tunnel_response::Frame::Data(data) => proxy_response::Frame::Data(data),
-                }),
-            })
-        });
-        Ok(Response::new(Box::pin(out)))
+        let data = input.filter_map(|message| std::future::ready(message.ok().and_then(data)));
+        let agent = link.agent().await.map_err(Fault::from)?;
+        let out = agent.tunnel((node.address, open.port), data).await?;
+        Ok(Response::new(Box::pin(out.map(|output| output.map(Into::into)))))
     }
 
     async fn get_ssh_access(
@@ -181,11 +169,10 @@ impl AccessService {
     }
 }
 
-fn to_tunnel(message: v1::ProxyRequest) -> Option<v1::TunnelRequest> {
+/// The bytes of a later frame.
+fn data(message: v1::ProxyRequest) -> Option<bytes::Bytes> {
     match message.frame? {
-        proxy_request::Frame::Data(data) => {
-            Some(v1::TunnelRequest { frame: Some(tunnel_request::Frame::Data(data)) })
-        }
+        proxy_request::Frame::Data(data) => Some(data),
         proxy_request::Frame::Open(_) => None,
     }
 }

@@ -6,7 +6,7 @@ use shoal_api::NetworkPart;
 use shoal_proto::{Word, v1};
 use shoal_slurm::RoleSpec;
 use shoal_storage::Host;
-use shoal_types::{ClusterName, HostName, RealmName, Timestamp};
+use shoal_types::{ClusterName, HostName, NetworkId, RealmName, Timestamp};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
@@ -75,7 +75,7 @@ fn status(looked: &ClusterObservation, owned: bool, now: Timestamp) -> v1::GetSt
         let heard = heard.get(&node.host);
         let containers = heard.and_then(|h| h.containers.as_ref().ok());
         let container = containers.map(|all| all.get(&node.id));
-        let probe = || heard?.agent.as_ref().ok()?.probes.get(&container.flatten()?.id);
+        let probe = || heard?.agent.as_ref().ok()?.nodes.probes.get(&container.flatten()?.id);
         let verdict = judge(&Evidence {
             role: RoleSpec::of(node.role, cluster.spec.profile),
             container: container.map(|found| found.map(|c| c.state)),
@@ -99,16 +99,16 @@ fn status(looked: &ClusterObservation, owned: bool, now: Timestamp) -> v1::GetSt
             troubles: verdict.troubles,
         }
     };
-    let network_id = network.as_ref().map(|n| n.id.to_string()).unwrap_or_default();
+    let network_id = network.as_ref().map(|n| n.id);
     let host = |(id, heard): (&shoal_types::HostId, &MemberObservation)| {
         let host = hosts.get(id);
-        let (state, trouble) = part(heard, &network_id);
+        let (state, trouble) = part(heard, network_id);
         let engine_answered = heard.containers.is_ok();
         v1::HostStatus {
             name: host.map(|h| h.name.to_string()).unwrap_or_default(),
             nodes: u32::try_from(nodes.iter().filter(|n| n.host == *id).count()).unwrap_or(u32::MAX),
             engine_version: host.map(|h| h.engine.version.clone()).unwrap_or_default(),
-            agent_version: heard.agent.as_ref().map(|a| a.version.clone()).unwrap_or_default(),
+            agent_version: heard.agent.as_ref().map(|a| a.nodes.version.clone()).unwrap_or_default(),
             network: state.wire(),
             network_trouble: trouble,
             error: heard.containers.as_ref().err().cloned().unwrap_or_default(),
@@ -127,13 +127,15 @@ fn status(looked: &ClusterObservation, owned: bool, now: Timestamp) -> v1::GetSt
 }
 
 /// A host's part of the network.
-fn part(heard: &MemberObservation, network: &str) -> (NetworkPart, String) {
+fn part(heard: &MemberObservation, network: Option<NetworkId>) -> (NetworkPart, String) {
     match &heard.agent {
         Err(_) => (NetworkPart::Unknown, String::new()),
-        Ok(agent) => match agent.networks.iter().find(|kept| kept.network == network) {
+        Ok(agent) => match agent.networks.iter().find(|kept| Some(kept.network) == network) {
             None => (NetworkPart::Absent, "its agent keeps no part of the network".into()),
-            Some(kept) if kept.trouble.is_empty() => (NetworkPart::Ok, String::new()),
-            Some(kept) => (NetworkPart::Trouble, kept.trouble.clone()),
+            Some(kept) => match &kept.trouble {
+                None => (NetworkPart::Ok, String::new()),
+                Some(trouble) => (NetworkPart::Trouble, trouble.clone()),
+            },
         },
     }
 }

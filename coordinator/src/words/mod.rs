@@ -1,7 +1,8 @@
-//! The words every other floor speaks: faults, names and labels of what is on hosts, randomness.
+//! The words every other floor speaks: faults, names and labels of what is on hosts, what agents are told and say, randomness.
 //!
 //! The lowest floor: it uses no other folder of this crate.
 
+pub(crate) mod agent;
 pub(crate) mod entropy;
 pub(crate) mod fault;
 pub(crate) mod naming;

@@ -4,7 +4,7 @@ use std::{fs, process::Command};
 
 use anyhow::Context;
 
-use super::{floors, report::Results};
+use super::{floors, messages, report::Results};
 use crate::{shell, workspace::Workspace};
 
 /// The cargo-deny whose configuration `deny.toml` is.
@@ -14,6 +14,7 @@ const CARGO_DENY: &str = "0.20.2";
 pub(super) fn run(workspace: &Workspace, results: &mut Results) -> anyhow::Result<()> {
     headers(workspace, results)?;
     floors_go_down(workspace, results)?;
+    messages_stay_at_the_edges(workspace, results)?;
     results.check(workspace.cargo().args(["fmt", "--all", "--check"]))?;
     deny(workspace, results)?;
     let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
@@ -44,6 +45,13 @@ fn floors_go_down(workspace: &Workspace, results: &mut Results) -> anyhow::Resul
     }
     let faults: Vec<String> = crates.iter().flat_map(floors::Floors::faults).collect();
     results.record(faults.is_empty(), || format!("arrows between folders:\n  {}", faults.join("\n  ")));
+    Ok(())
+}
+
+/// In the coordinator, only services and clients of other programs name messages of the protocol.
+fn messages_stay_at_the_edges(workspace: &Workspace, results: &mut Results) -> anyhow::Result<()> {
+    let faults = messages::faults(workspace)?;
+    results.record(faults.is_empty(), || format!("messages beyond the edges:\n  {}", faults.join("\n  ")));
     Ok(())
 }
 

@@ -15,6 +15,7 @@ mod e2e;
 mod floors;
 mod full;
 mod gate;
+mod messages;
 mod netns;
 mod report;
 mod storage;

@@ -1,6 +1,6 @@
 //! What the facts of one host mean, each with what to do. Pure.
 
-use std::{cmp::Ordering, fmt, time::Duration};
+use std::{cmp::Ordering, fmt, net::IpAddr, time::Duration};
 
 pub(crate) use shoal_api::{Check, Verdict as Grade};
 use shoal_storage::Host;
@@ -9,6 +9,7 @@ use shoal_types::{Bytes, CgroupWay, HostName, Timestamp};
 use crate::{
     drive::doctor::{Certificate, Evidence, Image, Skew},
     observe::capacity::{BRIDGE_PORTS, fits_inotify, fits_neighbours, fits_pids},
+    words::agent::Bridge,
 };
 
 /// A certificate that runs out sooner is told.
@@ -95,8 +96,8 @@ pub(super) fn judge(evidence: &Evidence, skews: &[(HostName, Skew)]) -> Vec<Find
                 *nodes,
                 "sysctl -w kernel.pid_max=4194304 kernel.threads-max=1000000",
             ));
-            findings.push(bridge_ports(&health.bridge, health.bridge_ports));
-            findings.push(disk(Bytes(health.disk_free_bytes), Bytes(health.disk_total_bytes)));
+            findings.push(bridge_ports(health.bridge.as_ref()));
+            findings.push(disk(health.disk_free, health.disk_total));
             findings.push(clock(&host.name, *own, skews));
             findings.push(dns(&health.name_listeners));
             findings.push(Finding::pass(Check::Agent, format!("agent {agent}, of this build")));
@@ -193,13 +194,13 @@ fn fits(check: Check, what: &str, fits: u32, nodes: u32, fix: &str) -> Finding {
     }
 }
 
-fn bridge_ports(bridge: &str, ports: u32) -> Finding {
+fn bridge_ports(bridge: Option<&Bridge>) -> Finding {
     let message = match bridge {
-        "" => format!("no bridge; {BRIDGE_PORTS} ports on each"),
-        bridge => format!("{ports} of {BRIDGE_PORTS} ports of bridge {bridge} in use"),
+        None => format!("no bridge; {BRIDGE_PORTS} ports on each"),
+        Some(Bridge { name, ports }) => format!("{ports} of {BRIDGE_PORTS} ports of bridge {name} in use"),
     };
     let fix = "place further nodes of this cluster on other hosts";
-    match ports {
+    match bridge.map_or(0, |bridge| bridge.ports) {
         ports if ports >= BRIDGE_PORTS => Finding::fail(Check::BridgePorts, message, fix),
         ports if ports > BRIDGE_PORTS / 10 * 9 => Finding::warn(Check::BridgePorts, message, fix),
         _ => Finding::pass(Check::BridgePorts, message),
@@ -260,11 +261,8 @@ fn clock(name: &HostName, own: Skew, skews: &[(HostName, Skew)]) -> Finding {
     }
 }
 
-fn dns(listeners: &[String]) -> Finding {
-    let wildcard = listeners
-        .iter()
-        .find(|address| address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_unspecified()));
-    match wildcard {
+fn dns(listeners: &[IpAddr]) -> Finding {
+    match listeners.iter().find(|address| address.is_unspecified()) {
         None => Finding::pass(Check::Dns, "port 53 is free on the addresses of bridges"),
         Some(address) => Finding::fail(
             Check::Dns,
@@ -368,9 +366,9 @@ mod tests {
             (of(14, 3), of(14, 14), of(64, 3), of(256, 300)),
             (Grade::Warn, Grade::Fail, Grade::Pass, Grade::Pass)
         );
-        let ports = |n| bridge_ports("sb1", n).grade;
+        let ports = |n| bridge_ports(Some(&Bridge { name: "sb1".into(), ports: n })).grade;
         assert_eq!((ports(5), ports(901), ports(1000)), (Grade::Pass, Grade::Warn, Grade::Fail));
-        assert_eq!(bridge_ports("", 0).grade, Grade::Pass);
+        assert_eq!(bridge_ports(None).grade, Grade::Pass);
     }
 
     #[test]
@@ -400,8 +398,9 @@ mod tests {
 
     #[test]
     fn name_servers_of_others() {
-        let of =
-            |addresses: &[&str]| dns(&addresses.iter().map(ToString::to_string).collect::<Vec<_>>()).grade;
+        let of = |addresses: &[&str]| {
+            dns(&addresses.iter().map(|address| address.parse().unwrap()).collect::<Vec<_>>()).grade
+        };
         assert_eq!((of(&[]), of(&["127.0.0.53", "10.96.0.1"])), (Grade::Pass, Grade::Pass));
         assert_eq!((of(&["127.0.0.1", "0.0.0.0"]), of(&["::"])), (Grade::Fail, Grade::Fail));
     }

@@ -16,14 +16,16 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures_util::{FutureExt, future::join_all};
 use ipnet::Ipv4Net;
 use shoal_docker::{Endpoint, TlsFile};
-use shoal_proto::v1;
 use shoal_storage::Host;
 use shoal_types::{HostId, HostName, Timestamp, chain};
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator},
     observe::survey::{self, Depth, HostObservation, underlay},
-    words::fault::{Fault, HostFault},
+    words::{
+        agent::HostHealth,
+        fault::{Fault, HostFault},
+    },
 };
 
 pub(crate) use judge::Finding;
@@ -49,7 +51,7 @@ struct Evidence {
     agent: String,
     /// Until when certificates are valid; none without TLS.
     certificates: Result<Vec<(Certificate, Timestamp)>, String>,
-    health: Result<(v1::GetHostHealthResponse, Skew), String>,
+    health: Result<(HostHealth, Skew), String>,
     images: Vec<Image>,
     now: Timestamp,
 }
@@ -191,20 +193,15 @@ async fn gather(
     }
 }
 
-async fn health(
-    coordinator: &Coordinator,
-    link: &HostLink,
-) -> Result<(v1::GetHostHealthResponse, Skew), String> {
+async fn health(coordinator: &Coordinator, link: &HostLink) -> Result<(HostHealth, Skew), String> {
     // The session stands: what is measured is one round trip.
     let before = coordinator.now();
-    let ask = link.ask("GetHostHealth", |mut agent| async move {
-        agent.get_host_health(v1::GetHostHealthRequest {}).await
-    });
+    let ask = async { link.agent().await?.health().await };
     let health = match tokio::time::timeout(LIMIT, ask).await {
         Ok(answer) => answer.map_err(|error| chain(&error))?,
         Err(_) => return Err(format!("no answer within {} s", LIMIT.as_secs())),
     };
-    let skew = skew(before, coordinator.now(), Timestamp(health.clock_ms));
+    let skew = skew(before, coordinator.now(), health.clock);
     Ok((health, skew))
 }
 

@@ -7,10 +7,9 @@
 //! Every host counts on a VXLAN device of a VNI drawn for this check (the agent's `path_probe.rs` says why). With more than
 //! [`MOST`] hosts not every pair is tried: as many rounds as that many hosts would take, spread over all distances.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use futures_util::future::join_all;
-use shoal_proto::v1;
 use shoal_types::{HostName, Vni, chain};
 use tokio::{
     sync::watch,
@@ -21,8 +20,11 @@ use tokio::{
 use crate::{
     drive::doctor::{End, Ports, judge::Grade},
     edit::network::UDP_PORT,
-    fleet::{HostLink, coordinator::Coordinator},
-    words::entropy::draw,
+    fleet::{agent::Counts, coordinator::Coordinator},
+    words::{
+        agent::{ProbeDevice, ProbePackets},
+        entropy::draw,
+    },
 };
 
 /// Hosts between which every pair is checked.
@@ -90,15 +92,12 @@ pub(crate) async fn check_pairs(
     let counters: Vec<Counter> = counting
         .into_iter()
         .map(|opened| {
-            let (mut stream, first) = opened?;
+            let (mut counts, first) = opened?;
             let (told, counter) = watch::channel(Ok(first));
             readers.spawn(async move {
                 loop {
-                    let next = match stream.message().await {
-                        Ok(Some(count)) => Ok(count.frames),
-                        Ok(None) => Err("the count ended".to_owned()),
-                        Err(status) => Err(status.message().to_owned()),
-                    };
+                    let next = counts.next().await;
+                    let next = next.and_then(|frames| frames.ok_or_else(|| "the count ended".to_owned()));
                     let ended = next.is_err();
                     if told.send(next).is_err() || ended {
                         return;
@@ -162,23 +161,14 @@ fn distances(hosts: usize) -> Vec<usize> {
     (0..MOST - 1).map(|round| 1 + round * (all - 1) / (MOST - 2)).collect()
 }
 
-async fn open(
-    end: &End,
-    vni: Vni,
-    device: &str,
-) -> Result<(tonic::Streaming<v1::CountProbesResponse>, u64), String> {
-    let request = v1::CountProbesRequest {
-        device: device.into(),
-        vni: vni.get(),
-        local: end.address.to_string(),
-        udp_port: UDP_PORT.into(),
-    };
-    let counting = end.link.ask("CountProbes", |mut agent| async move { agent.count_probes(request).await });
-    let mut stream = counting.await.map_err(|error| chain(&error))?;
-    match timeout(super::LIMIT, stream.message()).await {
-        Ok(Ok(Some(first))) => Ok((stream, first.frames)),
+async fn open(end: &End, vni: Vni, device: &str) -> Result<(Counts, u64), String> {
+    let device = ProbeDevice { name: device.into(), vni, local: end.address, udp_port: UDP_PORT };
+    let counting = async { end.link.agent().await?.count_probes(device).await };
+    let mut counts = counting.await.map_err(|error| chain(&error))?;
+    match timeout(super::LIMIT, counts.next()).await {
+        Ok(Ok(Some(first))) => Ok((counts, first)),
         Ok(Ok(None)) => Err("the count ended at once".into()),
-        Ok(Err(status)) => Err(status.message().into()),
+        Ok(Err(why)) => Err(why),
         Err(_) => Err(format!("no count within {} s", super::LIMIT.as_secs())),
     }
 }
@@ -231,18 +221,16 @@ async fn arrived(
     counter: &mut watch::Receiver<Result<u64, String>>,
 ) -> Result<u64, Trouble> {
     let before = counter.borrow_and_update().clone().map_err(Trouble::Deaf)?;
-    let request = v1::SendProbesRequest {
-        local: from.address.to_string(),
-        remote: to.address.to_string(),
-        udp_port: UDP_PORT.into(),
-        vni: vni.get(),
+    let packets = ProbePackets {
+        local: from.address,
+        remote: to.address,
+        udp_port: UDP_PORT,
+        vni,
         sizes: sizes.to_vec(),
     };
-    let link: &Arc<HostLink> = &from.link;
-    let sent = link.ask("SendProbes", |mut agent| async move { agent.send_probes(request).await }).await;
-    let sent = sent.map_err(|error| Trouble::Mute(chain(&error)))?;
-    if !sent.error.is_empty() {
-        return Err(Trouble::Mute(sent.error));
+    let sent = async { from.link.agent().await?.send_probes(packets).await }.await;
+    if let Some(unsent) = sent.map_err(|error| Trouble::Mute(chain(&error)))? {
+        return Err(Trouble::Mute(unsent));
     }
     let all = before + sizes.len() as u64;
     let came = async {

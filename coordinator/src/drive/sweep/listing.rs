@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use shoal_proto::v1::ListNetworksRequest;
 use shoal_storage::Host;
 
 use crate::{
@@ -71,9 +70,7 @@ async fn list_engine(coordinator: &Coordinator, link: &HostLink) -> Result<Vec<T
 }
 
 async fn list_mesh(coordinator: &Coordinator, link: &HostLink) -> Result<Vec<Thing>, Fault> {
-    let request = ListNetworksRequest { installation: coordinator.naming.installation().to_string() };
-    let listed =
-        link.ask("ListNetworks", |mut agent| async move { agent.list_networks(request).await }).await?;
+    let listed = link.agent().await?.list_networks(coordinator.naming.installation()).await?;
     let kept = listed.networks.into_iter().map(|kept| Thing::Mesh {
         network: kept.network,
         device: kept.device,

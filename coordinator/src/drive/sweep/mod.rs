@@ -325,7 +325,7 @@ fn swept(item: Item, end: End, why: Option<String>) -> SweepOutcome {
         host: item.name,
         kind: item.thing.kind(),
         name: item.thing.name().to_owned(),
-        id: item.thing.id().to_owned(),
+        id: item.thing.id().into_owned(),
         age: item.age,
         why: why.unwrap_or(item.why),
         end,

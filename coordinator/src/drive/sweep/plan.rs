@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use shoal_types::{ClusterId, Generation, HostId, HostName, NetworkId, NodeId, Timestamp, Vni};
+use shoal_types::{ClusterId, Generation, HostId, HostName, NodeId, Timestamp, Vni};
 
 use crate::{
     drive::sweep::{
@@ -154,8 +154,8 @@ impl Terms<'_> {
                 Some(_) | None => self.container(listing.host, thing),
             },
             Thing::Mesh { network, .. } => {
-                let cluster = network.parse::<NetworkId>().ok().and_then(|id| self.known.networks.get(&id));
-                self.segment(listing.host, cluster.copied(), "its network is not in the store")
+                let cluster = self.known.networks.get(network).copied();
+                self.segment(listing.host, cluster, "its network is not in the store")
             }
             Thing::Device { name } => match self.vni(name) {
                 None => doubt("its name ends in no VNI"),

@@ -1,12 +1,14 @@
 //! Removes one thing: looked at once more by its id, and only if it is still what was judged.
 
 use shoal_docker::{EngineError, Removal};
-use shoal_proto::v1::RemoveNetworkRequest;
 
 use crate::{
     drive::sweep::thing::Thing,
     fleet::{HostLink, coordinator::Coordinator},
-    words::fault::{AgentError, Fault},
+    words::{
+        agent::NetworkRemoval,
+        fault::{AgentError, Fault},
+    },
 };
 
 /// What came of removing a thing.
@@ -100,22 +102,20 @@ async fn remove_from_mesh(
     thing: &Thing,
 ) -> Result<Removed, Fault> {
     let (network, device, bridge) = match thing {
-        Thing::Mesh { network, device, bridge } => (network.clone(), device.clone(), bridge.clone()),
+        Thing::Mesh { network, device, bridge, .. } => (Some(*network), device.clone(), bridge.clone()),
         Thing::Device { name } => match coordinator.naming.vni_of_device(name) {
-            Some(vni) => (String::new(), name.clone(), coordinator.naming.bridge(vni)),
+            Some(vni) => (None, name.clone(), coordinator.naming.bridge(vni)),
             None => return Ok(Removed::Stays(CHANGED.into())),
         },
         Thing::Container(_) | Thing::Network(_) | Thing::Volume(_) | Thing::Image(_) => {
             return Ok(Removed::Stays(CHANGED.into()));
         }
     };
-    let installation = coordinator.naming.installation().to_string();
-    let request = RemoveNetworkRequest { installation, network, device, bridge, revision: 0 };
-    let answer =
-        link.ask("RemoveNetwork", |mut agent| async move { agent.remove_network(request).await }).await;
-    match answer {
-        Ok(answer) if answer.removed => Ok(Removed::Now),
-        Ok(_) => Ok(Removed::Before),
+    let installation = coordinator.naming.installation().clone();
+    let removal = NetworkRemoval { installation, network, device, bridge, revision: None };
+    match link.agent().await?.remove_network(removal).await {
+        Ok(true) => Ok(Removed::Now),
+        Ok(false) => Ok(Removed::Before),
         Err(AgentError::Call { message, transient: false, .. }) => Ok(Removed::Stays(message)),
         Err(error) => Err(error.into()),
     }

@@ -1,10 +1,10 @@
 //! Things of ours on a host, as its engine and agent list them; in the order in which they can be removed.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{borrow::Cow, cmp::Ordering, collections::BTreeMap};
 
 use shoal_api::ThingKind;
 use shoal_docker::{ContainerSummary, ImageSummary, NetworkInfo, VolumeInfo};
-use shoal_types::{HostId, HostName, Timestamp};
+use shoal_types::{HostId, HostName, NetworkId, Timestamp};
 
 /// Something that carries our installation's label or name. The order of the variants is that of removal: a container
 /// holds its network and volumes, and Docker would leave the tunnel port behind.
@@ -13,7 +13,7 @@ pub(crate) enum Thing {
     Container(ContainerSummary),
     /// What the agent keeps of a network: state, names, device, entries.
     Mesh {
-        network: String,
+        network: NetworkId,
         device: String,
         bridge: String,
     },
@@ -67,14 +67,14 @@ impl Thing {
     }
 
     /// What it is told apart by on its host.
-    pub(crate) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> Cow<'_, str> {
         match self {
-            Self::Container(c) => &c.id,
-            Self::Mesh { network, .. } => network,
-            Self::Device { name } => name,
-            Self::Network(n) => &n.id,
-            Self::Volume(v) => &v.name,
-            Self::Image(i) => &i.id,
+            Self::Container(c) => Cow::from(&c.id),
+            Self::Mesh { network, .. } => Cow::from(network.to_string()),
+            Self::Device { name } => Cow::from(name),
+            Self::Network(n) => Cow::from(&n.id),
+            Self::Volume(v) => Cow::from(&v.name),
+            Self::Image(i) => Cow::from(&i.id),
         }
     }
 
@@ -135,7 +135,7 @@ impl Thing {
 
 impl Ord for Thing {
     fn cmp(&self, other: &Self) -> Ordering {
-        let key = |thing: &Self| (thing.rank(), thing.name().to_owned(), thing.id().to_owned());
+        let key = |thing: &Self| (thing.rank(), thing.name().to_owned(), thing.id().into_owned());
         key(self).cmp(&key(other))
     }
 }

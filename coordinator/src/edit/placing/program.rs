@@ -1,4 +1,7 @@
 //! A scheduler of the user's: a program on this machine that is asked over gRPC. Its answer is outside input.
+//!
+//! This file is the whole edge to that program: it makes the request of snapshot and rules, reads the answer, and no message
+//! leaves it.
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 

@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use shoal_docker::EngineError;
+use shoal_proto::FieldError;
 use shoal_types::HostName;
 
 use super::{Class, Retry, host};
@@ -52,6 +53,23 @@ pub enum AgentError {
         /// Why.
         reason: String,
     },
+    /// None is there, and none was to be brought.
+    #[error("no agent runs there: `shoal doctor` brings one")]
+    Absent {
+        /// Which host.
+        host: HostName,
+    },
+    /// What it said cannot be read.
+    #[error("the agent of {host} answered {call} with what cannot be read")]
+    Answer {
+        /// Which host.
+        host: HostName,
+        /// Which call.
+        call: &'static str,
+        /// Which field, and why.
+        #[source]
+        source: FieldError,
+    },
     /// It refused a call.
     #[error("the agent of {host} failed {call}: {message}")]
     Call {
@@ -72,9 +90,10 @@ impl AgentError {
             Self::Engine { source, .. } => host::engine(source),
             // Nothing was asked of the host.
             Self::Binary { .. } => Class::of(Retry::Elsewhere),
+            Self::Absent { .. } => Class::of(Retry::Later),
             Self::Greeting { .. } | Self::Contended { .. } | Self::Channel { .. } => answered(Retry::Later),
             Self::Call { transient: true, .. } => answered(Retry::Later),
-            Self::Call { transient: false, .. } => answered(Retry::Elsewhere),
+            Self::Call { transient: false, .. } | Self::Answer { .. } => answered(Retry::Elsewhere),
         }
     }
 
@@ -83,7 +102,8 @@ impl AgentError {
             Self::Engine { source, .. } => host::engine_hint(source),
             Self::Binary { .. } => "--agent-binary names the `shoal` for hosts of another architecture",
             Self::Contended { .. } => "use one version of `shoal` with one store",
-            Self::Greeting { .. } | Self::Channel { .. } | Self::Call { .. } => {
+            Self::Absent { .. } => "`shoal doctor` brings an agent to every host that answers",
+            Self::Greeting { .. } | Self::Channel { .. } | Self::Answer { .. } | Self::Call { .. } => {
                 "`docker logs` of the container shoal-agent on that host says more; the next command brings a new agent"
             }
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_docker::{ContainerState, ContainerSummary, ImageSummary, NetworkInfo, VolumeInfo};
 use shoal_storage::{NewRemnant, Remnant};
-use shoal_types::{Bytes, InstallationId, RealmName, Role};
+use shoal_types::{Bytes, InstallationId, NetworkId, RealmName, Role};
 
 use crate::drive::sweep::known::{KnownCluster, Place};
 
@@ -99,7 +99,7 @@ pub(crate) fn volume(of: u8) -> Thing {
 
 pub(crate) fn mesh(n: u8) -> Thing {
     let (device, bridge) = (naming().device(vni(n.into())), naming().bridge(vni(n.into())));
-    Thing::Mesh { network: network(n).to_string(), device, bridge }
+    Thing::Mesh { network: network(n), device, bridge }
 }
 
 pub(crate) fn device(n: u32) -> Thing {

@@ -19,16 +19,17 @@ use shoal_docker::{
     ContainerNetwork, ContainerSpec, ContainerState, ContainerSummary, Created, Engine, EngineError,
     ExecDuplex, ExecSpec, FileContent, ImageArchive, ImageFile, Layer, Mount, PackedImage, RestartPolicy,
 };
-use shoal_proto::{
-    CONNECTION_WINDOW, GREETING_PREFIX, HTTP2_FRAME, STREAM_WINDOW, v1::agent_client::AgentClient,
-};
+use shoal_proto::{CONNECTION_WINDOW, GREETING_PREFIX, HTTP2_FRAME, STREAM_WINDOW};
 use shoal_types::HostName;
 use tokio::{io::AsyncReadExt, time::timeout};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 use tower::service_fn;
 
 use crate::{
-    fleet::binary::{Binaries, Binary},
+    fleet::{
+        agent::Agent,
+        binary::{Binaries, Binary},
+    },
     words::{
         fault::AgentError,
         naming::{BUILD, Naming, ROLE},
@@ -70,7 +71,7 @@ pub(crate) struct Seat {
 
 impl Seat {
     /// A client of this host's agent, connected.
-    pub(crate) async fn client(self: Arc<Self>, which: Which) -> Result<AgentClient<Channel>, AgentError> {
+    pub(crate) async fn client(self: Arc<Self>, which: Which) -> Result<Agent, AgentError> {
         let host = self.host.clone();
         // The first session is opened here, where its errors keep their type; the channel opens the later ones.
         let first = Arc::new(Mutex::new(Some(self.open(which).await?)));
@@ -92,7 +93,7 @@ impl Seat {
             .keep_alive_timeout(KEEPALIVE)
             .keep_alive_while_idle(true);
         match endpoint.connect_with_connector(connector).await {
-            Ok(channel) => Ok(AgentClient::new(channel)),
+            Ok(channel) => Ok(Agent::new(host, channel)),
             Err(error) => Err(AgentError::Channel { host, reason: shoal_types::chain(&error) }),
         }
     }
@@ -110,7 +111,14 @@ impl Seat {
             Which::Present => self.naming.agent(),
         };
         let spec = ExecSpec { lasting: true, ..ExecSpec::new(["/shoal", "agent", "connect"]) };
-        let session = self.engine.attach_exec(&container, &spec).await.map_err(|e| self.engine_error(e))?;
+        let session =
+            self.engine.attach_exec(&container, &spec).await.map_err(|error| match (which, error) {
+                // It is spoken with by name.
+                (Which::Present, EngineError::NotFound { .. }) => {
+                    AgentError::Absent { host: self.host.clone() }
+                }
+                (Which::OfThisBuild | Which::Present, error) => self.engine_error(error),
+            })?;
         let mut stream = session.into_duplex(format!("agent of {}", self.host));
         let greeting = timeout(GREETING_TIMEOUT, greeting(&mut stream)).await;
         let text = match greeting {
