@@ -75,8 +75,8 @@ pub(crate) async fn forward(work: &Work) -> Outcome {
                 failures = Failures::default();
                 pause = BACK_OFF;
             }
-            Ok(PassOutcome::Through(WaitOutcome::Refused(reason))) => {
-                return failed(work, format!("slurmctld does not start: {reason}")).await;
+            Ok(PassOutcome::Through(WaitOutcome::Refused { daemon, reason })) => {
+                return failed(work, format!("{daemon} does not start: {reason}")).await;
             }
             Ok(PassOutcome::HostsFailed(met)) => {
                 match hosts_failed(work, &intent, met, &mut failures).await {

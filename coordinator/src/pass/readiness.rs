@@ -1,15 +1,17 @@
-//! Waits until every worker is IDLE in Slurm: the controller's port first, then one `sinfo` for all nodes.
+//! Waits until every worker is IDLE in Slurm and every other node serves: the controller's port first, then one `sinfo` for all
+//! workers, then the ports of the other roles.
 //!
 //! Nothing is run in a node before slurmctld listens, or systemd takes commands and a [`STALL`] has passed: an early `docker
 //! exec` lands in the root of the node's cgroup tree and keeps systemd from dividing it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
 use shoal_docker::{CallClass, ContainerState, ExecSpec};
-use shoal_slurm::{Readiness, SLURMCTLD_PORT, Stage, fatal_reason, log_command, restarts_command};
+use shoal_slurm::{Readiness, RoleSpec, SlurmPart, Stage, fatal_reason, log_command, restarts_command};
 use shoal_storage::{Host, Node};
 use shoal_types::{EventKind, HostId, NodeName, NodeState};
 
@@ -22,39 +24,68 @@ use crate::{
     },
 };
 
-/// How often slurmctld's port and Slurm's nodes are looked at.
+/// How often a daemon's port and Slurm's nodes are looked at.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long nothing may change before the containers are observed again: one of them may have died.
 const STALL: Duration = Duration::from_secs(10);
 
-/// Starts of slurmctld that ended before one is believed to go on so: systemd tries three times a second.
+/// Starts of a daemon that ended before one is believed to go on so: systemd tries three times a second.
 const RESTARTS: u32 = 5;
 /// How long it is watched before: one that goes on so has been started again by then.
 const WATCH: Duration = Duration::from_secs(2);
+
 /// What came of waiting.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum WaitOutcome {
-    /// Every worker is IDLE.
+    /// Every worker is IDLE, every other node serves.
     Ready,
     /// Nothing changed for a while: observe again.
     Stalled,
-    /// slurmctld gives up whenever it is started, and says why.
-    Refused(String),
+    /// A daemon gives up whenever it is started, and says why.
+    Refused {
+        /// The daemon.
+        daemon: Stage,
+        /// Its own words.
+        reason: String,
+    },
 }
 
-/// How the controller is.
-enum Controller {
-    /// slurmctld listens in this container.
+/// How a node is whose daemon is to listen.
+enum Listener {
+    /// It listens in this container.
     Up(String),
-    /// Its container does not run.
+    /// The container does not run.
     Down,
-    /// Its container runs, and slurmctld has not listened for a [`STALL`].
+    /// The container runs, and nothing has listened for a [`STALL`].
     Silent(String),
 }
 
 impl Work {
-    /// Waits, and records each node as it becomes ready. `controller` is the link to the controller's host.
+    /// Waits, and records each node as it becomes ready. `controller` is the link to the controller's host; a halt comes with the
+    /// host that it is of.
     pub(crate) async fn await_readiness(
+        &self,
+        intent: &Intent,
+        controller: &HostLink,
+        links: &BTreeMap<HostId, Arc<HostLink>>,
+        members: &BTreeMap<HostId, Host>,
+    ) -> Result<WaitOutcome, (HostId, Halt)> {
+        let workers = self.await_workers(intent, controller, members).await;
+        match workers.map_err(|halt| (controller.id, halt))? {
+            WaitOutcome::Ready => {}
+            unready @ (WaitOutcome::Stalled | WaitOutcome::Refused { .. }) => return Ok(unready),
+        }
+        for node in intent.nodes.iter().filter(|node| intent.role(node).readiness != Readiness::Idle) {
+            let Some(link) = links.get(&node.host) else { return Ok(WaitOutcome::Stalled) };
+            match self.await_service(intent, node, link).await.map_err(|halt| (link.id, halt))? {
+                WaitOutcome::Ready => self.node_ready(intent, &node.name, members).await,
+                unready @ (WaitOutcome::Stalled | WaitOutcome::Refused { .. }) => return Ok(unready),
+            }
+        }
+        Ok(WaitOutcome::Ready)
+    }
+
+    async fn await_workers(
         &self,
         intent: &Intent,
         controller: &HostLink,
@@ -63,10 +94,12 @@ impl Work {
         let becomes_idle = |node: &Node| intent.role(node).readiness == Readiness::Idle;
         let mut waiting: BTreeSet<NodeName> =
             intent.nodes.iter().filter(|n| becomes_idle(n)).map(|n| n.name.clone()).collect();
-        let container = match self.controller_up(intent, controller).await? {
-            Controller::Up(container) => container,
-            Controller::Down => return Ok(WaitOutcome::Stalled),
-            Controller::Silent(container) => return self.refusal(controller, &container).await,
+        let Some(node) = intent.controller() else { return Ok(WaitOutcome::Stalled) };
+        let role = intent.role(node);
+        let container = match self.listener(node, role, controller).await? {
+            Listener::Up(container) => container,
+            Listener::Down => return Ok(WaitOutcome::Stalled),
+            Listener::Silent(container) => return self.refusal(role, controller, &container).await,
         };
         let mut changed = tokio::time::Instant::now();
         loop {
@@ -83,9 +116,6 @@ impl Work {
                 }
             }
             if waiting.is_empty() {
-                for other in intent.nodes.iter().filter(|n| !becomes_idle(n)) {
-                    self.node_ready(intent, &other.name, members).await;
-                }
                 return Ok(WaitOutcome::Ready);
             }
             if changed.elapsed() > STALL {
@@ -108,33 +138,57 @@ impl Work {
         Ok(text.split_whitespace().last().map(str::to_owned))
     }
 
-    /// Waits until slurmctld listens.
-    async fn controller_up(&self, intent: &Intent, link: &HostLink) -> Result<Controller, Halt> {
-        let Some(container) = self.controller_container(intent, link).await? else {
-            return Ok(Controller::Down);
+    /// Waits until a node that is no worker serves. The controller does: it has answered for the workers.
+    async fn await_service(
+        &self,
+        intent: &Intent,
+        node: &Node,
+        link: &HostLink,
+    ) -> Result<WaitOutcome, Halt> {
+        let role = intent.role(node);
+        if role.slurm == SlurmPart::Controller {
+            return Ok(WaitOutcome::Ready);
+        }
+        match self.listener(node, role, link).await? {
+            Listener::Up(_) => Ok(WaitOutcome::Ready),
+            Listener::Down => Ok(WaitOutcome::Stalled),
+            Listener::Silent(container) => self.refusal(role, link, &container).await,
+        }
+    }
+
+    /// Waits until a node's daemon listens, if its role has it listen.
+    async fn listener(&self, node: &Node, role: &RoleSpec, link: &HostLink) -> Result<Listener, Halt> {
+        let there = container_of(&self.coordinator.naming, link, node.id).await.map_err(on(link))?;
+        let Some(container) = there.filter(|c| c.state == ContainerState::Running).map(|c| c.id) else {
+            return Ok(Listener::Down);
+        };
+        let port = match role.readiness {
+            Readiness::Listens(port) => port,
+            Readiness::Idle | Readiness::WithCluster => return Ok(Listener::Up(container)),
         };
         let since = tokio::time::Instant::now();
         while since.elapsed() < STALL {
             self.may(link, CallClass::Read).await?;
             let detail = link.engine.inspect_container(&container).await.map_err(on(link))?;
-            let Some(pid) = detail.and_then(|d| d.pid) else { return Ok(Controller::Down) };
+            let Some(pid) = detail.and_then(|d| d.pid) else { return Ok(Listener::Down) };
             loop {
                 self.may(link, CallClass::Read).await?;
                 let Some(ports) = link.agent().await?.probe_ports(pid).await? else { break };
-                if ports.contains(&SLURMCTLD_PORT) {
-                    return Ok(Controller::Up(container));
+                if ports.contains(&port) {
+                    return Ok(Listener::Up(container));
                 }
                 if since.elapsed() > STALL {
-                    return Ok(Controller::Silent(container));
+                    return Ok(Listener::Silent(container));
                 }
                 tokio::time::sleep(LOOK).await;
             }
         }
-        Ok(Controller::Silent(container))
+        Ok(Listener::Silent(container))
     }
 
-    /// Whether slurmctld, which has not come up within a [`STALL`], ever will: a configuration that it refuses stays refused.
-    async fn refusal(&self, link: &HostLink, container: &str) -> Result<WaitOutcome, Halt> {
+    /// Whether a daemon that has not come up within a [`STALL`] ever will: a configuration that it refuses stays refused.
+    async fn refusal(&self, role: &RoleSpec, link: &HostLink, container: &str) -> Result<WaitOutcome, Halt> {
+        let daemon = role.last_service();
         self.may(link, CallClass::Read).await?;
         let said = link.agent().await?.probe_nodes(vec![container.to_owned()]).await?;
         if !said.probes.values().any(|probe| probe.manager) {
@@ -145,15 +199,18 @@ impl Work {
             let said = link.engine.exec(container, &ExecSpec::new(command), TEXT_LIMIT).await;
             Ok(String::from_utf8_lossy(&said.map_err(on(link))?.stdout).into_owned())
         };
-        let Some(restarts) = restarts_command(Stage::Slurmctld) else { return Ok(WaitOutcome::Stalled) };
+        let Some(restarts) = restarts_command(daemon) else { return Ok(WaitOutcome::Stalled) };
         let before: u32 = says(restarts.clone()).await?.trim().parse().unwrap_or(0);
         tokio::time::sleep(WATCH).await;
         let now: u32 = says(restarts).await?.trim().parse().unwrap_or(0);
         if now < RESTARTS || now == before {
             return Ok(WaitOutcome::Stalled);
         }
-        let log = says(log_command(Stage::Slurmctld, LINES)).await?;
-        Ok(fatal_reason(&log).map_or(WaitOutcome::Stalled, |reason| WaitOutcome::Refused(reason.to_owned())))
+        let log = says(log_command(daemon, LINES)).await?;
+        Ok(fatal_reason(&log).map_or(WaitOutcome::Stalled, |reason| WaitOutcome::Refused {
+            daemon,
+            reason: reason.to_owned(),
+        }))
     }
 
     /// The controller's container, if it runs.

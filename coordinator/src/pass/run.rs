@@ -95,11 +95,11 @@ impl Work {
             .values()
             .map(|link| silent(link, self.patience(link.id)).map(|fault| (link.id, fault)).boxed());
         let waited = tokio::select! {
-            waited = self.await_readiness(&intent, controller, &members) => waited.map_err(|halt| (controller.id, halt)),
+            waited = self.await_readiness(&intent, controller, &links, &members) => waited,
             ((host, fault), ..) = select_all(silences) => Err((host, fault.into())),
         };
         match waited {
-            Ok(unready @ (WaitOutcome::Stalled | WaitOutcome::Refused(_))) => {
+            Ok(unready @ (WaitOutcome::Stalled | WaitOutcome::Refused { .. })) => {
                 Ok(PassOutcome::Through(unready))
             }
             Ok(WaitOutcome::Ready) => {
