@@ -48,7 +48,7 @@ word!(AgentState = AgentState { Ready, Absent });
 word!(CgroupWay = CgroupWay { Writable, SysAdmin });
 word!(NodeState = NodeState { Planned, Created, Starting, Ready, Stopped, Failed });
 word!(Profile = Profile { System });
-word!(Role = Role { Controller, Submitter, Worker });
+word!(Role = Role { Controller, Submitter, Api, Worker });
 word!(EventLevel = EventLevel { Info, Warn, Error });
 word!(
     EventKind = EventKind {

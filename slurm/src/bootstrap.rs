@@ -12,8 +12,8 @@
 use shoal_types::{NodeName, Role};
 
 use crate::{
-    Accounts, ClusterKeys, ClusterView, ConfigSource, KeyError, Owner, RoleSpec, Stage, archive::Archive,
-    cgroup_conf, slurm_conf, unit,
+    Accounts, ClusterKeys, ClusterView, ConfigSource, KeyError, Owner, RoleSpec, SlurmPart, Stage,
+    archive::Archive, cgroup_conf, conf::TOKEN_KEY, slurm_conf, unit,
 };
 
 const UNITS: &str = "etc/systemd/system";
@@ -57,7 +57,12 @@ impl BootstrapTemplate {
         let shared = shared(&view, &keys, accounts)?;
         let of = |role| {
             let mut archive = shared.clone();
-            add_role(&mut archive, RoleSpec::of(role, view.profile()), &view);
+            let spec = RoleSpec::of(role, view.profile());
+            add_role(&mut archive, spec, &view);
+            if spec.slurm == SlurmPart::Controller && view.has_tokens() {
+                let path = TOKEN_KEY.trim_start_matches('/');
+                archive.file(path, 0o400, accounts.slurm, keys.token_key().as_slice());
+            }
             (role, archive)
         };
         let roles = Role::ALL.map(of);

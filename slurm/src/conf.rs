@@ -20,6 +20,8 @@ use user::UserText;
 
 /// Where slurmd keeps job scripts and credentials: Debian's directory.
 const WORKER_SPOOL_DIR: &str = "/var/lib/slurm/slurmd";
+/// Where slurmctld has the key that it signs tokens with.
+pub(crate) const TOKEN_KEY: &str = "/etc/slurm/jwt_hs256.key";
 
 /// The text of slurm.conf (slurm.conf(5)), for roles whose archive brings it; the others fetch it from the controller.
 #[must_use]
@@ -27,7 +29,8 @@ pub fn slurm_conf(view: &ClusterView) -> String {
     let user = UserText(&view.slurm().main);
     let taken = user.keys();
     let mut text = String::new();
-    for line in settings(view).lines() {
+    let tokens = if view.has_tokens() { TOKENS } else { "" };
+    for line in settings(view).lines().chain(tokens.lines()) {
         if user::split(line).is_none_or(|(key, _)| !taken.contains(&key.to_ascii_lowercase())) {
             let _ = writeln!(text, "{line}");
         }
@@ -57,6 +60,12 @@ fn slurm_nodes(view: &ClusterView) -> impl Iterator<Item = &NodeView> {
     let is_node = |node: &&NodeView| RoleSpec::of(node.role, view.profile()).slurm == SlurmPart::Node;
     view.nodes().iter().filter(is_node)
 }
+
+/// Beside munge, tokens that the controller signs are taken: slurmrestd passes them on.
+const TOKENS: &str = "
+AuthAltTypes=auth/jwt
+AuthAltParameters=jwt_key=/etc/slurm/jwt_hs256.key
+";
 
 fn settings(view: &ClusterView) -> String {
     let controller = view.controller();
@@ -105,7 +114,7 @@ mod tests {
     use shoal_types::{Bytes, SlurmSpec, nodeset};
 
     use super::*;
-    use crate::view::tests::{sized, view};
+    use crate::view::tests::{sized, view, with_api};
 
     fn with_main(text: &str) -> String {
         let main = BTreeMap::from([("main".to_owned(), text.to_owned())]);
@@ -119,6 +128,15 @@ mod tests {
     #[test]
     fn a_small_cluster() {
         insta::assert_snapshot!(slurm_conf(&view(3)));
+    }
+
+    #[test]
+    fn tokens_are_taken_where_a_node_asks_for_them() {
+        assert!(!slurm_conf(&view(3)).contains("auth/jwt"));
+        let conf = slurm_conf(&with_api(3));
+        assert!(conf.contains("\nAuthAltTypes=auth/jwt\n"), "{conf}");
+        assert!(conf.contains(&format!("\nAuthAltParameters=jwt_key={TOKEN_KEY}\n")), "{conf}");
+        assert_eq!(node_lines(&conf), node_lines(&slurm_conf(&view(3))));
     }
 
     #[test]

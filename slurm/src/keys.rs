@@ -3,6 +3,7 @@
 //! ```text
 //! prk = HKDF-SHA256-Extract(salt = "shoal cluster keys v1", ikm = seed)            RFC 5869
 //! munge key            = Expand(prk, "munge", 128)
+//! key of API tokens    = Expand(prk, "jwt", 32)                                    controller only
 //! SSH key of a cluster = Ed25519(Expand(prk, "ssh-cluster", 32))                    nodes -> nodes, user -> nodes
 //! SSH host authority   = Ed25519(Expand(prk, "ssh-host-authority", 32))             signs the host keys
 //! SSH host key         = Ed25519(Expand(prk, "ssh-host/" + node name, 32))
@@ -74,6 +75,12 @@ impl ClusterKeys {
     #[must_use]
     pub fn munge_key(&self) -> Zeroizing<[u8; 128]> {
         self.expand("munge")
+    }
+
+    /// The key slurmctld signs tokens with (HS256), for programs that use Slurm's REST API.
+    #[must_use]
+    pub fn token_key(&self) -> Zeroizing<[u8; 32]> {
+        self.expand("jwt")
     }
 
     /// The host key of a node's sshd.

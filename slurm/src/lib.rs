@@ -35,4 +35,4 @@ pub use role::{ConfigSource, Port, Readiness, RoleSpec, SlurmPart, Tmpfs};
 pub use shoal_types::nodeset::{MAX_NODESET, NodesetError, compress, expand};
 pub use sinfo::{NodeReport, NodeStatus, SINFO_COMMAND, parse_sinfo};
 pub use stage::{Stage, fatal_reason, log_command, restarts_command};
-pub use view::{ClusterView, NodeView, SLURMCTLD_PORT, SLURMD_PORT, SSH_PORT, ViewError};
+pub use view::{ClusterView, NodeView, SLURMCTLD_PORT, SLURMD_PORT, SLURMRESTD_PORT, SSH_PORT, ViewError};

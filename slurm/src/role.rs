@@ -3,10 +3,12 @@
 //! ```text
 //! role/controller.rs ---+                 +--> bootstrap.rs   units wanted and masked, drop-ins, files
 //! role/submitter.rs  ---+--> RoleSpec ----+--> conf.rs        what slurm.conf says of it, where its state is
+//! role/api.rs        ---+                 |
 //! role/worker.rs     ---+                 +--> the coordinator  mounts, volume, readiness, ports, what status shows
 //! ```
 //! A new role is a word in [`Role`] and a file here.
 
+mod api;
 mod controller;
 mod submitter;
 mod worker;
@@ -30,6 +32,8 @@ pub struct RoleSpec {
     pub config: ConfigSource,
     /// What slurm.conf says of it.
     pub slurm: SlurmPart,
+    /// Whether who asks it shows a token that the controller signs (auth/jwt), which the cluster then has a key for.
+    pub tokens: bool,
     /// What it serves on.
     pub ports: &'static [Port],
     /// When it is ready.
@@ -122,6 +126,7 @@ impl RoleSpec {
         match role {
             Role::Controller => controller::spec(profile),
             Role::Submitter => submitter::spec(profile),
+            Role::Api => api::spec(profile),
             Role::Worker => worker::spec(profile),
         }
     }
@@ -205,9 +210,10 @@ mod tests {
         assert_eq!(
             shown,
             [
-                r#"controller: Some(Slurmctld), not ["slurmd.service"], last slurmctld"#,
-                r#"submitter: None, not ["slurmctld.service", "slurmd.service"], last sshd"#,
-                r#"worker: Some(Slurmd), not ["slurmctld.service"], last slurmd"#,
+                r#"controller: Some(Slurmctld), not ["slurmrestd.service", "slurmd.service"], last slurmctld"#,
+                r#"submitter: None, not ["slurmctld.service", "slurmrestd.service", "slurmd.service"], last sshd"#,
+                r#"api: Some(Slurmrestd), not ["slurmctld.service", "slurmd.service"], last slurmrestd"#,
+                r#"worker: Some(Slurmd), not ["slurmctld.service", "slurmrestd.service"], last slurmd"#,
             ]
         );
     }

@@ -2,7 +2,7 @@
 //! in `role.rs`.
 //!
 //! ```text
-//! container -> systemd -> munge -> sshd -> slurmctld | slurmd
+//! container -> systemd -> munge -> sshd -> slurmctld | slurmrestd | slurmd
 //! ```
 
 use std::fmt;
@@ -20,6 +20,8 @@ pub enum Stage {
     Sshd,
     /// slurmctld does not run.
     Slurmctld,
+    /// slurmrestd does not run.
+    Slurmrestd,
     /// slurmd does not run, or runs and has not become IDLE.
     Slurmd,
 }
@@ -34,6 +36,7 @@ impl Stage {
             Self::Munge => "munge",
             Self::Sshd => "sshd",
             Self::Slurmctld => "slurmctld",
+            Self::Slurmrestd => "slurmrestd",
             Self::Slurmd => "slurmd",
         }
     }
@@ -46,12 +49,13 @@ impl Stage {
             Self::Munge => Some("munge.service"),
             Self::Sshd => Some("ssh.service"),
             Self::Slurmctld => Some("slurmctld.service"),
+            Self::Slurmrestd => Some("slurmrestd.service"),
             Self::Slurmd => Some("slurmd.service"),
         }
     }
 
     /// Slurm's daemons.
-    pub(crate) const DAEMONS: [Self; 2] = [Self::Slurmctld, Self::Slurmd];
+    pub(crate) const DAEMONS: [Self; 3] = [Self::Slurmctld, Self::Slurmrestd, Self::Slurmd];
 
     /// Whether it is one of Slurm's daemons.
     #[must_use]

@@ -22,7 +22,7 @@ ExecStart=/bin/cp /etc/shoal/resolv.conf /etc/resolv.conf
 WantedBy=sysinit.target
 ";
 
-/// For slurmctld and slurmd: started without a file that a configless node does not have, and again and again without
+/// For Slurm's daemons: started without a file that a configless node does not have, and again and again without
 /// a limit, because nodes of a cluster start in any order and a fetch of the configuration that fails is final for slurmd.
 /// `RestartSec` is what a worker loses at most when it was faster than its controller.
 pub(crate) const SLURM_DROP_IN: &str = "\
@@ -41,6 +41,18 @@ pub(crate) const SLURMD_DROP_IN: &str = "\
 EnvironmentFile=/etc/shoal/slurmd.env
 ";
 
+/// What slurmrestd needs besides [`SLURM_DROP_IN`]: it listens on the cluster's network for who shows a token. It refuses to run as
+/// root or as `slurm`, and in a container it may not unshare what it would. Of its plugins, whose names change with every version,
+/// those that ask slurmdbd are left out: without one they are fatal.
+pub(crate) const SLURMRESTD_DROP_IN: &str = "\
+User=nobody
+Group=nogroup
+Environment=SLURM_JWT=daemon SLURMRESTD_SECURITY=disable_unshare_files,disable_unshare_sysv
+ExecStart=
+ExecStart=/bin/sh -c 'exec /usr/sbin/slurmrestd -a rest_auth/jwt \\
+    -s \"$$(/usr/sbin/slurmrestd -s list 2>&1 | sed -n \"/db/!s,.*openapi/,openapi/,p\" | paste -sd ,)\" 0.0.0.0:6820'
+";
+
 /// slurmd's options: where it fetches its configuration from, by address.
 pub(crate) fn slurmd_environment(controller: Ipv4Addr) -> String {
     format!("SLURMD_OPTIONS=--conf-server={controller}:{SLURMCTLD_PORT}\n")
@@ -56,3 +68,14 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 UseDNS no
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SLURMRESTD_PORT;
+
+    #[test]
+    fn slurmrestd_listens_where_it_is_waited_for() {
+        assert!(SLURMRESTD_DROP_IN.ends_with(&format!(" 0.0.0.0:{SLURMRESTD_PORT}'\n")));
+    }
+}

@@ -9,10 +9,14 @@ use shoal_types::{
     nodeset::{NaturalKey, natural_key},
 };
 
+use crate::RoleSpec;
+
 /// TCP port of slurmctld (slurm.conf(5), SlurmctldPort).
 pub const SLURMCTLD_PORT: u16 = 6817;
 /// TCP port of slurmd (slurm.conf(5), SlurmdPort).
 pub const SLURMD_PORT: u16 = 6818;
+/// TCP port of slurmrestd: Slurm's documentation has no other.
+pub const SLURMRESTD_PORT: u16 = 6820;
 /// TCP port of sshd.
 pub const SSH_PORT: u16 = 22;
 
@@ -81,7 +85,7 @@ pub enum ViewError {
 }
 
 /// A cluster as rendering sees it: exactly one controller, unique names and addresses inside the subnet, nodes in the order
-/// controller, submitter, workers by number.
+/// controller, submitter, api, workers by number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterView {
     realm: RealmName,
@@ -186,7 +190,7 @@ impl ClusterView {
         self.gateway
     }
 
-    /// All nodes: controller, submitter, workers by number.
+    /// All nodes: controller, submitter, api, workers by number.
     #[must_use]
     pub fn nodes(&self) -> &[NodeView] {
         &self.nodes
@@ -196,6 +200,12 @@ impl ClusterView {
     #[must_use]
     pub fn controller(&self) -> &NodeView {
         &self.nodes[0] // `new` saw exactly one, and `Role::Controller` sorts first.
+    }
+
+    /// Whether a node's role asks for tokens.
+    #[must_use]
+    pub(crate) fn has_tokens(&self) -> bool {
+        self.nodes.iter().any(|node| RoleSpec::of(node.role, self.profile).tokens)
     }
 
     /// What Slurm is told besides.
@@ -243,6 +253,15 @@ pub(crate) mod tests {
     /// A controller, a submitter and `workers` workers in `10.96.0.0/19`, numbered as admission does.
     pub(crate) fn view(workers: u32) -> ClusterView {
         sized(workers, SlurmSpec::default())
+    }
+
+    /// The same with an API; the workers keep their addresses.
+    pub(crate) fn with_api(workers: u32) -> ClusterView {
+        let view = view(workers);
+        let mut nodes = view.nodes.clone();
+        let address = Ipv4Addr::new(10, 96, 31, 250);
+        nodes.push(NodeView { name: "api".parse().unwrap(), role: Role::Api, address, ..nodes[1].clone() });
+        ClusterView::new(view.realm, view.name, view.subnet, view.gateway, nodes, view.slurm).unwrap()
     }
 
     pub(crate) fn sized(workers: u32, slurm: SlurmSpec) -> ClusterView {

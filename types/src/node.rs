@@ -12,20 +12,22 @@ pub enum Role {
     Controller,
     /// Has Slurm's commands and no daemon; at most one.
     Submitter,
+    /// Runs slurmrestd, Slurm's REST API; at most one.
+    Api,
     /// Runs slurmd.
     Worker,
 }
 
 impl Role {
     /// Every role, in the order lists show them.
-    pub const ALL: [Self; 3] = [Self::Controller, Self::Submitter, Self::Worker];
+    pub const ALL: [Self; 4] = [Self::Controller, Self::Submitter, Self::Api, Self::Worker];
 
     /// How many nodes of it a cluster has.
     #[must_use]
     pub fn count(self) -> RoleCount {
         match self {
             Self::Controller => RoleCount::One,
-            Self::Submitter => RoleCount::AtMostOne,
+            Self::Submitter | Self::Api => RoleCount::AtMostOne,
             Self::Worker => RoleCount::Many,
         }
     }
@@ -45,6 +47,7 @@ impl Role {
         match self {
             Self::Controller => "controller",
             Self::Submitter => "submitter",
+            Self::Api => "api",
             Self::Worker => "worker",
         }
     }
@@ -69,7 +72,7 @@ impl fmt::Display for Role {
 
 /// A word that is no role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a role: controller, submitter or worker")]
+#[error("`{text}` is not a role: controller, submitter, api or worker")]
 pub struct RoleError {
     /// What was read.
     pub text: String,
@@ -168,6 +171,6 @@ mod tests {
     #[test]
     fn only_roles_of_many_nodes_are_numbered() {
         let names = Role::ALL.map(|role| role.node_name(5));
-        assert_eq!(names, ["controller", "submitter", "worker-5"]);
+        assert_eq!(names, ["controller", "submitter", "api", "worker-5"]);
     }
 }

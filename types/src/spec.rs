@@ -241,7 +241,7 @@ impl ClusterSpec {
         }
     }
 
-    /// The nodes with their names, in the order they are numbered: `controller`, `submitter`, `worker-0`, `worker-1`, ...;
+    /// The nodes with their names, in the order they are numbered: `controller`, `submitter`, `api`, `worker-0`, `worker-1`, ...;
     /// workers are numbered across groups.
     pub fn nodes(&self) -> impl Iterator<Item = (NodeName, &NodeGroup)> {
         self.numbered().map(|node| (node.name, node.group))

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Placement")]
 pub(super) struct PlacingArgs {
-    /// Keep nodes of this role off hosts that have nodes of the role for other clusters: controller, submitter or worker; may
+    /// Keep nodes of this role off hosts that have nodes of the role for other clusters: controller, submitter, api or worker; may
     /// be repeated. The rule binds later clusters too: none of them places the role on the same host
     #[arg(long, value_name = "ROLE", value_parser = word::<Role>)]
     apart: Vec<Role>,

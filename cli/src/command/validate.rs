@@ -57,11 +57,14 @@ mod tests {
 
     #[test]
     fn counts_of_roles_without_nodes_are_left_out() {
-        let of = |counts: [u32; 3]| {
+        let of = |counts: [u32; 4]| {
             let nodes = Role::ALL.into_iter().zip(counts).collect();
             text(&Validated { file: "dev.yaml".into(), realm: "lab".into(), name: "dev".into(), nodes })
         };
-        assert_eq!(of([1, 0, 4]), "dev.yaml: cluster dev in realm lab: 1 controller, 4 workers");
-        assert_eq!(of([1, 1, 1]), "dev.yaml: cluster dev in realm lab: 1 controller, 1 submitter, 1 worker");
+        assert_eq!(of([1, 0, 0, 4]), "dev.yaml: cluster dev in realm lab: 1 controller, 4 workers");
+        assert_eq!(
+            of([1, 1, 1, 1]),
+            "dev.yaml: cluster dev in realm lab: 1 controller, 1 submitter, 1 api, 1 worker"
+        );
     }
 }

@@ -40,7 +40,7 @@ impl Node {
         Self { role, count, cpus: None, memory: None, tmp_size: None, constraints: Vec::new() }
     }
 
-    /// Only workers are counted: there is one controller and at most one submitter.
+    /// Only workers are counted: of any other role there is at most one.
     fn counted<E: Error>(role: Role, count: Count) -> Result<Count, E> {
         match role.count() {
             RoleCount::Many => Ok(count),

@@ -155,7 +155,7 @@ impl JsonSchema for Node {
             "description": "A role (`controller`), a role and how many (`worker: 3`), or everything by name.",
             "anyOf": [
                 role,
-                { "type": "object", "properties": { "worker": count, "controller": { "const": 1 }, "submitter": { "const": 1 } },
+                { "type": "object", "properties": { "worker": count, "controller": { "const": 1 }, "submitter": { "const": 1 }, "api": { "const": 1 } },
                   "additionalProperties": false, "minProperties": 1, "maxProperties": 1 },
                 { "type": "object",
                   "properties": {

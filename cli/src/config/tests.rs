@@ -372,10 +372,10 @@ fn refusals_of_values() {
         dev.yaml:2:10: `role` is missing
         hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nnodes: [boss]\n
-        dev.yaml:2:9: `boss` is not a role: controller, submitter or worker
+        dev.yaml:2:9: `boss` is not a role: controller, submitter, api or worker
         hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nnodes: [{role: boss}]\n
-        dev.yaml:2:16: `boss` is not controller or submitter or worker
+        dev.yaml:2:16: `boss` is not controller or submitter or api or worker
         hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nnodes: [3]\n
         dev.yaml:2:9: expected `controller`, `worker: 3` or `{ role: worker, count: 3 }`, found integer `3`

@@ -104,7 +104,7 @@ fn tell_services(role: &RoleSpec, probe: &NodeProbe, verdict: &mut Verdict) {
     let runs = |stage: &Stage| match stage {
         Stage::Munge => probe.munge,
         Stage::Sshd => probe.sshd,
-        Stage::Slurmctld | Stage::Slurmd | Stage::Container | Stage::Systemd => {
+        Stage::Slurmctld | Stage::Slurmrestd | Stage::Slurmd | Stage::Container | Stage::Systemd => {
             stage.unit().is_some_and(|unit| probe.units.contains(unit))
         }
     };

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io::Read};
 
 use super::*;
-use crate::view::tests::view;
+use crate::view::tests::{view, with_api};
 
 const ACCOUNTS: Accounts =
     Accounts { munge: Owner { uid: 102, gid: 104 }, slurm: Owner { uid: 64030, gid: 64030 } };
@@ -45,6 +45,18 @@ fn what_each_role_gets() {
     let template = template(2);
     for node in ["controller", "submitter", "worker-1"] {
         insta::assert_snapshot!(node, read(&archive(&template, node)).0);
+    }
+}
+
+#[test]
+fn an_api_comes_with_a_key_that_the_controller_alone_has() {
+    let template = BootstrapTemplate::new(with_api(1), ClusterKeys::derive(&[7; 32]), ACCOUNTS).unwrap();
+    insta::assert_snapshot!("api", read(&archive(&template, "api")).0);
+    let line = "- 0400 64030:64030 etc/slurm/jwt_hs256.key";
+    for (node, has) in [("controller", true), ("api", false), ("submitter", false), ("worker-0", false)] {
+        let listing = read(&archive(&template, node)).0;
+        assert_eq!(listing.lines().any(|l| l == line), has, "{listing}");
+        assert!(!read(&archive(&self::template(1), "controller")).0.contains("jwt"));
     }
 }
 

@@ -22,6 +22,7 @@ fn vectors() {
     let keys = keys();
     let vectors = [
         hex::encode(keys.munge_key().as_slice()),
+        hex::encode(keys.token_key().as_slice()),
         keys.ssh_host_key(&node("worker-0")).unwrap().public,
         keys.cluster_ssh_key().unwrap().public,
         keys.ssh_host_authority().unwrap(),
@@ -55,6 +56,8 @@ fn everything_differs() {
     let unique: std::collections::BTreeSet<_> = all(&one).into_iter().chain(all(&other)).collect();
     assert_eq!(unique.len(), 12);
     assert_ne!(one.munge_key(), other.munge_key());
+    assert_ne!(one.token_key(), other.token_key());
+    assert_ne!(one.token_key().as_slice(), &one.munge_key()[..32]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ static SYSTEM: RoleSpec = RoleSpec {
     files: |_| vec![],
     config: ConfigSource::Archive,
     slurm: SlurmPart::Controller,
+    tokens: false,
     ports: &[SSH, Port { number: SLURMCTLD_PORT, service: Some("_slurmctld._tcp") }],
     readiness: Readiness::Listens(SLURMCTLD_PORT),
     state: Some(STATE_DIR),

@@ -11,6 +11,7 @@ static SYSTEM: RoleSpec = RoleSpec {
     files: |_| vec![],
     config: ConfigSource::Archive,
     slurm: SlurmPart::Client,
+    tokens: false,
     ports: &[SSH],
     readiness: Readiness::WithCluster,
     state: None,

@@ -11,6 +11,7 @@ static SYSTEM: RoleSpec = RoleSpec {
     files: environment,
     config: ConfigSource::Controller,
     slurm: SlurmPart::Node,
+    tokens: false,
     ports: &[SSH, Port { number: SLURMD_PORT, service: None }],
     readiness: Readiness::Idle,
     state: None,

@@ -1,9 +1,9 @@
-//! Slurm runs jobs, and Shoal tells what is where.
+//! Slurm runs jobs, asked for by its commands or over HTTP, and Shoal tells what is where.
 
 use std::collections::BTreeSet;
 
-use anyhow::ensure;
-use shoal_tests::{Stage, list, text};
+use anyhow::{Context, ensure};
+use shoal_tests::{Stage, eventually, list, text};
 
 /// `srun` reaches every worker, and workers are on engines of both kinds.
 pub(crate) fn a_job_runs_on_every_worker_of_both_kinds_of_engine(stage: &Stage) -> anyhow::Result<()> {
@@ -21,6 +21,38 @@ pub(crate) fn a_job_runs_on_every_worker_of_both_kinds_of_engine(stage: &Stage) 
         let state = node.machine.docker(&["inspect", "--format", "{{.State.Running}}", &container])?.ok()?;
         ensure!(state.trim() == "true", "{}: {state}", node.name);
     }
+    Ok(())
+}
+
+/// A node of role `api` takes a job over HTTP from who shows a token that the controller signed, and from nobody else.
+pub(crate) fn a_program_submits_over_http(stage: &Stage) -> anyhow::Result<()> {
+    let home = stage.home()?;
+    let config = "kind: Cluster\nname: rest\nnodes: [controller, api, worker: 1]\n";
+    home.call(&["create", "cluster", "--config", "-"]).input(config).end()?.ok()?;
+    let inside = |words: &[&str]| home.run(&[&["exec", "rest", "--"], words].concat())?.ok();
+    let said = inside(&["scontrol", "token", "lifespan=600"])?;
+    let token = said.trim().strip_prefix("SLURM_JWT=").with_context(|| said.clone())?;
+    let ask = |token: &str, request: &str, body: &str| {
+        let length = body.len();
+        let head = format!(
+            "{request} HTTP/1.1\\r\\nHost: api\\r\\nX-SLURM-USER-NAME: root\\r\\nX-SLURM-USER-TOKEN: {token}\\r\\nContent-Type: \
+             application/json\\r\\nContent-Length: {length}\\r\\nConnection: close\\r\\n\\r\\n"
+        );
+        let line = format!("exec 3<>/dev/tcp/api/6820; printf '{head}%s' '{body}' >&3; timeout 30 cat <&3");
+        inside(&["bash", "-c", &line])
+    };
+    let version = "/slurm/v0.0.38";
+    let job = r##"{"script": "#!/bin/sh\nhostname > /tmp/ran\n", "job": {"name": "web", "environment": {"PATH": "/bin"}}}"##;
+    let answer = ask("forged", &format!("POST {version}/job/submit"), job)?;
+    // slurmctld ends the connection of who it does not believe.
+    ensure!(answer.starts_with("HTTP/1.1 500") && !answer.contains("job_id\": 1"), "{answer}");
+    let answer = ask(token, &format!("POST {version}/job/submit"), job)?;
+    ensure!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"job_id\": 1"), "{answer}");
+    let looked = ["exec", "--node", "worker-0", "rest", "--", "grep", "-x", "worker-0", "/tmp/ran"];
+    eventually(|| home.call(&looked))?;
+    let status = home.run(&["status", "rest"])?.ok()?;
+    ensure!(status.contains("3 of 3 nodes are well"), "{status}");
+    home.run(&["delete", "cluster", "rest", "--quiet"])?.ok()?;
     Ok(())
 }
 
