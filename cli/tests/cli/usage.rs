@@ -204,7 +204,7 @@ fn a_file_is_validated_without_store_or_state() {
         assert_eq!(validate(quiet, ""), "dev\n");
     }
     let json: Value = serde_json::from_str(&validate(&["-o", "json", "--realm", "own"], "lab")).unwrap();
-    let nodes = json!({ "controller": 1, "submitter": 0, "worker": 4 });
+    let nodes = json!({ "controller": 1, "submitter": 0, "api": 0, "worker": 4 });
     assert_eq!(json, json!({ "file": "dev.yaml", "realm": "own", "name": "dev", "nodes": nodes }));
 
     fs::write(shoal.home().join("dev.yaml"), "kind: Cluster\nrealm: lab\nnodez: []\n").unwrap();
