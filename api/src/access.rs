@@ -11,7 +11,7 @@ use shoal_types::{ClusterName, NodeName, RealmName};
 
 use crate::{
     Node,
-    value::{all, need},
+    value::{all, messages, need},
 };
 
 /// Size of a terminal, in characters.
@@ -98,6 +98,17 @@ impl TryFrom<v1::ExecResponse> for ExecOutput {
     }
 }
 
+impl From<ExecOutput> for v1::ExecResponse {
+    fn from(output: ExecOutput) -> Self {
+        let frame = match output {
+            ExecOutput::Stdout(bytes) => exec_response::Frame::Stdout(bytes),
+            ExecOutput::Stderr(bytes) => exec_response::Frame::Stderr(bytes),
+            ExecOutput::ExitStatus(status) => exec_response::Frame::ExitStatus(status),
+        };
+        Self { frame: Some(frame) }
+    }
+}
+
 /// A TCP port of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyOpen {
@@ -172,6 +183,10 @@ impl From<ProxyOutput> for v1::ProxyResponse {
 /// What an SSH client needs to reach a cluster's nodes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SshAccess {
+    /// The cluster's realm.
+    pub realm: String,
+    /// The cluster.
+    pub cluster: String,
     /// known_hosts lines of every node.
     pub known_hosts: String,
     /// The cluster's private key in OpenSSH form.
@@ -182,8 +197,10 @@ pub struct SshAccess {
 
 impl fmt::Debug for SshAccess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { known_hosts, private_key: _, nodes } = self;
+        let Self { realm, cluster, known_hosts, private_key: _, nodes } = self;
         f.debug_struct("SshAccess")
+            .field("realm", realm)
+            .field("cluster", cluster)
             .field("known_hosts", known_hosts)
             .field("nodes", nodes)
             .finish_non_exhaustive()
@@ -194,8 +211,14 @@ impl TryFrom<v1::GetSshAccessResponse> for SshAccess {
     type Error = FieldError;
 
     fn try_from(answer: v1::GetSshAccessResponse) -> Result<Self, FieldError> {
-        let v1::GetSshAccessResponse { known_hosts, private_key, nodes, realm: _, cluster: _ } = answer;
-        Ok(Self { known_hosts, private_key, nodes: all(nodes)? })
+        let v1::GetSshAccessResponse { realm, cluster, known_hosts, private_key, nodes } = answer;
+        Ok(Self { realm, cluster, known_hosts, private_key, nodes: all(nodes)? })
+    }
+}
+
+impl From<SshAccess> for v1::GetSshAccessResponse {
+    fn from(SshAccess { realm, cluster, known_hosts, private_key, nodes }: SshAccess) -> Self {
+        Self { realm, cluster, known_hosts, private_key, nodes: messages(nodes) }
     }
 }
 
@@ -212,9 +235,31 @@ mod tests {
         assert_eq!(SshAccess::try_from(answer).unwrap_err().field, "node.role");
     }
 
+    fn access() -> SshAccess {
+        SshAccess {
+            realm: "lab".into(),
+            cluster: "dev".into(),
+            known_hosts: "k".into(),
+            private_key: "hunter2".into(),
+            nodes: vec![],
+        }
+    }
+
+    #[test]
+    fn answers_survive_the_wire() {
+        let bytes = || Bytes::from_static(b"x");
+        for output in [ExecOutput::Stdout(bytes()), ExecOutput::Stderr(bytes()), ExecOutput::ExitStatus(-1)] {
+            assert_eq!(ExecOutput::try_from(v1::ExecResponse::from(output.clone())), Ok(output));
+        }
+        for output in [ProxyOutput::Opened, ProxyOutput::Data(bytes()), ProxyOutput::End] {
+            assert_eq!(ProxyOutput::try_from(v1::ProxyResponse::from(output.clone())), Ok(output));
+        }
+        assert_eq!(SshAccess::try_from(v1::GetSshAccessResponse::from(access())), Ok(access()));
+    }
+
     #[test]
     fn a_key_is_not_shown() {
-        let access = SshAccess { known_hosts: "k".into(), private_key: "hunter2".into(), nodes: vec![] };
+        let access = access();
         assert!(!format!("{access:?}").contains("hunter2"));
     }
 }

@@ -130,8 +130,7 @@ impl Client {
     pub async fn unregister_host(&self, name: &HostName, force: bool) -> Result<Unregistered, ClientError> {
         let request = v1::UnregisterHostRequest { name: name.to_string(), force };
         let answer = self.hosts().unregister_host(request).await?.into_inner();
-        let v1::UnregisterHostResponse { forgotten_nodes, left_behind } = answer;
-        Ok(Unregistered { name: name.to_string(), forgotten_nodes, left_behind })
+        Ok(Unregistered::read(name.to_string(), answer))
     }
 
     /// Hosts for which all expressions hold, each asked now.

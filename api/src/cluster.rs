@@ -8,7 +8,7 @@ use shoal_types::{NodeState, Role, Timestamp, natural};
 
 use crate::{
     Phase, Time,
-    value::{all, known},
+    value::{all, known, messages, text},
 };
 
 /// A node of a cluster.
@@ -64,6 +64,25 @@ impl TryFrom<v1::Node> for Node {
     }
 }
 
+impl From<Node> for v1::Node {
+    fn from(node: Node) -> Self {
+        Self {
+            id: node.id,
+            name: node.name,
+            cluster: node.cluster,
+            realm: node.realm,
+            role: node.role.wire(),
+            host: text(node.host),
+            address: node.address,
+            mac: node.mac,
+            fqdn: node.fqdn,
+            state: node.state.wire(),
+            age_ms: node.age_ms,
+            host_error: text(node.host_error),
+        }
+    }
+}
+
 /// A cluster's network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -111,6 +130,22 @@ impl From<v1::Network> for Network {
             udp_port: network.udp_port,
             hosts,
             id: network.id,
+        }
+    }
+}
+
+impl From<Network> for v1::Network {
+    fn from(network: Network) -> Self {
+        Self {
+            id: network.id,
+            cluster: network.cluster,
+            realm: network.realm,
+            subnet: network.subnet,
+            gateway: network.gateway,
+            vni: network.vni,
+            mtu: network.mtu,
+            udp_port: network.udp_port,
+            hosts: network.hosts,
         }
     }
 }
@@ -165,6 +200,23 @@ impl TryFrom<v1::Cluster> for Cluster {
     }
 }
 
+impl From<Cluster> for v1::Cluster {
+    fn from(cluster: Cluster) -> Self {
+        Self {
+            id: cluster.id,
+            realm: cluster.realm,
+            name: cluster.name,
+            phase: cluster.phase.wire(),
+            slurm_version: text(cluster.slurm_version),
+            nodes: messages(cluster.nodes),
+            network: cluster.network.map(Into::into),
+            image: cluster.image,
+            created_ms: Time::wire(cluster.created),
+            failure: text(cluster.failure),
+        }
+    }
+}
+
 /// Names of everything, for whoever completes a word.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names {
@@ -190,9 +242,72 @@ impl From<v1::ListNamesResponse> for Names {
     }
 }
 
+impl From<Names> for v1::ListNamesResponse {
+    fn from(Names { hosts, clusters }: Names) -> Self {
+        let cluster = |NamedCluster { name, nodes }| v1::NamedCluster { name, nodes };
+        Self { hosts, clusters: clusters.into_iter().map(cluster).collect() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_survive_the_wire() {
+        let node = |name: &str, host: Option<&str>| Node {
+            name: name.into(),
+            cluster: "dev".into(),
+            realm: "lab".into(),
+            role: Role::Worker,
+            host: host.map(Into::into),
+            address: "10.96.0.3".into(),
+            mac: "02:00:0a:60:00:03".into(),
+            fqdn: format!("{name}.dev.lab.shoal.internal"),
+            state: NodeState::Ready,
+            age_ms: 7,
+            host_error: host.is_none().then(|| "refused".into()),
+            id: "nod_1".into(),
+        };
+        let network = Network {
+            cluster: "dev".into(),
+            realm: "lab".into(),
+            subnet: "10.96.0.0/24".into(),
+            gateway: "10.96.0.1".into(),
+            vni: 7,
+            mtu: 1450,
+            udp_port: 4799,
+            hosts: vec!["host2".into(), "host10".into()],
+            id: "net_1".into(),
+        };
+        assert_eq!(Network::from(v1::Network::from(network.clone())), network);
+        let whole = Cluster {
+            name: "dev".into(),
+            realm: "lab".into(),
+            phase: Phase::Failed,
+            slurm_version: Some("22.05.8".into()),
+            nodes: vec![node("worker-2", Some("host2")), node("worker-10", None)],
+            network: Some(network),
+            image: "shoal-node:bookworm".into(),
+            created: Time::known(Timestamp(1_700_000_000_001)),
+            failure: Some("slurmd is down".into()),
+            id: "clu_1".into(),
+        };
+        let bare = Cluster {
+            slurm_version: None,
+            nodes: vec![],
+            network: None,
+            created: None,
+            failure: None,
+            ..whole.clone()
+        };
+        for cluster in [whole, bare] {
+            assert_eq!(Cluster::try_from(v1::Cluster::from(cluster.clone())), Ok(cluster));
+        }
+        let clusters = vec![NamedCluster { name: "dev".into(), nodes: vec!["worker-0".into()] }];
+        let names = Names { hosts: vec!["host1".into()], clusters };
+        assert_eq!(Names::from(v1::ListNamesResponse::from(names.clone())), names);
+    }
 
     fn node(name: &str) -> v1::Node {
         v1::Node {

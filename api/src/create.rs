@@ -8,7 +8,7 @@ use shoal_types::{ClusterName, ClusterSpec, Event, RealmName};
 
 use crate::{
     Cluster, Placement,
-    value::{known, need},
+    value::{known, messages, need, text},
 };
 
 /// A create that is asked for.
@@ -49,6 +49,12 @@ impl TryFrom<v1::CreateClusterResponse> for Begun {
     }
 }
 
+impl From<Begun> for v1::CreateClusterResponse {
+    fn from(Begun { create, after_seq, cluster }: Begun) -> Self {
+        Self { create, after_seq, cluster: text(cluster) }
+    }
+}
+
 /// Which create is followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Followed {
@@ -84,6 +90,12 @@ impl From<v1::Placed> for Placed {
     }
 }
 
+impl From<Placed> for v1::Placed {
+    fn from(Placed { cluster, placements }: Placed) -> Self {
+        Self { cluster, placements: messages(placements) }
+    }
+}
+
 /// What is told of a create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CreateStep {
@@ -104,6 +116,17 @@ impl TryFrom<v1::FollowClusterResponse> for CreateStep {
             follow_cluster_response::Step::Placed(placed) => Self::Placed(placed.into()),
             follow_cluster_response::Step::Ready(cluster) => Self::Ready(cluster.try_into()?),
         })
+    }
+}
+
+impl From<CreateStep> for v1::FollowClusterResponse {
+    fn from(step: CreateStep) -> Self {
+        let step = match step {
+            CreateStep::Event(event) => follow_cluster_response::Step::Event((&event).into()),
+            CreateStep::Placed(placed) => follow_cluster_response::Step::Placed(placed.into()),
+            CreateStep::Ready(cluster) => follow_cluster_response::Step::Ready(cluster.into()),
+        };
+        Self { step: Some(step) }
     }
 }
 
@@ -130,9 +153,61 @@ impl TryFrom<v1::DeleteClusterResponse> for DeleteStep {
     }
 }
 
+impl From<DeleteStep> for v1::DeleteClusterResponse {
+    fn from(step: DeleteStep) -> Self {
+        let step = match step {
+            DeleteStep::Event(event) => delete_cluster_response::Step::Event((&event).into()),
+            DeleteStep::Placed(placed) => delete_cluster_response::Step::Placed(placed.into()),
+            DeleteStep::Deleted(name) => delete_cluster_response::Step::Deleted(name),
+        };
+        Self { step: Some(step) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use shoal_types::{EventKind, EventLevel, NewEvent, Timestamp};
+
     use super::*;
+    use crate::Phase;
+
+    fn event() -> Event {
+        let event = NewEvent::new(Timestamp(5), EventLevel::Warn, EventKind::Step, "slow");
+        Event { seq: 7, event }
+    }
+
+    fn placed() -> Placed {
+        let placements = vec![Placement { node: "worker-0".into(), host: "host1".into() }];
+        Placed { cluster: "dev".into(), placements }
+    }
+
+    #[test]
+    fn answers_survive_the_wire() {
+        for cluster in [None, Some("clu_1".into())] {
+            let begun = Begun { create: "c1".into(), after_seq: 4, cluster };
+            assert_eq!(Begun::try_from(v1::CreateClusterResponse::from(begun.clone())), Ok(begun));
+        }
+        let ready = Cluster {
+            name: "dev".into(),
+            realm: "lab".into(),
+            phase: Phase::Ready,
+            slurm_version: None,
+            nodes: vec![],
+            network: None,
+            image: "n:1".into(),
+            created: None,
+            failure: None,
+            id: "clu_1".into(),
+        };
+        for step in [CreateStep::Event(event()), CreateStep::Placed(placed()), CreateStep::Ready(ready)] {
+            assert_eq!(CreateStep::try_from(v1::FollowClusterResponse::from(step.clone())), Ok(step));
+        }
+        for step in
+            [DeleteStep::Event(event()), DeleteStep::Placed(placed()), DeleteStep::Deleted("dev".into())]
+        {
+            assert_eq!(DeleteStep::try_from(v1::DeleteClusterResponse::from(step.clone())), Ok(step));
+        }
+    }
 
     #[test]
     fn a_step_that_says_nothing_known_is_refused() {

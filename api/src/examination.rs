@@ -6,7 +6,7 @@ use shoal_types::natural;
 
 use crate::{
     Check, Verdict,
-    value::{all, known, without_host},
+    value::{all, known, messages, text, without_host},
 };
 
 /// What a check of hosts found.
@@ -47,6 +47,26 @@ pub struct Finding {
     pub message: String,
     /// What to do; null if it passed.
     pub fix: Option<String>,
+}
+
+impl Finding {
+    /// Nothing is wrong.
+    #[must_use]
+    pub fn pass(check: Check, message: impl Into<String>) -> Self {
+        Self { check, verdict: Verdict::Pass, message: message.into(), fix: None }
+    }
+
+    /// It works, but not as well as it could.
+    #[must_use]
+    pub fn warn(check: Check, message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { check, verdict: Verdict::Warn, message: message.into(), fix: Some(fix.into()) }
+    }
+
+    /// It cannot work.
+    #[must_use]
+    pub fn fail(check: Check, message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { check, verdict: Verdict::Fail, message: message.into(), fix: Some(fix.into()) }
+    }
 }
 
 /// The way from one host to another.
@@ -135,9 +155,63 @@ impl TryFrom<v1::PairExamination> for Pair {
     }
 }
 
+impl From<Examination> for v1::ExamineHostsResponse {
+    fn from(Examination { hosts, pairs, note }: Examination) -> Self {
+        Self { hosts: messages(hosts), pairs: messages(pairs), note: text(note) }
+    }
+}
+
+impl From<HostExamination> for v1::HostExamination {
+    fn from(HostExamination { host, error, findings }: HostExamination) -> Self {
+        Self { host, error: text(error), findings: messages(findings) }
+    }
+}
+
+impl From<Finding> for v1::Finding {
+    fn from(Finding { check, verdict, message, fix }: Finding) -> Self {
+        Self { check: check.wire(), verdict: verdict.wire(), message, fix: text(fix) }
+    }
+}
+
+impl From<Pair> for v1::PairExamination {
+    fn from(Pair { from, to, verdict, message, fix, largest_bytes }: Pair) -> Self {
+        Self { from, to, verdict: verdict.wire(), message, fix: text(fix), largest_bytes }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_survive_the_wire() {
+        let host = |name: &str, error: Option<&str>, findings| HostExamination {
+            host: name.into(),
+            error: error.map(Into::into),
+            findings,
+        };
+        let findings = vec![
+            Finding::pass(Check::Engine, "engine 28.5.2"),
+            Finding::warn(Check::Disk, "2 GiB free", "`docker system df`"),
+            Finding::fail(Check::Udp, "in use", "`ss -ulnp`"),
+        ];
+        let pair = |to: &str, verdict, fix: Option<&str>| Pair {
+            from: "host2".into(),
+            to: to.into(),
+            verdict,
+            message: "packets of 1500 bytes".into(),
+            fix: fix.map(Into::into),
+            largest_bytes: 1500,
+        };
+        let found = Examination {
+            hosts: vec![host("host2", None, findings), host("host10", Some("refused"), vec![])],
+            pairs: vec![pair("host9", Verdict::Pass, None), pair("host10", Verdict::Fail, Some("raise"))],
+            note: Some("1 of 2".into()),
+        };
+        for found in [found, Examination::default()] {
+            assert_eq!(Examination::try_from(v1::ExamineHostsResponse::from(found.clone())), Ok(found));
+        }
+    }
 
     fn found() -> v1::ExamineHostsResponse {
         let finding = v1::Finding {

@@ -8,7 +8,7 @@ use shoal_types::{AgentState, Bytes, CgroupWay, HostState, MilliCpu, Timestamp};
 
 use crate::{
     CgroupVersion, Cores, Time,
-    value::{known, need},
+    value::{known, need, text},
 };
 
 /// What a host can give, or has given.
@@ -30,6 +30,12 @@ impl From<v1::Amounts> for Amounts {
             memory_bytes: amounts.memory_bytes,
             node_slots: amounts.node_slots,
         }
+    }
+}
+
+impl From<Amounts> for v1::Amounts {
+    fn from(Amounts { cpus, memory_bytes, node_slots }: Amounts) -> Self {
+        Self { cpu_milli: cpus.0.0, memory_bytes, node_slots }
     }
 }
 
@@ -128,6 +134,31 @@ impl TryFrom<v1::Host> for Host {
     }
 }
 
+impl From<Host> for v1::Host {
+    fn from(host: Host) -> Self {
+        Self {
+            id: host.id,
+            name: host.name,
+            endpoint: host.endpoint,
+            state: host.state.wire(),
+            labels: host.labels.into_iter().collect(),
+            capacity: Some(host.capacity.into()),
+            reserved: Some(host.reserved.into()),
+            nodes: host.nodes,
+            engine_version: text(host.engine.version),
+            engine_api_version: text(host.engine.api_version),
+            engine_cgroup: host.engine.cgroup.wire(),
+            cgroup_way: host.engine.cgroup_way.wire(),
+            agent_version: text(host.agent.version),
+            agent_state: host.agent.state.wire(),
+            underlay: text(host.underlay),
+            error: text(host.error),
+            last_seen_ms: Time::wire(host.last_seen),
+            age_ms: host.age_ms,
+        }
+    }
+}
+
 /// A host that is no longer registered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -138,6 +169,20 @@ pub struct Unregistered {
     pub forgotten_nodes: u32,
     /// What stays on the host.
     pub left_behind: Vec<String>,
+}
+
+impl Unregistered {
+    /// The answer about the host of this name.
+    pub(crate) fn read(name: String, answer: v1::UnregisterHostResponse) -> Self {
+        let v1::UnregisterHostResponse { forgotten_nodes, left_behind } = answer;
+        Self { name, forgotten_nodes, left_behind }
+    }
+}
+
+impl From<Unregistered> for v1::UnregisterHostResponse {
+    fn from(Unregistered { name: _, forgotten_nodes, left_behind }: Unregistered) -> Self {
+        Self { forgotten_nodes, left_behind }
+    }
 }
 
 /// Client credentials of an engine, PEM.
@@ -231,6 +276,46 @@ mod tests {
             agent_state: AgentState::Absent.wire(),
             ..v1::Host::default()
         }
+    }
+
+    #[test]
+    fn answers_survive_the_wire() {
+        let amounts = |cpus| Amounts { cpus: Cores(MilliCpu(cpus)), memory_bytes: 1 << 34, node_slots: 120 };
+        let whole = Host {
+            name: "host1".into(),
+            endpoint: "tcp://10.77.0.1:2376".into(),
+            state: HostState::Unreachable,
+            labels: [("rack".into(), "a".into())].into(),
+            capacity: amounts(8000),
+            reserved: amounts(1050),
+            nodes: 3,
+            engine: Engine {
+                version: Some("28.5.2".into()),
+                api_version: Some("1.51".into()),
+                cgroup: CgroupVersion::V2,
+                cgroup_way: CgroupWay::Writable,
+            },
+            agent: Agent { version: Some("0.1.0".into()), state: AgentState::Ready },
+            id: "hos_1".into(),
+            underlay: Some("10.77.0.1".into()),
+            error: Some("refused".into()),
+            last_seen: Time::known(Timestamp(1_700_000_000_001)),
+            age_ms: 9,
+        };
+        let bare = Host {
+            engine: Engine { version: None, api_version: None, ..whole.engine.clone() },
+            agent: Agent { version: None, state: AgentState::Absent },
+            underlay: None,
+            error: None,
+            last_seen: None,
+            ..whole.clone()
+        };
+        for host in [whole, bare] {
+            assert_eq!(Host::try_from(v1::Host::from(host.clone())), Ok(host));
+        }
+        let gone =
+            Unregistered { name: "host1".into(), forgotten_nodes: 2, left_behind: vec!["a volume".into()] };
+        assert_eq!(Unregistered::read("host1".into(), gone.clone().into()), gone);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use shoal_types::{HostName, Timestamp, natural};
 
 use crate::{
     Time,
-    value::{known, need},
+    value::{known, messages, need, text},
 };
 
 /// Node images on all hosts.
@@ -101,6 +101,34 @@ impl From<v1::ListImagesResponse> for Images {
 impl From<v1::Registry> for Registry {
     fn from(v1::Registry { registry, username, updated_ms }: v1::Registry) -> Self {
         Self { registry, username, updated: Time::known(Timestamp(updated_ms)) }
+    }
+}
+
+impl From<Image> for v1::Image {
+    fn from(image: Image) -> Self {
+        Self {
+            image_id: image.image_id,
+            references: image.references,
+            size_bytes: image.size_bytes.unwrap_or(0),
+            slurm_version: text(image.slurm_version),
+            suite: text(image.suite),
+            clusters: image.clusters,
+            hosts: image.hosts,
+            missing: image.missing,
+        }
+    }
+}
+
+impl From<Images> for v1::ListImagesResponse {
+    fn from(Images { images, silent }: Images) -> Self {
+        let silent = silent.into_iter().map(|SilentHost { host, error }| v1::SilentHost { host, error });
+        Self { images: messages(images), silent: silent.collect() }
+    }
+}
+
+impl From<Registry> for v1::Registry {
+    fn from(Registry { registry, username, updated }: Registry) -> Self {
+        Self { registry, username, updated_ms: Time::wire(updated) }
     }
 }
 
@@ -195,9 +223,72 @@ impl TryFrom<v1::LoadImageResponse> for LoadStep {
     }
 }
 
+impl From<LoadStep> for v1::LoadImageResponse {
+    fn from(step: LoadStep) -> Self {
+        let step = match step {
+            LoadStep::Progress { host, done_bytes, total_bytes } => {
+                let host = host.to_string();
+                load_image_response::Step::Progress(v1::LoadImageProgress { host, done_bytes, total_bytes })
+            }
+            LoadStep::Ended(Loaded { host, error: Some(error), .. }) => {
+                load_image_response::Step::Failure(v1::LoadImageFailure { host, error })
+            }
+            LoadStep::Ended(Loaded { host, references, image_id, elapsed_ms, error: None }) => {
+                load_image_response::Step::Loaded(v1::LoadedImage {
+                    host,
+                    references,
+                    image_id: text(image_id),
+                    elapsed_ms: elapsed_ms.unwrap_or(0),
+                })
+            }
+        };
+        Self { step: Some(step) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_survive_the_wire() {
+        let whole = Image {
+            image_id: "sha256:1".into(),
+            references: vec!["n:1".into()],
+            size_bytes: Some(7),
+            slurm_version: Some("22.05.8".into()),
+            suite: Some("bookworm".into()),
+            clusters: vec!["lab/dev".into()],
+            hosts: vec!["host2".into(), "host10".into()],
+            missing: vec!["host3".into()],
+        };
+        let silent = vec![SilentHost { host: "host4".into(), error: "refused".into() }];
+        let images = Images { images: vec![whole, Image::default()], silent };
+        assert_eq!(Images::from(v1::ListImagesResponse::from(images.clone())), images);
+        for updated in [None, Time::known(Timestamp(1_700_000_000_001))] {
+            let registry = Registry { registry: "r:1".into(), username: "ann".into(), updated };
+            assert_eq!(Registry::from(v1::Registry::from(registry.clone())), registry);
+        }
+        let loaded = |image_id: Option<&str>| Loaded {
+            host: "host1".into(),
+            references: vec!["n:1".into()],
+            image_id: image_id.map(Into::into),
+            elapsed_ms: Some(9),
+            error: None,
+        };
+        let failed = Loaded {
+            host: "host1".into(),
+            references: vec![],
+            image_id: None,
+            elapsed_ms: None,
+            error: Some("refused".into()),
+        };
+        let progress = LoadStep::Progress { host: "host1".parse().unwrap(), done_bytes: 5, total_bytes: 9 };
+        let ended = [loaded(None), loaded(Some("sha256:1")), failed].map(LoadStep::Ended);
+        for step in ended.into_iter().chain([progress]) {
+            assert_eq!(LoadStep::try_from(v1::LoadImageResponse::from(step.clone())), Ok(step));
+        }
+    }
 
     #[test]
     fn hosts_come_in_natural_order_and_what_is_zero_is_not_known() {

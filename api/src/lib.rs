@@ -1,11 +1,12 @@
-//! What a coordinator answers, as types: the one place where messages of the protocol become something to work with.
+//! What a coordinator answers, as types: the one place where answers become messages of the protocol, and messages answers.
 //!
 //! ```text
-//! v1 messages --TryFrom, once--> answers --serde--> published JSON (docs/schema/output)
-//!      ^                            `-------------> texts for people (cli/src/output)
-//!      `------ requests, by Client
+//! coordinator: answers --From--> v1 messages --TryFrom, once--> answers --serde--> published JSON (docs/schema/output)
+//!                                     ^                            `-------------> texts for people (cli/src/output)
+//!                                     `------ requests, by Client
 //! ```
-//! Every client stands on this crate and names no message. An unknown word, a missing part and a text that is no name are a
+//! Both ends stand on this crate: a coordinator's services make no answer of parts, and a client names no message. An answer
+//! survives the wire as it is, which a test says of each. An unknown word, a missing part and a text that is no name are a
 //! [`FieldError`]; what is not known is `None`. Lists whose order is said here come in it. The answers serialise as they are
 //! published: a field is added, never renamed; what is not known is `null`, an empty list `[]`; integers carry their unit in the
 //! name, times are RFC 3339 in UTC. With the feature `schema` each has its schema.
@@ -50,7 +51,7 @@ pub use result::{Built, Deleted, Dockerfile, Forward, SshConfig, Validated, Vers
 pub use shoal_proto::{FRAME_BYTES, FieldError};
 pub use status::{ClusterImage, HostStatus, NodeStatus, Slurm, Status};
 pub use sweep::{ResumeStep, Resumed, ResumedCluster, Sweep, SweptHost, SweptThing, TooMuch};
-pub use value::{Cores, Time, without_host};
+pub use value::{Cores, Time, millis, without_host};
 pub use words::{
     CgroupVersion, Check, ContainerState, Filter, NetworkPart, Phase, ResumeEnd, ServiceState, SweepEnd,
     SystemdState, ThingKind, Verdict,

@@ -4,11 +4,11 @@ use std::{collections::BTreeSet, num::NonZeroU32};
 
 use serde::Serialize;
 use shoal_proto::{FieldError, Word, v1};
-use shoal_types::{MilliCpu, Placing, Role, SchedulerName};
+use shoal_types::{MilliCpu, Placing, Role, SchedulerName, Strategy};
 
 use crate::{
     Cores, Filter,
-    value::{all, known, need},
+    value::{all, known, messages, need, text},
 };
 
 /// Where a cluster would go, and why not elsewhere.
@@ -45,6 +45,12 @@ impl From<v1::Placement> for Placement {
     }
 }
 
+impl From<Placement> for v1::Placement {
+    fn from(Placement { node, host }: Placement) -> Self {
+        Self { node, host }
+    }
+}
+
 /// A host that cannot take a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -64,6 +70,12 @@ impl TryFrom<v1::Refusal> for Refusal {
     fn try_from(refusal: v1::Refusal) -> Result<Self, FieldError> {
         let filter = Filter::read("refusal.filter", refusal.filter)?;
         Ok(Self { host: refusal.host, filter, reason: refusal.reason })
+    }
+}
+
+impl From<Refusal> for v1::Refusal {
+    fn from(Refusal { host, filter, reason }: Refusal) -> Self {
+        Self { host, filter: filter.wire(), reason }
     }
 }
 
@@ -96,6 +108,19 @@ pub struct PlanAmounts {
 impl From<v1::Amounts> for PlanAmounts {
     fn from(a: v1::Amounts) -> Self {
         Self { cpus: Cores(MilliCpu(a.cpu_milli)), memory_bytes: a.memory_bytes, nodes: a.node_slots }
+    }
+}
+
+impl From<PlanAmounts> for v1::Amounts {
+    fn from(PlanAmounts { cpus, memory_bytes, nodes }: PlanAmounts) -> Self {
+        Self { cpu_milli: cpus.0.0, memory_bytes, node_slots: nodes }
+    }
+}
+
+impl From<PlannedHost> for v1::PlannedHost {
+    fn from(PlannedHost { name, capacity, reserved, added }: PlannedHost) -> Self {
+        let [capacity, reserved, added] = [capacity, reserved, added].map(|amounts| Some(amounts.into()));
+        Self { name, capacity, reserved, added }
     }
 }
 
@@ -137,9 +162,39 @@ pub struct Rules {
     pub spread_over: Option<String>,
     /// Nodes whose host is named, as `NODES=HOST`.
     pub pins: Vec<String>,
+    /// How long a scheduler of the user's may take, in milliseconds.
+    #[serde(skip)]
+    pub scheduler_timeout_ms: Option<u32>,
+    /// The strategy that places where that scheduler cannot.
+    #[serde(skip)]
+    pub scheduler_fallback: Option<Strategy>,
 }
 
 impl Rules {
+    /// Those of a specification, by whoever placed; `fallback_reason`: why it was not who was asked for.
+    #[must_use]
+    pub fn of(
+        scheduler: SchedulerName,
+        seed: Option<u64>,
+        fallback_reason: Option<String>,
+        constraints: Vec<String>,
+        placing: Placing,
+    ) -> Self {
+        Self {
+            scheduler,
+            seed,
+            fallback_reason,
+            constraints,
+            apart: placing.apart,
+            prefer_apart: placing.prefer_apart,
+            max_per_host: placing.max_per_host.map(NonZeroU32::get),
+            spread_over: placing.spread_over.map(|label| label.to_string()),
+            pins: placing.pins.iter().map(ToString::to_string).collect(),
+            scheduler_timeout_ms: placing.scheduler_timeout_ms,
+            scheduler_fallback: placing.scheduler_fallback,
+        }
+    }
+
     fn read(
         scheduler: &str,
         seed: Option<u64>,
@@ -148,17 +203,22 @@ impl Rules {
         placing: Option<v1::Placing>,
     ) -> Result<Self, FieldError> {
         let placing: Placing = need("placing", placing)?.try_into()?;
-        Ok(Self {
-            scheduler: scheduler.parse().map_err(|reason| FieldError::new("scheduler", reason))?,
-            seed,
-            fallback_reason: known(fallback),
-            constraints,
-            apart: placing.apart,
-            prefer_apart: placing.prefer_apart,
-            max_per_host: placing.max_per_host.map(NonZeroU32::get),
-            spread_over: placing.spread_over.map(|label| label.to_string()),
-            pins: placing.pins.iter().map(ToString::to_string).collect(),
-        })
+        let scheduler = scheduler.parse().map_err(|reason| FieldError::new("scheduler", reason))?;
+        Ok(Self::of(scheduler, seed, known(fallback), constraints, placing))
+    }
+}
+
+/// What rules say besides who placed.
+fn placing(rules: &mut Rules) -> v1::Placing {
+    let roles = |roles: &BTreeSet<Role>| roles.iter().map(|role| role.wire()).collect();
+    v1::Placing {
+        apart: roles(&rules.apart),
+        prefer_apart: roles(&rules.prefer_apart),
+        max_per_host: rules.max_per_host,
+        spread_over: text(rules.spread_over.take()),
+        pins: std::mem::take(&mut rules.pins),
+        scheduler_timeout_ms: rules.scheduler_timeout_ms,
+        scheduler_fallback: text(rules.scheduler_fallback.map(|strategy| strategy.to_string())),
     }
 }
 
@@ -180,6 +240,24 @@ impl TryFrom<v1::PlanClusterResponse> for Plan {
                 plan.placing,
             )?,
         })
+    }
+}
+
+impl From<Plan> for v1::PlanClusterResponse {
+    fn from(plan: Plan) -> Self {
+        let mut rules = plan.rules;
+        Self {
+            placing: Some(placing(&mut rules)),
+            placements: messages(plan.placements),
+            refusals: messages(plan.refusals),
+            fits: plan.fits,
+            reason: text(plan.reason),
+            hosts: messages(plan.hosts),
+            scheduler: rules.scheduler.to_string(),
+            seed: rules.seed,
+            fallback_reason: text(rules.fallback_reason),
+            constraints: rules.constraints,
+        }
     }
 }
 
@@ -245,6 +323,42 @@ impl From<v1::Candidate> for Candidate {
     }
 }
 
+impl From<Candidate> for v1::Candidate {
+    fn from(Candidate { host, rank, score, unwished }: Candidate) -> Self {
+        Self { host, rank, score, unwished }
+    }
+}
+
+impl From<PlacementReason> for v1::ExplainPlacementResponse {
+    fn from(reason: PlacementReason) -> Self {
+        let mut rules = reason.rules;
+        Self {
+            placing: Some(placing(&mut rules)),
+            node: reason.node,
+            cluster: reason.cluster,
+            realm: reason.realm,
+            host: reason.host,
+            decided_ms: reason.decided_ms,
+            scheduler: rules.scheduler.to_string(),
+            seed: rules.seed,
+            fallback_reason: text(rules.fallback_reason),
+            constraints: rules.constraints,
+            moved_reason: text(reason.moved_reason),
+            moves: reason.moves,
+            before: reason.before.unwrap_or(0),
+            nodes: reason.nodes,
+            candidates: reason.candidates,
+            rank: reason.rank.unwrap_or(0),
+            best: messages(reason.best),
+            group: text(reason.group),
+            group_nodes: reason.group_nodes.unwrap_or(0),
+            refusals: messages(reason.refusals),
+            note: text(reason.note),
+            differs: text(reason.differs),
+        }
+    }
+}
+
 impl TryFrom<v1::ExplainPlacementResponse> for PlacementReason {
     type Error = FieldError;
 
@@ -275,52 +389,4 @@ impl TryFrom<v1::ExplainPlacementResponse> for PlacementReason {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn plan() -> v1::PlanClusterResponse {
-        v1::PlanClusterResponse {
-            refusals: vec![v1::Refusal { filter: Filter::Cpu.wire(), ..v1::Refusal::default() }],
-            hosts: vec![v1::PlannedHost {
-                capacity: Some(v1::Amounts::default()),
-                reserved: Some(v1::Amounts::default()),
-                added: Some(v1::Amounts { node_slots: 2, ..v1::Amounts::default() }),
-                ..v1::PlannedHost::default()
-            }],
-            scheduler: "spread".into(),
-            placing: Some(v1::Placing { apart: vec![Role::Worker.wire()], ..v1::Placing::default() }),
-            ..v1::PlanClusterResponse::default()
-        }
-    }
-
-    #[test]
-    fn what_is_unknown_is_refused_by_field() {
-        let read = Plan::try_from(plan()).unwrap();
-        assert_eq!((read.hosts[0].added.nodes, read.reason), (2, None));
-        assert_eq!(read.rules.apart, [Role::Worker].into());
-        for (field, change) in [
-            ("refusal.filter", (|p| p.refusals[0].filter = 99) as fn(&mut v1::PlanClusterResponse)),
-            ("hosts.added", |p| p.hosts[0].added = None),
-            ("scheduler", |p| p.scheduler = "best".into()),
-            ("placing", |p| p.placing = None),
-            ("spec.placing.apart", |p| p.placing.get_or_insert_default().apart = vec![0]),
-        ] {
-            let mut wire = plan();
-            change(&mut wire);
-            assert_eq!(Plan::try_from(wire).unwrap_err().field, field);
-        }
-    }
-
-    #[test]
-    fn a_program_ranks_nothing() {
-        let wire = v1::ExplainPlacementResponse {
-            scheduler: "grpc://127.0.0.1:7070".into(),
-            placing: Some(v1::Placing::default()),
-            ..v1::ExplainPlacementResponse::default()
-        };
-        let reason = PlacementReason::try_from(wire).unwrap();
-        assert_eq!((reason.rank, reason.before, reason.group_nodes), (None, None, None));
-        let missing = PlacementReason::try_from(v1::ExplainPlacementResponse::default()).unwrap_err();
-        assert_eq!(missing.field, "placing");
-    }
-}
+mod tests;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use shoal_proto::{FieldError, Word, v1};
-use shoal_types::{Role, natural};
+use shoal_types::{Role, Timestamp, natural};
 
 use crate::{
-    ContainerState, Network, NetworkPart, Phase, ServiceState, SystemdState,
-    value::{all, known, need},
+    ContainerState, Network, NetworkPart, Phase, ServiceState, SystemdState, Time,
+    value::{all, known, messages, need, text},
 };
 
 /// How a cluster is.
@@ -38,6 +38,12 @@ pub struct Status {
     pub slurm: Slurm,
     /// How long the answer took, in milliseconds.
     pub elapsed_ms: u64,
+    /// When it was admitted.
+    #[serde(skip)]
+    pub created: Option<Time>,
+    /// Its id.
+    #[serde(skip)]
+    pub id: String,
 }
 
 /// How a node is.
@@ -126,6 +132,17 @@ pub struct Slurm {
 }
 
 impl Status {
+    /// With what follows from its parts: how many workers are in each state of Slurm, and whether all is well.
+    #[must_use]
+    pub fn summed_up(mut self) -> Self {
+        self.slurm.workers.clear();
+        for state in self.nodes.iter().filter_map(|node| node.slurm.clone()) {
+            *self.slurm.workers.entry(state).or_default() += 1;
+        }
+        self.well = self.is_well();
+        self
+    }
+
     /// Whether it is ready and nothing is wrong.
     #[must_use]
     pub fn is_well(&self) -> bool {
@@ -147,11 +164,12 @@ impl TryFrom<v1::GetStatusResponse> for Status {
         nodes.sort_by(|a, b| natural::cmp(&a.name, &b.name));
         let mut hosts: Vec<HostStatus> = all(answer.hosts)?;
         hosts.sort_by(|a, b| natural::cmp(&a.name, &b.name));
-        let mut workers = BTreeMap::new();
-        for state in nodes.iter().filter_map(|node| node.slurm.clone()) {
-            *workers.entry(state).or_default() += 1;
-        }
-        let mut status = Self {
+        let slurm = Slurm {
+            version: known(cluster.slurm_version),
+            error: known(answer.slurm_error),
+            workers: BTreeMap::new(),
+        };
+        let status = Self {
             name: cluster.name,
             realm: cluster.realm,
             phase: Phase::read("cluster.phase", cluster.phase)?,
@@ -161,11 +179,73 @@ impl TryFrom<v1::GetStatusResponse> for Status {
             hosts,
             network: cluster.network.map(Into::into),
             image: ClusterImage { reference: cluster.image, digest: answer.image_id },
-            slurm: Slurm { version: known(cluster.slurm_version), error: known(answer.slurm_error), workers },
+            slurm,
             elapsed_ms: answer.elapsed_ms,
+            created: Time::known(Timestamp(cluster.created_ms)),
+            id: cluster.id,
         };
-        status.well = status.is_well();
-        Ok(status)
+        Ok(status.summed_up())
+    }
+}
+
+impl From<Status> for v1::GetStatusResponse {
+    fn from(status: Status) -> Self {
+        let cluster = v1::Cluster {
+            id: status.id,
+            realm: status.realm,
+            name: status.name,
+            phase: status.phase.wire(),
+            slurm_version: text(status.slurm.version),
+            nodes: vec![],
+            network: status.network.map(Into::into),
+            image: status.image.reference,
+            created_ms: Time::wire(status.created),
+            failure: text(status.failure),
+        };
+        Self {
+            cluster: Some(cluster),
+            nodes: messages(status.nodes),
+            hosts: messages(status.hosts),
+            image_id: status.image.digest,
+            slurm_error: text(status.slurm.error),
+            elapsed_ms: status.elapsed_ms,
+        }
+    }
+}
+
+impl From<NodeStatus> for v1::NodeStatus {
+    fn from(node: NodeStatus) -> Self {
+        Self {
+            name: node.name,
+            role: node.role.wire(),
+            host: text(node.host),
+            address: node.address,
+            container: node.container.wire(),
+            systemd: node.systemd.wire(),
+            munge: node.munge.wire(),
+            sshd: node.sshd.wire(),
+            daemon: node.daemon.map(Word::wire),
+            slurm: text(node.slurm),
+            slurm_reason: text(node.slurm_reason),
+            age_ms: node.age_ms,
+            troubles: node.troubles,
+        }
+    }
+}
+
+impl From<HostStatus> for v1::HostStatus {
+    fn from(host: HostStatus) -> Self {
+        Self {
+            name: host.name,
+            nodes: host.nodes,
+            engine_version: text(host.engine_version),
+            agent_version: text(host.agent_version),
+            network: host.network.wire(),
+            network_trouble: text(host.network_trouble),
+            error: text(host.error),
+            agent_error: text(host.agent_error),
+            age_ms: host.age_ms,
+        }
     }
 }
 
@@ -233,6 +313,70 @@ mod tests {
             nodes: vec![node("worker-10", "idle"), node("worker-2", "idle"), node("controller", "")],
             hosts: vec![v1::HostStatus { network: NetworkPart::Ok.wire(), ..v1::HostStatus::default() }],
             ..v1::GetStatusResponse::default()
+        }
+    }
+
+    #[test]
+    fn answers_survive_the_wire() {
+        let node = |name: &str, daemon, slurm: Option<&str>| NodeStatus {
+            name: name.into(),
+            role: Role::Worker,
+            host: slurm.map(|_| "host1".into()),
+            address: "10.96.0.3".into(),
+            container: ContainerState::Running,
+            systemd: SystemdState::Degraded,
+            munge: ServiceState::Up,
+            sshd: ServiceState::Down,
+            daemon,
+            slurm: slurm.map(Into::into),
+            slurm_reason: slurm.map(|_| "Not responding".into()),
+            age_ms: 5,
+            troubles: vec!["sshd is down".into()],
+        };
+        let host = |name: &str, heard: bool| HostStatus {
+            name: name.into(),
+            nodes: 2,
+            engine_version: heard.then(|| "28.5.2".into()),
+            agent_version: heard.then(|| "0.1.0".into()),
+            network: NetworkPart::Trouble,
+            network_trouble: heard.then(|| "no device".into()),
+            error: (!heard).then(|| "refused".into()),
+            agent_error: (!heard).then(|| "silent".into()),
+            age_ms: 9,
+        };
+        let whole = Status {
+            name: "dev".into(),
+            realm: "lab".into(),
+            phase: Phase::Failed,
+            well: false,
+            failure: Some("slurmd is down".into()),
+            nodes: vec![
+                node("worker-2", Some(ServiceState::Up), Some("down*")),
+                node("worker-10", None, None),
+            ],
+            hosts: vec![host("host2", true), host("host10", false)],
+            network: None,
+            image: ClusterImage { reference: "n:1".into(), digest: "sha256:1".into() },
+            slurm: Slurm { version: Some("22.05.8".into()), error: Some("x".into()), workers: [].into() },
+            elapsed_ms: 12,
+            created: Time::known(Timestamp(1_700_000_000_001)),
+            id: "clu_1".into(),
+        }
+        .summed_up();
+        assert_eq!(whole.slurm.workers, [("down*".to_owned(), 1)].into());
+        let bare = Status {
+            phase: Phase::Ready,
+            failure: None,
+            nodes: vec![],
+            hosts: vec![],
+            slurm: Slurm { version: None, error: None, workers: [].into() },
+            created: None,
+            ..whole.clone()
+        }
+        .summed_up();
+        assert!(bare.well && !whole.well);
+        for status in [whole, bare] {
+            assert_eq!(Status::try_from(v1::GetStatusResponse::from(status.clone())), Ok(status));
         }
     }
 

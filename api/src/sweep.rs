@@ -9,7 +9,7 @@ use shoal_types::{Event, natural};
 
 use crate::{
     ResumeEnd, SweepEnd, ThingKind,
-    value::{all, known, need},
+    value::{all, known, messages, need, text},
 };
 
 /// A host as a sweep saw it.
@@ -91,6 +91,26 @@ impl Sweep {
     }
 }
 
+impl From<Sweep> for v1::SweepResponse {
+    /// Who asked knows whether anything was to be removed.
+    fn from(Sweep { dry_run: _, hosts, things, too_much }: Sweep) -> Self {
+        let too_much = too_much.map(|TooMuch { going, total }| v1::TooMuch { going, total });
+        Self { hosts: messages(hosts), things: messages(things), too_much }
+    }
+}
+
+impl From<SweptHost> for v1::SweptHost {
+    fn from(SweptHost { name, things, agent_asked, error }: SweptHost) -> Self {
+        Self { name, things, agent_asked, error: text(error) }
+    }
+}
+
+impl From<SweptThing> for v1::SweptThing {
+    fn from(SweptThing { host, kind, name, id, age_ms, reason, end }: SweptThing) -> Self {
+        Self { host, kind: kind.wire(), name, id, age_ms, reason, end: end.wire() }
+    }
+}
+
 impl TryFrom<v1::SweptThing> for SweptThing {
     type Error = FieldError;
 
@@ -131,7 +151,7 @@ impl TryFrom<v1::ResumedCluster> for ResumedCluster {
 
 impl From<ResumedCluster> for v1::ResumedCluster {
     fn from(ResumedCluster { name, end, reason }: ResumedCluster) -> Self {
-        Self { name, end: end.wire(), reason: reason.unwrap_or_default() }
+        Self { name, end: end.wire(), reason: text(reason) }
     }
 }
 
@@ -171,9 +191,56 @@ impl TryFrom<v1::ResumeResponse> for ResumeStep {
     }
 }
 
+impl From<ResumeStep> for v1::ResumeResponse {
+    fn from(step: ResumeStep) -> Self {
+        let step = match step {
+            ResumeStep::Event(event) => resume_response::Step::Event((&event).into()),
+            ResumeStep::Cluster(cluster) => resume_response::Step::Cluster(cluster.into()),
+        };
+        Self { step: Some(step) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use shoal_types::{EventKind, EventLevel, NewEvent, Timestamp};
+
     use super::*;
+
+    #[test]
+    fn answers_survive_the_wire() {
+        let thing = |host: &str, age_ms, end| SweptThing {
+            host: host.into(),
+            kind: ThingKind::Volume,
+            name: "v".into(),
+            id: "i".into(),
+            age_ms,
+            reason: "its cluster was deleted".into(),
+            end,
+        };
+        let host = |name: &str, error: Option<&str>| SweptHost {
+            name: name.into(),
+            things: 2,
+            agent_asked: error.is_none(),
+            error: error.map(Into::into),
+        };
+        let sweep = Sweep {
+            dry_run: true,
+            hosts: vec![host("host2", None), host("host10", Some("refused"))],
+            things: vec![thing("host2", Some(5), SweepEnd::WouldGo), thing("host10", None, SweepEnd::Stays)],
+            too_much: Some(TooMuch { going: 4, total: 9 }),
+        };
+        for sweep in [sweep, Sweep::default()] {
+            assert_eq!(Sweep::read(sweep.dry_run, sweep.clone().into()), Ok(sweep));
+        }
+        let event = NewEvent::new(Timestamp(5), EventLevel::Info, EventKind::Phase, "ready");
+        let event = ResumeStep::Event(Event { seq: 7, event });
+        let cluster = |reason| ResumedCluster { name: "dev".into(), end: ResumeEnd::Kept, reason };
+        let clusters = [cluster(None), cluster(Some("it failed".into()))].map(ResumeStep::Cluster);
+        for step in clusters.into_iter().chain([event]) {
+            assert_eq!(ResumeStep::try_from(v1::ResumeResponse::from(step.clone())), Ok(step));
+        }
+    }
 
     #[test]
     fn what_is_unknown_is_refused_by_field() {

@@ -1,6 +1,6 @@
 //! Values as they are published: CPUs as a number of cores, times as RFC 3339.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Serialize, Serializer};
 use shoal_proto::FieldError;
@@ -41,6 +41,13 @@ impl Time {
     }
 }
 
+impl Time {
+    /// As the protocol says it: milliseconds since the epoch, 0 if not known.
+    pub(crate) fn wire(at: Option<Self>) -> u64 {
+        at.and_then(|at| u64::try_from(at.0.as_millisecond()).ok()).unwrap_or(0)
+    }
+}
+
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -58,6 +65,16 @@ pub(crate) fn known(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// A text as the protocol says it: empty if it is not known.
+pub(crate) fn text(known: Option<String>) -> String {
+    known.unwrap_or_default()
+}
+
+/// A list of messages.
+pub(crate) fn messages<M: From<T>, T>(answers: Vec<T>) -> Vec<M> {
+    answers.into_iter().map(M::from).collect()
+}
+
 /// A part that must be there.
 pub(crate) fn need<T>(field: &'static str, part: Option<T>) -> Result<T, FieldError> {
     part.ok_or_else(|| FieldError::new(field, "is missing"))
@@ -66,6 +83,12 @@ pub(crate) fn need<T>(field: &'static str, part: Option<T>) -> Result<T, FieldEr
 /// All of a list, or the first fault.
 pub(crate) fn all<T: TryFrom<M, Error = FieldError>, M>(messages: Vec<M>) -> Result<Vec<T>, FieldError> {
     messages.into_iter().map(T::try_from).collect()
+}
+
+/// A time span as it is published: in whole milliseconds.
+#[must_use]
+pub fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// An error without the name of the host it is of, where the name stands before it anyway.
@@ -90,6 +113,7 @@ mod tests {
         assert_eq!(Time::known(Timestamp(u64::MAX)), None);
         let at = Time::known(Timestamp(1_700_000_000_001)).unwrap();
         assert_eq!(serde_json::to_value(at).unwrap(), "2023-11-14T22:13:20.001Z");
+        assert_eq!((Time::wire(Some(at)), Time::wire(None)), (1_700_000_000_001, 0));
     }
 
     #[test]

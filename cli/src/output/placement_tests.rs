@@ -26,6 +26,8 @@ fn rules(scheduler: &str) -> Rules {
         max_per_host: Some(3),
         spread_over: Some("rack".into()),
         pins: vec!["controller=host2".into()],
+        scheduler_timeout_ms: None,
+        scheduler_fallback: None,
     }
 }
 

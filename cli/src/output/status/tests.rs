@@ -76,6 +76,8 @@ fn status() -> Status {
             workers: [("idle".to_owned(), 2)].into(),
         },
         elapsed_ms: 90,
+        created: None,
+        id: String::new(),
     }
 }
 
