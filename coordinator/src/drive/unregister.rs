@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use shoal_api::Unregistered;
 use shoal_docker::EngineError;
 use shoal_storage::{Cluster, Host, Node};
 use shoal_types::{ClusterId, ClusterPhase, EventLevel, HostId, HostName, SecretId, chain};
@@ -15,19 +16,13 @@ use crate::{
         lease::HeldLease,
         removal::{remove_container, remove_network},
     },
+    observe::containers::{HostContainers, Scope},
     pass::work::Work,
     words::{
         fault::{ClusterFault, Fault, HostFault},
         naming::CLUSTER,
     },
 };
-
-/// What forgetting a host left.
-#[derive(Debug, Default)]
-pub(crate) struct Unregistered {
-    pub(crate) forgotten_nodes: u32,
-    pub(crate) left_behind: Vec<String>,
-}
 
 /// Unregisters a host. With nodes on it only if `force`: then what can be removed there is removed, the rest is said.
 pub(crate) async fn unregister(
@@ -52,7 +47,7 @@ pub(crate) async fn unregister(
         .append(&hosts::host_event(coordinator, name, EventLevel::Info, "unregistered".into()))
         .await?;
     tx.commit().await?;
-    Ok(Unregistered { forgotten_nodes: count, left_behind })
+    Ok(Unregistered { name: name.to_string(), forgotten_nodes: count, left_behind })
 }
 
 /// The leases of these clusters, all or none: nobody works on them while their host goes.
@@ -152,8 +147,8 @@ async fn clean_link(
     let mut note = |outcome: Result<(), EngineError>| {
         left.extend(outcome.err().map(|error| chain(&fault(error))));
     };
-    let containers = link.engine.list_containers(&ours).await.map_err(fault)?;
-    for container in containers.iter().filter(|c| c.name != agent) {
+    let there = HostContainers::look(&coordinator.naming, link, Scope::Installation).await.map_err(fault)?;
+    for container in there.all().iter().filter(|c| c.name != agent) {
         note(remove_container(link, &container.id).await.map(drop));
     }
     let networks = link.engine.list_networks(&ours).await.map_err(fault)?;
@@ -163,7 +158,7 @@ async fn clean_link(
         let known = coordinator.store.read().await?.networks().of_cluster(cluster).await?;
         remove_network(&coordinator.naming, link, cluster, known.as_ref()).await?;
     }
-    for container in containers.iter().filter(|c| c.name == agent) {
+    for container in there.all().iter().filter(|c| c.name == agent) {
         note(remove_container(link, &container.id).await.map(drop));
     }
     for volume in link.engine.list_volumes(&ours).await.map_err(fault)? {

@@ -1,4 +1,5 @@
-//! How every node of a cluster is now: all of its hosts are asked at once, each within a short limit of its own.
+//! Clusters as they are now: their rows, and what is heard of the hosts with nodes of them, all asked at once, each within a
+//! short limit of its own. Lists hear the containers, status hears everything.
 //!
 //! ```text
 //! per host, side by side:   list of containers ----.
@@ -9,22 +10,21 @@
 //! by name before the list is there. Whoever does not answer is unknown; nothing is written.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    error::Error,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
+    sync::Arc,
     time::Duration,
 };
 
 use futures_util::{FutureExt, future::join_all};
-use shoal_slurm::NodeReport;
-use shoal_storage::{Cluster, Host, Lease, Network, Node, Resource, StoreError};
-use shoal_types::{HostId, Role, chain};
+use shoal_storage::{Cluster, Host, Mode, Network, Node, Resource, Session, StoreError};
+use shoal_types::{HostId, Role};
 
 use crate::{
-    fleet::{HostLink, coordinator::Coordinator, liveness::limited},
+    fleet::{HostLink, coordinator::Coordinator, lease::is_owned, liveness::limited},
     observe::{
-        containers::{NodeContainers, Scope, node_containers},
-        slurm,
+        containers::{HostContainers, Scope},
+        slurm::{self, SlurmNodes, SlurmSilence},
     },
     words::{
         agent::{KeptNetwork, NodeProbes},
@@ -34,31 +34,42 @@ use crate::{
 
 /// How long an engine, an agent or the controller may take: what is longer is no answer to a question asked in passing.
 const LIMIT: Duration = Duration::from_secs(2);
+/// How long a host may take to be reached and to list its containers before the store's word is shown.
+const LIST: Duration = Duration::from_secs(3);
 
-/// A cluster's rows, and what was heard of it.
+/// A cluster's rows.
 #[derive(Debug)]
-pub(crate) struct ClusterObservation {
+pub(crate) struct ClusterRows {
     pub(crate) cluster: Cluster,
     pub(crate) network: Option<Network>,
     /// In the order they are numbered.
     pub(crate) nodes: Vec<Node>,
-    pub(crate) lease: Option<Lease>,
-    /// All registered ones.
+    /// Whether somebody who lives works on it.
+    pub(crate) owned: bool,
+}
+
+/// What was heard of clusters.
+#[derive(Debug, Default)]
+pub(crate) struct Observation {
+    /// All registered hosts.
     pub(crate) hosts: BTreeMap<HostId, Host>,
     /// What each host that has nodes said.
     pub(crate) heard: BTreeMap<HostId, MemberObservation>,
-    /// What Slurm said of its nodes, by name.
-    pub(crate) slurm: Result<HashMap<String, NodeReport>, String>,
+    /// What Slurm said of its nodes; `None`: it was not asked.
+    pub(crate) slurm: Option<Result<SlurmNodes, SlurmSilence>>,
 }
 
-/// What was heard of a host. Errors are one line each.
+/// What was heard of a host.
 #[derive(Debug)]
 pub(crate) struct MemberObservation {
-    /// Containers of the cluster's nodes.
-    pub(crate) containers: Result<NodeContainers, String>,
-    pub(crate) agent: Result<AgentObservation, String>,
-    slurm: Option<Result<HashMap<String, NodeReport>, String>>,
+    /// Of the cluster, or of the whole installation.
+    pub(crate) containers: Heard<HostContainers>,
+    /// `None`: it was not asked.
+    pub(crate) agent: Option<Heard<AgentObservation>>,
 }
+
+/// What was heard, or the fault in its place, whose class says whether the host was silent.
+pub(crate) type Heard<T> = Result<T, Arc<Fault>>;
 
 /// What a host's agent said.
 #[derive(Debug)]
@@ -67,74 +78,96 @@ pub(crate) struct AgentObservation {
     pub(crate) networks: Vec<KeptNetwork>,
 }
 
-/// Why nothing was heard.
-#[derive(Debug, thiserror::Error)]
-enum NoAnswer {
-    #[error(transparent)]
-    Fault(#[from] Fault),
-    /// The first line of what sinfo said instead.
-    #[error("{reason}")]
-    Slurm { reason: String },
-}
-
-/// Looks at a cluster.
+/// What the hosts of these clusters say of their containers.
 ///
 /// # Errors
 /// The store's only: what is silent is unknown.
-pub(crate) async fn look_at_cluster(
+pub(crate) async fn observe_containers(
+    coordinator: &Coordinator,
+    clusters: Vec<Cluster>,
+) -> Result<(Vec<ClusterRows>, Observation), StoreError> {
+    let (rows, hosts) = rows(coordinator, clusters).await?;
+    let members: BTreeSet<HostId> = rows.iter().flat_map(|r| &r.nodes).map(|node| node.host).collect();
+    let looks = members.iter().filter_map(|id| hosts.get(id)).map(|host| {
+        let ask = async {
+            let link = coordinator.fleet.link(&coordinator.store, host).await?;
+            containers(coordinator, &link, Scope::Installation).await
+        };
+        async move {
+            let containers = heard(host, LIST, ask).await;
+            (host.id, MemberObservation { containers, agent: None })
+        }
+        .boxed()
+    });
+    let heard = join_all(looks).await.into_iter().collect();
+    Ok((rows, Observation { hosts, heard, slurm: None }))
+}
+
+/// What hosts, agents and Slurm say of a cluster.
+///
+/// # Errors
+/// The store's only: what is silent is unknown.
+pub(crate) async fn observe_cluster(
     coordinator: &Coordinator,
     cluster: Cluster,
-) -> Result<ClusterObservation, StoreError> {
+) -> Result<(ClusterRows, Observation), StoreError> {
     let mut read = coordinator.store.read().await?;
-    let network = read.networks().of_cluster(cluster.id).await?;
-    let nodes = read.nodes().of_cluster(cluster.id).await?;
-    let lease = read.leases().get(&Resource::cluster(cluster.id)).await?;
-    let hosts: BTreeMap<_, _> = read.hosts().list().await?.into_iter().map(|h| (h.id, h)).collect();
+    let hosts = read.hosts().list().await?.into_iter().map(|host| (host.id, host)).collect();
+    let rows = ClusterRows::read(coordinator, &mut read, cluster).await?;
     drop(read);
-    let member = |host: &&Host| nodes.iter().any(|n| n.host == host.id);
-    let looks = hosts.values().filter(member).map(|host| hear(coordinator, &cluster, &nodes, host).boxed());
-    let mut heard: BTreeMap<HostId, MemberObservation> = join_all(looks).await.into_iter().collect();
-    let slurm = heard.values_mut().find_map(|h| h.slurm.take());
-    let slurm = slurm.unwrap_or_else(|| Err("the cluster has no controller".into()));
-    Ok(ClusterObservation { cluster, network, nodes, lease, hosts, heard, slurm })
+    let seen = Observation { hosts, ..Observation::default() };
+    let member = |host: &&Host| rows.nodes.iter().any(|node| node.host == host.id);
+    let looks = seen.hosts.values().filter(member).map(|host| hear(coordinator, &rows, host).boxed());
+    let (mut heard, mut slurm) = (BTreeMap::new(), None);
+    for (host, member, said) in join_all(looks).await {
+        heard.insert(host, member);
+        slurm = slurm.or(said);
+    }
+    let slurm = Some(slurm.unwrap_or(Err(SlurmSilence::NoController)));
+    Ok((rows, Observation { heard, slurm, ..seen }))
 }
+
+type Said = Option<Result<SlurmNodes, SlurmSilence>>;
 
 async fn hear(
     coordinator: &Coordinator,
-    cluster: &Cluster,
-    nodes: &[Node],
+    rows: &ClusterRows,
     host: &Host,
-) -> (HostId, MemberObservation) {
+) -> (HostId, MemberObservation, Said) {
+    let ClusterRows { cluster, nodes, .. } = rows;
     let controller = nodes.iter().find(|n| n.role == Role::Controller && n.host == host.id);
-    let link = within(host, async { coordinator.fleet.link(&coordinator.store, host).await }).await;
-    let link = match link {
+    let link = match heard(host, LIMIT, coordinator.fleet.link(&coordinator.store, host)).await {
         Ok(link) => link,
-        Err(error) => {
-            let slurm = controller.map(|_| Err(error.clone()));
-            return (host.id, MemberObservation { containers: Err(error.clone()), agent: Err(error), slurm });
+        Err(fault) => {
+            let slurm = controller.map(|_| Err(SlurmSilence::Host(fault.clone())));
+            let agent = Some(Err(fault.clone()));
+            return (host.id, MemberObservation { containers: Err(fault), agent }, slurm);
         }
-    };
-    let list = async {
-        let there = node_containers(&coordinator.naming, &link, Scope::Cluster(cluster.id)).await;
-        there.map_err(Fault::engine(&host.name))
     };
     // The agent is asked about what the list says: it waits for that with its session open.
     let (listed, ids) = tokio::sync::oneshot::channel::<Vec<String>>();
     let list = async {
-        let containers = within(host, list).await;
-        let of = |c: &NodeContainers| c.values().map(|container| container.id.clone()).collect();
+        let containers = heard(host, LIMIT, containers(coordinator, &link, Scope::Cluster(cluster.id))).await;
+        let of = |there: &HostContainers| there.of_nodes().map(|container| container.id.clone()).collect();
         drop(listed.send(containers.as_ref().map(of).unwrap_or_default()));
         containers
     };
-    let agent = within(host, hear_agent(coordinator, &link, ids));
+    let agent = heard(host, LIMIT, hear_agent(coordinator, &link, ids));
     let slurm = async {
-        let controller = controller?;
         let spec = &cluster.spec;
-        let name = coordinator.naming.container(&controller.name, &spec.name, &spec.realm);
-        Some(within(host, sinfo(&link, &name)).await)
+        let name = coordinator.naming.container(&controller?.name, &spec.name, &spec.realm);
+        Some(limited(&host.name, LIMIT, hear_slurm(&link, &name)).await)
     };
     let (containers, agent, slurm) = tokio::join!(list, agent, slurm);
-    (host.id, MemberObservation { containers, agent, slurm })
+    (host.id, MemberObservation { containers, agent: Some(agent) }, slurm)
+}
+
+async fn containers(
+    coordinator: &Coordinator,
+    link: &HostLink,
+    scope: Scope,
+) -> Result<HostContainers, Fault> {
+    HostContainers::look(&coordinator.naming, link, scope).await.map_err(Fault::engine(&link.name))
 }
 
 async fn hear_agent(
@@ -149,16 +182,37 @@ async fn hear_agent(
     Ok(AgentObservation { nodes, networks: kept.networks })
 }
 
-async fn sinfo(link: &HostLink, container: &str) -> Result<HashMap<String, NodeReport>, NoAnswer> {
+async fn hear_slurm(link: &HostLink, container: &str) -> Result<SlurmNodes, SlurmSilence> {
     let answer = slurm::sinfo(link, container).await.map_err(Fault::engine(&link.name))?;
-    let reports = answer.map_err(|reason| NoAnswer::Slurm { reason })?;
-    Ok(reports.into_iter().map(|report| (report.name.to_string(), report)).collect())
+    answer.map_err(|reason| SlurmSilence::Said { reason })
 }
 
-/// Its outcome, or one line that says why there is none.
-async fn within<T, E: Error + From<Fault>>(
-    host: &Host,
-    ask: impl Future<Output = Result<T, E>>,
-) -> Result<T, String> {
-    limited(&host.name, LIMIT, ask).await.map_err(|error| chain(&error))
+async fn heard<T>(host: &Host, limit: Duration, ask: impl Future<Output = Result<T, Fault>>) -> Heard<T> {
+    limited(&host.name, limit, ask).await.map_err(Arc::new)
+}
+
+async fn rows(
+    coordinator: &Coordinator,
+    clusters: Vec<Cluster>,
+) -> Result<(Vec<ClusterRows>, BTreeMap<HostId, Host>), StoreError> {
+    let mut read = coordinator.store.read().await?;
+    let hosts = read.hosts().list().await?.into_iter().map(|host| (host.id, host)).collect();
+    let mut rows = Vec::new();
+    for cluster in clusters {
+        rows.push(ClusterRows::read(coordinator, &mut read, cluster).await?);
+    }
+    Ok((rows, hosts))
+}
+
+impl ClusterRows {
+    async fn read<M: Mode>(
+        coordinator: &Coordinator,
+        read: &mut Session<M>,
+        cluster: Cluster,
+    ) -> Result<Self, StoreError> {
+        let network = read.networks().of_cluster(cluster.id).await?;
+        let nodes = read.nodes().of_cluster(cluster.id).await?;
+        let lease = read.leases().get(&Resource::cluster(cluster.id)).await?;
+        Ok(Self { cluster, network, nodes, owned: is_owned(coordinator, lease.as_ref()) })
+    }
 }

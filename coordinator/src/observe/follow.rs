@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use shoal_api::{CreateStep, DeleteStep, Placed, Placement};
 use shoal_storage::{EventFilter, Node, StoreError};
-use shoal_types::{ClusterName, Event, EventKind, HostId, HostName, NodeName, RealmName};
+use shoal_types::{ClusterName, Event, EventKind, HostId, HostName, RealmName};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -80,10 +81,13 @@ impl Follow {
         let Some(cluster) = read.clusters().by_name(realm, name).await? else { return Ok(None) };
         let hosts = read.hosts().list().await?;
         let hosts: BTreeMap<HostId, HostName> = hosts.into_iter().map(|h| (h.id, h.name)).collect();
-        let placement = |node: Node| Some((node.name, hosts.get(&node.host)?.clone()));
+        let placement = |node: Node| {
+            let host = hosts.get(&node.host)?.to_string();
+            Some(Placement { node: node.name.to_string(), host })
+        };
         let nodes = read.nodes().of_cluster(cluster.id).await?;
         let placements = nodes.into_iter().filter_map(placement).collect();
-        Ok(Some(Placed { cluster: name.clone(), placements }))
+        Ok(Some(Placed { cluster: name.to_string(), placements }))
     }
 
     /// Passes events on while `work` runs, then those that remain. The receiver's end cancels `interrupt`,
@@ -140,11 +144,22 @@ pub(crate) enum FollowStep {
     Placed(Placed),
 }
 
-/// Where the nodes of a cluster are placed.
-#[derive(Debug)]
-pub(crate) struct Placed {
-    pub(crate) cluster: ClusterName,
-    pub(crate) placements: Vec<(NodeName, HostName)>,
+impl From<FollowStep> for CreateStep {
+    fn from(step: FollowStep) -> Self {
+        match step {
+            FollowStep::Event(event) => Self::Event(event),
+            FollowStep::Placed(placed) => Self::Placed(placed),
+        }
+    }
+}
+
+impl From<FollowStep> for DeleteStep {
+    fn from(step: FollowStep) -> Self {
+        match step {
+            FollowStep::Event(event) => Self::Event(event),
+            FollowStep::Placed(placed) => Self::Placed(placed),
+        }
+    }
 }
 
 /// What is told at once.

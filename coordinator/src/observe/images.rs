@@ -6,9 +6,10 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::join_all};
+use shoal_api::{Image, Images, SilentHost};
 use shoal_docker::{ImageSummary, LabelFilter};
 use shoal_storage::{Cluster, Host};
-use shoal_types::{Bytes, HostName};
+use shoal_types::{HostName, chain};
 
 use crate::{
     fleet::{coordinator::Coordinator, liveness::limited},
@@ -21,32 +22,8 @@ const LOOK: Duration = Duration::from_secs(8);
 const SLURM_VERSION: &str = "shoal.slurm.version";
 const SUITE: &str = "shoal.image.suite";
 
-/// An image of nodes: one content.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct NodeImage {
-    /// Its content digest.
-    pub(crate) id: String,
-    /// What it is called, on hosts and by clusters.
-    pub(crate) references: BTreeSet<String>,
-    pub(crate) size: Bytes,
-    pub(crate) slurm_version: String,
-    pub(crate) suite: String,
-    /// Clusters that run it, `REALM/NAME`.
-    pub(crate) clusters: Vec<String>,
-    /// Hosts that have it, and hosts that answered and have not.
-    pub(crate) hosts: Vec<HostName>,
-    pub(crate) missing: Vec<HostName>,
-}
-
-/// Images, and hosts that did not list theirs: why.
-#[derive(Debug)]
-pub(crate) struct ImageList {
-    pub(crate) images: Vec<NodeImage>,
-    pub(crate) silent: Vec<(HostName, Fault)>,
-}
-
 /// Node images and images of clusters, by host.
-pub(crate) async fn node_images(coordinator: &Coordinator) -> Result<ImageList, Fault> {
+pub(crate) async fn node_images(coordinator: &Coordinator) -> Result<Images, Fault> {
     let mut read = coordinator.store.read().await?;
     let hosts = read.hosts().list().await?;
     let clusters = read.clusters().list().await?;
@@ -57,10 +34,12 @@ pub(crate) async fn node_images(coordinator: &Coordinator) -> Result<ImageList, 
     for (host, listed) in hosts.iter().zip(lists) {
         match listed {
             Ok(images) => answered.push((host.name.clone(), images)),
-            Err(fault) => silent.push((host.name.clone(), fault)),
+            Err(fault) => {
+                silent.push(SilentHost { host: host.name.to_string(), error: chain(&fault) });
+            }
         }
     }
-    Ok(ImageList { images: gathered(&answered, &clusters), silent })
+    Ok(Images { images: gathered(&answered, &clusters), silent })
 }
 
 async fn images_of(coordinator: &Coordinator, host: &Host) -> Result<Vec<ImageSummary>, Fault> {
@@ -72,12 +51,12 @@ async fn images_of(coordinator: &Coordinator, host: &Host) -> Result<Vec<ImageSu
 }
 
 /// One row per content that is a node's or in use, in order of its names.
-fn gathered(answered: &[(HostName, Vec<ImageSummary>)], clusters: &[Cluster]) -> Vec<NodeImage> {
+fn gathered(answered: &[(HostName, Vec<ImageSummary>)], clusters: &[Cluster]) -> Vec<Image> {
     let mut users: BTreeMap<&str, Vec<&Cluster>> = BTreeMap::new();
     for cluster in clusters {
         users.entry(&cluster.image_id).or_default().push(cluster);
     }
-    let mut rows: BTreeMap<&str, NodeImage> = BTreeMap::new();
+    let mut rows: BTreeMap<&str, Image> = BTreeMap::new();
     for (host, images) in answered {
         for image in images {
             let of = users.get(image.id.as_str()).map_or(&[][..], Vec::as_slice);
@@ -86,47 +65,53 @@ fn gathered(answered: &[(HostName, Vec<ImageSummary>)], clusters: &[Cluster]) ->
                 continue;
             }
             let row = rows.entry(&image.id).or_insert_with(|| listed(image, of));
-            row.hosts.push(host.clone());
-            row.references.extend(image.repo_tags.iter().filter(|tag| *tag != "<none>:<none>").cloned());
+            row.hosts.push(host.to_string());
+            let tags = image.repo_tags.iter().filter(|tag| *tag != "<none>:<none>").cloned();
+            row.references.extend(tags);
+            row.references.sort();
+            row.references.dedup();
         }
     }
     // In use, and on no host that answered.
     for (id, of) in &users {
         rows.entry(id).or_insert_with(|| unlisted(id, of));
     }
-    let mut images: Vec<NodeImage> = rows.into_values().collect();
+    let mut images: Vec<Image> = rows.into_values().collect();
     for row in &mut images {
-        let hosts = answered.iter().map(|(host, _)| host);
-        row.missing = hosts.filter(|host| !row.hosts.contains(host)).cloned().collect();
+        let hosts = answered.iter().map(|(host, _)| host.to_string());
+        row.missing = hosts.filter(|host| !row.hosts.contains(host)).collect();
     }
-    images.sort_by(|a, b| (&a.references, &a.id).cmp(&(&b.references, &b.id)));
+    images.sort_by(|a, b| (&a.references, &a.image_id).cmp(&(&b.references, &b.image_id)));
     images
 }
 
-fn listed(image: &ImageSummary, of: &[&Cluster]) -> NodeImage {
+fn listed(image: &ImageSummary, of: &[&Cluster]) -> Image {
     let label = |key: &str| image.labels.get(key).cloned();
     let known = unlisted(&image.id, of);
-    NodeImage {
-        size: image.size,
-        slurm_version: label(SLURM_VERSION).unwrap_or_else(|| known.slurm_version.clone()),
-        suite: label(SUITE).unwrap_or_default(),
+    Image {
+        size_bytes: Some(image.size.0).filter(|size| *size > 0),
+        slurm_version: label(SLURM_VERSION).or(known.slurm_version),
+        suite: label(SUITE),
         ..known
     }
 }
 
 /// What the store alone knows of an image that clusters run.
-fn unlisted(id: &str, of: &[&Cluster]) -> NodeImage {
-    NodeImage {
-        id: id.to_owned(),
-        references: of.iter().map(|c| c.spec.image.clone()).collect(),
-        slurm_version: of.iter().find_map(|c| c.slurm_version.clone()).unwrap_or_default(),
+fn unlisted(id: &str, of: &[&Cluster]) -> Image {
+    let references: BTreeSet<_> = of.iter().map(|c| c.spec.image.clone()).collect();
+    Image {
+        image_id: id.to_owned(),
+        references: references.into_iter().collect(),
+        slurm_version: of.iter().find_map(|c| c.slurm_version.clone()),
         clusters: of.iter().map(|c| format!("{}/{}", c.spec.realm, c.spec.name)).collect(),
-        ..NodeImage::default()
+        ..Image::default()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use shoal_types::Bytes;
+
     use super::*;
 
     #[test]
@@ -145,22 +130,15 @@ mod tests {
         let rows = gathered(&answered, &[]);
         let shown: Vec<_> = rows
             .iter()
-            .map(|r| (&*r.id, format!("{:?} {:?} {:?}", r.references, r.hosts, r.missing)))
+            .map(|r| (&*r.image_id, format!("{:?} {:?} {:?}", r.references, r.hosts, r.missing)))
             .collect();
-        let hosts = |names: &[&str]| names.iter().map(|name| host(name)).collect::<Vec<_>>();
         assert_eq!(
             shown,
             [
-                (
-                    "sha256:b",
-                    format!("{:?} {:?} {:?}", BTreeSet::from(["a:1"]), hosts(&["h2"]), hosts(&["h1"]))
-                ),
-                (
-                    "sha256:a",
-                    format!("{:?} {:?} {:?}", BTreeSet::from(["n:1"]), hosts(&["h1", "h2"]), hosts(&[]))
-                ),
+                ("sha256:b", format!("{:?} {:?} {:?}", ["a:1"], ["h2"], ["h1"])),
+                ("sha256:a", format!("{:?} {:?} {:?}", ["n:1"], ["h1", "h2"], [""; 0])),
             ]
         );
-        assert_eq!(rows[0].suite, "trixie");
+        assert_eq!(rows[0].suite.as_deref(), Some("trixie"));
     }
 }

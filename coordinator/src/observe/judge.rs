@@ -35,9 +35,9 @@ pub(crate) struct Verdict {
     pub(crate) sshd: ServiceState,
     /// `None` for a role without one.
     pub(crate) daemon: Option<ServiceState>,
-    /// With its flags; empty for a role that is none of Slurm's nodes.
-    pub(crate) slurm: String,
-    pub(crate) reason: String,
+    /// With its flags; `None` for a role that is none of Slurm's nodes.
+    pub(crate) slurm: Option<String>,
+    pub(crate) reason: Option<String>,
     /// What is not as it should be.
     pub(crate) troubles: Vec<String>,
 }
@@ -51,8 +51,8 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
         munge: ServiceState::Unknown,
         sshd: ServiceState::Unknown,
         daemon: has_daemon.then_some(ServiceState::Unknown),
-        slurm: String::new(),
-        reason: String::new(),
+        slurm: None,
+        reason: None,
         troubles: Vec::new(),
     };
     match evidence.container {
@@ -137,22 +137,23 @@ fn tell_slurm(evidence: &Evidence<'_>, verdict: &mut Verdict) {
     }
     let report = match evidence.slurm {
         None => {
-            UNKNOWN.clone_into(&mut verdict.slurm);
+            verdict.slurm = Some(UNKNOWN.into());
             return;
         }
         Some(None) => {
-            UNKNOWN.clone_into(&mut verdict.slurm);
+            verdict.slurm = Some(UNKNOWN.into());
             verdict.troubles.push("Slurm does not know it".into());
             return;
         }
         Some(Some(report)) => report,
     };
-    verdict.slurm = format!("{}{}", word(&report.status), report.flags);
-    verdict.reason = report.reason.clone().unwrap_or_default();
+    let state = format!("{}{}", word(&report.status), report.flags);
+    verdict.reason = report.reason.clone();
     if !report.is_usable() {
         let why = report.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        verdict.troubles.push(format!("Slurm has it {}{why}", verdict.slurm));
+        verdict.troubles.push(format!("Slurm has it {state}{why}"));
     }
+    verdict.slurm = Some(state);
 }
 
 fn word(status: &SlurmStatus) -> &str {
@@ -213,7 +214,7 @@ mod tests {
         let told = (verdict.container, verdict.systemd, verdict.munge, verdict.sshd, verdict.daemon);
         let up = ServiceState::Up;
         assert_eq!(told, (Shown::Running, SystemdState::Running, up, up, Some(up)));
-        assert_eq!((verdict.slurm.as_str(), verdict.troubles), ("idle", vec![]));
+        assert_eq!((verdict.slurm.as_deref(), verdict.troubles), (Some("idle"), vec![]));
     }
 
     #[test]
@@ -308,12 +309,9 @@ mod tests {
             slurm: None,
         };
         let verdict = judge(&evidence(Role::Submitter));
-        assert_eq!(
-            (verdict.systemd, verdict.daemon, verdict.slurm.as_str()),
-            (SystemdState::Running, None, "")
-        );
+        assert_eq!((verdict.systemd, verdict.daemon, verdict.slurm), (SystemdState::Running, None, None));
         assert!(verdict.troubles.is_empty());
-        assert_eq!(judge(&evidence(Role::Worker)).slurm, UNKNOWN);
+        assert_eq!(judge(&evidence(Role::Worker)).slurm.as_deref(), Some(UNKNOWN));
         assert_eq!(judge(&evidence(Role::Controller)).troubles, ["slurmctld is down"]);
     }
 }

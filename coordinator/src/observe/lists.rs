@@ -1,74 +1,100 @@
-//! Clusters as lists show them: the store's rows, and what the hosts say of the containers now.
+//! Clusters as lists show them: the store's word, and what the hosts say of the containers now. Pure.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use shoal_api::{Cluster, Network, Node, Phase, Time, millis};
+use shoal_docker::ContainerState;
+use shoal_storage::Node as Row;
+use shoal_types::{HostId, NodeState, Timestamp, chain, node_fqdn};
 
-use futures_util::{FutureExt, future::join_all};
-use shoal_storage::{Cluster, Host, Network, Node, Resource};
-use shoal_types::{HostId, chain};
+use crate::observe::cluster::{ClusterRows, Observation};
 
-use crate::{
-    fleet::{coordinator::Coordinator, lease::is_owned, liveness::limited},
-    observe::containers::{NodeContainers, Scope, node_containers},
-    words::fault::Fault,
-};
-
-/// How long a host may take to list its containers before the store's word is shown.
-const LOOK: Duration = Duration::from_secs(3);
-
-/// Clusters, and the hosts they are on.
-#[derive(Debug)]
-pub(crate) struct Lists {
-    pub(crate) clusters: Vec<Listed>,
-    /// All registered hosts.
-    pub(crate) hosts: BTreeMap<HostId, Host>,
-    /// What each host with nodes says of them.
-    pub(crate) running: BTreeMap<HostId, Running>,
-}
-
-/// A cluster's rows.
-#[derive(Debug)]
-pub(crate) struct Listed {
-    pub(crate) cluster: Cluster,
-    pub(crate) network: Option<Network>,
-    pub(crate) nodes: Vec<Node>,
-    /// Whether somebody who lives works on it.
-    pub(crate) owned: bool,
-}
-
-/// What a host says of its node containers, or why it says nothing.
-pub(crate) type Running = Result<NodeContainers, String>;
-
-/// Reads the rows of these clusters and asks every host that has nodes of them, all at once.
-///
-/// # Errors
-/// The store's only: a silent host is part of the answer.
-pub(crate) async fn of_clusters(coordinator: &Coordinator, clusters: Vec<Cluster>) -> Result<Lists, Fault> {
-    let mut read = coordinator.store.read().await?;
-    let hosts: BTreeMap<HostId, Host> = read.hosts().list().await?.into_iter().map(|h| (h.id, h)).collect();
-    let mut listed = Vec::new();
-    for cluster in clusters {
-        let network = read.networks().of_cluster(cluster.id).await?;
-        let nodes = read.nodes().of_cluster(cluster.id).await?;
-        let lease = read.leases().get(&Resource::cluster(cluster.id)).await?;
-        listed.push(Listed { cluster, network, nodes, owned: is_owned(coordinator, lease.as_ref()) });
-    }
-    drop(read);
-    let members: BTreeSet<HostId> = listed.iter().flat_map(|l| &l.nodes).map(|node| node.host).collect();
-    let asked = members.iter().filter_map(|id| hosts.get(id));
-    let running = join_all(asked.map(|host| running(coordinator, host).boxed())).await.into_iter().collect();
-    Ok(Lists { clusters: listed, hosts, running })
-}
-
-/// The node containers of a host and their states, or why it cannot be asked.
-async fn running(coordinator: &Coordinator, host: &Host) -> (HostId, Running) {
-    let ask = async {
-        let link = coordinator.fleet.link(&coordinator.store, host).await?;
-        let there = node_containers(&coordinator.naming, &link, Scope::Installation).await;
-        there.map_err(Fault::engine(&host.name))
+/// A cluster with its nodes.
+pub(crate) fn shown(rows: &ClusterRows, seen: &Observation, at: Timestamp) -> Cluster {
+    let ClusterRows { cluster, network: _, nodes, owned } = rows;
+    let spec = &cluster.spec;
+    let node = |node: &Row| {
+        let said = seen.heard.get(&node.host).map(|heard| &heard.containers);
+        let there = said.and_then(|said| said.as_ref().ok());
+        let error = said.and_then(|said| said.as_ref().err());
+        let last_seen = seen.hosts.get(&node.host).and_then(|host| host.health.last_seen);
+        Node {
+            id: node.id.to_string(),
+            name: node.name.to_string(),
+            cluster: spec.name.to_string(),
+            realm: spec.realm.to_string(),
+            role: node.role,
+            host: host_name(seen, node.host),
+            address: node.address.to_string(),
+            mac: node.mac.to_string(),
+            fqdn: node_fqdn(&node.name, &spec.name, &spec.realm),
+            state: now(node.state, there.map(|there| there.of(node.id).map(|c| &c.state))),
+            age_ms: error.map_or(0, |_| millis(at.since(last_seen.unwrap_or(node.since)))),
+            host_error: error.map(|fault| chain(fault)),
+        }
     };
-    let running = limited(&host.name, LOOK, ask).await;
-    (host.id, running.map_err(|fault| chain(&fault)))
+    Cluster {
+        id: cluster.id.to_string(),
+        realm: spec.realm.to_string(),
+        name: spec.name.to_string(),
+        phase: Phase::of(cluster.phase, *owned),
+        slurm_version: cluster.slurm_version.clone(),
+        nodes: nodes.iter().map(node).collect(),
+        network: network(rows, seen),
+        image: spec.image.clone(),
+        created: Time::known(cluster.created),
+        failure: cluster.failure.clone(),
+    }
+}
+
+/// A cluster's network.
+pub(crate) fn network(rows: &ClusterRows, seen: &Observation) -> Option<Network> {
+    let ClusterRows { cluster, network, nodes, .. } = rows;
+    let network = network.as_ref()?;
+    let mut members: Vec<_> =
+        nodes.iter().map(|node| host_name(seen, node.host).unwrap_or_default()).collect();
+    members.sort();
+    members.dedup();
+    Some(Network {
+        id: network.id.to_string(),
+        cluster: cluster.spec.name.to_string(),
+        realm: cluster.spec.realm.to_string(),
+        subnet: network.subnet.to_string(),
+        gateway: network.gateway.to_string(),
+        vni: network.vni.get(),
+        mtu: network.mtu.into(),
+        udp_port: network.udp_port.into(),
+        hosts: members,
+    })
+}
+
+/// The name of a host that is registered.
+pub(crate) fn host_name(seen: &Observation, id: HostId) -> Option<String> {
+    seen.hosts.get(&id).map(|host| host.name.to_string())
+}
+
+/// A node's state now: the store's word, unless its host was asked and says that the container does not run.
+fn now(stored: NodeState, container: Option<Option<&ContainerState>>) -> NodeState {
+    match (stored, container) {
+        (
+            NodeState::Starting | NodeState::Ready,
+            Some(Some(ContainerState::Exited | ContainerState::Dead)),
+        ) => NodeState::Stopped,
+        (NodeState::Starting | NodeState::Ready | NodeState::Created, Some(None)) => NodeState::Planned,
+        (stored, _) => stored,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_was_asked_knows_better_than_the_store() {
+        let exited = ContainerState::Exited;
+        let running = ContainerState::Running;
+        assert_eq!(now(NodeState::Ready, Some(Some(&running))), NodeState::Ready);
+        assert_eq!(now(NodeState::Ready, Some(Some(&exited))), NodeState::Stopped);
+        assert_eq!(now(NodeState::Ready, Some(None)), NodeState::Planned);
+        assert_eq!(now(NodeState::Ready, None), NodeState::Ready);
+        assert_eq!(now(NodeState::Planned, Some(None)), NodeState::Planned);
+    }
 }

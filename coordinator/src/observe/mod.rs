@@ -4,10 +4,11 @@
 //! store --> intent.rs     a cluster as it should be
 //! hosts --> survey.rs     one look at each host, recorded; capacity.rs: how much of it there is
 //!           image.rs      which content a reference means there
-//!           cluster.rs    containers, agent and Slurm of one cluster; judge.rs: what that means for each node
-//!           containers.rs the containers of nodes on one host
+//!           containers.rs the containers of ours on one host, by node
 //!           slurm.rs      one `sinfo` for all nodes
-//!           lists.rs, images.rs   what lists show
+//!           cluster.rs    containers, agents and Slurm of clusters, all hosts at once
+//!                          |-> status.rs   how one is; judge.rs: what was heard means for each node
+//!                          `-> lists.rs    what lists show; host.rs, images.rs: the other lists
 //! events -> follow.rs     what is happening, read from the store
 //! ```
 //! Uses `fleet/` and `words/`.
@@ -16,10 +17,12 @@ pub(crate) mod capacity;
 pub(crate) mod cluster;
 pub(crate) mod containers;
 pub(crate) mod follow;
+pub(crate) mod host;
 pub(crate) mod image;
 pub(crate) mod images;
 pub(crate) mod intent;
 pub(crate) mod judge;
 pub(crate) mod lists;
 pub(crate) mod slurm;
+pub(crate) mod status;
 pub(crate) mod survey;

@@ -22,7 +22,10 @@ use crate::{
         HostLink,
         removal::{LOOK_PAUSE, LOOKS, remove_container},
     },
-    observe::intent::Intent,
+    observe::{
+        containers::{HostContainers, Scope},
+        intent::Intent,
+    },
     pass::{
         container::{StateVolume, container_spec, state_volume},
         plan::{self, NodeStep, Wanted},
@@ -68,7 +71,8 @@ impl Work {
         let wanted: Vec<_> =
             r.intent.on(link.id).map(|n| Wanted { node: n.id, generation: n.generation }).collect();
         self.may(link, CallClass::Read).await?;
-        let there = link.engine.list_containers(&naming.of_cluster(self.cluster)).await.map_err(on(link))?;
+        let there = HostContainers::look(naming, link, Scope::Cluster(self.cluster)).await;
+        let there = there.map_err(on(link))?;
         let plan = plan::bring_up(&wanted, &there, self.in_doubt(link.id));
         let remove = async |stray: &String| {
             self.may(link, CallClass::Write).await?;

@@ -17,7 +17,10 @@ use std::collections::BTreeMap;
 use shoal_docker::{ContainerState, ContainerSummary};
 use shoal_types::{Generation, NodeId};
 
-use crate::words::naming::{GENERATION, NODE};
+use crate::{
+    observe::containers::HostContainers,
+    words::naming::{GENERATION, NODE},
+};
 
 /// A node placed on this host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +52,10 @@ pub(crate) struct HostPlan {
 }
 
 /// Compares what is wanted on a host with the containers of the cluster that are there.
-pub(crate) fn bring_up(wanted: &[Wanted], there: &[ContainerSummary], in_doubt: bool) -> HostPlan {
+pub(crate) fn bring_up(wanted: &[Wanted], there: &HostContainers, in_doubt: bool) -> HostPlan {
     let mut plan = HostPlan::default();
     let mut found: BTreeMap<NodeId, &ContainerSummary> = BTreeMap::new();
-    for container in there {
+    for container in there.all() {
         let node = container.labels.get(NODE).and_then(|id| id.parse::<NodeId>().ok());
         let generation = container.labels.get(GENERATION).and_then(|g| g.parse().ok()).map(Generation);
         let explained = wanted.iter().find(|w| Some(w.node) == node && Some(w.generation) == generation);
@@ -117,12 +120,12 @@ mod tests {
 
     #[test]
     fn each_state_has_its_step() {
-        let there = [
+        let there = HostContainers::new(vec![
             container("b", 2, 2, ContainerState::Created),
             container("c", 3, 2, ContainerState::Running),
             container("d", 4, 2, ContainerState::Removing),
             container("e", 5, 2, ContainerState::Exited),
-        ];
+        ]);
         let plan = bring_up(&[wanted(1), wanted(2), wanted(3), wanted(4), wanted(5)], &there, false);
         let steps: Vec<_> = plan.nodes.into_iter().map(|(_, step)| step).collect();
         assert_eq!(
@@ -140,11 +143,11 @@ mod tests {
 
     #[test]
     fn in_doubt_a_created_container_is_made_anew() {
-        let there = [
+        let there = HostContainers::new(vec![
             container("b", 2, 2, ContainerState::Created),
             container("c", 3, 2, ContainerState::Running),
             container("e", 5, 2, ContainerState::Exited),
-        ];
+        ]);
         let plan = bring_up(&[wanted(2), wanted(3), wanted(5)], &there, true);
         assert_eq!(plan.remove, ["b"]);
         let steps: Vec<_> = plan.nodes.into_iter().map(|(_, step)| step).collect();
@@ -160,12 +163,12 @@ mod tests {
 
     #[test]
     fn what_nothing_explains_goes_first() {
-        let there = [
+        let there = HostContainers::new(vec![
             container("old", 1, 1, ContainerState::Running),
             container("foreign", 9, 2, ContainerState::Running),
             container("twin", 2, 2, ContainerState::Running),
             container("twin-2", 2, 2, ContainerState::Created),
-        ];
+        ]);
         let plan = bring_up(&[wanted(1), wanted(2)], &there, false);
         assert_eq!(plan.remove, ["old", "foreign", "twin-2"]);
         assert_eq!(

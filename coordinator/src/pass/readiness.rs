@@ -17,7 +17,11 @@ use shoal_types::{EventKind, HostId, NodeName, NodeState};
 
 use crate::{
     fleet::HostLink,
-    observe::{containers::container_of, intent::Intent, slurm},
+    observe::{
+        containers::container_of,
+        intent::Intent,
+        slurm::{self, SlurmNodes},
+    },
     pass::{
         diagnose::{LINES, TEXT_LIMIT},
         work::{Halt, Work, on},
@@ -107,9 +111,9 @@ impl Work {
             let answer = slurm::sinfo(controller, &container).await.map_err(on(controller))?;
             let reports = answer.unwrap_or_else(|reason| {
                 tracing::debug!(cluster.id = %self.cluster, reason, "Slurm gives no answer");
-                Vec::new()
+                SlurmNodes::new()
             });
-            for report in reports {
+            for report in reports.into_values() {
                 if report.is_idle() && waiting.remove(&report.name) {
                     changed = tokio::time::Instant::now();
                     self.node_ready(intent, &report.name, members).await;

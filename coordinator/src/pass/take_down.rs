@@ -12,7 +12,10 @@ use crate::{
         HostLink,
         removal::{remove_container, remove_network},
     },
-    observe::intent::Intent,
+    observe::{
+        containers::{HostContainers, Scope},
+        intent::Intent,
+    },
     pass::work::{Halt, Work, all, on},
     words::naming::NODE,
 };
@@ -41,10 +44,11 @@ impl Work {
     }
 
     async fn remove_nodes(&self, link: &HostLink, intent: &Intent) -> Result<(), Halt> {
-        let filter = self.coordinator.naming.of_cluster(self.cluster);
         self.covered(link.engine.limit(CallClass::Write)).await?;
-        let there = link.engine.list_containers(&filter).await.map_err(on(link))?;
-        let each: Vec<_> = there.into_iter().map(|c| self.remove_node(link, intent, c).boxed()).collect();
+        let (naming, scope) = (&self.coordinator.naming, Scope::Cluster(self.cluster));
+        let there = HostContainers::look(naming, link, scope).await.map_err(on(link))?;
+        let each: Vec<_> =
+            there.into_all().into_iter().map(|c| self.remove_node(link, intent, c).boxed()).collect();
         all(each, FAN_OUT).await
     }
 

@@ -3,6 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use futures_util::{Stream, StreamExt};
+use shoal_api::SshAccess;
 use shoal_proto::{
     FieldError,
     v1::{self, exec_request, proxy_request},
@@ -105,13 +106,8 @@ impl v1::access_server::Access for AccessService {
         let private_key = keys.cluster_ssh_key().map_err(broken)?.private_pem.to_string();
         let known_hosts = known_hosts(&intent.view()?, &keys).map_err(broken)?;
         let nodes = shown.nodes;
-        Ok(Response::new(v1::GetSshAccessResponse {
-            realm: r.realm,
-            cluster: r.cluster,
-            known_hosts,
-            private_key,
-            nodes,
-        }))
+        let (realm, cluster) = (r.realm, r.cluster);
+        Ok(Response::new(SshAccess { realm, cluster, known_hosts, private_key, nodes }.into()))
     }
 }
 

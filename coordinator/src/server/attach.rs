@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use shoal_proto::v1::{self, follow_cluster_response::Step};
+use shoal_api::CreateStep;
+use shoal_proto::v1;
 use shoal_storage::{Cluster, Resource, StoreError};
 use shoal_types::{ClusterId, ClusterName, ClusterPhase, RealmName};
 use tokio::sync::mpsc;
@@ -12,7 +13,7 @@ use tonic::Status;
 use crate::{
     drive::lifecycle,
     fleet::{coordinator::Coordinator, lease},
-    observe::follow::{Follow, FollowStep, POLL, Page},
+    observe::follow::{Follow, POLL, Page},
     server::listing,
     words::fault::{ClusterFault, Fault},
 };
@@ -60,8 +61,8 @@ pub(super) async fn attach(
         unowned = if matches!(stand, Stand::Unowned) { unowned + 1 } else { 0 };
         match stand {
             Stand::Ready => {
-                let ready = Step::Ready(listing::shown_cluster(coordinator, realm, name).await?);
-                drop(out.send(Ok(v1::FollowClusterResponse { step: Some(ready) })).await);
+                let ready = CreateStep::Ready(listing::shown_cluster(coordinator, realm, name).await?);
+                drop(out.send(Ok(ready.into())).await);
                 return Ok(());
             }
             Stand::Failed => return Err(ended(format!("{why}it is kept for inspection"))),
@@ -109,12 +110,8 @@ async fn pass_on(follow: &mut Follow, out: &Out) -> Result<(), StoreError> {
     loop {
         let Page { steps, more } = follow.next().await?;
         for told in steps {
-            let step = match told {
-                FollowStep::Event(event) => Step::Event((&event).into()),
-                FollowStep::Placed(placed) => Step::Placed(placed.into()),
-            };
             // Nobody listens any more: the loop around this one notices.
-            drop(out.send(Ok(v1::FollowClusterResponse { step: Some(step) })).await);
+            drop(out.send(Ok(CreateStep::from(told).into())).await);
         }
         if !more {
             return Ok(());

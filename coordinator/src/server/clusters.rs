@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, Stream, StreamExt, stream};
-use shoal_proto::v1::{self, delete_cluster_response, follow_cluster_response};
+use shoal_api::{Begun, CreateStep, DeleteStep};
+use shoal_proto::v1;
 use shoal_storage::{EventFilter, StoreError};
 use shoal_types::{ClusterName, ClusterSpec, Event, RealmName};
 use tokio::sync::mpsc;
@@ -13,7 +14,10 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     drive::lifecycle,
-    edit::admission::CreateTerms,
+    edit::{
+        admission::CreateTerms,
+        placing::answer::{explain_placement, planned},
+    },
     fleet::coordinator::Coordinator,
     observe::follow::{Follow, FollowStep},
     server::{
@@ -21,7 +25,7 @@ use crate::{
         creates::{Creates, Running},
         field,
         follow::joined,
-        listing, placement,
+        listing,
     },
     words::fault::Fault,
 };
@@ -55,7 +59,7 @@ impl v1::clusters_server::Clusters for ClustersService {
     ) -> Result<Response<v1::PlanClusterResponse>, Status> {
         let spec = spec(request.into_inner().spec)?;
         let dry_run = lifecycle::dry_run(&self.0, &spec).await?;
-        Ok(Response::new(placement::planned(&spec, &dry_run)))
+        Ok(Response::new(planned(&spec, &dry_run).into()))
     }
 
     async fn explain_placement(
@@ -65,7 +69,7 @@ impl v1::clusters_server::Clusters for ClustersService {
         let r = request.into_inner();
         let (realm, cluster) = names(&r.realm, &r.cluster)?;
         let node = field("node", &r.node).map_err(Fault::from)?;
-        Ok(Response::new(placement::explain_placement(&self.0, &realm, &cluster, &node).await?))
+        Ok(Response::new(explain_placement(&self.0, &realm, &cluster, &node).await?.into()))
     }
 
     async fn create_cluster(
@@ -92,11 +96,11 @@ impl v1::clusters_server::Clusters for ClustersService {
             ended = running.ended() => ended?,
         }
         // None while its image is on the way.
-        let cluster =
-            lifecycle::find_cluster(&self.0, &realm, &name).await.map(|cluster| cluster.id.to_string());
-        let (create, cluster) = (running.name().to_owned(), cluster.unwrap_or_default());
+        let cluster = lifecycle::find_cluster(&self.0, &realm, &name).await.ok();
+        let cluster = cluster.map(|cluster| cluster.id.to_string());
+        let begun = Begun { create: running.name().to_owned(), after_seq, cluster };
         unanswered.disarm();
-        Ok(Response::new(v1::CreateClusterResponse { create, after_seq, cluster }))
+        Ok(Response::new(begun.into()))
     }
 
     async fn interrupt_create(
@@ -181,9 +185,9 @@ impl v1::clusters_server::Clusters for ClustersService {
         request: Request<v1::ListClustersRequest>,
     ) -> Result<Response<v1::ListClustersResponse>, Status> {
         let realm = field("realm", &request.into_inner().realm).map_err(Fault::from)?;
-        Ok(Response::new(v1::ListClustersResponse {
-            clusters: listing::shown_clusters(&self.0, &realm).await?,
-        }))
+        let clusters = listing::shown_clusters(&self.0, &realm).await?;
+        let clusters = clusters.into_iter().map(Into::into).collect();
+        Ok(Response::new(v1::ListClustersResponse { clusters }))
     }
 
     async fn get_cluster(
@@ -192,9 +196,8 @@ impl v1::clusters_server::Clusters for ClustersService {
     ) -> Result<Response<v1::GetClusterResponse>, Status> {
         let r = request.into_inner();
         let (realm, name) = names(&r.realm, &r.name)?;
-        Ok(Response::new(v1::GetClusterResponse {
-            cluster: Some(listing::shown_cluster(&self.0, &realm, &name).await?),
-        }))
+        let cluster = listing::shown_cluster(&self.0, &realm, &name).await?;
+        Ok(Response::new(v1::GetClusterResponse { cluster: Some(cluster.into()) }))
     }
 
     async fn list_nodes(
@@ -202,14 +205,14 @@ impl v1::clusters_server::Clusters for ClustersService {
         request: Request<v1::ListNodesRequest>,
     ) -> Result<Response<v1::ListNodesResponse>, Status> {
         let r = request.into_inner();
-        let nodes = if r.cluster.is_empty() {
+        let nodes: Vec<_> = if r.cluster.is_empty() {
             let realm = field("realm", &r.realm).map_err(Fault::from)?;
             listing::shown_clusters(&self.0, &realm).await?.into_iter().flat_map(|c| c.nodes).collect()
         } else {
             let (realm, name) = names(&r.realm, &r.cluster)?;
             listing::shown_cluster(&self.0, &realm, &name).await?.nodes
         };
-        Ok(Response::new(v1::ListNodesResponse { nodes }))
+        Ok(Response::new(v1::ListNodesResponse { nodes: nodes.into_iter().map(Into::into).collect() }))
     }
 
     async fn list_names(
@@ -217,7 +220,7 @@ impl v1::clusters_server::Clusters for ClustersService {
         request: Request<v1::ListNamesRequest>,
     ) -> Result<Response<v1::ListNamesResponse>, Status> {
         let realm = field("realm", &request.into_inner().realm).map_err(Fault::from)?;
-        Ok(Response::new(listing::names(&self.0, &realm).await?))
+        Ok(Response::new(listing::names(&self.0, &realm).await?.into()))
     }
 
     async fn list_networks(
@@ -225,8 +228,8 @@ impl v1::clusters_server::Clusters for ClustersService {
         request: Request<v1::ListClusterNetworksRequest>,
     ) -> Result<Response<v1::ListClusterNetworksResponse>, Status> {
         let realm = field("realm", &request.into_inner().realm).map_err(Fault::from)?;
-        let networks =
-            listing::shown_clusters(&self.0, &realm).await?.into_iter().filter_map(|c| c.network).collect();
+        let clusters = listing::shown_clusters(&self.0, &realm).await?;
+        let networks = clusters.into_iter().filter_map(|c| Some(c.network?.into())).collect();
         Ok(Response::new(v1::ListClusterNetworksResponse { networks }))
     }
 
@@ -280,13 +283,7 @@ async fn own(
     after: u64,
     out: mpsc::Sender<Result<v1::FollowClusterResponse, Status>>,
 ) {
-    let step = |step| v1::FollowClusterResponse { step: Some(step) };
-    let wrap = |told| {
-        Some(step(match told {
-            FollowStep::Event(event) => follow_cluster_response::Step::Event((&event).into()),
-            FollowStep::Placed(placed) => follow_cluster_response::Step::Placed(placed.into()),
-        }))
-    };
+    let wrap = |told| Some(CreateStep::from(told).into());
     let follow = Follow::after(coordinator.clone(), realm.clone(), name.clone(), after);
     // Who stops listening stops nothing else.
     let ended = tokio::select! {
@@ -297,7 +294,7 @@ async fn own(
         Ok(()) => listing::shown_cluster(&coordinator, &realm, &name).await.map_err(Status::from),
         Err(status) => Err(status),
     };
-    drop(out.send(last.map(|cluster| step(follow_cluster_response::Step::Ready(cluster)))).await);
+    drop(out.send(last.map(|cluster| CreateStep::Ready(cluster).into())).await);
 }
 
 /// Deletes one of several; a coordinator that is to stop begins no further delete.
@@ -325,13 +322,7 @@ async fn delete_one(
         .map_err(Fault::from)?;
     let (c, r, n) = (coordinator.clone(), realm.clone(), name.clone());
     let work = coordinator.tasks.spawn(async move { lifecycle::delete(&c, &r, &n).await });
-    let wrap = |told| {
-        let step = match told {
-            FollowStep::Event(event) => delete_cluster_response::Step::Event((&event).into()),
-            FollowStep::Placed(placed) => delete_cluster_response::Step::Placed(placed.into()),
-        };
-        Some(v1::DeleteClusterResponse { step: Some(step) })
-    };
+    let wrap = |told| Some(DeleteStep::from(told).into());
     if let Some(step) =
         follow.placed().await.map_err(Fault::from)?.and_then(|placed| wrap(FollowStep::Placed(placed)))
     {
@@ -339,9 +330,7 @@ async fn delete_one(
     }
     // A delete goes on whoever listens: half of it would be of use to nobody.
     follow.until(joined(work), CancellationToken::new(), out.clone(), wrap).await?;
-    let deleted =
-        v1::DeleteClusterResponse { step: Some(delete_cluster_response::Step::Deleted(name.to_string())) };
-    drop(out.send(Ok(deleted)).await);
+    drop(out.send(Ok(DeleteStep::Deleted(name.to_string()).into())).await);
     Ok(())
 }
 

@@ -7,10 +7,11 @@
 //! A client that goes away before the command has ended takes the command with it: see [`super::lifeline`].
 
 use futures_util::StreamExt;
+use shoal_api::ExecOutput;
 use shoal_docker::{ExecChunk, ExecSession, ExecSpec, Resize, TtySize};
 use shoal_proto::{
     FieldError,
-    v1::{self, exec_request, exec_response},
+    v1::{self, exec_request},
 };
 use shoal_types::chain;
 use tokio::{io::AsyncWriteExt, sync::mpsc};
@@ -56,7 +57,6 @@ pub(super) async fn run(
     out: mpsc::Sender<Result<v1::ExecResponse, Status>>,
 ) {
     let ExecSession { mut stdin, mut output, resize, exit } = command;
-    let frame = |frame| v1::ExecResponse { frame: Some(frame) };
     let feed = async {
         while let Ok(Some(message)) = input.message().await {
             match message.frame {
@@ -76,8 +76,8 @@ pub(super) async fn run(
     let drain = async {
         while let Some(chunk) = output.next().await {
             let sent = match chunk {
-                Ok(ExecChunk::Stdout(data)) => out.send(Ok(frame(exec_response::Frame::Stdout(data)))).await,
-                Ok(ExecChunk::Stderr(data)) => out.send(Ok(frame(exec_response::Frame::Stderr(data)))).await,
+                Ok(ExecChunk::Stdout(data)) => out.send(Ok(ExecOutput::Stdout(data).into())).await,
+                Ok(ExecChunk::Stderr(data)) => out.send(Ok(ExecOutput::Stderr(data).into())).await,
                 Err(error) => out.send(Err(Status::unavailable(chain(&error)))).await,
             };
             if sent.is_err() {
@@ -85,9 +85,7 @@ pub(super) async fn run(
             }
         }
         let (ended, last) = match exit.await {
-            Ok(status) => {
-                (true, Ok(frame(exec_response::Frame::ExitStatus(i32::try_from(status).unwrap_or(255)))))
-            }
+            Ok(status) => (true, Ok(ExecOutput::ExitStatus(i32::try_from(status).unwrap_or(255)).into())),
             Err(error) => (false, Err(Status::unavailable(chain(&error)))),
         };
         drop(out.send(last).await);

@@ -1,20 +1,9 @@
-//! What is followed, as messages.
+//! Work that is followed while it has a task of its own.
 
-use shoal_proto::v1;
 use tokio::task::JoinHandle;
 use tonic::Status;
 
-use crate::{observe::follow::Placed, words::fault::Fault};
-
-impl From<Placed> for v1::Placed {
-    fn from(Placed { cluster, placements }: Placed) -> Self {
-        let placement = |(node, host)| v1::Placement {
-            node: ToString::to_string(&node),
-            host: ToString::to_string(&host),
-        };
-        Self { cluster: cluster.to_string(), placements: placements.into_iter().map(placement).collect() }
-    }
-}
+use crate::words::fault::Fault;
 
 /// Waits for work that has a task of its own.
 ///

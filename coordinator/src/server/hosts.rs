@@ -1,15 +1,11 @@
 //! The service for hosts.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use shoal_api::CgroupVersion;
 use shoal_docker::TlsMaterial;
-use shoal_proto::{FieldError, Word, v1};
-use shoal_storage::{Host, Usage};
-use shoal_types::{Bytes, HostId, HostState, LabelExpr, MilliCpu, Timestamp, chain};
+use shoal_proto::{FieldError, v1};
+use shoal_storage::Usage;
+use shoal_types::{Bytes, HostId, LabelExpr, MilliCpu, Timestamp, chain};
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -19,10 +15,10 @@ use crate::{
     },
     fleet::coordinator::Coordinator,
     observe::{
-        capacity::total,
-        survey::{self, Depth, underlay},
+        host::shown,
+        survey::{self, Depth},
     },
-    server::{field, listing::millis},
+    server::{field, follow::joined},
     words::fault::Fault,
 };
 
@@ -54,7 +50,8 @@ impl v1::hosts_server::Hosts for HostsService {
         )?;
         let coordinator = self.0.clone();
         let host = self.whole(async move { hosts::register(&coordinator, name, edit).await }).await?;
-        Ok(Response::new(v1::RegisterHostResponse { host: Some(shown(&host, None, self.0.now())) }))
+        let host = shown(&host, None, self.0.now());
+        Ok(Response::new(v1::RegisterHostResponse { host: Some(host.into()) }))
     }
 
     async fn update_host(
@@ -66,9 +63,8 @@ impl v1::hosts_server::Hosts for HostsService {
         let (coordinator, edit) = (self.0.clone(), edit(r, self.0.now())?);
         let host = self.whole(async move { hosts::update_host(&coordinator, &name, edit).await }).await?;
         let usage = self.usage().await?;
-        Ok(Response::new(v1::UpdateHostResponse {
-            host: Some(shown(&host, usage.get(&host.id), self.0.now())),
-        }))
+        let host = shown(&host, usage.get(&host.id), self.0.now());
+        Ok(Response::new(v1::UpdateHostResponse { host: Some(host.into()) }))
     }
 
     async fn unregister_host(
@@ -80,8 +76,7 @@ impl v1::hosts_server::Hosts for HostsService {
         let coordinator = self.0.clone();
         let gone =
             self.whole(async move { unregister::unregister(&coordinator, &name, r.force).await }).await?;
-        let (forgotten_nodes, left_behind) = (gone.forgotten_nodes, gone.left_behind);
-        Ok(Response::new(v1::UnregisterHostResponse { forgotten_nodes, left_behind }))
+        Ok(Response::new(gone.into()))
     }
 
     async fn list_hosts(
@@ -95,8 +90,8 @@ impl v1::hosts_server::Hosts for HostsService {
         let (usage, now) = (self.usage().await?, self.0.now());
         let wanted = seen.iter().filter(|s| exprs.iter().all(|e| e.matches(&s.host.settings.labels)));
         let hosts = wanted.map(|s| {
-            let error = s.link.as_ref().err().map(|fault| chain(fault)).unwrap_or_default();
-            v1::Host { error, ..shown(&s.host, usage.get(&s.host.id), now) }
+            let error = s.link.as_ref().err().map(|fault| chain(fault));
+            shoal_api::Host { error, ..shown(&s.host, usage.get(&s.host.id), now) }.into()
         });
         Ok(Response::new(v1::ListHostsResponse { hosts: hosts.collect() }))
     }
@@ -108,10 +103,7 @@ impl HostsService {
         &self,
         edit: impl Future<Output = Result<T, Fault>> + Send + 'static,
     ) -> Result<T, Status> {
-        match self.0.tasks.spawn(edit).await {
-            Ok(outcome) => outcome.map_err(Status::from),
-            Err(join) => Err(Status::internal(format!("the work ended unexpectedly: {join}"))),
-        }
+        joined(self.0.tasks.spawn(edit)).await
     }
 
     async fn usage(&self) -> Result<BTreeMap<HostId, Usage>, Fault> {
@@ -140,55 +132,4 @@ fn edit(r: v1::UpdateHostRequest, now: Timestamp) -> Result<HostEdit, Fault> {
         overcommit_memory_milli: at_least("overcommit memory", r.overcommit_memory_milli)?,
         underlay: r.underlay.map(|u| field("underlay", &u)).transpose()?,
     })
-}
-
-/// A host as shown.
-fn shown(host: &Host, usage: Option<&Usage>, now: Timestamp) -> v1::Host {
-    let settings = &host.settings;
-    let allocatable = shoal_scheduler::HostView {
-        id: host.id,
-        name: host.name.clone(),
-        state: host.health.state,
-        labels: settings.labels.clone(),
-        total: total(host),
-        overcommit: settings.overcommit,
-        keep_back: settings.reserve,
-        reserved: shoal_types::Capacity::default(),
-        cluster_nodes: 0,
-        others: BTreeMap::new(),
-        claimed: BTreeSet::new(),
-        architecture: String::new(),
-        profiles: vec![],
-        image: shoal_scheduler::ImageState::Present,
-    }
-    .allocatable();
-    let amounts = |cpu: MilliCpu, memory: Bytes, node_slots| v1::Amounts {
-        cpu_milli: cpu.0,
-        memory_bytes: memory.0,
-        node_slots,
-    };
-    let used = usage.map(|u| (u.reserved, u.nodes)).unwrap_or_default();
-    let failed = host.health.state != HostState::Ready;
-    let error = host.health.last_error.as_ref().filter(|_| failed).map(|e| e.message.clone());
-    v1::Host {
-        id: host.id.to_string(),
-        name: host.name.to_string(),
-        endpoint: settings.endpoint.clone(),
-        state: host.health.state.wire(),
-        labels: settings.labels.0.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
-        capacity: Some(amounts(allocatable.cpu, allocatable.memory, allocatable.node_slots)),
-        reserved: Some(amounts(used.0.cpu, used.0.memory, used.1)),
-        nodes: used.1,
-        engine_version: host.engine.version.clone(),
-        engine_api_version: host.engine.api_version.clone(),
-        engine_cgroup: if host.engine.cgroup_version == 1 { CgroupVersion::V1 } else { CgroupVersion::V2 }
-            .wire(),
-        cgroup_way: host.engine.cgroup_way().wire(),
-        agent_version: host.agent.version.clone().unwrap_or_default(),
-        agent_state: host.agent.state.wire(),
-        underlay: underlay(host).map_or_else(String::new, |a| a.to_string()),
-        error: error.unwrap_or_default(),
-        last_seen_ms: host.health.last_seen.map_or(0, |t| t.0),
-        age_ms: host.health.last_seen.map_or(0, |t| millis(now.since(t))),
-    }
 }

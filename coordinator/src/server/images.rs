@@ -3,9 +3,10 @@
 use std::{collections::BTreeSet, future::ready, pin::Pin, sync::Arc};
 
 use futures_util::{Stream, TryStreamExt};
+use shoal_api::{LoadStep, Loaded, millis};
 use shoal_proto::{
     FieldError,
-    v1::{self, load_image_request, load_image_response},
+    v1::{self, load_image_request},
 };
 use shoal_types::{HostName, chain};
 use tokio::{sync::mpsc, time::Instant};
@@ -13,10 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    drive::load,
-    fleet::coordinator::Coordinator,
-    observe::images::{ImageList, NodeImage, node_images},
-    server::field,
+    drive::load, fleet::coordinator::Coordinator, observe::images::node_images, server::field,
     words::fault::Fault,
 };
 
@@ -56,35 +54,35 @@ impl v1::images_server::Images for ImagesService {
             let spool = spool.clone();
             self.0.tasks.spawn(async move {
                 let started = Instant::now();
-                let (name, told) = (host.name.to_string(), out.clone());
+                let (name, told) = (host.name.clone(), out.clone());
                 let progress = move |done_bytes, total_bytes| {
-                    let progress = v1::LoadImageProgress { host: name.clone(), done_bytes, total_bytes };
-                    let step = Some(load_image_response::Step::Progress(progress));
+                    let step = LoadStep::Progress { host: name.clone(), done_bytes, total_bytes };
                     // A reader that is slow misses one, and no host waits for it.
-                    drop(told.try_send(Ok(v1::LoadImageResponse { step })));
+                    drop(told.try_send(Ok(step.into())));
                 };
                 let loaded = tokio::select! {
                     loaded = load::load(&coordinator, &host, &spool, progress) => loaded,
                     () = coordinator.stop.cancelled() => Err(Fault::Stopped),
                 };
-                let step = match loaded {
-                    Ok(references) => load_image_response::Step::Loaded(v1::LoadedImage {
-                        host: host.name.to_string(),
-                        image_id: references
-                            .iter()
-                            .find(|r| r.starts_with("sha256:"))
-                            .cloned()
-                            .unwrap_or_default(),
+                let host = host.name.to_string();
+                let ended = match loaded {
+                    Ok(references) => Loaded {
+                        host,
+                        image_id: references.iter().find(|r| r.starts_with("sha256:")).cloned(),
                         references,
-                        elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-                    }),
-                    Err(fault) => load_image_response::Step::Failure(v1::LoadImageFailure {
-                        host: host.name.to_string(),
-                        error: chain(&fault),
-                    }),
+                        elapsed_ms: Some(millis(started.elapsed())),
+                        error: None,
+                    },
+                    Err(fault) => Loaded {
+                        host,
+                        image_id: None,
+                        references: vec![],
+                        elapsed_ms: None,
+                        error: Some(chain(&fault)),
+                    },
                 };
                 drop(spool);
-                drop(out.send(Ok(v1::LoadImageResponse { step: Some(step) })).await);
+                drop(out.send(Ok(LoadStep::Ended(ended).into())).await);
             });
         }
         Ok(Response::new(Box::pin(ReceiverStream::new(steps))))
@@ -94,28 +92,6 @@ impl v1::images_server::Images for ImagesService {
         &self,
         _: Request<v1::ListImagesRequest>,
     ) -> Result<Response<v1::ListImagesResponse>, Status> {
-        let ImageList { images, silent } = node_images(&self.0).await?;
-        let silent =
-            silent.iter().map(|(host, fault)| v1::SilentHost { host: host.to_string(), error: chain(fault) });
-        Ok(Response::new(v1::ListImagesResponse {
-            images: images.into_iter().map(Into::into).collect(),
-            silent: silent.collect(),
-        }))
-    }
-}
-
-impl From<NodeImage> for v1::Image {
-    fn from(image: NodeImage) -> Self {
-        let names = |hosts: Vec<HostName>| hosts.iter().map(ToString::to_string).collect();
-        Self {
-            image_id: image.id,
-            references: image.references.into_iter().collect(),
-            size_bytes: image.size.0,
-            slurm_version: image.slurm_version,
-            suite: image.suite,
-            clusters: image.clusters,
-            hosts: names(image.hosts),
-            missing: names(image.missing),
-        }
+        Ok(Response::new(node_images(&self.0).await?.into()))
     }
 }

@@ -10,7 +10,6 @@ mod hosts;
 mod images;
 mod insight;
 mod listing;
-mod placement;
 mod registries;
 mod status;
 mod sweep;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use shoal_api::{Registry, Time};
 use shoal_proto::{FieldError, v1};
 use shoal_types::ImageRef;
 use tonic::{Request, Response, Status};
@@ -37,8 +38,8 @@ impl v1::registries_server::Registries for RegistriesService {
             tx.commit().await
         };
         written.await.map_err(Fault::from)?;
-        let registry = v1::Registry { registry: r.registry, username: r.username, updated_ms: now.0 };
-        Ok(Response::new(v1::SetRegistryResponse { registry: Some(registry) }))
+        let registry = Registry { registry: r.registry, username: r.username, updated: Time::known(now) };
+        Ok(Response::new(v1::SetRegistryResponse { registry: Some(registry.into()) }))
     }
 
     async fn remove_registry(
@@ -63,10 +64,9 @@ impl v1::registries_server::Registries for RegistriesService {
         _: Request<v1::ListRegistriesRequest>,
     ) -> Result<Response<v1::ListRegistriesResponse>, Status> {
         let listed = async { self.0.store.read().await?.registries().list().await };
-        let shown = |r: shoal_storage::Registry| v1::Registry {
-            registry: r.registry,
-            username: r.username,
-            updated_ms: r.updated.0,
+        let shown = |r: shoal_storage::Registry| {
+            let updated = Time::known(r.updated);
+            Registry { registry: r.registry, username: r.username, updated }.into()
         };
         let registries = listed.await.map_err(Fault::from)?.into_iter().map(shown).collect();
         Ok(Response::new(v1::ListRegistriesResponse { registries }))

@@ -3,10 +3,8 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::Stream;
-use shoal_proto::{
-    Word,
-    v1::{self, resume_response},
-};
+use shoal_api::ResumeStep;
+use shoal_proto::v1;
 use shoal_types::RealmName;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -15,7 +13,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     drive::{
         lifecycle,
-        sweep::{self, Sweep, SweepOutcome, SweepTerms, SweptHost, TooMuch, resume},
+        sweep::{self, SweepTerms, resume},
     },
     fleet::coordinator::Coordinator,
     observe::follow::{Follow, FollowStep},
@@ -43,10 +41,8 @@ impl v1::upkeep_server::Upkeep for UpkeepService {
         };
         let coordinator = self.0.clone();
         // To its end, although the client may go away: the store is told of what was removed.
-        match self.0.tasks.spawn(async move { sweep::sweep(&coordinator, terms).await }).await {
-            Ok(outcome) => Ok(Response::new(outcome?.into())),
-            Err(join) => Err(Status::internal(format!("the sweep ended unexpectedly: {join}"))),
-        }
+        let sweep = self.0.tasks.spawn(async move { sweep::sweep(&coordinator, terms).await });
+        Ok(Response::new(joined(sweep).await?.into()))
     }
 
     type ResumeStream = Pin<Box<dyn Stream<Item = Result<v1::ResumeResponse, Status>> + Send>>;
@@ -68,17 +64,13 @@ impl v1::upkeep_server::Upkeep for UpkeepService {
         let coordinator = self.0.clone();
         self.0.tasks.spawn(async move {
             let wrap = |told| match told {
-                FollowStep::Event(event) => {
-                    Some(v1::ResumeResponse { step: Some(resume_response::Step::Event((&event).into())) })
-                }
+                FollowStep::Event(event) => Some(ResumeStep::Event(event).into()),
                 FollowStep::Placed(_) => None,
             };
             let ended = follow.until(joined(work), interrupt, out.clone(), wrap).await;
             for cluster in before {
                 let resumed = resume::resumed(&coordinator, cluster).await;
-                let resumed = resumed.map(|cluster| v1::ResumeResponse {
-                    step: Some(resume_response::Step::Cluster(cluster.into())),
-                });
+                let resumed = resumed.map(|cluster| ResumeStep::Cluster(cluster).into());
                 drop(out.send(resumed.map_err(|error| Fault::from(error).into())).await);
             }
             if let Err(status) = ended {
@@ -87,49 +79,4 @@ impl v1::upkeep_server::Upkeep for UpkeepService {
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(steps))))
     }
-}
-
-impl From<Sweep> for v1::SweepResponse {
-    fn from(sweep: Sweep) -> Self {
-        Self {
-            hosts: sweep.hosts.into_iter().map(Into::into).collect(),
-            things: sweep.things.into_iter().map(Into::into).collect(),
-            too_much: sweep.too_much.map(Into::into),
-        }
-    }
-}
-
-impl From<SweptHost> for v1::SweptHost {
-    fn from(host: SweptHost) -> Self {
-        Self {
-            name: host.name.to_string(),
-            things: count(host.things),
-            agent_asked: host.agent_asked,
-            error: host.error.unwrap_or_default(),
-        }
-    }
-}
-
-impl From<SweepOutcome> for v1::SweptThing {
-    fn from(thing: SweepOutcome) -> Self {
-        Self {
-            host: thing.host.to_string(),
-            kind: thing.kind.wire(),
-            name: thing.name,
-            id: thing.id,
-            age_ms: thing.age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-            reason: thing.why,
-            end: thing.end.wire(),
-        }
-    }
-}
-
-impl From<TooMuch> for v1::TooMuch {
-    fn from(TooMuch { going, total }: TooMuch) -> Self {
-        Self { going: count(going), total: count(total) }
-    }
-}
-
-fn count(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
 }

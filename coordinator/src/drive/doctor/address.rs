@@ -1,12 +1,10 @@
 //! Addresses that collide: of hosts with each other, of clusters' subnets with a host's routes. Pure.
 
+use shoal_api::{Check, Finding};
 use shoal_storage::Host;
 
 use crate::{
-    drive::doctor::{
-        Subnet,
-        judge::{Check, Finding},
-    },
+    drive::doctor::Subnet,
     edit::addressing::{InUse, choose_subnet},
     observe::survey::underlay,
 };
@@ -68,9 +66,10 @@ pub(super) fn judge(host: &Host, all: &[Host], subnets: &[Subnet]) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use shoal_api::Verdict;
     use shoal_types::{Capacity, EngineFacts, HostFacts, HostId, Labels, Overcommit, Resources, Timestamp};
 
-    use super::{super::judge::Grade, *};
+    use super::*;
 
     fn host(number: u8, address: &str) -> Host {
         let settings = shoal_storage::HostSettings {
@@ -131,11 +130,11 @@ mod tests {
             ),
         ] {
             let found = judge(&judged, &[judged.clone(), other], std::slice::from_ref(&dev));
-            let expected = if says.is_empty() { Grade::Pass } else { Grade::Fail };
-            assert_eq!(found.grade, expected, "{says}: {found:?}");
+            let expected = if says.is_empty() { Verdict::Pass } else { Verdict::Fail };
+            assert_eq!(found.verdict, expected, "{says}: {found:?}");
             assert!(found.message.contains(says), "{says}: {found:?}");
         }
         let silent = Host { facts: None, ..own() };
-        assert_eq!(judge(&silent, &[], &[]).grade, Grade::Fail);
+        assert_eq!(judge(&silent, &[], &[]).verdict, Verdict::Fail);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, fmt, net::IpAddr, time::Duration};
 
-pub(crate) use shoal_api::{Check, Verdict as Grade};
+use shoal_api::{Check, Finding, Verdict};
 use shoal_storage::Host;
 use shoal_types::{Bytes, CgroupWay, HostName, Timestamp};
 
@@ -28,30 +28,6 @@ const KNOWN_BAD: &[(&str, &str)] =
     &[("28.0.0", "it needs the kernel module ip_set for any network, which 28.0.1 does without")];
 /// The oldest engine that is spoken with.
 const OLDEST: (u32, u32) = (20, 10);
-
-/// The outcome of a check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Finding {
-    pub(crate) check: Check,
-    pub(crate) grade: Grade,
-    pub(crate) message: String,
-    /// What to do; empty if it passed.
-    pub(crate) fix: String,
-}
-
-impl Finding {
-    pub(super) fn pass(check: Check, message: impl Into<String>) -> Self {
-        Self { check, grade: Grade::Pass, message: message.into(), fix: String::new() }
-    }
-
-    pub(super) fn warn(check: Check, message: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { check, grade: Grade::Warn, message: message.into(), fix: fix.into() }
-    }
-
-    pub(super) fn fail(check: Check, message: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { check, grade: Grade::Fail, message: message.into(), fix: fix.into() }
-    }
-}
 
 /// All findings of a host but those that need the others; `skews` are all hosts' clocks.
 pub(super) fn judge(evidence: &Evidence, skews: &[(HostName, Skew)]) -> Vec<Finding> {
@@ -156,7 +132,7 @@ fn tls(dates: &[(Certificate, Timestamp)], now: Timestamp) -> Vec<Finding> {
             _ => Finding::pass(Check::Tls, format!("{what} is good for {left} days")),
         }
     };
-    match dates.iter().map(finding).filter(|f| f.grade != Grade::Pass).collect::<Vec<_>>() {
+    match dates.iter().map(finding).filter(|f| f.verdict != Verdict::Pass).collect::<Vec<_>>() {
         troubles if !troubles.is_empty() => troubles,
         _ if dates.is_empty() => {
             vec![Finding::pass(Check::Tls, "no TLS: the engine is reached by a local socket")]
@@ -319,25 +295,25 @@ mod tests {
 
     const DAY: u64 = 86_400_000;
 
-    fn grades(findings: &[Finding]) -> Vec<Grade> {
-        findings.iter().map(|f| f.grade).collect()
+    fn verdicts(findings: &[Finding]) -> Vec<Verdict> {
+        findings.iter().map(|f| f.verdict).collect()
     }
 
     #[test]
     fn engines() {
-        for (version, grade) in [
-            ("20.10.24+dfsg1", Grade::Pass),
-            ("28.5.2", Grade::Pass),
-            ("28.0.0", Grade::Warn),
-            ("28.0.1", Grade::Pass),
-            ("19.03.15", Grade::Fail),
-            ("20.9.1", Grade::Fail),
-            ("dev", Grade::Warn),
-            ("", Grade::Warn),
+        for (version, verdict) in [
+            ("20.10.24+dfsg1", Verdict::Pass),
+            ("28.5.2", Verdict::Pass),
+            ("28.0.0", Verdict::Warn),
+            ("28.0.1", Verdict::Pass),
+            ("19.03.15", Verdict::Fail),
+            ("20.9.1", Verdict::Fail),
+            ("dev", Verdict::Warn),
+            ("", Verdict::Warn),
         ] {
             let found = engine(version);
-            assert_eq!(found.grade, grade, "{version}");
-            assert_eq!(found.fix.is_empty(), grade == Grade::Pass, "{version}");
+            assert_eq!(found.verdict, verdict, "{version}");
+            assert_eq!(found.fix.is_none(), verdict == Verdict::Pass, "{version}");
         }
     }
 
@@ -350,31 +326,31 @@ mod tests {
             tls(&dates, now)
         };
         assert_eq!(of(&[200, 300, 400])[0].message, "certificates are good for 100 days");
-        assert_eq!(grades(&of(&[])), [Grade::Pass]);
-        assert_eq!(grades(&of(&[200, 129, 400])), [Grade::Warn]);
-        assert_eq!(grades(&of(&[200, 130, 400])), [Grade::Pass]);
+        assert_eq!(verdicts(&of(&[])), [Verdict::Pass]);
+        assert_eq!(verdicts(&of(&[200, 129, 400])), [Verdict::Warn]);
+        assert_eq!(verdicts(&of(&[200, 130, 400])), [Verdict::Pass]);
         let bad = of(&[100, 300, 101]);
-        assert_eq!(grades(&bad), [Grade::Fail, Grade::Warn]);
+        assert_eq!(verdicts(&bad), [Verdict::Fail, Verdict::Warn]);
         assert_eq!(bad[1].message, "the engine's certificate expires in 1 days");
     }
 
     #[test]
     fn limits_are_told_as_nodes() {
-        let of = |fit, nodes| fits(Check::Inotify, "128 inotify instances", fit, nodes, "raise it").grade;
+        let of = |fit, nodes| fits(Check::Inotify, "128 inotify instances", fit, nodes, "raise it").verdict;
         assert_eq!(fits(Check::Pids, "x", 14, 3, "fix").message, "x: fits 14 nodes");
         assert_eq!(
             (of(14, 3), of(14, 14), of(64, 3), of(256, 300)),
-            (Grade::Warn, Grade::Fail, Grade::Pass, Grade::Pass)
+            (Verdict::Warn, Verdict::Fail, Verdict::Pass, Verdict::Pass)
         );
-        let ports = |n| bridge_ports(Some(&Bridge { name: "sb1".into(), ports: n })).grade;
-        assert_eq!((ports(5), ports(901), ports(1000)), (Grade::Pass, Grade::Warn, Grade::Fail));
-        assert_eq!(bridge_ports(None).grade, Grade::Pass);
+        let ports = |n| bridge_ports(Some(&Bridge { name: "sb1".into(), ports: n })).verdict;
+        assert_eq!((ports(5), ports(901), ports(1000)), (Verdict::Pass, Verdict::Warn, Verdict::Fail));
+        assert_eq!(bridge_ports(None).verdict, Verdict::Pass);
     }
 
     #[test]
     fn disks() {
-        let of = |mib| disk(Bytes::mib(mib), Bytes::mib(100_000)).grade;
-        assert_eq!((of(500), of(2000), of(6000)), (Grade::Fail, Grade::Warn, Grade::Pass));
+        let of = |mib| disk(Bytes::mib(mib), Bytes::mib(100_000)).verdict;
+        assert_eq!((of(500), of(2000), of(6000)), (Verdict::Fail, Verdict::Warn, Verdict::Pass));
     }
 
     #[test]
@@ -383,26 +359,26 @@ mod tests {
         let skew = |ahead_ms| Skew { ahead_ms, error_ms: 20 };
         let all = |a, b| vec![(name("a"), skew(a)), (name("b"), skew(b))];
         let of = |a, b| clock(&name("a"), skew(a), &all(a, b));
-        assert_eq!(of(10, -10).grade, Grade::Pass);
-        assert_eq!(of(-6000, 0).grade, Grade::Warn);
+        assert_eq!(of(10, -10).verdict, Verdict::Pass);
+        assert_eq!(of(-6000, 0).verdict, Verdict::Warn);
         assert_eq!(
             of(-6000, 0).message,
             "the clock is 6000 ms behind that of this machine; munge credentials live 300 s"
         );
         let apart = of(200_000, -200_000);
-        assert_eq!(apart.grade, Grade::Fail);
+        assert_eq!(apart.verdict, Verdict::Fail);
         assert_eq!(apart.message, "the clock is 400 s ahead of that of b; munge credentials live 300 s");
         // What the measuring may be wrong is nobody's fault.
-        assert_eq!(clock(&name("a"), Skew { ahead_ms: 6000, error_ms: 2000 }, &[]).grade, Grade::Pass);
+        assert_eq!(clock(&name("a"), Skew { ahead_ms: 6000, error_ms: 2000 }, &[]).verdict, Verdict::Pass);
     }
 
     #[test]
     fn name_servers_of_others() {
         let of = |addresses: &[&str]| {
-            dns(&addresses.iter().map(|address| address.parse().unwrap()).collect::<Vec<_>>()).grade
+            dns(&addresses.iter().map(|address| address.parse().unwrap()).collect::<Vec<_>>()).verdict
         };
-        assert_eq!((of(&[]), of(&["127.0.0.53", "10.96.0.1"])), (Grade::Pass, Grade::Pass));
-        assert_eq!((of(&["127.0.0.1", "0.0.0.0"]), of(&["::"])), (Grade::Fail, Grade::Fail));
+        assert_eq!((of(&[]), of(&["127.0.0.53", "10.96.0.1"])), (Verdict::Pass, Verdict::Pass));
+        assert_eq!((of(&["127.0.0.1", "0.0.0.0"]), of(&["::"])), (Verdict::Fail, Verdict::Fail));
     }
 
     #[test]
@@ -410,18 +386,18 @@ mod tests {
         let of = |present, of_cluster: Option<&str>| {
             let wanted =
                 Image { reference: "n:1".into(), of_cluster: of_cluster.map(str::to_owned), present };
-            image(&"h1".parse().unwrap(), &wanted).grade
+            image(&"h1".parse().unwrap(), &wanted).verdict
         };
-        assert_eq!((of(Ok(true), Some("i")), of(Ok(false), Some("i"))), (Grade::Pass, Grade::Fail));
-        assert_eq!((of(Ok(false), None), of(Err("x".into()), None)), (Grade::Warn, Grade::Warn));
+        assert_eq!((of(Ok(true), Some("i")), of(Ok(false), Some("i"))), (Verdict::Pass, Verdict::Fail));
+        assert_eq!((of(Ok(false), None), of(Err("x".into()), None)), (Verdict::Warn, Verdict::Warn));
     }
 
     #[test]
     fn ports() {
-        let of = |port: Option<Result<(), String>>| udp(port.as_ref()).grade;
+        let of = |port: Option<Result<(), String>>| udp(port.as_ref()).verdict;
         assert_eq!(
             (of(Some(Ok(()))), of(Some(Err("x".into()))), of(None)),
-            (Grade::Pass, Grade::Fail, Grade::Fail)
+            (Verdict::Pass, Verdict::Fail, Verdict::Fail)
         );
     }
 }

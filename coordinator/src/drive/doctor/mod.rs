@@ -15,6 +15,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::join_all};
 use ipnet::Ipv4Net;
+use shoal_api::{Examination, HostExamination};
 use shoal_docker::{Endpoint, TlsFile};
 use shoal_storage::Host;
 use shoal_types::{HostId, HostName, Timestamp, chain};
@@ -28,20 +29,8 @@ use crate::{
     },
 };
 
-pub(crate) use judge::Finding;
-pub(crate) use pairs::{Note, PairCheck};
-
 /// How long one question to a host may take.
 const LIMIT: Duration = Duration::from_secs(10);
-
-/// What was found out.
-#[derive(Debug)]
-pub(crate) struct Examination {
-    /// In the order asked for, or of all hosts by name: findings, or why the host could not be reached.
-    pub(crate) hosts: Vec<(HostName, Result<Vec<Finding>, String>)>,
-    pub(crate) pairs: Vec<PairCheck>,
-    pub(crate) note: Option<Note>,
-}
 
 /// What was heard of one host, for judgement.
 #[derive(Debug)]
@@ -88,7 +77,7 @@ struct Subnet {
     members: Vec<HostId>,
 }
 
-/// Checks these hosts, or all if none is named; `image` is what the next cluster would use.
+/// Checks these hosts, in the order they are named, or all if none is, by name; `image` is what the next cluster would use.
 ///
 /// # Errors
 /// [`HostFault::Unknown`], and the store's: what is wrong with a host is a finding.
@@ -155,15 +144,18 @@ pub(crate) async fn examine(
         .filter_map(|e| Some((e.host.name.clone(), e.health.as_ref().ok()?.1)))
         .collect();
     let hosts = gathered.into_iter().zip(&seen).map(|(evidence, seen)| {
-        let findings = evidence.map(|evidence| {
-            let mut findings = judge::judge(&evidence, &skews);
-            findings.push(address::judge(&evidence.host, &all, &subnets));
-            findings.push(judge::udp(ports.get(&seen.host.id)));
-            findings
-        });
-        (seen.host.name.clone(), findings)
+        let (findings, error) = match evidence {
+            Ok(evidence) => {
+                let mut findings = judge::judge(&evidence, &skews);
+                findings.push(address::judge(&evidence.host, &all, &subnets));
+                findings.push(judge::udp(ports.get(&seen.host.id)));
+                (findings, None)
+            }
+            Err(error) => (vec![], Some(error)),
+        };
+        HostExamination { host: seen.host.name.to_string(), error, findings }
     });
-    Ok(Examination { hosts: hosts.collect(), pairs, note })
+    Ok(Examination { hosts: hosts.collect(), pairs, note: note.map(|note| note.to_string()) })
 }
 
 async fn gather(

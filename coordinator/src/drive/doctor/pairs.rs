@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use shoal_api::{Pair, Verdict};
 use shoal_types::{HostName, Vni, chain};
 use tokio::{
     sync::watch,
@@ -18,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    drive::doctor::{End, Ports, judge::Grade},
+    drive::doctor::{End, Ports},
     edit::network::UDP_PORT,
     fleet::{agent::Counts, coordinator::Coordinator},
     words::{
@@ -40,18 +41,6 @@ const REPEAT: usize = 3;
 /// MTUs that paths have, largest first: of tunnels, lines, VPNs and overlays in use.
 const LADDER: [u32; 14] =
     [9000, 8950, 1500, 1492, 1480, 1472, 1450, 1430, 1420, 1400, 1370, 1350, 1320, 1280];
-
-/// What came of one direction of a pair.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PairCheck {
-    pub(crate) from: HostName,
-    pub(crate) to: HostName,
-    pub(crate) grade: Grade,
-    pub(crate) message: String,
-    pub(crate) fix: String,
-    /// Size of the largest IP packet that arrived.
-    pub(crate) largest: u32,
-}
 
 /// Why not every pair was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -81,10 +70,7 @@ struct Measured {
 type Counter = Result<watch::Receiver<Result<u64, String>>, String>;
 
 /// Checks every pair, and with it the port on every host.
-pub(crate) async fn check_pairs(
-    coordinator: &Coordinator,
-    ends: &[End],
-) -> (Vec<PairCheck>, Option<Note>, Ports) {
+pub(crate) async fn check_pairs(coordinator: &Coordinator, ends: &[End]) -> (Vec<Pair>, Option<Note>, Ports) {
     let Some(vni) = free_vni(coordinator, ends) else { return (vec![], None, Ports::new()) };
     let device = coordinator.naming.device(vni);
     let mut readers = JoinSet::new();
@@ -244,10 +230,9 @@ async fn arrived(
 }
 
 /// What was measured, and what it means.
-fn verdict(from: &End, to: &End, measured: &Measured) -> PairCheck {
+fn verdict(from: &End, to: &End, measured: &Measured) -> Pair {
     let full = full_size(from, to);
-    let (grade, message, fix, largest) = judge(measured, full, (&from.name, &to.name), to.address);
-    PairCheck { from: from.name.clone(), to: to.name.clone(), grade, message, fix, largest }
+    judge(measured, full, (&from.name, &to.name), to.address)
 }
 
 fn judge(
@@ -255,47 +240,47 @@ fn judge(
     full: u32,
     (from, to): (&HostName, &HostName),
     address: std::net::Ipv4Addr,
-) -> (Grade, String, String, u32) {
+) -> Pair {
     let repeat = REPEAT as u64;
     let Measured { deaf, mute, small, full: arrived, largest } = measured;
+    let told = |verdict, message: String, fix: Option<String>, largest_bytes| Pair {
+        from: from.to_string(),
+        to: to.to_string(),
+        verdict,
+        message,
+        fix,
+        largest_bytes,
+    };
+    let fail = |message, fix, largest| told(Verdict::Fail, message, Some(fix), largest);
     if let Some(why) = deaf {
-        return (
-            Grade::Fail,
-            format!("{to} cannot receive: {why}"),
-            format!("see the finding `udp` of {to}"),
-            0,
-        );
+        return fail(format!("{to} cannot receive: {why}"), format!("see the finding `udp` of {to}"), 0);
     }
     if let Some(why) = mute {
         let fix = format!(
             "see that the firewall of {from} lets UDP to port {UDP_PORT} out, and its interface's MTU"
         );
-        return (Grade::Fail, format!("{from} cannot send: {why}"), fix, if *small > 0 { SMALL } else { 0 });
+        return fail(format!("{from} cannot send: {why}"), fix, if *small > 0 { SMALL } else { 0 });
     }
     match (*small, *arrived) {
         (0, _) => {
             let fix =
                 format!("let UDP port {UDP_PORT} from {from} to {address} through every firewall on the way");
-            (Grade::Fail, format!("no packet to UDP port {UDP_PORT} arrives"), fix, 0)
+            fail(format!("no packet to UDP port {UDP_PORT} arrives"), fix, 0)
         }
         (_, 0) => {
             let largest = largest.unwrap_or(SMALL);
             let fix = format!(
                 "raise the MTU on the way to {full}, or set that of both hosts' interfaces to {largest} and create clusters anew"
             );
-            (
-                Grade::Fail,
-                format!("packets of {full} bytes do not arrive, those of {largest} do"),
-                fix,
-                largest,
-            )
+            fail(format!("packets of {full} bytes do not arrive, those of {largest} do"), fix, largest)
         }
         (small, arrived) if small < repeat || arrived < repeat => {
             let lost = 2 * repeat - small.min(repeat) - arrived.min(repeat);
             let fix = "see what else loads the way; Slurm and MPI suffer from loss".to_owned();
-            (Grade::Warn, format!("{lost} of {} packets were lost", 2 * repeat), fix, full)
+            let message = format!("{lost} of {} packets were lost", 2 * repeat);
+            told(Verdict::Warn, message, Some(fix), full)
         }
-        _ => (Grade::Pass, format!("packets of {full} bytes arrive"), String::new(), full),
+        _ => told(Verdict::Pass, format!("packets of {full} bytes arrive"), None, full),
     }
 }
 
@@ -324,30 +309,35 @@ mod tests {
     fn what_was_measured_means() {
         let (a, b): (HostName, HostName) = ("a".parse().unwrap(), "b".parse().unwrap());
         let all = Measured { small: 3, full: 3, ..Measured::default() };
-        for (measured, grade, says, largest) in [
-            (all.clone(), Grade::Pass, "1500 bytes arrive", 1500),
-            (Measured { small: 2, ..all.clone() }, Grade::Warn, "1 of 6", 1500),
-            (Measured { full: 1, ..all.clone() }, Grade::Warn, "2 of 6", 1500),
-            (Measured { full: 0, largest: Some(1400), ..all.clone() }, Grade::Fail, "those of 1400 do", 1400),
-            (Measured { full: 0, ..all.clone() }, Grade::Fail, "those of 200 do", 200),
-            (Measured::default(), Grade::Fail, "UDP port 4799", 0),
+        for (measured, verdict, says, largest) in [
+            (all.clone(), Verdict::Pass, "1500 bytes arrive", 1500),
+            (Measured { small: 2, ..all.clone() }, Verdict::Warn, "1 of 6", 1500),
+            (Measured { full: 1, ..all.clone() }, Verdict::Warn, "2 of 6", 1500),
+            (
+                Measured { full: 0, largest: Some(1400), ..all.clone() },
+                Verdict::Fail,
+                "those of 1400 do",
+                1400,
+            ),
+            (Measured { full: 0, ..all.clone() }, Verdict::Fail, "those of 200 do", 200),
+            (Measured::default(), Verdict::Fail, "UDP port 4799", 0),
             (
                 Measured { deaf: Some("in use".into()), ..all.clone() },
-                Grade::Fail,
+                Verdict::Fail,
                 "b cannot receive: in use",
                 0,
             ),
             (
                 Measured { mute: Some("not permitted".into()), ..Measured::default() },
-                Grade::Fail,
+                Verdict::Fail,
                 "a cannot send",
                 0,
             ),
         ] {
-            let (is, message, fix, reached) = judge(&measured, 1500, (&a, &b), [10, 77, 0, 2].into());
-            assert_eq!((is, reached), (grade, largest), "{says}: {message}");
-            assert!(message.contains(says), "{says}: {message}");
-            assert_eq!(fix.is_empty(), grade == Grade::Pass, "{message}");
+            let pair = judge(&measured, 1500, (&a, &b), [10, 77, 0, 2].into());
+            assert_eq!((pair.verdict, pair.largest_bytes), (verdict, largest), "{says}: {pair:?}");
+            assert!(pair.message.contains(says), "{says}: {pair:?}");
+            assert_eq!(pair.fix.is_none(), verdict == Verdict::Pass, "{pair:?}");
         }
     }
 }

@@ -7,6 +7,7 @@ use shoal_storage::Host;
 use crate::{
     drive::sweep::thing::{Listing, Thing},
     fleet::{HostLink, coordinator::Coordinator},
+    observe::containers::{HostContainers, Scope},
     words::{
         fault::{AgentError, BinaryError, Fault, HostFault},
         naming::ROLE,
@@ -57,13 +58,13 @@ async fn list_engine(coordinator: &Coordinator, link: &HostLink) -> Result<Vec<T
     let ours = coordinator.naming.all();
     let engine = &link.engine;
     let (containers, networks, volumes, images) = tokio::try_join!(
-        engine.list_containers(&ours),
+        HostContainers::look(&coordinator.naming, link, Scope::Installation),
         engine.list_networks(&ours),
         engine.list_volumes(&ours),
         engine.list_images(&ours),
     )
     .map_err(Fault::engine(&link.name))?;
-    let things = containers.into_iter().map(Thing::Container);
+    let things = containers.into_all().into_iter().map(Thing::Container);
     let things = things.chain(networks.into_iter().map(Thing::Network));
     let things = things.chain(volumes.into_iter().map(Thing::Volume));
     Ok(things.chain(images.into_iter().map(Thing::Image)).collect())

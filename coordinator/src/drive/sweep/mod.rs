@@ -23,7 +23,7 @@ mod thing;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::join_all};
-use shoal_api::{SweepEnd as End, ThingKind};
+use shoal_api::{Sweep, SweepEnd as End, SweptHost, SweptThing, ThingKind, millis};
 use shoal_docker::CallClass;
 use shoal_storage::Remnant;
 use shoal_types::{ClusterId, EventKind, EventLevel, HostId, HostName, NewEvent, Timestamp, chain};
@@ -35,7 +35,6 @@ use crate::{
     words::fault::{ClusterFault, Fault},
 };
 
-pub(crate) use self::plan::TooMuch;
 use self::{
     known::StoreView,
     plan::{Fate, Item, Terms},
@@ -54,38 +53,8 @@ pub(crate) struct SweepTerms {
     pub(crate) however_much: bool,
 }
 
-/// What became of a thing that no row explains.
-#[derive(Debug)]
-pub(crate) struct SweepOutcome {
-    pub(crate) host: HostName,
-    pub(crate) kind: ThingKind,
-    pub(crate) name: String,
-    pub(crate) id: String,
-    pub(crate) age: Option<Duration>,
-    pub(crate) why: String,
-    pub(crate) end: End,
-}
-
-/// What was seen of a host.
-#[derive(Debug)]
-pub(crate) struct SweptHost {
-    pub(crate) name: HostName,
-    /// Things of ours there.
-    pub(crate) things: usize,
-    /// Whether its devices were looked at, which takes an agent.
-    pub(crate) agent_asked: bool,
-    /// Why nothing is known of it, and nothing was removed there.
-    pub(crate) error: Option<String>,
-}
-
-/// What a sweep did.
-#[derive(Debug)]
-pub(crate) struct Sweep {
-    pub(crate) hosts: Vec<SweptHost>,
-    pub(crate) things: Vec<SweepOutcome>,
-    /// It stopped before anything was removed.
-    pub(crate) too_much: Option<TooMuch>,
-}
+/// What became of a thing that no row explains, on its host.
+type Swept = (HostName, SweptThing);
 
 /// Hosts as listed.
 type Links = BTreeMap<HostId, (Listing, Arc<HostLink>)>;
@@ -102,33 +71,36 @@ pub(crate) async fn sweep(coordinator: &Coordinator, terms: SweepTerms) -> Resul
     let now = coordinator.now();
     let plan = Terms { naming: &coordinator.naming, known: &known, now, grace: terms.grace }.plan(&listings);
     let too_much = plan.too_much().filter(|_| !terms.however_much);
-    let mut sweep = Sweep { hosts, things: Vec::new(), too_much };
+    let told = |things: Vec<Swept>| {
+        let things = things.into_iter().map(|(_, thing)| thing).collect();
+        Sweep { dry_run: terms.dry_run, hosts, things, too_much }
+    };
     if terms.dry_run || too_much.is_some() {
-        sweep.things = plan.items.into_iter().map(planned).collect();
-        return Ok(sweep);
+        return Ok(told(plan.items.into_iter().map(planned).collect()));
     }
+    let mut things: Vec<Swept> = Vec::new();
     let mut groups: BTreeMap<Option<ClusterId>, Vec<Item>> = BTreeMap::new();
     for item in plan.items {
         match item.fate {
             Fate::Go { under } => groups.entry(under).or_default().push(item),
             // Told by what is cleared.
             Fate::Remnant => {}
-            Fate::Stay => sweep.things.push(planned(item)),
+            Fate::Stay => things.push(planned(item)),
         }
     }
     let each = groups
         .into_iter()
         .map(|(under, items)| group_things(coordinator, under, items, &links, terms.grace).boxed());
     for swept in join_all(each).await {
-        sweep.things.extend(swept?);
+        things.extend(swept?);
     }
-    tell(coordinator, &sweep.things).await?;
+    tell(coordinator, &things).await?;
     let cleared = remnants::clear_remnants(coordinator, &seen).await?;
-    sweep.things.extend(cleared.gone.into_iter().map(|(host, r)| remnant(host, r, now, None)));
+    things.extend(cleared.gone.into_iter().map(|(host, r)| remnant(host, r, now, None)));
     let waiting = cleared.waiting.into_iter().map(|(host, r, why)| remnant(host, r, now, Some(why)));
-    sweep.things.extend(waiting);
-    sweep.things.sort_by(|a, b| a.host.cmp(&b.host));
-    Ok(sweep)
+    things.extend(waiting);
+    things.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(told(things))
 }
 
 async fn list_all(coordinator: &Coordinator, seen: &[HostObservation]) -> (Vec<SweptHost>, Links) {
@@ -143,10 +115,11 @@ async fn list_all(coordinator: &Coordinator, seen: &[HostObservation]) -> (Vec<S
     });
     let (mut hosts, mut links) = (Vec::new(), Links::new());
     for (seen, listed) in seen.iter().zip(join_all(each).await) {
-        let mut host = SweptHost { name: seen.host.name.clone(), things: 0, agent_asked: false, error: None };
+        let name = seen.host.name.to_string();
+        let mut host = SweptHost { name, things: 0, agent_asked: false, error: None };
         match listed {
             Ok((listing, link)) => {
-                (host.things, host.agent_asked) = (listing.things.len(), listing.agent_asked);
+                (host.things, host.agent_asked) = (plan::count(listing.things.len()), listing.agent_asked);
                 links.insert(seen.host.id, (listing, link));
             }
             Err(error) => host.error = Some(error),
@@ -163,7 +136,7 @@ async fn group_things(
     items: Vec<Item>,
     links: &Links,
     grace: Duration,
-) -> Result<Vec<SweepOutcome>, Fault> {
+) -> Result<Vec<Swept>, Fault> {
     let stay = |items: Vec<Item>, why: &str| {
         items.into_iter().map(|item| swept(item, End::Stays, Some(why.into()))).collect()
     };
@@ -198,7 +171,7 @@ async fn remove_all(
     items: Vec<Item>,
     links: &Links,
     lease: Option<&HeldLease>,
-) -> Vec<SweepOutcome> {
+) -> Vec<Swept> {
     let mut by_host: BTreeMap<HostId, Vec<Item>> = BTreeMap::new();
     for item in items {
         by_host.entry(item.host).or_default().push(item);
@@ -215,7 +188,7 @@ async fn remove_on(
     link: &HostLink,
     items: Vec<Item>,
     lease: Option<&HeldLease>,
-) -> Vec<SweepOutcome> {
+) -> Vec<Swept> {
     let mut done = Vec::new();
     let mut failed: Option<String> = None;
     for item in items {
@@ -271,16 +244,16 @@ async fn known_of(coordinator: &Coordinator, cluster: ClusterId) -> Result<Store
 }
 
 /// Records what was removed, and what could not be.
-async fn tell(coordinator: &Coordinator, things: &[SweepOutcome]) -> Result<(), Fault> {
+async fn tell(coordinator: &Coordinator, things: &[Swept]) -> Result<(), Fault> {
     let mut tx = coordinator.store.begin().await?;
-    for thing in things {
-        let SweepOutcome { kind, name, why, .. } = thing;
+    for (host, thing) in things {
+        let SweptThing { kind, name, reason: why, .. } = thing;
         let (level, message) = match thing.end {
             End::Gone => (EventLevel::Info, format!("swept {kind} {name}: {why}")),
             End::Failed => (EventLevel::Warn, format!("could not sweep {kind} {name}: {why}")),
             End::WouldGo | End::Stays => continue,
         };
-        let event = NewEvent::new(coordinator.now(), level, EventKind::Host, message).on(&thing.host);
+        let event = NewEvent::new(coordinator.now(), level, EventKind::Host, message).on(host);
         tx.events().append(&event).await?;
     }
     Ok(tx.commit().await?)
@@ -294,7 +267,7 @@ enum Taken {
 }
 
 /// As it would end.
-fn planned(item: Item) -> SweepOutcome {
+fn planned(item: Item) -> Swept {
     let end = match item.fate {
         Fate::Go { .. } | Fate::Remnant => End::WouldGo,
         Fate::Stay => End::Stays,
@@ -303,31 +276,33 @@ fn planned(item: Item) -> SweepOutcome {
 }
 
 /// What became of a remnant; `why` it remains, if it does.
-fn remnant(host: HostName, remnant: Remnant, now: Timestamp, why: Option<String>) -> SweepOutcome {
+fn remnant(host: HostName, remnant: Remnant, now: Timestamp, why: Option<String>) -> Swept {
     let Remnant { id, what } = remnant;
     let of = match what.node {
         None => format!("cluster {} of realm {}", what.name, what.realm),
         Some(node) => format!("node {node} of cluster {} of realm {}", what.name, what.realm),
     };
-    SweepOutcome {
-        host,
+    let thing = SweptThing {
+        host: host.to_string(),
         kind: ThingKind::Remnant,
         name: of,
         id: id.to_string(),
-        age: Some(now.since(what.since)),
+        age_ms: Some(millis(now.since(what.since))),
         end: if why.is_some() { End::Stays } else { End::Gone },
-        why: why.unwrap_or(what.reason),
-    }
+        reason: why.unwrap_or(what.reason),
+    };
+    (host, thing)
 }
 
-fn swept(item: Item, end: End, why: Option<String>) -> SweepOutcome {
-    SweepOutcome {
-        host: item.name,
+fn swept(item: Item, end: End, why: Option<String>) -> Swept {
+    let thing = SweptThing {
+        host: item.name.to_string(),
         kind: item.thing.kind(),
         name: item.thing.name().to_owned(),
         id: item.thing.id().into_owned(),
-        age: item.age,
-        why: why.unwrap_or(item.why),
+        age_ms: item.age.map(millis),
+        reason: why.unwrap_or(item.why),
         end,
-    }
+    };
+    (item.name, thing)
 }

@@ -14,6 +14,7 @@
 
 use std::time::Duration;
 
+use shoal_api::TooMuch;
 use shoal_types::{ClusterId, Generation, HostId, HostName, NodeId, Timestamp, Vni};
 
 use crate::{
@@ -64,13 +65,6 @@ pub(crate) struct Plan {
     pub(crate) total: usize,
 }
 
-/// A plan that would take away so much that it must be asked for expressly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TooMuch {
-    pub(crate) going: usize,
-    pub(crate) total: usize,
-}
-
 impl Plan {
     /// The things that go.
     pub(crate) fn going(&self) -> impl Iterator<Item = &Item> {
@@ -82,7 +76,7 @@ impl Plan {
     pub(crate) fn too_much(&self) -> Option<TooMuch> {
         let going = self.going().filter(|item| counts(&item.thing)).count();
         let over = going > FEW && going * 100 > self.total * SHARE;
-        over.then_some(TooMuch { going, total: self.total })
+        over.then(|| TooMuch { going: count(going), total: count(self.total) })
     }
 }
 
@@ -260,6 +254,11 @@ fn orphan(why: &str, cluster: Option<ClusterId>) -> Option<Suspicion> {
 #[expect(clippy::unnecessary_wraps, reason = "reads as one of the answers of `suspicion`")]
 fn doubt(why: &str) -> Option<Suspicion> {
     Some(Suspicion::Doubt(why.into()))
+}
+
+/// How many there are, as is told.
+pub(super) fn count(things: usize) -> u32 {
+    u32::try_from(things).unwrap_or(u32::MAX)
 }
 
 fn counts(thing: &Thing) -> bool {

@@ -4,10 +4,11 @@
 //! store: usage, crowds, who wants to be apart --+
 //! hosts as surveyed, image --------------------+--> Snapshot, Request --decide--> PlacementDecision (or why not)
 //! specification: groups, rules, seed ----------+        |                            |
-//!                                                  a strategy, or            record.rs: kept, explained later
+//!                                                  a strategy, or            record.rs: kept, explained later (answer.rs)
 //!                                                  a program (program.rs)
 //! ```
 
+pub(crate) mod answer;
 mod decide;
 mod program;
 mod record;
