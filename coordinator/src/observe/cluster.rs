@@ -86,7 +86,13 @@ pub(crate) async fn observe_containers(
     coordinator: &Coordinator,
     clusters: Vec<Cluster>,
 ) -> Result<(Vec<ClusterRows>, Observation), StoreError> {
-    let (rows, hosts) = rows(coordinator, clusters).await?;
+    let mut read = coordinator.store.read().await?;
+    let hosts = registered(&mut read).await?;
+    let mut rows = Vec::new();
+    for cluster in clusters {
+        rows.push(ClusterRows::read(coordinator, &mut read, cluster).await?);
+    }
+    drop(read);
     let members: BTreeSet<HostId> = rows.iter().flat_map(|r| &r.nodes).map(|node| node.host).collect();
     let looks = members.iter().filter_map(|id| hosts.get(id)).map(|host| {
         let ask = async {
@@ -112,7 +118,7 @@ pub(crate) async fn observe_cluster(
     cluster: Cluster,
 ) -> Result<(ClusterRows, Observation), StoreError> {
     let mut read = coordinator.store.read().await?;
-    let hosts = read.hosts().list().await?.into_iter().map(|host| (host.id, host)).collect();
+    let hosts = registered(&mut read).await?;
     let rows = ClusterRows::read(coordinator, &mut read, cluster).await?;
     drop(read);
     let seen = Observation { hosts, ..Observation::default() };
@@ -191,17 +197,8 @@ async fn heard<T>(host: &Host, limit: Duration, ask: impl Future<Output = Result
     limited(&host.name, limit, ask).await.map_err(Arc::new)
 }
 
-async fn rows(
-    coordinator: &Coordinator,
-    clusters: Vec<Cluster>,
-) -> Result<(Vec<ClusterRows>, BTreeMap<HostId, Host>), StoreError> {
-    let mut read = coordinator.store.read().await?;
-    let hosts = read.hosts().list().await?.into_iter().map(|host| (host.id, host)).collect();
-    let mut rows = Vec::new();
-    for cluster in clusters {
-        rows.push(ClusterRows::read(coordinator, &mut read, cluster).await?);
-    }
-    Ok((rows, hosts))
+async fn registered<M: Mode>(read: &mut Session<M>) -> Result<BTreeMap<HostId, Host>, StoreError> {
+    Ok(read.hosts().list().await?.into_iter().map(|host| (host.id, host)).collect())
 }
 
 impl ClusterRows {

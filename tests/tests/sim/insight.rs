@@ -1,5 +1,6 @@
 //! What is told of clusters and hosts when something of them is wrong.
 
+use shoal_docker_fake::Method;
 use shoal_proto::v1::{self, Check, ContainerState, NetworkPart, Role, ServiceState, SystemdState, Verdict};
 use shoal_tests::sim::{Coordinator, IMAGE, Wish, World};
 use tonic::Code;
@@ -60,6 +61,28 @@ fn a_cluster_that_is_well() {
         assert!(h.error.is_empty() && h.agent_error.is_empty(), "{h:?}");
     }
     assert!(status.slurm_error.is_empty() && status.image_id.starts_with("sha256:"));
+}
+
+/// Calls that reached a host meanwhile.
+fn calls(world: &World, host: &str, meanwhile: impl FnOnce()) -> Vec<(Method, u64)> {
+    let before = world.engine(host).truth().calls;
+    meanwhile();
+    let after = world.engine(host).truth().calls.into_iter();
+    let more = after.map(|(method, n)| (method, n - before.get(&method).copied().unwrap_or(0)));
+    more.filter(|(_, n)| *n > 0).collect()
+}
+
+#[test]
+fn a_look_costs_a_host_one_list_one_session_and_its_controller_one_sinfo() {
+    let world = dev(9);
+    let (_, controller) = container(&world, "controller");
+    for host in ["h1", "h2", "h3"] {
+        let looked = calls(&world, host, || drop(status(&world)));
+        // The agent's session is an exec, too.
+        let execs = if host == controller { 2 } else { 1 };
+        let expected = [(Method::Connect, 1), (Method::ListContainers, 1), (Method::Exec, execs)];
+        assert_eq!(looked, expected, "{host}");
+    }
 }
 
 #[test]
