@@ -1,5 +1,5 @@
-//! Writing one-layer images as docker-archives (the format of `docker save`): how the agent and node images get onto hosts
-//! that have no registry.
+//! Docker-archives (the format of `docker save`): how images get onto hosts that have no registry. One-layer images are written
+//! here; of what a host gives, one image is let through ([`OneImage`]).
 //!
 //! ```text
 //! <id>.json            configuration; its SHA-256 is the image's id
@@ -23,9 +23,11 @@ use sha2::{Digest as _, Sha256};
 use crate::UploadStream;
 
 mod layer;
+mod one_image;
 mod stream;
 
 pub use layer::{FileContent, ImageFile, Layer};
+pub use one_image::{NotOneImage, OneImage};
 
 /// An image that cannot be packed.
 #[derive(Debug, thiserror::Error)]

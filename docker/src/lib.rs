@@ -27,7 +27,9 @@ mod timeouts;
 mod tls;
 mod volume;
 
-pub use archive::{ArchiveError, FileContent, ImageArchive, ImageFile, Layer, PackedImage};
+pub use archive::{
+    ArchiveError, FileContent, ImageArchive, ImageFile, Layer, NotOneImage, OneImage, PackedImage,
+};
 pub use container::{
     Attachment, ContainerDetail, ContainerNetwork, ContainerSpec, ContainerState, ContainerSummary, Created,
     LogLimits, Mount, Removal, RestartPolicy,

@@ -20,7 +20,7 @@ use shoal_docker::{
 use shoal_types::EngineFacts;
 use tokio::time::{Instant, timeout};
 
-use crate::{Call, Image, Method, Refusal, machine::Machine, state::State};
+use crate::{Call, Image, Method, Refusal, Saves, machine::Machine, state::State};
 
 /// Bytes of one piece of a saved image.
 const PIECE: usize = 64 << 10;
@@ -289,12 +289,23 @@ impl Engine for Client {
     async fn save_image(&self, reference: &str) -> Result<ByteStream, EngineError> {
         let call = self.request(Method::SaveImage, Subject::Image(reference.to_owned()));
         let reference = reference.to_owned();
-        let saved = move |state: &mut State, _| Ok((state.save(&reference)?, state.breaks_saves));
-        let (mut archive, breaks) = self.call(&call, saved).await?;
-        if breaks {
-            let half = archive.split_to(archive.len() / 2);
-            let broken = self.unreachable(io::ErrorKind::UnexpectedEof);
-            return Ok(stream::iter([Ok(half), Err(broken)]).boxed());
+        let saved = move |state: &mut State, _| Ok((state.save(&reference)?, state.saves.clone()));
+        let (mut archive, saves) = self.call(&call, saved).await?;
+        match saves {
+            Saves::Whole | Saves::Named(_) => {}
+            Saves::Broken => {
+                let half = archive.split_to(archive.len() / 2);
+                let broken = self.unreachable(io::ErrorKind::UnexpectedEof);
+                return Ok(stream::iter([Ok(half), Err(broken)]).boxed());
+            }
+            Saves::Endless => {
+                let mut header = tar::Header::new_ustar();
+                header.set_size(1 << 40);
+                header.set_cksum();
+                let header = Bytes::copy_from_slice(header.as_bytes());
+                let content = stream::repeat(Bytes::from_static(&[0; PIECE]));
+                return Ok(stream::iter([header]).chain(content).map(Ok).boxed());
+            }
         }
         let pieces = std::iter::from_fn(move || {
             let piece = archive.split_to(archive.len().min(PIECE));

@@ -13,6 +13,20 @@ use shoal_docker::PackedImage;
 
 use crate::files::{Entry, Files, file_of, tar_of};
 
+/// How an engine saves images.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Saves {
+    /// As they are.
+    #[default]
+    Whole,
+    /// Its connection breaks in the middle.
+    Broken,
+    /// With these names beside their own, whatever they are names of elsewhere.
+    Named(Vec<String>),
+    /// It does not stop.
+    Endless,
+}
+
 /// What is no docker-archive, in the engine's words.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -141,9 +155,10 @@ impl Image {
     /// A docker-archive of it, known by `tags`.
     pub(crate) fn archive(&self, tags: &[String]) -> std::io::Result<Bytes> {
         let layers: Vec<String> = (0..self.layers.len()).map(|n| format!("{n}/layer.tar")).collect();
-        let manifest = serde_json::json!([{ "Config": "config.json", "RepoTags": tags, "Layers": layers }]);
+        let config = format!("{}.json", self.id.trim_start_matches("sha256:"));
+        let manifest = serde_json::json!([{ "Config": config, "RepoTags": tags, "Layers": layers }]);
         let entry = |content: Bytes| Entry { mode: 0o644, uid: 0, gid: 0, content: Some(content) };
-        let mut files = vec![("config.json".to_owned(), entry(self.config.clone()))];
+        let mut files = vec![(config, entry(self.config.clone()))];
         files.extend(layers.into_iter().zip(self.layers.iter().map(|layer| entry(layer.clone()))));
         files.push(("manifest.json".to_owned(), entry(manifest.to_string().into())));
         tar_of(files.iter().map(|(name, entry)| (name.clone(), entry)))

@@ -86,7 +86,7 @@ pub use call::{Call, Method};
 pub use clock::VirtualClock;
 pub use fault::{Action, Rule};
 pub use fleet::{Fleet, Moment, Observer, Phase, Vanished};
-pub use image::{Image, NotAnImage};
+pub use image::{Image, NotAnImage, Saves};
 pub use latency::Latency;
 pub use machine::{FakeEngine, HostSpec, Release};
 pub use program::{ContainerView, End, Inside, Main, NoPrograms, Programs, Stdio, not_found};

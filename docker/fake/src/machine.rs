@@ -7,7 +7,7 @@ use shoal_docker::{Endpoint, Engine, Timeouts};
 use shoal_types::{Bytes as Size, EngineFacts, Timestamp};
 
 use crate::{
-    Condition, Image, Truth,
+    Condition, Image, Saves, Truth,
     client::Client,
     fleet::Shared,
     state::{Line, State},
@@ -246,9 +246,9 @@ impl FakeEngine {
         self.machine.state().lose_image(reference);
     }
 
-    /// Breaks the connection in the middle of every image that is saved, or does not any more.
-    pub fn break_saves(&self, breaks: bool) {
-        self.machine.state().breaks_saves = breaks;
+    /// Saves images in this way from now on.
+    pub fn set_saves(&self, saves: Saves) {
+        self.machine.state().saves = saves;
     }
 
     /// What a program inside a container would read.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use shoal_docker_fake::{Action, Method, Refusal, Rule};
+use shoal_docker_fake::{Action, Method, Refusal, Rule, Saves};
 use shoal_proto::v1::{self, registries_client::RegistriesClient};
 use shoal_storage::EventFilter;
 use shoal_tests::sim::{Coordinator, IMAGE, Life, Rows, Wish, World, node_image_as, nothing_wrong};
@@ -45,6 +45,21 @@ fn has_image(world: &World, host: &str) -> bool {
     world.engine(host).truth().images.iter().any(|image| image.repo_tags.iter().any(|tag| tag == IMAGE))
 }
 
+/// An image of somebody else's with this name, of the kind a host takes.
+fn image_of(reference: &str) -> shoal_docker::ImageArchive {
+    let node = node_image_as(IMAGE).unwrap();
+    shoal_docker::ImageArchive {
+        reference: reference.into(),
+        architecture: node.architecture.clone(),
+        entrypoint: vec!["/another".into()],
+        cmd: vec![],
+        env: std::collections::BTreeMap::new(),
+        labels: node.labels.clone(),
+        stop_signal: None,
+        layer: shoal_docker::Layer::Files(vec![]),
+    }
+}
+
 /// Hosts whose last word of the image says that all of it is there.
 fn arrived(events: &[NewEvent]) -> BTreeSet<&str> {
     let whole = |event: &&NewEvent| {
@@ -74,17 +89,7 @@ fn a_name_that_means_another_image_there_stays_what_it_is() {
     let world = World::registered(32, 3).unwrap();
     // The same layers under another configuration: another digest.
     let other = node_image_as(IMAGE).unwrap();
-    let foreign = shoal_docker::ImageArchive {
-        reference: IMAGE.into(),
-        architecture: other.architecture.clone(),
-        entrypoint: vec!["/another".into()],
-        cmd: vec![],
-        env: std::collections::BTreeMap::new(),
-        labels: other.labels.clone(),
-        stop_signal: None,
-        layer: shoal_docker::Layer::Files(vec![]),
-    };
-    let foreign = shoal_docker_fake::Image::packed(&foreign.pack().unwrap()).unwrap();
+    let foreign = shoal_docker_fake::Image::packed(&image_of(IMAGE).pack().unwrap()).unwrap();
     world.engine("h3").lose_image(IMAGE);
     world.engine("h3").add_image(&foreign);
     let told = told(&world, async |_, c| c.create(&Wish::new("dev", 5)).await);
@@ -101,7 +106,7 @@ fn a_name_that_means_another_image_there_stays_what_it_is() {
 #[test]
 fn a_source_that_breaks_in_the_middle_is_replaced_by_the_next() {
     let world = only_on(33, &["h1", "h2"]);
-    world.engine("h1").break_saves(true);
+    world.engine("h1").set_saves(Saves::Broken);
     let told = told(&world, async |_, c| c.create(&Wish::new("dev", 5)).await);
     told.answer.unwrap();
     assert!(told.rows.members("dev").contains("h3"));
@@ -112,9 +117,54 @@ fn a_source_that_breaks_in_the_middle_is_replaced_by_the_next() {
 }
 
 #[test]
+fn a_source_gives_no_names_on_other_hosts() {
+    let world = only_on(37, &["h1"]);
+    let foreign = shoal_docker_fake::Image::packed(&image_of("postgres:16").pack().unwrap()).unwrap();
+    world.engine("h3").add_image(&foreign);
+    let names = ["postgres:16", "shoal-agent:000000000000", "shoal-node:other"].map(str::to_owned);
+    world.engine("h1").set_saves(Saves::Named(names.to_vec()));
+    let told = told(&world, async |_, c| c.create(&Wish::new("dev", 5)).await);
+    told.answer.unwrap();
+    assert!(has_image(&world, "h2") && has_image(&world, "h3"));
+    for host in ["h2", "h3"] {
+        for image in world.engine(host).truth().images {
+            let planted = image.repo_tags.iter().any(|tag| names.contains(tag));
+            assert!(!planted || image.id == foreign.id, "{host}: {:?}", image.repo_tags);
+        }
+    }
+    nothing_wrong(&world, &told.rows);
+}
+
+#[test]
+fn a_source_that_does_not_stop_is_cut_off() {
+    let world = only_on(38, &["h1", "h2"]);
+    world.engine("h1").set_saves(Saves::Endless);
+    let told = told(&world, async |_, c| c.create(&Wish::new("dev", 5)).await);
+    told.answer.unwrap();
+    assert!(has_image(&world, "h3"), "the other source has it");
+    assert!(told.events.iter().any(|e| e.message.contains("h1") && e.message.contains("larger than")));
+    nothing_wrong(&world, &told.rows);
+}
+
+#[test]
+fn an_image_planted_as_the_agents_does_not_become_it() {
+    let honest = World::registered(39, 1).unwrap();
+    let of_agent = |world: &World| {
+        let images = world.engine("h1").truth().images;
+        images.into_iter().find(|i| i.repo_tags.iter().any(|tag| tag.starts_with("shoal-agent:"))).unwrap()
+    };
+    let (own, world) = (of_agent(&honest), World::new(40, 1).unwrap());
+    let planted = shoal_docker_fake::Image::packed(&image_of(&own.repo_tags[0]).pack().unwrap()).unwrap();
+    world.engine("h1").add_image(&planted);
+    told(&world, async |_, c| c.register("h1").await).answer.unwrap();
+    assert_eq!(of_agent(&world).repo_tags, own.repo_tags);
+    assert_ne!(of_agent(&world).id, planted.id);
+}
+
+#[test]
 fn the_only_source_breaking_leaves_nothing_half_loaded_and_the_nodes_where_it_is() {
     let world = only_on(34, &["h1"]);
-    world.engine("h1").break_saves(true);
+    world.engine("h1").set_saves(Saves::Broken);
     let told = told(&world, async |_, c| c.create(&Wish::new("dev", 5)).await);
     told.answer.unwrap();
     assert_eq!(told.rows.members("dev"), ["h1"].into());

@@ -5,7 +5,8 @@
 //!                     |-----queue (bounded)--> load --> host 2
 //! ```
 //! The slowest host sets the pace as long as it takes anything; one that takes nothing for a while is cut off and tried
-//! again by itself. A load that is not told the archive's end is an error to its engine, never a shorter image.
+//! again by itself. A load that is not told the archive's end is an error to its engine, never a shorter image. A source decides
+//! nothing but the content that was asked for: the archive is let through as one image without names, of bounded size.
 
 use std::{
     io,
@@ -18,7 +19,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future::join_all, stream};
-use shoal_docker::{ByteStream, UploadStream};
+use shoal_docker::{ByteStream, OneImage, UploadStream};
 use shoal_types::{HostId, Progress};
 use tokio::{
     sync::mpsc,
@@ -82,7 +83,7 @@ impl Work {
             let archive = upload(waiting, whole.clone(), sink.taken.clone());
             loads.push(self.load(sink, archive).boxed());
         }
-        let feeding = self.feed(source, queues, &whole);
+        let feeding = feed(source, &intent.cluster.image_id, queues, &whole);
         let telling = self.tell(intent, source, &sinks);
         let loaded = tokio::select! {
             (end, loaded) = async { tokio::join!(feeding, join_all(loads)) } => {
@@ -137,43 +138,6 @@ impl Work {
         }
     }
 
-    /// Reads the source once and hands every piece to every queue. Why it could not be read to its end, if it could not.
-    async fn feed(
-        &self,
-        source: &Source,
-        mut queues: Vec<mpsc::Sender<Bytes>>,
-        whole: &AtomicBool,
-    ) -> Result<(), String> {
-        let link = &source.link;
-        let opened = timeout(STALL, link.engine.save_image(&source.info.id)).await;
-        let mut archive: ByteStream = match opened {
-            Ok(Ok(archive)) => archive,
-            Ok(Err(error)) => return Err(shoal_types::chain(&error)),
-            Err(_) => return Err(format!("nothing came for {} s", STALL.as_secs())),
-        };
-        loop {
-            let piece = match timeout(STALL, archive.next()).await {
-                Ok(Some(Ok(piece))) => piece,
-                Ok(Some(Err(error))) => return Err(shoal_types::chain(&error)),
-                Ok(None) => break,
-                Err(_) => return Err(format!("nothing came for {} s", STALL.as_secs())),
-            };
-            let mut taking = Vec::with_capacity(queues.len());
-            for queue in queues {
-                // One whose load has ended is gone; one that takes nothing is cut off.
-                if let Ok(Ok(())) = timeout(STALL, queue.send(piece.clone())).await {
-                    taking.push(queue);
-                }
-            }
-            queues = taking;
-            if queues.is_empty() {
-                return Ok(());
-            }
-        }
-        whole.store(true, Ordering::Release);
-        Ok(())
-    }
-
     /// Tells how far every host is, and keeps the leases; does not end.
     async fn tell(&self, intent: &Intent, source: &Source, sinks: &[Sink]) {
         let (mut last, began) = (vec![0; sinks.len()], Instant::now());
@@ -202,6 +166,51 @@ impl Work {
             }
         }
     }
+}
+
+/// Reads the source once and hands the image in it to every queue. Why it could not be read to its end, if it could not.
+async fn feed(
+    source: &Source,
+    image_id: &str,
+    mut queues: Vec<mpsc::Sender<Bytes>>,
+    whole: &AtomicBool,
+) -> Result<(), String> {
+    let link = &source.link;
+    let opened = timeout(STALL, link.engine.save_image(&source.info.id)).await;
+    let mut archive: ByteStream = match opened {
+        Ok(Ok(archive)) => archive,
+        Ok(Err(error)) => return Err(shoal_types::chain(&error)),
+        Err(_) => return Err(format!("nothing came for {} s", STALL.as_secs())),
+    };
+    let mut one = OneImage::new(image_id, source.limit);
+    loop {
+        let piece = match timeout(STALL, archive.next()).await {
+            Ok(Some(Ok(piece))) => piece,
+            Ok(Some(Err(error))) => return Err(shoal_types::chain(&error)),
+            Ok(None) => break,
+            Err(_) => return Err(format!("nothing came for {} s", STALL.as_secs())),
+        };
+        for part in one.pass(piece).map_err(|error| error.to_string())? {
+            hand(&mut queues, &part).await;
+        }
+        if queues.is_empty() {
+            return Ok(());
+        }
+    }
+    hand(&mut queues, &one.end().map_err(|error| error.to_string())?).await;
+    whole.store(true, Ordering::Release);
+    Ok(())
+}
+
+/// Gives a piece to every load. One whose load has ended is gone; one that takes nothing is cut off.
+async fn hand(queues: &mut Vec<mpsc::Sender<Bytes>>, piece: &Bytes) {
+    let mut taking = Vec::with_capacity(queues.len());
+    for queue in queues.drain(..) {
+        if let Ok(Ok(())) = timeout(STALL, queue.send(piece.clone())).await {
+            taking.push(queue);
+        }
+    }
+    *queues = taking;
 }
 
 /// What a load reads: pieces until the queue ends, which is the archive's end only if `whole` says so.

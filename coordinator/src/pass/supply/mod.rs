@@ -22,7 +22,7 @@ use std::{
 use futures_util::{FutureExt, future::join_all};
 use shoal_docker::ImageInfo;
 use shoal_storage::ImageOnHost;
-use shoal_types::{EventKind, EventLevel, HostId, ImageRef, NewEvent, Progress, chain};
+use shoal_types::{Bytes, EventKind, EventLevel, HostId, ImageRef, NewEvent, Progress, chain};
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator, liveness::while_alive},
@@ -45,6 +45,11 @@ const LOOK_PAUSE: Duration = Duration::from_secs(1);
 /// How long a host may take to say whether it has the image.
 const LOOK: Duration = Duration::from_secs(8);
 
+/// What an archive has besides layers; and an engine may keep those compressed, and save them as they are.
+const SLACK: u64 = 64 << 20;
+/// Largest archive of all.
+const LARGEST: u64 = 64 << 30;
+
 /// What came of bringing the image to a host.
 #[derive(Debug)]
 enum Transfer {
@@ -61,6 +66,8 @@ enum Transfer {
 struct Source {
     link: Arc<HostLink>,
     info: ImageInfo,
+    /// Most bytes of its archive: more cannot be the image.
+    limit: u64,
 }
 
 impl Work {
@@ -152,11 +159,14 @@ impl Work {
             let ask = async {
                 let link = coordinator.fleet.link(&coordinator.store, host).await.ok()?;
                 let info = link.engine.inspect_image(&intent.cluster.image_id).await.ok()??;
-                Some(Source { link, info })
+                Some((link, info))
             };
             tokio::time::timeout(LOOK, ask).boxed()
         });
-        Ok(join_all(asks).await.into_iter().filter_map(|answer| answer.ok().flatten()).collect())
+        let holders: Vec<_> =
+            join_all(asks).await.into_iter().filter_map(|answer| answer.ok().flatten()).collect();
+        let limit = archive_limit(holders.iter().map(|(_, info)| info.size));
+        Ok(holders.into_iter().map(|(link, info)| Source { link, info, limit }).collect())
     }
 
     /// The right to bring it to these hosts, for those nobody else brings it to.
@@ -298,6 +308,13 @@ impl Work {
     }
 }
 
+/// Most bytes of an archive of an image of which hosts claim these sizes. The least counts, so that one host alone cannot have the
+/// others take more than there is.
+fn archive_limit(claims: impl Iterator<Item = Bytes>) -> u64 {
+    let claimed = claims.map(|size| size.0).min().unwrap_or(0);
+    claimed.saturating_mul(2).saturating_add(SLACK).min(LARGEST)
+}
+
 /// Records that a host has an image.
 async fn note_image(
     coordinator: &Coordinator,
@@ -314,4 +331,16 @@ async fn note_image(
     };
     tx.images().add(&row).await?;
     Ok(tx.commit().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_claim_bounds_an_archive() {
+        let limit = |claims: &[u64]| archive_limit(claims.iter().map(|mib| Bytes::mib(*mib)));
+        assert_eq!(limit(&[100, 1 << 30]), (2 * 100 + 64) << 20);
+        assert_eq!(limit(&[1 << 30]), LARGEST);
+    }
 }

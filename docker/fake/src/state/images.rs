@@ -6,7 +6,7 @@ use bytes::Bytes;
 use shoal_docker::{ImageInfo, ImageSummary, LabelFilter, Subject};
 
 use super::State;
-use crate::{Image, Refusal};
+use crate::{Image, Refusal, Saves};
 
 /// An image on an engine.
 pub(crate) struct Stored {
@@ -111,7 +111,10 @@ impl State {
         // Saved by an id, it has no name in the archive.
         let tag = with_tag(reference);
         let known = self.images.get(&image.id).is_some_and(|stored| stored.tags.contains(&tag));
-        let tags: Vec<String> = known.then_some(tag).into_iter().collect();
+        let mut tags: Vec<String> = known.then_some(tag).into_iter().collect();
+        if let Saves::Named(names) = &self.saves {
+            tags.extend_from_slice(names);
+        }
         image.archive(&tags).map_err(|error| Refusal::ServerError(500, error.to_string()))
     }
 

@@ -27,7 +27,7 @@ pub(crate) use self::{
     networks::Network,
     volumes::Volume,
 };
-use crate::{HostSpec, Method, Release, Truth, fleet::Shared};
+use crate::{HostSpec, Method, Release, Saves, Truth, fleet::Shared};
 
 /// How an engine is, as its callers see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,8 +86,8 @@ pub(crate) struct State {
     pub(crate) volumes: BTreeMap<String, Volume>,
     /// Id -> image.
     pub(crate) images: BTreeMap<String, Stored>,
-    /// Whether the connection breaks in the middle of every image that is saved.
-    pub(crate) breaks_saves: bool,
+    /// How images are saved.
+    pub(crate) saves: Saves,
     /// (When, order of asking) -> what.
     pending: BTreeMap<(Timestamp, u64), Later>,
     pub(crate) subscribers: Vec<Subscriber>,
@@ -117,7 +117,7 @@ impl State {
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
             images: BTreeMap::new(),
-            breaks_saves: false,
+            saves: Saves::default(),
             pending: BTreeMap::new(),
             subscribers: Vec::new(),
             counts: BTreeMap::new(),
