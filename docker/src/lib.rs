@@ -3,7 +3,7 @@
 //! ```text
 //! Endpoint + TlsMaterial --connect()--> Arc<dyn Engine> ---> typed outcomes (Created, Removal, EngineError)
 //!                                          |
-//!                                          +-- real::Docker   bollard over one pooled transport (unix socket or mutual TLS)
+//!                                          +-- real::Docker   one pooled transport (unix socket or mutual TLS), answers bounded
 //! ```
 //!
 //! Above this seam nobody sees an HTTP status, a bollard type or a rustls error: an engine's answers become typed

@@ -26,6 +26,9 @@ use crate::call::Call;
 /// Nothing on a screen takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Kept of what is only counted, in bytes.
+const KEPT: usize = 256;
+
 /// A terminal.
 #[derive(Debug)]
 pub struct Terminal {
@@ -93,6 +96,20 @@ impl Terminal {
             let piece = self.screen.recv_timeout(left);
             self.unseen.extend(piece.with_context(|| format!("no {words:?} in {text:?}"))?);
         }
+    }
+
+    /// Takes in this many bytes of what is written, or a few more; the first of them.
+    ///
+    /// # Errors
+    /// They do not come.
+    pub fn reads(&mut self, bytes: usize) -> anyhow::Result<Vec<u8>> {
+        let (mut begin, mut came) = (std::mem::take(&mut self.unseen), 0);
+        while came < bytes {
+            let piece = self.screen.recv_timeout(PATIENCE).with_context(|| format!("{came} bytes came"))?;
+            came += piece.len();
+            begin.extend_from_slice(&piece[..piece.len().min(KEPT.saturating_sub(begin.len()))]);
+        }
+        Ok(begin)
     }
 
     /// Makes the window another size, as a window manager does: the size changes, then whoever is there is told.

@@ -18,6 +18,7 @@
 //!   see [`Vanished`]. What it finishes waits in the state for its time, so a whole runtime may be dropped (a crash of the
 //!   coordinator) and another go on with the same engines: the [`VirtualClock`] goes on too.
 //! - **Programs.** What runs inside containers is played by the test: [`Programs`].
+//! - **Floods.** What an engine can do to whoever reads its answers happens on the wire, below this seam: [`babbler`] serves it.
 //! - **Truth.** [`FakeEngine::truth`] tells what is there whatever the engine says; [`Fleet::violations`] what must never be.
 //!
 //! ```
@@ -66,6 +67,7 @@
 
 #![expect(clippy::result_large_err, reason = "the seam's error is as large as it is")]
 
+mod babble;
 mod call;
 mod client;
 mod clock;
@@ -82,6 +84,7 @@ mod session;
 mod state;
 mod truth;
 
+pub use babble::{Babble, GIANT, babbler};
 pub use call::{Call, Method};
 pub use clock::VirtualClock;
 pub use fault::{Action, Rule};

@@ -100,7 +100,7 @@ impl Docker {
 }
 
 /// Names and ids go into a request's path unescaped: only what Docker allows in names (moby `names.RestrictedNameChars`).
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }

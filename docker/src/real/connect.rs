@@ -47,7 +47,7 @@ pub async fn connect(
         api_version: "".into(),
         timeouts,
         bollard: handle(None)?,
-        heard: transport.heard(),
+        transport: transport.clone(),
     };
     let asked = async {
         // dockerd runs two programs before it answers `/version`: only a server that fails the ping check is asked, for its name.

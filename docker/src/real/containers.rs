@@ -16,13 +16,14 @@ use bollard::{
     },
 };
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::TryStreamExt as _;
+use hyper::{Method, header};
 use shoal_types::Timestamp;
 
-use super::{Docker, call::Call, create::body, fault::is_not_running};
+use super::{Docker, call::Call, create::body, fault::is_not_running, frames::Output};
 use crate::{
     Attachment, CallClass, ContainerDetail, ContainerSpec, ContainerState, ContainerSummary, Created,
-    EngineError, LabelFilter, Removal, Subject,
+    EngineError, ExecChunk, LabelFilter, Removal, Subject,
 };
 
 /// Most text of a log tail, in bytes.
@@ -38,8 +39,8 @@ impl Docker {
         if let Some(filters) = filter.to_query() {
             options = options.filters(&filters);
         }
-        let listed = self.call(&call, self.bollard.list_containers(Some(options.build()))).await?;
-        listed.into_iter().map(|summary| self.summary(&call, summary)).collect()
+        let make = |summary| self.summary(&call, summary);
+        self.list(&call, "/containers/json", Some(options.build()), make).await
     }
 
     fn summary(&self, call: &Call, summary: DockerSummary) -> Result<ContainerSummary, EngineError> {
@@ -120,14 +121,19 @@ impl Docker {
         let call = path_call("put archive", id, path);
         let options =
             UploadToContainerOptionsBuilder::default().path(path).no_overwrite_dir_non_dir("true").build();
-        self.call(&call, self.bollard.upload_to_container(id, Some(options), body_full(tar))).await
+        let sent = async {
+            let request = self.begin(Method::PUT, &format!("/containers/{id}/archive"), Some(options))?;
+            let request = request.header(header::CONTENT_TYPE, "application/x-tar").body(body_full(tar))?;
+            self.open(request).await.map(drop)
+        };
+        self.call(&call, sent).await
     }
 
     pub(super) async fn get(&self, id: &str, path: &str, limit: usize) -> Result<Option<Bytes>, EngineError> {
         let call = path_call("get archive", id, path);
         let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
-        let mut chunks = self.bollard.download_from_container(id, Some(options)).boxed();
         let collected = async {
+            let mut chunks = self.stream(&format!("/containers/{id}/archive"), Some(options)).await?;
             let mut tar = BytesMut::new();
             while let Some(chunk) = chunks.try_next().await? {
                 tar.extend_from_slice(&chunk);
@@ -186,11 +192,15 @@ impl Docker {
         let call = Call::container("logs", id, CallClass::Read);
         let options =
             LogsOptionsBuilder::default().stdout(true).stderr(true).tail(&lines.to_string()).build();
-        let mut chunks = self.bollard.logs(id, Some(options)).boxed();
         let collected = async {
-            let mut text = Vec::new();
-            while let Some(chunk) = chunks.try_next().await? {
-                text.extend_from_slice(&chunk.into_bytes());
+            let mut pieces = self.stream(&format!("/containers/{id}/logs"), Some(options)).await?;
+            let (mut output, mut text) = (Output::of(false), Vec::new());
+            while let Some(mut piece) = pieces.try_next().await? {
+                while let Some(ExecChunk::Stdout(bytes) | ExecChunk::Stderr(bytes)) =
+                    output.next(&mut piece)?
+                {
+                    text.extend_from_slice(&bytes);
+                }
                 // The last lines are wanted: drop from the front.
                 let excess = text.len().saturating_sub(LOG_BYTES);
                 text.drain(..excess);

@@ -25,7 +25,7 @@ impl Engine for Docker {
     }
 
     fn heard(&self) -> Option<Instant> {
-        self.heard.last()
+        self.transport.heard().last()
     }
 
     async fn ping(&self) -> Result<(), EngineError> {

@@ -6,7 +6,7 @@ use bollard::{models::EventMessage, query_parameters::EventsOptionsBuilder};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use shoal_types::Timestamp;
 
-use super::{Docker, call::Call};
+use super::{Docker, call::Call, lines::values};
 use crate::{CallClass, ContainerAction, ContainerEvent, EngineError, EventStream, LabelFilter, Subject};
 
 /// Seconds since 1970 with nine decimals: the one form of `since` that loses nothing (RFC 3339 is not taken).
@@ -26,7 +26,8 @@ impl Docker {
         filters.insert("event".to_owned(), ["start", "die", "destroy"].map(str::to_owned).to_vec());
         let options = EventsOptionsBuilder::default().since(&unix_time(now)).filters(&filters).build();
         let docker = self.clone();
-        let events = self.bollard.events(Some(options)).map(move |message| match message {
+        let body = self.call(&call, self.stream("/events", Some(options))).await?;
+        let events = values(body).map(move |message| match message {
             Ok(message) => docker.event(&call, message),
             Err(error) => Err(docker.fault(&call, error)),
         });

@@ -1,16 +1,21 @@
 //! Commands inside containers.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use bollard::{
-    container::LogOutput,
     errors::Error,
-    exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults},
+    exec::{CreateExecOptions, ResizeExecOptions},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 
-use super::{Docker, call::Call};
+use super::{
+    Docker,
+    call::{Call, is_name},
+    frames::output,
+};
 use crate::{CallClass, EngineError, ExecChunk, ExecOutput, ExecSession, ExecSpec, Resize, TtySize};
 
 /// Buffer of an exec's output, in bytes: 8 KiB to 256 KiB differ by a quarter in throughput (measured 2026-11-21).
@@ -29,14 +34,12 @@ impl Docker {
         limit: usize,
     ) -> Result<ExecOutput, EngineError> {
         let call = Call::container("exec", id, CallClass::Exec);
-        let (exec, started) = self.begin(id, spec, false).await?;
-        let StartExecResults::Attached { mut output, .. } = started else {
-            return Err(self.bad_answer(&call, "the command is detached"));
-        };
+        let (exec, connection) = self.command(id, spec, false).await?;
         let collected = async {
+            let mut output = pin!(output(connection, false, OUTPUT_CAPACITY));
             let (mut stdout, mut stderr, mut truncated) = (BytesMut::new(), BytesMut::new(), false);
             while let Some(chunk) = output.try_next().await? {
-                let (kept, bytes) = match piece(chunk) {
+                let (kept, bytes) = match chunk {
                     ExecChunk::Stdout(bytes) => (&mut stdout, bytes),
                     ExecChunk::Stderr(bytes) => (&mut stderr, bytes),
                 };
@@ -52,13 +55,12 @@ impl Docker {
 
     pub(super) async fn attach(&self, id: &str, spec: &ExecSpec) -> Result<ExecSession, EngineError> {
         let call = Call::container("exec", id, CallClass::Exec);
-        let (exec, started) = self.begin(id, spec, true).await?;
-        let StartExecResults::Attached { output, input } = started else {
-            return Err(self.bad_answer(&call, "the command is detached"));
-        };
-        let (streamed, reader) = (self.clone(), call.clone());
+        let (exec, connection) = self.command(id, spec, true).await?;
+        let (reader, input) = tokio::io::split(connection);
+        let (streamed, read) = (self.clone(), call.clone());
+        let capacity = if spec.lasting { LASTING_CAPACITY } else { OUTPUT_CAPACITY };
         let output =
-            output.map(move |chunk| chunk.map(piece).map_err(|error| streamed.fault(&reader, error)));
+            output(reader, spec.tty.is_some(), capacity).map_err(move |error| streamed.fault(&read, error));
         let resize = spec.tty.map(|_| self.resize(id, &exec));
         if let (Some(resize), Some(size)) = (&resize, spec.tty)
             && let Err(error) = resize(size).await
@@ -68,7 +70,7 @@ impl Docker {
         }
         let asked = self.clone();
         let exit = async move { asked.exit_status(&exec).await.map_err(|error| asked.fault(&call, error)) };
-        Ok(ExecSession { stdin: input, output: output.boxed(), resize, exit: Box::pin(exit) })
+        Ok(ExecSession { stdin: Box::pin(input), output: output.boxed(), resize, exit: Box::pin(exit) })
     }
 
     /// What changes the size of a command's terminal. An engine waits for a command that is being started.
@@ -82,13 +84,13 @@ impl Docker {
         })
     }
 
-    /// Creates and starts a command; its id and streams.
-    async fn begin(
+    /// Creates and starts a command; its id, and the connection that is its input and output.
+    async fn command(
         &self,
         id: &str,
         spec: &ExecSpec,
         stdin: bool,
-    ) -> Result<(String, StartExecResults), EngineError> {
+    ) -> Result<(String, TokioIo<Upgraded>), EngineError> {
         let call = Call::container("exec", id, CallClass::Write);
         let options = CreateExecOptions {
             attach_stdin: Some(stdin),
@@ -102,13 +104,11 @@ impl Docker {
             ..CreateExecOptions::default()
         };
         let exec = self.call(&call, self.bollard.create_exec(id, options)).await?.id;
-        let options = StartExecOptions {
-            detach: false,
-            tty: spec.tty.is_some(),
-            output_capacity: Some(if spec.lasting { LASTING_CAPACITY } else { OUTPUT_CAPACITY }),
-        };
-        let started = self.call(&call, self.bollard.start_exec(&exec, Some(options))).await?;
-        Ok((exec, started))
+        if !is_name(&exec) {
+            return Err(self.bad_answer(&call, "an id that is none"));
+        }
+        let connection = self.call(&call, self.hijack(&exec, spec.tty.is_some())).await?;
+        Ok((exec, connection))
     }
 
     /// The status of a command, once it has ended. Its output ends an instant before the engine knows the status, and a
@@ -124,14 +124,5 @@ impl Docker {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(longest);
         }
-    }
-}
-
-fn piece(output: LogOutput) -> ExecChunk {
-    match output {
-        LogOutput::StdErr { message } => ExecChunk::Stderr(message),
-        // Unframed text is the engine's own, about why the command could not be run.
-        LogOutput::StdOut { message } | LogOutput::Console { message } => ExecChunk::Stdout(message),
-        LogOutput::StdIn { .. } => ExecChunk::Stdout(Bytes::new()),
     }
 }

@@ -3,13 +3,13 @@
 use bollard::models::SystemInfoCgroupVersionEnum;
 use shoal_types::{Bytes, EngineFacts};
 
-use super::{Docker, call::Call};
+use super::{Docker, bounds::WORDS, call::Call};
 use crate::{CallClass, EngineError, LabelFilter, Subject};
 
 impl Docker {
     pub(super) async fn alive(&self) -> Result<(), EngineError> {
         let call = Call::new("ping", Subject::Engine, CallClass::Read);
-        self.call(&call, self.bollard.ping()).await.map(drop)
+        self.call(&call, self.whole("/_ping", None::<()>, WORDS)).await.map(drop)
     }
 
     pub(super) async fn describe(&self) -> Result<EngineFacts, EngineError> {

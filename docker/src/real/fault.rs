@@ -10,7 +10,7 @@ use std::{error::Error as StdError, io};
 
 use bollard::errors::Error;
 
-use super::call::Call;
+use super::{bounds::Excess, call::Call};
 use crate::{Endpoint, EngineError, Subject, TlsProblem};
 
 /// Longest piece of a foreign answer shown.
@@ -146,6 +146,9 @@ fn connection(endpoint: &Endpoint, call: &Call, error: &Error) -> EngineError {
         deepest = cause.to_string();
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
             return EngineError::Tls { endpoint: endpoint.clone(), problem: tls_problem(endpoint, tls) };
+        }
+        if let Some(excess) = cause.downcast_ref::<Excess>() {
+            return bad_answer(endpoint, call, &excess.to_string());
         }
         if let Some(hyper) = cause.downcast_ref::<hyper::Error>() {
             if is_not_http(hyper) {

@@ -1,26 +1,32 @@
 //! Images: list, look at, move, tag, remove.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, pin::pin};
 
+use base64::prelude::{BASE64_URL_SAFE, Engine as _};
 use bollard::{
     auth::DockerCredentials,
-    body_try_stream,
+    body_full, body_try_stream,
     errors::Error,
-    models::CreateImageInfo,
+    models::{CreateImageInfo, ErrorDetail},
     query_parameters::{
         CreateImageOptionsBuilder, ImportImageOptions, ListImagesOptionsBuilder, RemoveImageOptions,
         TagImageOptionsBuilder,
     },
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use http_body_util::BodyDataStream;
+use hyper::{Method, header};
+use serde::Deserialize;
 use shoal_types::Bytes;
 
-use super::{Docker, call::Call, containers::removal};
+use super::{Docker, call::Call, containers::removal, lines::values};
 use crate::{
     ByteStream, CallClass, EngineError, ImageInfo, ImageSummary, LabelFilter, PullProgress, RegistryAuth,
     Removal, Subject, UploadStream,
 };
 
+/// Header with the credentials of a registry: JSON in base64 for URLs (docs.docker.com, API reference, "Authentication").
+const AUTH: &str = "X-Registry-Auth";
 /// The engine's prefixes for a loaded image: its reference, or its id without one.
 const LOADED: [&str; 2] = ["Loaded image: ", "Loaded image ID: "];
 
@@ -64,14 +70,16 @@ impl Docker {
 
     pub(super) async fn load(&self, archive: UploadStream) -> Result<Vec<String>, EngineError> {
         let call = Call::new("load image", Subject::Engine, CallClass::Transfer);
-        let body = body_try_stream(archive);
-        let mut lines = self
-            .bollard
-            .import_image(ImportImageOptions { quiet: true, ..Default::default() }, body, None)
-            .boxed();
+        let options = ImportImageOptions { quiet: true, ..Default::default() };
         let loaded = async {
-            let mut loaded = Vec::new();
+            let request = self
+                .begin(Method::POST, "/images/load", Some(options))?
+                .header(header::CONTENT_TYPE, "application/x-tar")
+                .body(body_try_stream(archive))?;
+            let body = BodyDataStream::new(self.open(request).await?.into_body());
+            let (mut lines, mut loaded) = (pin!(values::<LoadLine, _, _>(body)), Vec::new());
             while let Some(line) = lines.try_next().await? {
+                gone_wrong(line.error_detail)?;
                 let text = line.stream.unwrap_or_default();
                 loaded.extend(
                     LOADED.iter().filter_map(|mark| text.trim().strip_prefix(mark)).map(str::to_owned),
@@ -84,8 +92,9 @@ impl Docker {
 
     pub(super) async fn save(&self, reference: &str) -> Result<ByteStream, EngineError> {
         let call = image("save image", reference, CallClass::Transfer);
-        let mut chunks = self.bollard.export_image(reference).boxed();
-        // The first chunk tells whether there is such an image.
+        let chunks = self.call(&call, self.stream(&format!("/images/{reference}/get"), None::<()>)).await?;
+        let mut chunks = chunks.map_err(Error::from);
+        // The first chunk tells whether the engine can read the image.
         let first = self.call(&call, chunks.try_next()).await?;
         let rest =
             stream::try_unfold((self.clone(), call, chunks), |(docker, call, mut chunks)| async move {
@@ -122,14 +131,20 @@ impl Docker {
             serveraddress: Some(auth.registry.clone()),
             ..DockerCredentials::default()
         });
-        let mut lines = self.bollard.create_image(Some(options), None, credentials).boxed();
         let pulled = async {
+            let mut request = self.begin(Method::POST, "/images/create", Some(options))?;
+            if let Some(credentials) = credentials {
+                request = request.header(AUTH, auth_header(&credentials)?);
+            }
+            let body = self.open(request.body(body_full(bytes::Bytes::new()))?).await?.into_body();
+            let mut lines = pin!(values::<CreateImageInfo, _, _>(BodyDataStream::new(body)));
             let mut layers = Layers::default();
             while let Some(line) = lines.try_next().await? {
                 if layers.hear(&line) {
                     let (done, total) = layers.sum();
                     progress(done, total);
                 }
+                gone_wrong(line.error_detail)?;
             }
             Ok::<_, Error>(())
         };
@@ -140,6 +155,27 @@ impl Docker {
             }
             pulled => pulled,
         }
+    }
+}
+
+/// The value of [`AUTH`]. Engines know the alphabet of URLs alone.
+fn auth_header(credentials: &DockerCredentials) -> Result<String, Error> {
+    Ok(BASE64_URL_SAFE.encode(serde_json::to_vec(credentials)?))
+}
+
+/// What an engine says while it loads an image.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LoadLine {
+    stream: Option<String>,
+    error_detail: Option<ErrorDetail>,
+}
+
+/// The error with which a stream ends that had begun well.
+fn gone_wrong(detail: Option<ErrorDetail>) -> Result<(), Error> {
+    match detail.and_then(|detail| detail.message) {
+        Some(error) => Err(Error::DockerStreamError { error }),
+        None => Ok(()),
     }
 }
 
@@ -172,6 +208,16 @@ fn size(bytes: Option<i64>) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_goes_in_the_alphabet_of_urls() {
+        let password = Some("\u{bf}\u{ff}~~~???".to_owned());
+        let credentials = DockerCredentials { password, ..DockerCredentials::default() };
+        let value = auth_header(&credentials).unwrap();
+        assert!(value.contains(['-', '_']) && !value.contains(['+', '/']), "{value}");
+        let back = BASE64_URL_SAFE.decode(value).unwrap();
+        assert_eq!(serde_json::from_slice::<DockerCredentials>(&back).unwrap(), credentials);
+    }
 
     #[test]
     fn bytes_of_a_pull_are_counted_while_they_come() {

@@ -5,9 +5,14 @@
 //!        \         |          |          |        |       /
 //!         +------- call.rs: limit of the class, subject checked ----+
 //!                  |
+//!                  request.rs: streams and lists, through frames.rs and lines.rs; all else is bollard's
+//!                  |
 //!                  transport.rs: pool, TCP_NODELAY, keepalive, TLS  --- fault.rs: every error becomes an EngineError
+//!                  |
+//!                  bounds.rs: how much of an answer is taken
 //! ```
 
+mod bounds;
 mod call;
 mod connect;
 mod containers;
@@ -17,8 +22,11 @@ mod events;
 mod exec;
 mod facts;
 mod fault;
+mod frames;
 mod images;
+mod lines;
 mod networks;
+mod request;
 mod transport;
 mod volumes;
 
@@ -35,5 +43,5 @@ pub(crate) struct Docker {
     api_version: Arc<str>,
     timeouts: Timeouts,
     bollard: bollard::Docker,
-    heard: transport::Heard,
+    transport: transport::Transport,
 }

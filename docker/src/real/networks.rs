@@ -24,8 +24,7 @@ impl Docker {
         let call = Call::new("list networks", Subject::Engine, CallClass::Read);
         let options =
             filter.to_query().map(|filters| ListNetworksOptionsBuilder::default().filters(&filters).build());
-        let listed = self.call(&call, self.bollard.list_networks(options)).await?;
-        listed.into_iter().map(|network| self.network(&call, network)).collect()
+        self.list(&call, "/networks", options, |network| self.network(&call, network)).await
     }
 
     fn network(&self, call: &Call, network: Network) -> Result<NetworkInfo, EngineError> {

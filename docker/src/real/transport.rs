@@ -16,8 +16,7 @@ use std::{
 use bollard::{API_DEFAULT_VERSION, BollardRequest, body_full, errors::Error};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, TryFutureExt as _, future::BoxFuture};
-use http_body_util::BodyExt as _;
-use hyper::{Request, Response, Uri, body::Incoming};
+use hyper::{Request, Response, StatusCode, Uri, body::Incoming};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::{
     client::legacy::{
@@ -36,6 +35,10 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tower::{Service as _, service_fn};
 
+use super::{
+    bounds::{ANSWER, Endless, Meter, Metered, WORDS},
+    request::collected,
+};
 use crate::Timeouts;
 
 /// Idle connections kept; more calls than this at once open further ones.
@@ -97,12 +100,22 @@ impl Transport {
         self.heard.clone()
     }
 
+    /// Where it leads to, as the beginning of a request's URI.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Sends a request; the answer's body is limited as [`pooled`] says.
+    pub(super) async fn send(&self, request: BollardRequest) -> Result<Response<Incoming>, Error> {
+        (self.requester)(request).await
+    }
+
     /// To a unix socket.
     pub(super) fn unix(path: &Path, timeouts: &Timeouts) -> Self {
         let (path, limit) = (path.to_owned(), timeouts.connect);
         let dial = service_fn(move |_: Uri| {
             let path = path.clone();
-            Box::pin(async move { within(limit, UnixStream::connect(path)).await.map(TokioIo::new) })
+            Box::pin(async move { within(limit, UnixStream::connect(path)).await.map(metered) })
         });
         Self::new(pooled(dial), "http://docker".to_owned())
     }
@@ -117,7 +130,10 @@ impl Transport {
             .wrap_connector(tcp(limit));
         let dial = service_fn(move |uri: Uri| {
             let mut https = https.clone();
-            Box::pin(async move { within(limit, https.call(uri).map_err(io::Error::other)).await })
+            Box::pin(async move {
+                let stream = within(limit, https.call(uri).map_err(io::Error::other)).await?;
+                Ok::<_, io::Error>(metered(TokioIo::new(stream)))
+            })
         });
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         Self::new(pooled(dial), format!("https://{host}:{port}"))
@@ -129,9 +145,9 @@ impl Transport {
     /// There is no answer.
     pub(super) async fn ping(&self) -> Result<Option<String>, Error> {
         let request = Request::get(format!("{}/_ping", self.address)).body(body_full(Bytes::new()))?;
-        let (head, body) = (self.requester)(request).await?.into_parts();
+        let (head, body) = self.send(request).await?.into_parts();
         // To its end: then the connection serves the next call.
-        body.collect().await?;
+        collected(body, WORDS).await?;
         let said = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         let docker =
             head.status.is_success() && said("Server").is_some_and(|name| name.starts_with("Docker/"));
@@ -230,6 +246,12 @@ async fn within<T>(limit: Duration, dial: impl Future<Output = io::Result<T>>) -
     tokio::time::timeout(limit, dial).await.unwrap_or_else(|_| Err(late()))
 }
 
+fn metered<T>(stream: T) -> TokioIo<Metered<T>> {
+    TokioIo::new(Metered::new(stream))
+}
+
+/// A pool of connections that bring at most [`ANSWER`] bytes in answer to a request, unless it is marked as [`Endless`] and
+/// does not fail.
 fn pooled<C>(dial: C) -> Requester
 where
     C: Connect + Clone + Send + Sync + 'static,
@@ -239,5 +261,18 @@ where
         .pool_idle_timeout(POOL_IDLE)
         .pool_timer(TokioTimer::new())
         .build(dial);
-    Arc::new(move |request: BollardRequest| client.request(request).map_err(Error::from).boxed())
+    Arc::new(move |request: BollardRequest| {
+        let endless = request.extensions().get::<Endless>().is_some();
+        let answer = client.request(request);
+        async move {
+            let answer = answer.await?;
+            let goes_well =
+                answer.status().is_success() || answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+            if let Some(meter) = answer.extensions().get::<Meter>() {
+                meter.answer(if endless && goes_well { None } else { Some(ANSWER) });
+            }
+            Ok(answer)
+        }
+        .boxed()
+    })
 }

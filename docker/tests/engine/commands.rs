@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use shoal_docker::{ExecChunk, ExecSession, ExecSpec, TtySize};
+use shoal_docker_fake::GIANT;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::bench::{Bench, probe};
@@ -102,6 +103,25 @@ pub(crate) async fn a_terminal_has_a_size_that_changes(bench: &Bench) {
     // A terminal hands on whole lines.
     session.stdin.write_all(b"x\n").await.unwrap();
     assert_eq!(tokio::time::timeout(PATIENCE, session.exit).await.unwrap().unwrap(), 5);
+}
+
+pub(crate) async fn output_that_looks_like_a_frame_is_output(bench: &Bench) {
+    let id = bench.running("header").await;
+    let lines: String = (1..=20_000).map(|n| format!("line {n}\n")).collect();
+    for (tty, lines) in [(None, lines.clone()), (Some(TtySize::default()), lines.replace('\n', "\r\n"))] {
+        let spec = ExecSpec { tty, ..probe(&["header", "20000"]) };
+        let mut session = bench.engine.attach_exec(&id, &spec).await.unwrap();
+        let mut said = Vec::new();
+        while let Some(chunk) = tokio::time::timeout(PATIENCE, session.output.next()).await.unwrap() {
+            match chunk.unwrap() {
+                ExecChunk::Stdout(bytes) => said.extend_from_slice(&bytes),
+                ExecChunk::Stderr(bytes) => panic!("{} bytes of errors", bytes.len()),
+            }
+        }
+        let wanted = [&GIANT[..], lines.as_bytes()].concat();
+        assert!(said == wanted, "{} of {} bytes, tty {tty:?}", said.len(), wanted.len());
+        assert_eq!(session.exit.await.unwrap(), 0);
+    }
 }
 
 /// Reads what comes on its one output until this was among it.

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use shoal_docker::{Engine, ExecSpec};
 use shoal_docker_fake::{
-    ContainerView, End, Fleet, HostSpec, Inside, Main, Programs, Release, Stdio, VirtualClock, not_found,
+    ContainerView, End, Fleet, GIANT, HostSpec, Inside, Main, Programs, Release, Stdio, VirtualClock,
+    not_found,
 };
 use shoal_types::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -81,6 +82,13 @@ async fn run(inside: Inside, command: ExecSpec, mut stdio: Stdio) -> i64 {
         }
         ["/probe", "probe", "lines", count] => {
             stdio.stdout.write_all(lines(count).as_bytes()).await.unwrap();
+            0
+        }
+        ["/probe", "probe", "header", count] => {
+            stdio.stdout.write_all(&GIANT).await.unwrap();
+            // A terminal ends lines so.
+            let end = if stdio.tty.is_some() { "\r\n" } else { "\n" };
+            stdio.stdout.write_all(lines(count).replace('\n', end).as_bytes()).await.unwrap();
             0
         }
         ["/probe", "probe", "copy"] => copy(stdio).await,

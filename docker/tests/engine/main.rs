@@ -80,6 +80,7 @@ const BEHAVIOURS: &[Behaviour] = behaviours![
     commands::a_duplex_carries_bytes_both_ways,
     commands::a_command_ends_with_its_stream,
     commands::a_terminal_has_a_size_that_changes,
+    commands::output_that_looks_like_a_frame_is_output,
     images::an_image_has_the_id_it_was_packed_with,
     images::what_is_saved_can_be_loaded,
     images::what_is_no_archive_is_refused,

@@ -6,6 +6,7 @@ use std::{
     process::ExitCode,
 };
 
+use shoal_docker_fake::GIANT;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs a command; its exit status.
@@ -28,6 +29,12 @@ pub(crate) async fn run(words: Vec<String>) -> ExitCode {
             ExitCode::from(status.parse::<u8>().unwrap())
         }
         ["lines", count] => {
+            (1..=count.parse::<u32>().unwrap()).for_each(|n| println!("line {n}"));
+            ExitCode::SUCCESS
+        }
+        // What looks like the header of a frame of 4 GiB, then lines.
+        ["header", count] => {
+            std::io::stdout().write_all(&GIANT).unwrap();
             (1..=count.parse::<u32>().unwrap()).for_each(|n| println!("line {n}"));
             ExitCode::SUCCESS
         }

@@ -66,6 +66,7 @@ const STEADY: &[Test] = tests![
     files::the_journal_is_shown_and_followed,
     streams::two_hundred_tunnels_and_readers_that_stop,
     streams::a_reader_that_stops_holds_no_memory,
+    streams::a_terminal_holds_nothing_of_what_a_node_writes,
     strangers::a_container_without_address_never_gets_a_nodes,
     refusals::what_does_not_fit_says_why,
     refusals::a_dry_run_shows_where_and_makes_nothing,

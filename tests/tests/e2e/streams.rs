@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use nix::sys::signal::Signal;
-use shoal_tests::{Node, Stage, allocated_kib, tell};
+use shoal_tests::{Node, Stage, Terminal, allocated_kib, tell};
 
 /// Tunnels at once.
 const TUNNELS: usize = 200;
@@ -19,6 +19,8 @@ const STOPPED: usize = 16;
 /// What may wait in a hop for each reader that has stopped, in KiB: window, a frame on each side, queues and what the
 /// allocator keeps of it.
 const HELD_KIB: u64 = 2048;
+/// Read of a terminal whose program never stops.
+const TERMINAL_BYTES: usize = 100 << 20;
 /// What a process may grow by for other reasons.
 const SLACK_KIB: u64 = 16 << 10;
 
@@ -156,6 +158,31 @@ pub(crate) fn a_reader_that_stops_holds_no_memory(stage: &Stage) -> anyhow::Resu
             second < first + SLACK_KIB && agent_grown < SLACK_KIB,
             "{first}, {second}, agent +{agent_grown}"
         );
+        child.kill()?;
+        child.wait()?;
+    }
+    Ok(())
+}
+
+/// The attack of a node on whoever has a terminal in it, on engines of both kinds: output that begins as the header of a frame of
+/// 4 GiB, and goes on for ever. All of it is shown, as it comes, and nothing of it is held.
+pub(crate) fn a_terminal_holds_nothing_of_what_a_node_writes(stage: &Stage) -> anyhow::Result<()> {
+    let (home, dev) = (stage.home()?, stage.dev()?);
+    for node in dev.one_worker_per_host() {
+        // The sleep makes the header the beginning of what is read at once.
+        let attack =
+            "stty raw -echo; echo go; read _; sleep 1; printf '\\001\\0\\0\\0\\377\\377\\377\\377'; exec yes";
+        let words = ["exec", "-it", "dev", "--node", &node.name, "--", "sh", "-c", attack];
+        let (mut terminal, mut child) = Terminal::run(home.command(&words), (24, 80))?;
+        terminal.shows("go")?;
+        terminal.types("\n")?;
+        let before = allocated_kib(child.id())?;
+        let begin = terminal.reads(TERMINAL_BYTES)?;
+        let after = allocated_kib(child.id())?;
+        let header = [1, 0, 0, 0, 255, 255, 255, 255];
+        ensure!(begin.windows(8).any(|bytes| bytes == header), "{:?}", begin.escape_ascii().to_string());
+        println!("{}: {before} KiB, after {TERMINAL_BYTES} bytes {after} KiB", node.machine.name());
+        ensure!(after < before + SLACK_KIB, "{before} KiB, then {after} KiB");
         child.kill()?;
         child.wait()?;
     }
