@@ -32,6 +32,9 @@ pub(crate) struct Ssh {
     /// The node; of the cluster `default` if none is named
     #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<NodeRef>, add = ArgValueCandidates::new(complete::nodes))]
     target: NodeRef,
+    /// Lend the SSH agent's keys to the node, whose root can use them meanwhile
+    #[arg(short = 'A')]
+    forward_agent: bool,
     /// A command to run instead of a shell; joined by spaces for the node's shell, as ssh does
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -72,7 +75,9 @@ impl Ssh {
         proxy: &ProxyWords,
     ) -> Result<Vec<String>, QuoteError> {
         let name = (&self.target.node, &self.target.cluster, realm);
-        let options = ssh_options(name, files, proxy)?.into_iter();
+        // Of an option that is given twice, ssh takes the first.
+        let asked = self.forward_agent.then(|| ("ForwardAgent", "yes".to_owned()));
+        let options = asked.into_iter().chain(ssh_options(name, files, proxy)?);
         let options = options.flat_map(|(keyword, value)| ["-o".to_owned(), format!("{keyword}={value}")]);
         let destination = node_fqdn(&self.target.node, &self.target.cluster, realm);
         // After `--`, nothing of the command is taken for an option of ssh.
@@ -89,7 +94,7 @@ mod tests {
 
     #[test]
     fn openssh_reads_the_options_as_meant() {
-        let ssh = Ssh { target: "worker-0.dev".parse().unwrap(), command: vec![] };
+        let mut ssh = Ssh { target: "worker-0.dev".parse().unwrap(), forward_agent: false, command: vec![] };
         let dir = Path::new("/tmp/a b/100%h");
         let files = SshFiles { known_hosts: dir.join("known_hosts"), identity: dir.join("id_ed25519") };
         let options = ssh.options(&RealmName::default(), &files, &proxy("/tmp/a b/100%h")).unwrap();
@@ -108,9 +113,17 @@ mod tests {
             "hostkeyalias worker-0.dev.default.shoal.internal",
             "stricthostkeychecking true",
             "identitiesonly yes",
+            "forwardagent no",
+            "forwardx11 no",
+            "permitlocalcommand no",
             "proxycommand printf '%%s|' --state-dir '/tmp/a b/100%%h' proxy worker-0.dev",
         ] {
             assert!(shown.lines().any(|l| l == line), "{line} in {shown}");
         }
+        ssh.forward_agent = true;
+        let options = ssh.options(&RealmName::default(), &files, &proxy("/tmp/a b/100%h")).unwrap();
+        let output = Command::new("ssh").args(["-F", "none", "-G"]).args(&options).output().unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(shown.lines().any(|l| l == "forwardagent yes"), "{shown}");
     }
 }

@@ -95,6 +95,10 @@ pub(crate) fn ssh_options(
         ("HostKeyAlias", fqdn),
         ("IdentityFile", quote::config_path(&files.identity)?),
         ("IdentitiesOnly", "yes".into()),
+        // Root of a node would use what a user's `Host *` lends: keys, screen, commands here.
+        ("ForwardAgent", "no".into()),
+        ("ForwardX11", "no".into()),
+        ("PermitLocalCommand", "no".into()),
     ])
 }
 
@@ -167,6 +171,9 @@ pub(crate) mod tests {
             HostKeyAlias worker-0.dev.default.shoal.internal
             IdentityFile "/s/ssh/id_ed25519"
             IdentitiesOnly yes
+            ForwardAgent no
+            ForwardX11 no
+            PermitLocalCommand no
         Host worker-0.dev.lab worker-0.dev.lab.shoal.internal
             HostName worker-0.dev.lab.shoal.internal
             User root
@@ -180,6 +187,9 @@ pub(crate) mod tests {
             HostKeyAlias worker-0.dev.lab.shoal.internal
             IdentityFile "/s/ssh/id_ed25519"
             IdentitiesOnly yes
+            ForwardAgent no
+            ForwardX11 no
+            PermitLocalCommand no
         "#);
         let config = block("default") + &block("lab");
         for (host, fqdn) in [
@@ -190,6 +200,12 @@ pub(crate) mod tests {
             let read = read(&config, host);
             assert_eq!((read["hostname"].as_str(), read["hostkeyalias"].as_str()), (fqdn, fqdn));
             assert_eq!((read["user"].as_str(), read["stricthostkeychecking"].as_str()), ("root", "true"));
+        }
+        let lends =
+            format!("{config}Host *\n    ForwardAgent yes\n    ForwardX11 yes\n    PermitLocalCommand yes\n");
+        for keyword in ["forwardagent", "forwardx11", "permitlocalcommand"] {
+            assert_eq!(read(&lends, "worker-0.dev")[keyword], "no", "{keyword} of a node");
+            assert_eq!(read(&lends, "elsewhere")[keyword], "yes", "{keyword} of others");
         }
         assert!(!read(&config, "worker-0").contains_key("proxycommand"));
         assert!(!read(&config, "worker-0.devel").contains_key("proxycommand"));
