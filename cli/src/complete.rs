@@ -83,7 +83,7 @@ fn ask(words: impl Iterator<Item = OsString>) -> Option<Names> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let asked = async {
-        let session = Session::open(&global).await.ok()?;
+        let session = Session::quietly(&global).await.ok()?;
         let realm = global.realm(None).ok()?;
         let names = session.client().list_names(&realm).await.ok();
         session.close().await;

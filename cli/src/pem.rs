@@ -3,10 +3,13 @@
 use std::{
     fs::File,
     io::{self, Read},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use shoal_api::TlsCredentials;
+
+use crate::report;
 
 /// Largest file taken for a certificate or key.
 const MAX_BYTES: u64 = 1 << 20;
@@ -45,15 +48,30 @@ pub(crate) enum PemError {
     },
 }
 
-/// Reads the three files of a client.
+/// Reads the three files of a client; warns of a key that others can read.
 ///
 /// # Errors
 /// [`PemError`]: the first file that cannot be used.
 pub(crate) fn read(ca: &Path, cert: &Path, key: &Path) -> Result<TlsCredentials, PemError> {
-    Ok(TlsCredentials {
+    let credentials = TlsCredentials {
         ca: read_one("CA certificate", "CERTIFICATE", ca)?,
         cert: read_one("client certificate", "CERTIFICATE", cert)?,
         key: read_one("client key", "PRIVATE KEY", key)?,
+    };
+    if let Some(warning) = exposed(key) {
+        report::warning(&warning);
+    }
+    Ok(credentials)
+}
+
+/// What is to be said of a key that others can read; one that cannot be looked at any more is not.
+fn exposed(key: &Path) -> Option<String> {
+    let mode = key.metadata().ok()?.mode() & 0o7777;
+    let shown = key.display();
+    (mode & 0o077 != 0).then(|| {
+        format!(
+            "the client key {shown} is open to others (mode {mode:04o}), and who has it is root on the host: chmod 600 {shown}"
+        )
     })
 }
 
@@ -76,11 +94,24 @@ fn read_one(what: &'static str, marker: &'static str, path: &Path) -> Result<Str
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     use shoal_types::chain;
 
     use super::*;
+
+    #[test]
+    fn a_key_that_others_can_read_is_told_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("key.pem");
+        fs::write(&key, KEY).unwrap();
+        for (mode, told) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true), (0o644, true)] {
+            fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+            let said = exposed(&key).unwrap_or_default();
+            assert_eq!(said.contains("chmod 600") && said.contains(&format!("{mode:04o}")), told, "{said}");
+        }
+        assert_eq!(exposed(&dir.path().join("none")), None);
+    }
 
     const CERT: &str = "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n";
     const KEY: &str = "-----BEGIN EC PRIVATE KEY-----\nMII=\n-----END EC PRIVATE KEY-----\n";

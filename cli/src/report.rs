@@ -1,4 +1,4 @@
-//! Errors as a person reads them: `error: ...`, and `hint: ...` where there is something to do.
+//! Errors as a person reads them: `error: ...`, and `hint: ...` where there is something to do. Warnings: `warning: ...`.
 
 use std::io::{self, Write};
 
@@ -18,6 +18,12 @@ pub(crate) fn error(error: &CliError, own_failure: Option<Exit>) -> Exit {
         let _ = io::stderr().lock().write_all(text(error).as_bytes());
     }
     exit
+}
+
+/// Says on standard error what is unwise, and goes on. Standard output is the result's, in every format.
+pub(crate) fn warning(text: &str) {
+    // Without standard error there is nobody to tell.
+    let _ = io::stderr().lock().write_all(format!("warning: {}\n", escape::line(text)).as_bytes());
 }
 
 fn text(error: &CliError) -> String {

@@ -2,13 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use hyper_util::rt::TokioIo;
 use shoal_proto::{CONNECTION_WINDOW, HTTP2_FRAME, STREAM_WINDOW};
-use shoal_storage::{Holder, SealingKey, Store, StoreUrl};
+use shoal_storage::{Holder, SealingKey, Store, StoreUrl, foreign_directory};
 use shoal_types::{Clock, SystemClock};
 use tokio::io::DuplexStream;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +32,7 @@ const PIPE: usize = 1 << 20;
 /// What a coordinator needs to know to start.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Directory of the store and its key; made 0700 if it is not there.
+    /// Directory of the store and its key; made 0700 if it is not there, refused if others can change it.
     pub state_dir: PathBuf,
     /// `postgres://...` or a path; the SQLite file in the state directory if `None`.
     pub store: Option<String>,
@@ -40,6 +40,20 @@ pub struct Options {
     pub key_file: Option<PathBuf>,
     /// Executables of the agent for hosts of another architecture, in Docker's words (`aarch64`) -> path.
     pub agent_binaries: BTreeMap<String, PathBuf>,
+}
+
+impl Options {
+    /// What a person should know of the store's URL before it is used: that nothing proves who the server is.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        // One that cannot be read is the error of the start.
+        let url: StoreUrl = self.store.as_ref()?.parse().ok()?;
+        let mode = url.weak_tls()?;
+        Some(format!(
+            "store {url}: with sslmode={mode} nothing proves that it is the server asked for; sslmode=verify-full does, with \
+             sslrootcert=FILE for an authority of your own"
+        ))
+    }
 }
 
 /// A running coordinator and the way to speak with it.
@@ -127,8 +141,14 @@ fn take(pipe: &Mutex<Option<DuplexStream>>) -> std::io::Result<DuplexStream> {
     pipe.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(gone)
 }
 
-fn make_private(dir: &std::path::Path) -> Result<(), CoordinatorError> {
+/// Makes the directory if it is not there; one that others can change is not used.
+fn make_private(dir: &Path) -> Result<(), CoordinatorError> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.map_err(|source| CoordinatorError::StateDir { path: dir.into(), source })
+    let unusable = |source| CoordinatorError::StateDir { path: dir.into(), source };
+    made.map_err(unusable)?;
+    match foreign_directory(dir).map_err(unusable)? {
+        Some(why) => Err(CoordinatorError::OpenStateDir { path: dir.into(), why }),
+        None => Ok(()),
+    }
 }

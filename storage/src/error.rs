@@ -86,6 +86,18 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// The database server does not prove by TLS that it is the one asked for; it was sent no password.
+    #[error(
+        "store {store} does not prove by TLS that it is the one asked for; name the file of its authority with ?sslrootcert=FILE \
+         in the URL, or say there with sslmode=MODE how much is enough"
+    )]
+    Unproven {
+        /// The store.
+        store: String,
+        /// What is wrong with it.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The database server refused the user, or the user what is needed, or it does not have the database.
     #[error(
         "store {store} is refused to this user; check user, password, database name and the user's rights in it"

@@ -3,7 +3,7 @@
 //! SQLite's numbers are its result codes (sqlite.org/rescode.html; the low byte is the primary code), PostgreSQL's five
 //! characters are SQLSTATEs (its manual, appendix A).
 
-use std::{fmt::Display, time::Duration};
+use std::{fmt::Display, io::ErrorKind, time::Duration};
 
 use sqlx::migrate::MigrateError;
 
@@ -33,6 +33,7 @@ impl Label {
             Kind::Full => StoreError::Full { store },
             Kind::Damaged => StoreError::Damaged { store, source },
             Kind::Refused => StoreError::Refused { store, source },
+            Kind::Unproven => StoreError::Unproven { store, source },
             Kind::Unreachable => StoreError::Unreachable { store, source },
         }
     }
@@ -62,6 +63,7 @@ enum Kind {
     Full,
     Damaged,
     Refused,
+    Unproven,
     Unreachable,
 }
 
@@ -71,7 +73,10 @@ impl Kind {
         let database = match error {
             sqlx::Error::Database(database) => database,
             sqlx::Error::PoolTimedOut => return Some(Self::Locked),
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed => {
+            sqlx::Error::Tls(_) => return Some(Self::Unproven),
+            // A certificate that rustls does not take comes so.
+            sqlx::Error::Io(error) if error.kind() == ErrorKind::InvalidData => return Some(Self::Unproven),
+            sqlx::Error::Io(_) | sqlx::Error::PoolClosed => {
                 return Some(Self::Unreachable);
             }
             _ => return None,

@@ -8,11 +8,13 @@ use std::{
     fmt,
     fs::{File, OpenOptions},
     io::{self, ErrorKind, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use zeroize::Zeroizing;
+
+use crate::{NotOwn, guard};
 
 /// Length of the key in bytes (XChaCha20-Poly1305).
 const KEY_LEN: usize = 32;
@@ -41,13 +43,13 @@ pub enum KeyError {
         #[source]
         source: io::Error,
     },
-    /// Its group or everyone can read or write it.
-    #[error("key file {} is open to others (mode {mode:04o}); make it private: chmod 600", path.display())]
+    /// Its group or everyone can read or write it, or it belongs to somebody else.
+    #[error("key file {} cannot be trusted: {why} {}", path.display(), path.display())]
     Exposed {
         /// The file.
         path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
+        /// Why not, and what makes it right.
+        why: NotOwn,
     },
     /// It does not have exactly 32 bytes, or is no plain file.
     #[error("key file {} is not a key: it must be a plain file of exactly {KEY_LEN} bytes", path.display())]
@@ -72,15 +74,12 @@ impl SealingKey {
     pub fn load(path: &Path) -> Result<Self, KeyError> {
         let read = |source| KeyError::Read { path: path.into(), source };
         let not_a_key = || KeyError::NotAKey { path: path.into() };
-        // A FIFO would block the open for ever.
-        if !path.metadata().map_err(read)?.is_file() {
-            return Err(not_a_key());
-        }
-        let file = File::open(path).map_err(read)?;
-        let meta = file.metadata().map_err(read)?;
-        if meta.mode() & 0o077 != 0 {
-            return Err(KeyError::Exposed { path: path.into(), mode: meta.mode() & 0o7777 });
-        }
+        let file = match guard::secret(path) {
+            Ok((file, None)) => file,
+            Ok((_, Some(why))) => return Err(KeyError::Exposed { path: path.into(), why }),
+            Err(source) if source.kind() == ErrorKind::InvalidInput => return Err(not_a_key()),
+            Err(source) => return Err(read(source)),
+        };
         let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_LEN + 1));
         file.take(KEY_LEN as u64 + 1).read_to_end(&mut bytes).map_err(read)?;
         let bytes = <[u8; KEY_LEN]>::try_from(bytes.as_slice()).map_err(|_| not_a_key())?;
@@ -138,7 +137,7 @@ impl fmt::Debug for SealingKey {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use rand::{SeedableRng, rngs::StdRng};
 
@@ -188,7 +187,8 @@ mod tests {
         std::fs::write(&path, [7; KEY_LEN]).unwrap();
         for mode in [0o640, 0o604, 0o620] {
             std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
-            assert!(matches!(load(&path), Err(KeyError::Exposed { mode: m, .. }) if m == mode));
+            let why = NotOwn::Open { mode };
+            assert!(matches!(load(&path), Err(KeyError::Exposed { why: w, .. }) if w == why));
         }
         assert!(matches!(load(dir.path()), Err(KeyError::NotAKey { .. })));
         assert!(matches!(load(&dir.path().join("none/key")), Err(KeyError::Create { .. })));

@@ -22,6 +22,7 @@ mod error;
 mod event;
 mod failpoint;
 mod fault;
+mod guard;
 mod holder;
 mod host;
 mod image;
@@ -51,6 +52,7 @@ pub use error::StoreError;
 pub use event::{EventFilter, Events};
 #[cfg(feature = "failpoints")]
 pub use failpoint::{Fate, Moment, Probe};
+pub use guard::{NotOwn, foreign_directory};
 pub use holder::{Holder, HolderError};
 pub use host::{Host, HostAgent, HostHealth, HostSettings, Hosts, LastError, Usage};
 pub use image::{AccountIds, ImageFacts, ImageOnHost, Images};

@@ -4,7 +4,10 @@
 //! - A coordinator that is cut off in the middle of a transaction must not keep the others out: the server ends what idles
 //!   in a transaction for [`IDLE_IN_TRANSACTION`], and waiting for the lock ends after the store's lock wait.
 
-use std::{io, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    time::Duration,
+};
 
 use sqlx::{
     PgPool, Postgres, Transaction,
@@ -34,12 +37,20 @@ pub(crate) async fn open(options: &PgConnectOptions, label: &Label) -> Result<Po
         // A statement whose client is gone ends, and with it its locks.
         ("client_connection_check_interval", CLIENT_CHECK.as_millis().to_string()),
     ]);
+    let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
     let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(label.lock_wait);
     let pool = pool.connect_with(options).await.map_err(|source| {
         // A server that refuses is tried again until then; with no connection there is nobody who could hold a lock.
         if matches!(source, sqlx::Error::PoolTimedOut) {
             let text = format!("no connection within {} s", label.lock_wait.as_secs_f32());
             return label.fault("opening", sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text)));
+        }
+        // No file is missing on the way to a port: it is one of the certificates that the URL names.
+        if let sqlx::Error::Io(error) = &source
+            && !is_socket
+            && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied)
+        {
+            return StoreError::Unproven { store: label.store.clone(), source };
         }
         label.fault("opening", source)
     })?;

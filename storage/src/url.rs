@@ -1,13 +1,17 @@
 //! Where the store is: a file for SQLite, a URL for PostgreSQL. Shown without its password, always.
+//!
+//! A PostgreSQL server elsewhere must prove by TLS that it is the one asked for, before it is given a password: `sslmode` is
+//! `verify-full` there unless the URL says otherwise. PostgreSQL's own default, `prefer`, takes any server that says it has no TLS.
 
 use std::{
     fmt,
+    net::IpAddr,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
 
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 /// How long a lock held by another process is waited for: longer than any transaction of ours, short enough for a user.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
@@ -61,6 +65,22 @@ impl StoreUrl {
         }
     }
 
+    /// The `sslmode` by which a server elsewhere is trusted without proof that it is the one asked for, if the URL says so.
+    #[must_use]
+    pub fn weak_tls(&self) -> Option<&'static str> {
+        match &self.place {
+            Place::Postgres(options) if is_elsewhere(options) => match options.get_ssl_mode() {
+                PgSslMode::Disable => Some("disable"),
+                PgSslMode::Allow => Some("allow"),
+                PgSslMode::Prefer => Some("prefer"),
+                PgSslMode::Require => Some("require"),
+                PgSslMode::VerifyCa => Some("verify-ca"),
+                PgSslMode::VerifyFull => None,
+            },
+            Place::Postgres(_) | Place::Sqlite(_) => None,
+        }
+    }
+
     /// The same store, waiting this long (default 10 s) for a lock another process holds.
     #[must_use]
     pub fn with_lock_wait(self, lock_wait: Duration) -> Self {
@@ -72,11 +92,15 @@ impl FromStr for StoreUrl {
     type Err = StoreUrlError;
 
     /// `sqlite://PATH` or a plain path; `postgres://` or `postgresql://` as in PostgreSQL's manual, section 34.1.1.2
-    /// (what a URL leaves out is taken from `PGHOST`, `PGUSER`, `PGPASSWORD`, ... and `~/.pgpass`).
+    /// (what a URL leaves out is taken from `PGHOST`, `PGUSER`, `PGPASSWORD`, ... and `~/.pgpass`). `sslmode` is taken from the
+    /// URL alone where the server is not of this machine, and is `verify-full` if that does not say it.
     fn from_str(text: &str) -> Result<Self, StoreUrlError> {
         let path = match text.split_once("://") {
             Some(("postgres" | "postgresql", _)) => {
-                let options = text.parse().map_err(StoreUrlError::Postgres)?;
+                let mut options: PgConnectOptions = text.parse().map_err(StoreUrlError::Postgres)?;
+                if is_elsewhere(&options) && !says_ssl_mode(text) {
+                    options = options.ssl_mode(PgSslMode::VerifyFull);
+                }
                 return Ok(Self { place: Place::Postgres(Box::new(options)), lock_wait: LOCK_WAIT });
             }
             Some(("sqlite", path)) => path,
@@ -92,6 +116,22 @@ impl FromStr for StoreUrl {
             _ => Ok(Self::file(path)),
         }
     }
+}
+
+/// Whether the way to a server leaves this machine: neither a unix socket nor a loopback address.
+fn is_elsewhere(options: &PgConnectOptions) -> bool {
+    let host = options.get_host();
+    let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
+    let is_loopback =
+        host.eq_ignore_ascii_case("localhost") || address.is_some_and(|address| address.is_loopback());
+    // A host that is a path is the directory of a socket, too.
+    options.get_socket().is_none() && !host.starts_with('/') && !is_loopback
+}
+
+/// Whether a URL has the parameter, in sqlx's two spellings.
+fn says_ssl_mode(url: &str) -> bool {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    query.split('&').any(|pair| matches!(pair.split('=').next(), Some("sslmode" | "ssl-mode")))
 }
 
 impl fmt::Display for StoreUrl {
@@ -146,6 +186,38 @@ mod tests {
         }
         let error = "postgres://ann:hunter2@db.lan:notaport/shoal".parse::<StoreUrl>().unwrap_err();
         assert!(!format!("{error:?} {error}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_server_elsewhere_must_prove_itself_unless_the_url_says_otherwise() {
+        let mode = |text: &str| match text.parse::<StoreUrl>().unwrap().place {
+            Place::Postgres(options) => format!("{:?}", options.get_ssl_mode()),
+            Place::Sqlite(path) => panic!("{}", path.display()),
+        };
+        let weak = |text: &str| text.parse::<StoreUrl>().unwrap().weak_tls();
+        for elsewhere in ["db.lan", "10.0.0.7:5433", "[fd00::7]", "0.0.0.0", "localhost.example"] {
+            let url = format!("postgres://ann@{elsewhere}/shoal");
+            for silent in [url.clone(), format!("{url}?sslrootcert=/ca.pem"), format!("{url}?host=db2.lan")] {
+                assert_eq!((mode(&silent).as_str(), weak(&silent)), ("VerifyFull", None), "{silent}");
+            }
+            for (word, sqlx) in [
+                ("disable", "Disable"),
+                ("allow", "Allow"),
+                ("prefer", "Prefer"),
+                ("require", "Require"),
+                ("verify-ca", "VerifyCa"),
+            ] {
+                for name in ["sslmode", "ssl-mode"] {
+                    let url = format!("{url}?connect_timeout=1&{name}={word}");
+                    assert_eq!((mode(&url).as_str(), weak(&url)), (sqlx, Some(word)), "{url}");
+                }
+            }
+        }
+        for here in ["localhost", "LocalHost:5433", "127.0.0.1", "127.9.9.9", "[::1]", "db.lan/x?host=/run"] {
+            let url = format!("postgres://ann@{here}");
+            assert_eq!((mode(&url).as_str(), weak(&url)), ("Prefer", None), "{url}");
+        }
+        assert_eq!(weak("/var/lib/shoal.db"), None);
     }
 
     #[test]

@@ -3,9 +3,12 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    fs,
+    fs::{self, DirBuilder},
     io::Write,
-    os::unix::process::ExitStatusExt,
+    os::unix::{
+        fs::{DirBuilderExt, PermissionsExt},
+        process::ExitStatusExt,
+    },
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -90,8 +93,10 @@ impl Bed {
 
     /// Writes a file in the home; its path as text.
     pub(crate) fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
-        fs::create_dir_all(self.home().join(name).parent().unwrap()).unwrap();
-        fs::write(self.home().join(name), bytes).unwrap();
+        let path = self.home().join(name);
+        DirBuilder::new().recursive(true).mode(0o700).create(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         self.path(name)
     }
 

@@ -1,9 +1,19 @@
 //! State directories, stores and keys that cannot be used. Nothing of them is changed: a store that cannot be read today is
 //! restored tomorrow.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    os::unix::fs::{PermissionsExt, symlink},
+    sync::mpsc::{Receiver, channel},
+    thread,
+};
 
-use crate::bed::{Bed, PASSWORD, row};
+use crate::{
+    authority::{Authority, When},
+    bed::{Bed, PASSWORD, row},
+};
 
 /// A store of schema 9999: what this version of the program must leave alone.
 const NEWER: &[u8] = include_bytes!("newer.db");
@@ -54,6 +64,15 @@ fn stores() {
     bed.file("plain", "");
     let args = hosts(&bed, "plain");
     bed.run(row("state directory: a file in its place", 1, args));
+    for (what, mode) in [("its group can write", 0o770), ("all can write, sticky or not", 0o1777)] {
+        let args = hosts(&bed, "shared");
+        private(&bed, "shared/key", &key);
+        fs::set_permissions(bed.home().join("shared"), fs::Permissions::from_mode(mode)).unwrap();
+        bed.run(row(format!("state directory: {what}"), 1, args));
+    }
+    symlink(bed.home().join("shared"), bed.home().join("link")).unwrap();
+    let args = hosts(&bed, "link");
+    bed.run(row("state directory: a link to such a one", 1, args));
     bed.run(row("state directory: nobody's", 1, ["get", "hosts", "--state-dir", "/proc/shoal"]));
     bed.run(row("state directory: empty", 2, ["get", "hosts", "--state-dir", ""]));
     bed.run(row("state directory: no home", 2, ["get", "hosts"]).env("HOME", ""));
@@ -123,5 +142,85 @@ fn urls() {
     ] {
         bed.run(row(format!("store URL: {what}"), exit, ["get", "hosts"]).env("SHOAL_STORE", url));
     }
+    insta::assert_snapshot!(bed.said());
+}
+
+/// Asked for TLS: eight bytes, of which the last four are its number (PostgreSQL's manual, "Message Formats").
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
+/// A server that answers this to who asks for TLS, and then hears what else it is told, connection by connection.
+fn server(answer: u8) -> (u16, Receiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (told, heard) = channel();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, mut first) = (stream.unwrap(), [0; 8]);
+            // A client that does not ask for TLS begins with its name.
+            stream.read_exact(&mut first).unwrap();
+            let mut rest = Vec::new();
+            if first == SSL_REQUEST {
+                stream.write_all(&[answer]).unwrap();
+                let mut piece = [0; 1024];
+                let n = stream.read(&mut piece).unwrap();
+                rest.extend_from_slice(&piece[..n]);
+            } else {
+                rest.extend_from_slice(&first);
+            }
+            if told.send(rest).is_err() {
+                return;
+            }
+        }
+    });
+    (port, heard)
+}
+
+/// A server that is not of this machine must prove that it is the one asked for before it hears of a user or a password.
+#[test]
+fn servers_elsewhere() {
+    let mut bed = Bed::new();
+    // Of this machine, and no loopback address by its looks.
+    let here = "0.0.0.0";
+    let (without, heard) = server(b'N');
+    bed.redact(format!(":{without}"), ":PORT");
+    let url = |more: &str| format!("postgres://ann:{PASSWORD}@{here}:{without}/shoal{more}");
+    bed.run(row("store elsewhere: without TLS", 1, ["get", "hosts"]).env("SHOAL_STORE", url("")));
+    assert_eq!(heard.recv().unwrap(), b"", "it hears nothing of the user");
+    let required = url("?sslmode=require");
+    bed.run(row("store elsewhere: TLS of anybody's", 1, ["get", "hosts"]).env("SHOAL_STORE", required));
+    assert_eq!(heard.recv().unwrap(), b"");
+    let names = url("?sslrootcert=/nowhere/ca.pem");
+    bed.run(row("store elsewhere: a CA, and no TLS", 1, ["get", "hosts"]).env("SHOAL_STORE", names));
+    assert_eq!(heard.recv().unwrap(), b"");
+    // Asked for in the URL, it is done, and said once, on standard error.
+    let plain = url("?sslmode=prefer");
+    let args = ["get", "hosts", "-o", "json"];
+    bed.run(row("store elsewhere: in clear, as asked", 1, args).env("SHOAL_STORE", plain));
+    let begun = heard.recv().unwrap();
+    assert!(begun.windows(3).any(|bytes| bytes == b"ann"), "{begun:?}");
+
+    let (broken, heard) = server(b'S');
+    bed.redact(format!(":{broken}"), ":PORT");
+    let url = |more: &str| format!("postgres://ann:{PASSWORD}@{here}:{broken}/shoal{more}");
+    let missing = url("?sslrootcert=/nowhere/ca.pem");
+    bed.run(row("store elsewhere: no such CA", 1, ["get", "hosts"]).env("SHOAL_STORE", missing));
+    assert_eq!(heard.recv().unwrap(), b"");
+    insta::assert_snapshot!(bed.said());
+}
+
+/// What others can read is said, and nothing else changes: standard output is the result's.
+#[test]
+fn passwords_and_keys_in_the_open() {
+    let mut bed = Bed::new();
+    // Refused before anything is waited for.
+    let url = format!("postgres://ann:{PASSWORD}@db.lan:notaport/shoal");
+    let args = ["get", "hosts", "-o", "json", "--store", &url];
+    bed.run(row("store URL: a password in an argument", 2, args));
+    bed.run(row("store URL: in the environment", 2, ["get", "hosts"]).env("SHOAL_STORE", &url));
+    let dir = Authority::new("ours", When::Now).client(&bed, "tls");
+    let args = ["register", "new", "--docker", "tcp://127.0.0.1:1", "-o", "json", "--tls-dir", &dir];
+    bed.run(row("client key: private", 5, args));
+    fs::set_permissions(bed.home().join("tls/key.pem"), fs::Permissions::from_mode(0o640)).unwrap();
+    bed.run(row("client key: open to its group", 5, args));
     insta::assert_snapshot!(bed.said());
 }

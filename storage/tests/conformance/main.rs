@@ -2,7 +2,7 @@
 //! a real PostgreSQL server that this process starts on a socket in a temporary directory.
 //!
 //! Without an installed server the PostgreSQL half fails and says so; `SHOAL_TEST_POSTGRES=off` leaves it out, and says so
-//! too. What is particular to one database is in `opening.rs` and `lost_disk.rs`.
+//! too. What is particular to one database is in `opening.rs`, `elsewhere.rs` and `lost_disk.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
@@ -10,6 +10,7 @@ mod admission;
 mod bed;
 mod clusters;
 mod decisions;
+mod elsewhere;
 mod events;
 mod hosts;
 mod images;

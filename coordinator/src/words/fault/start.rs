@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use shoal_storage::{HolderError, KeyError, StoreError, StoreUrlError};
+use shoal_storage::{HolderError, KeyError, NotOwn, StoreError, StoreUrlError};
 
 use super::store;
 
@@ -20,6 +20,14 @@ pub enum CoordinatorError {
         /// What the system said.
         #[source]
         source: std::io::Error,
+    },
+    /// Others can change the state directory.
+    #[error("state directory {} cannot be trusted: {why} {}", path.display(), path.display())]
+    OpenStateDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why not, and what makes it right.
+        why: NotOwn,
     },
     /// The key that seals secrets cannot be used.
     #[error(transparent)]
@@ -44,6 +52,9 @@ impl CoordinatorError {
         match self {
             Self::StoreUrl(_) => {
                 Ok("a store is postgres://USER@HOST/DATABASE or the path of an SQLite file".into())
+            }
+            Self::OpenStateDir { .. } => {
+                Ok("who can write there can replace store and key; or name another with --state-dir".into())
             }
             Self::StateDir { .. } => Ok("name another with --state-dir or SHOAL_STATE_DIR".into()),
             Self::Key(_) => {

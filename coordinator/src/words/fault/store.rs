@@ -43,6 +43,7 @@ pub(super) fn hint(error: &StoreError) -> Hint {
         | StoreError::Damaged { .. }
         | StoreError::Newer { .. }
         | StoreError::WrongKey { .. }
-        | StoreError::Refused { .. } => Err(SAID),
+        | StoreError::Refused { .. }
+        | StoreError::Unproven { .. } => Err(SAID),
     }
 }
