@@ -4,7 +4,12 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "netlink attributes are an open set: only some are read")]
 
-use std::{collections::BTreeMap, fs, io, net::Ipv4Addr};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    net::Ipv4Addr,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use futures_util::{StreamExt, TryStreamExt};
 use ipnet::Ipv4Net;
@@ -18,7 +23,10 @@ use netlink_packet_route::{
 use rtnetlink::{Handle, RouteMessageBuilder};
 use tokio::task::JoinSet;
 
-use crate::mesh::{Kind, MeshError, Snapshot, io_error};
+use crate::{
+    firewall,
+    mesh::{Kind, MeshError, Snapshot, io_error},
+};
 
 const INOTIFY: &str = "/proc/sys/fs/inotify/max_user_instances";
 const STATUS: &str = "/proc/self/status";
@@ -55,6 +63,8 @@ pub(crate) struct Facts {
     pub(crate) routes: Vec<Ipv4Net>,
     pub(crate) vnis: Vec<u32>,
     pub(crate) resident_bytes: u64,
+    /// Why the kernel cannot filter tunnel packets, if it cannot.
+    pub(crate) filter_fault: Option<String>,
 }
 
 /// An interface with its IPv4 addresses.
@@ -99,10 +109,23 @@ async fn facts_over(handle: &Handle) -> Result<Facts, FactsError> {
         inotify_instances: number(INOTIFY, &read(INOTIFY)?)?,
         neighbour_limit: neighbour_limit(handle).await?,
         resident_bytes: resident_bytes(&read(STATUS)?)?,
+        filter_fault: filter_fault().await,
         default_address,
         routes,
         vnis,
     })
+}
+
+/// A trial that went well is not made again: to give one up, the kernel waits until no packet can be in it.
+async fn filter_fault() -> Option<String> {
+    static CAN: AtomicBool = AtomicBool::new(false);
+    if CAN.load(Ordering::Relaxed) {
+        return None;
+    }
+    let tried = tokio::task::spawn_blocking(firewall::fault).await;
+    let fault = tried.unwrap_or_else(|ended| Some(ended.to_string()));
+    CAN.store(fault.is_none(), Ordering::Relaxed);
+    fault
 }
 
 /// IPv4 addresses by the index of their interface.

@@ -3,6 +3,7 @@
 //! ```text
 //! coordinator == docker exec ==> connect --unix socket--> serve
 //!                                                          |- reconciler: networks on disk, one task that owns them
+//!                                                          |    |- firewall: who may send tunnel packets (nftables)
 //!                                                          |    |- mesh: VXLAN devices, entries, neighbours (netlink)
 //!                                                          |    '- dns: a name server per network
 //!                                                          |- tunnel: byte streams to nodes of this host
@@ -19,6 +20,7 @@ mod connect;
 mod dns;
 mod error;
 mod facts;
+mod firewall;
 mod health;
 mod mesh;
 mod network;

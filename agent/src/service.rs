@@ -208,6 +208,7 @@ fn facts_message(version: String, agent_id: String, facts: Facts) -> v1::GetHost
         routes: facts.routes.iter().map(ToString::to_string).collect(),
         vnis: facts.vnis,
         resident_bytes: facts.resident_bytes,
+        filter_fault: facts.filter_fault.unwrap_or_default(),
     }
 }
 
@@ -227,7 +228,7 @@ impl From<ReconcileError> for Status {
             | ReconcileError::InUse { .. } => Self::failed_precondition(text),
             ReconcileError::Clash { .. } | ReconcileError::Dns(_) => Self::already_exists(text),
             ReconcileError::Foreign { .. } => Self::invalid_argument(text),
-            ReconcileError::State(_) => Self::internal(text),
+            ReconcileError::State(_) | ReconcileError::Firewall(_) => Self::internal(text),
             ReconcileError::Stopping => Self::unavailable(text),
             ReconcileError::Mesh(error) => match error {
                 MeshError::BridgeMissing { .. } | MeshError::UnderlayMissing { .. } => {

@@ -95,6 +95,8 @@ pub struct Host {
     pub underlay: Option<String>,
     /// Why it cannot be used, if it cannot.
     pub error: Option<String>,
+    /// Why it cannot drop tunnel packets of strangers, if it cannot.
+    pub filter_fault: Option<String>,
     /// When it last answered.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub last_seen: Option<Time>,
@@ -128,6 +130,7 @@ impl TryFrom<v1::Host> for Host {
             id: host.id,
             underlay: known(host.underlay),
             error: known(host.error),
+            filter_fault: known(host.filter_fault),
             last_seen: Time::known(Timestamp(host.last_seen_ms)),
             age_ms: host.age_ms,
         })
@@ -153,6 +156,7 @@ impl From<Host> for v1::Host {
             agent_state: host.agent.state.wire(),
             underlay: text(host.underlay),
             error: text(host.error),
+            filter_fault: text(host.filter_fault),
             last_seen_ms: Time::wire(host.last_seen),
             age_ms: host.age_ms,
         }

@@ -155,6 +155,9 @@ pub struct HostFacts {
     pub routes: Vec<Ipv4Net>,
     /// VXLAN identifiers in use on the machine.
     pub vnis: Vec<Vni>,
+    /// Why the kernel cannot filter tunnel packets; empty if it can, and in rows older than it.
+    #[serde(default)]
+    pub filter_fault: String,
 }
 
 /// Whether a host can be used.

@@ -46,11 +46,10 @@ impl TryFrom<v1::NetworkState> for Network {
 impl Network {
     fn check(&self) -> Result<(), FieldError> {
         let refuse = |field, reason: String| Err(FieldError::new(field, reason));
-        if !self.device.carries(&self.installation) {
-            return refuse(
-                "state.device",
-                format!("`{}` does not carry installation {}", self.device, self.installation),
-            );
+        for (field, name) in [("state.device", &self.device), ("state.bridge", &self.bridge)] {
+            if !name.carries(&self.installation) {
+                return refuse(field, format!("`{name}` does not carry installation {}", self.installation));
+            }
         }
         if self.device == self.bridge {
             return refuse("state.device", format!("`{}` is the bridge", self.device));

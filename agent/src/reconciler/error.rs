@@ -2,7 +2,7 @@
 
 use shoal_types::{InstallationId, NetworkId, Revision};
 
-use crate::{dns::DnsError, mesh::MeshError, network::LinkName, state::StateError};
+use crate::{dns::DnsError, firewall::FirewallError, mesh::MeshError, network::LinkName, state::StateError};
 
 /// A command that was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,9 @@ pub(crate) enum ReconcileError {
     /// A device that was taken for left behind belongs to a network that is kept.
     #[error("device {device} belongs to network {network}")]
     InUse { network: NetworkId, device: LinkName },
+    /// Tunnel packets cannot be filtered, although the kernel can.
+    #[error(transparent)]
+    Firewall(#[from] FirewallError),
     /// The kernel's part failed.
     #[error(transparent)]
     Mesh(#[from] MeshError),

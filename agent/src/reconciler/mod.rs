@@ -1,9 +1,10 @@
 //! The reconciler: one task that owns every network of this host and makes kernel and names follow what was told last.
 //!
 //! ```text
-//! ApplyNetwork --> revision newer? --> disk --> kernel --> names --> answer
-//! RemoveNetwork -> names --> kernel --> disk --> answer
+//! ApplyNetwork --> revision newer? --> disk --> filter --> kernel --> names --> answer
+//! RemoveNetwork -> names --> kernel --> filter --> disk --> answer
 //! netlink event (after 100 ms), every 30 s, start --> pass: look at all, repair what differs
+//! nftables event (after 100 ms) --> look at the filter alone
 //! ```
 //!
 //! Commands and passes take turns, so no two changes of the kernel overlap and no lock is needed. What a pass cannot repair
@@ -16,7 +17,11 @@ pub(crate) use error::ReconcileError;
 use handle::Command;
 pub(crate) use handle::{Listing, Networks, ReconcilerHandle, Removal};
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use rtnetlink::Handle;
 use shoal_types::{InstallationId, NetworkId, Revision, chain};
@@ -28,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     dns,
+    firewall::{Changes, Firewall, FirewallError},
     mesh::{self, Events, Interest, Kind, Snapshot},
     network::{Network, carries},
     state::{Graves, StateDir, StateError},
@@ -48,6 +54,9 @@ pub(crate) struct Reconciler {
     handle: Handle,
     state: StateDir,
     names: dns::Servers,
+    firewall: Firewall,
+    /// The kernel has no filter, and that was said.
+    unfiltered: bool,
     kept: BTreeMap<NetworkId, Kept>,
     gone: Graves,
     commands: mpsc::Receiver<Command>,
@@ -82,15 +91,21 @@ impl Reconciler {
         let gone = state.graves()?;
         let (sender, commands) = mpsc::channel(QUEUE);
         let (published, networks) = watch::channel(Networks::default());
-        let reconciler = Self { handle, state, names, kept, gone, commands, published };
+        let firewall = Firewall::default();
+        let unfiltered = false;
+        let reconciler = Self { handle, state, names, firewall, unfiltered, kept, gone, commands, published };
         reconciler.publish();
         Ok((reconciler, ReconcilerHandle { commands: sender, networks }))
     }
 
     /// Runs until `shutdown`, or until the event socket is gone.
     pub(crate) async fn run(mut self, mut events: Events, shutdown: CancellationToken) {
+        let changes = Changes::subscribe();
+        let mut changes =
+            changes.inspect_err(|error| tracing::warn!(%error, "changes of nftables are not heard of")).ok();
         let mut interest = self.pass().await;
         let mut next = Instant::now() + PERIOD;
+        let mut filter = None;
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
@@ -104,6 +119,13 @@ impl Reconciler {
                 event = events.next(&interest) => {
                     let Some(()) = event else { break };
                     next = next.min(Instant::now() + SETTLE);
+                }
+                () = change(&mut changes) => {
+                    filter = filter.or(Some(Instant::now() + SETTLE));
+                }
+                () = sleep_until(filter.unwrap_or(next)), if filter.is_some() => {
+                    filter = None;
+                    self.filter_all();
                 }
                 () = sleep_until(next) => {
                     interest = self.pass().await;
@@ -138,8 +160,10 @@ impl Reconciler {
             self.kept.insert(id, Kept { network, trouble: None });
             self.publish();
         }
+        let installation = self.kept.get(&id).map(|k| k.network.installation.clone());
+        let filtered = installation.map_or(Ok(false), |installation| self.filter(&installation));
         let seen = Snapshot::take(&self.handle).await?;
-        let answer = self.realise(id, &seen).await;
+        let answer = self.realise(id, &seen, filtered).await;
         Ok(answer? | new)
     }
 
@@ -181,7 +205,9 @@ impl Reconciler {
             if let Some(kept) = self.kept.values().find(|k| k.network.device == device) {
                 return Err(ReconcileError::InUse { network: kept.network.id, device });
             }
-            return Ok(mesh::remove(&self.handle, &installation, &device, &bridge, None).await?);
+            let removed = mesh::remove(&self.handle, &installation, &device, &bridge, None).await?;
+            self.filter(&installation)?;
+            return Ok(removed);
         };
         let kept = self.kept.get(&id).map(|k| k.network.clone());
         if kept.as_ref().is_some_and(|k| k.installation != installation) {
@@ -197,6 +223,7 @@ impl Reconciler {
                 self.gone.pop_first();
             }
         }
+        self.filter_without(&installation, Some(id))?;
         let (state, gone) = (self.state.clone(), self.gone.clone());
         on_disk(move || state.bury(&gone).and_then(|()| state.forget(id))).await?;
         self.kept.remove(&id);
@@ -232,21 +259,78 @@ impl Reconciler {
                 return self.interest(&Snapshot::default());
             }
         };
-        for id in self.kept.keys().copied().collect::<Vec<_>>() {
+        let filtered = self.filter_all();
+        for (id, installation) in self.installations() {
+            let filtered = filtered.get(&installation).cloned().unwrap_or(Ok(false));
             // The failure is recorded as the network's trouble.
-            let _ = self.realise(id, &seen).await;
+            let _ = self.realise(id, &seen, filtered).await;
         }
         self.interest(&seen)
     }
 
-    /// Makes kernel and names follow the kept state, and records what is wrong.
-    async fn realise(&mut self, id: NetworkId, seen: &Snapshot) -> Result<bool, ReconcileError> {
+    fn installations(&self) -> Vec<(NetworkId, InstallationId)> {
+        self.kept.iter().map(|(id, kept)| (*id, kept.network.installation.clone())).collect()
+    }
+
+    /// Sees to the filter of every installation.
+    fn filter_all(&mut self) -> HashMap<InstallationId, Result<bool, FirewallError>> {
+        let installations: HashSet<_> = self.installations().into_iter().map(|(_, of)| of).collect();
+        installations.into_iter().map(|of| (of.clone(), self.filter(&of))).collect()
+    }
+
+    /// Sees to the filter of an installation; true if it was not right.
+    fn filter(&mut self, installation: &InstallationId) -> Result<bool, FirewallError> {
+        self.filter_without(installation, None)
+    }
+
+    /// The filter without the network that goes: none after the last one. A kernel that has no filter is told of once, and
+    /// by the host's facts: its networks are made all the same.
+    fn filter_without(
+        &mut self,
+        installation: &InstallationId,
+        going: Option<NetworkId>,
+    ) -> Result<bool, FirewallError> {
+        let networks = self.kept.values().map(|k| &*k.network);
+        let networks: Vec<_> =
+            networks.filter(|n| n.installation == *installation && Some(n.id) != going).collect();
+        let answer = if networks.is_empty() {
+            self.firewall.remove(installation).map(|()| false)
+        } else {
+            self.firewall.keep(installation, networks)
+        };
+        match answer {
+            Err(error @ FirewallError::Unsupported { .. }) => {
+                if !std::mem::replace(&mut self.unfiltered, true) {
+                    tracing::warn!(
+                        error = chain(&error),
+                        "every host may send into the networks of this one"
+                    );
+                }
+                Ok(false)
+            }
+            answer => answer,
+        }
+    }
+
+    /// Makes kernel and names follow the kept state, and records what is wrong. What could not be filtered is not made.
+    async fn realise(
+        &mut self,
+        id: NetworkId,
+        seen: &Snapshot,
+        filtered: Result<bool, FirewallError>,
+    ) -> Result<bool, ReconcileError> {
         let Some(kept) = self.kept.get_mut(&id) else { return Ok(false) };
-        let mesh = mesh::converge(&self.handle, &kept.network, seen).await;
+        let mesh = match filtered {
+            Ok(new) => {
+                let made = mesh::converge(&self.handle, &kept.network, seen).await;
+                made.map(|made| made | new).map_err(ReconcileError::Mesh)
+            }
+            Err(error) => Err(error.into()),
+        };
         let names = self.names.keep(&kept.network).await;
         let answer = match (mesh, names) {
             (Ok(a), Ok(b)) => Ok(a | b),
-            (Err(error), _) => Err(ReconcileError::Mesh(error)),
+            (Err(error), _) => Err(error),
             (Ok(_), Err(error)) => Err(ReconcileError::Dns(error)),
         };
         let trouble = answer.as_ref().err().map(|error| chain(error));
@@ -273,6 +357,20 @@ impl Reconciler {
         let networks = self.kept.iter().map(|(id, kept)| (*id, kept.network.clone())).collect();
         self.published.send_replace(Arc::new(networks));
     }
+}
+
+/// Waits for a change of nftables; for ever if there is none to come.
+async fn change(changes: &mut Option<Changes>) {
+    if let Some(listener) = changes {
+        match listener.next().await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::error!(%error, "changes of nftables are not heard of any more");
+                *changes = None;
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 /// Runs a write that waits for the disk where it blocks nobody.

@@ -45,7 +45,7 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
-    fn new(label: &str) -> anyhow::Result<Self> {
+    pub(crate) fn new(label: &str) -> anyhow::Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("sa{}-{number}-{label}", std::process::id());

@@ -14,10 +14,12 @@
 //! Needs root and iproute2. The agents are this executable, started again with `agent` as its first argument.
 
 mod agent;
+mod intrusion;
 mod lab;
 mod lifecycle;
 mod names;
 mod net;
+mod nft;
 mod path_probe;
 mod process;
 mod session;
@@ -46,6 +48,15 @@ const TESTS: &[(&str, Test)] = &[
     ),
     ("lifecycle::revisions_only_grow", lifecycle::revisions_only_grow),
     ("lifecycle::two_networks_share_a_host_and_no_more", lifecycle::two_networks_share_a_host_and_no_more),
+    (
+        "intrusion::nobody_but_a_member_sends_into_a_network",
+        intrusion::nobody_but_a_member_sends_into_a_network,
+    ),
+    (
+        "intrusion::the_table_is_kept_and_goes_with_the_last_network",
+        intrusion::the_table_is_kept_and_goes_with_the_last_network,
+    ),
+    ("intrusion::two_installations_share_hosts_and_port", intrusion::two_installations_share_hosts_and_port),
     ("lifecycle::what_others_hold_is_named", lifecycle::what_others_hold_is_named),
     ("lifecycle::a_thousand_members_fit_in_20_mb", lifecycle::a_thousand_members_fit_in_20_mb),
     ("names::every_host_gives_the_same_answers", names::every_host_gives_the_same_answers),

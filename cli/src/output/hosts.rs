@@ -93,7 +93,7 @@ fn labels(host: &Host) -> String {
     pairs.join(" ")
 }
 
-/// A host just registered or changed, on one line.
+/// A host just registered or changed, on one line, and on another what it lacks.
 pub(crate) fn host_line(done: &str, host: &Host) -> String {
     let (engine, room) = (&host.engine, &host.capacity);
     let known = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -108,5 +108,14 @@ pub(crate) fn host_line(done: &str, host: &Host) -> String {
         Bytes(room.memory_bytes),
         room.node_slots,
     );
-    escape::line(&line)
+    match &host.filter_fault {
+        None => escape::line(&line),
+        Some(fault) => {
+            let warning = format!(
+                "warning: whoever reaches UDP port 4799 of {} can send into its clusters: {fault}",
+                host.name
+            );
+            format!("{}\n{}", escape::line(&line), escape::line(&warning))
+        }
+    }
 }

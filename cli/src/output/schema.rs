@@ -61,6 +61,7 @@ fn host() -> Host {
         id: String::new(),
         underlay: None,
         error: None,
+        filter_fault: None,
         last_seen: None,
         age_ms: 0,
     }

@@ -59,6 +59,7 @@ fn a_host() {
         agent: Agent { version: None, state: AgentState::Absent },
         underlay: None,
         error: None,
+        filter_fault: None,
         last_seen: Time::known(Timestamp(1_700_000_000_000)),
         age_ms: 0,
     };
@@ -95,6 +96,7 @@ fn a_host() {
       "id": "hst_1",
       "underlay": null,
       "error": null,
+      "filter_fault": null,
       "last_seen": "2023-11-14T22:13:20Z"
     }
     "#);

@@ -45,6 +45,7 @@ fn host(name: &str) -> Host {
         id: String::new(),
         underlay: None,
         error: None,
+        filter_fault: None,
         last_seen: None,
         age_ms: 0,
     }
@@ -111,6 +112,11 @@ fn hosts() {
     ");
     insta::assert_snapshot!(plain(host_line("registered", &hosts[0])), @"
     registered host1: Docker 20.10.24 (API 1.41), cgroup v1 (sys-admin), room for 32 CPUs, 16.5 GiB, 120 nodes
+    ");
+    let open = Host { filter_fault: Some("the kernel has no nf_tables".into()), ..hosts[0].clone() };
+    insta::assert_snapshot!(plain(host_line("registered", &open)), @"
+    registered host1: Docker 20.10.24 (API 1.41), cgroup v1 (sys-admin), room for 32 CPUs, 16.5 GiB, 120 nodes
+    warning: whoever reaches UDP port 4799 of host1 can send into its clusters: the kernel has no nf_tables
     ");
     assert!(hosts_table(PIPE, USUAL, &[]).starts_with("no hosts; register one"));
 }

@@ -167,6 +167,12 @@ async fn settle_host(coordinator: &Coordinator, id: HostId) -> Result<Host, Faul
         return Err(StoreError::Missing { what: "host", id: id.to_string() }.into());
     };
     link?;
+    if let Some(fault) = host.facts.as_ref().map(|f| &f.filter_fault).filter(|fault| !fault.is_empty()) {
+        let message = format!("tunnel packets of strangers are not dropped: {fault}");
+        let mut tx = coordinator.store.begin().await?;
+        tx.events().append(&host_event(coordinator, &host.name, EventLevel::Warn, message)).await?;
+        tx.commit().await?;
+    }
     Ok(host)
 }
 

@@ -3,9 +3,13 @@
 use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
-use shoal_types::{InstallationId, Vni};
+use shoal_storage::Rng;
+use shoal_types::Vni;
 
-use crate::words::fault::{NoAddress, POOL};
+use crate::words::{
+    entropy::draw,
+    fault::{NoAddress, POOL},
+};
 
 /// What cannot be used.
 #[derive(Debug, Clone, Default)]
@@ -24,9 +28,11 @@ pub(crate) fn choose_subnet(prefix: u8, in_use: &InUse) -> Result<Ipv4Net, NoAdd
     candidates.find(|c| !taken.iter().any(|t| overlaps(c, t))).ok_or(NoAddress::Subnet { prefix })
 }
 
-/// A VNI nobody uses. Installations start at different places, so that two on one host rarely meet.
-pub(crate) fn choose_vni(installation: &InstallationId, in_use: &InUse) -> Result<Vni, NoAddress> {
-    let start = u64::from_str_radix(installation.as_str(), 16).unwrap_or(1);
+/// A VNI nobody uses: one that is drawn, or the next free one behind it. Who knows one network's knows no other's, and two
+/// installations on one host rarely meet.
+pub(crate) fn choose_vni(rng: &mut Rng, in_use: &InUse) -> Result<Vni, NoAddress> {
+    let [high, middle, low] = draw(rng);
+    let start = u64::from(u32::from_be_bytes([0, high, middle, low]));
     let candidates = (start..=0xff_ffff).chain(1..start).filter_map(|v| Vni::try_from(v).ok());
     candidates.into_iter().find(|v| !in_use.vnis.contains(v)).ok_or(NoAddress::Vni)
 }
@@ -38,6 +44,8 @@ pub(crate) fn overlaps(a: &Ipv4Net, b: &Ipv4Net) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rand::{SeedableRng, rngs::StdRng};
+
     use super::*;
 
     fn nets(texts: &[&str]) -> Vec<Ipv4Net> {
@@ -65,11 +73,17 @@ mod tests {
     }
 
     #[test]
-    fn vnis_start_at_the_installation_and_wrap() {
-        let last = InstallationId::new([255, 255, 255]);
+    fn vnis_are_drawn_and_one_that_is_taken_is_not_given() {
+        let seeded = || StdRng::seed_from_u64(7);
         let mut in_use = InUse::default();
-        assert_eq!(choose_vni(&last, &in_use).map(Vni::get), Ok(0xff_ffff));
-        in_use.vnis.insert(Vni::try_from(0xff_ffff).unwrap());
-        assert_eq!(choose_vni(&last, &in_use).map(Vni::get), Ok(1));
+        let mut rng = seeded();
+        let drawn: Vec<_> = (0..100).map(|_| choose_vni(&mut rng, &in_use).unwrap()).collect();
+        let neighbours = drawn.windows(2).filter(|pair| pair[0].get().abs_diff(pair[1].get()) < 1000);
+        assert!(neighbours.count() < 3, "they are near each other: {drawn:?}");
+        in_use.vnis.insert(drawn[0]);
+        let other = choose_vni(&mut seeded(), &in_use).unwrap();
+        assert_eq!(other.get(), drawn[0].get() + 1);
+        in_use.vnis = (1..=0xff_ffff).filter_map(|v| Vni::try_from(v).ok()).collect();
+        assert_eq!(choose_vni(&mut rng, &in_use), Err(NoAddress::Vni));
     }
 }

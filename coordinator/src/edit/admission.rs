@@ -127,8 +127,7 @@ impl Edit for Admission<'_> {
         let at = coordinator.now();
         let count = spec.groups.iter().fold(0u32, |sum, g| sum.saturating_add(g.count));
         let network = NetworkId::new(at.0, draw(&mut *rng));
-        let network =
-            network_for(network, coordinator.naming.installation(), count, &members, &basis.networks)?;
+        let network = network_for(network, &mut *rng, count, &members, &basis.networks)?;
         let nodes = nodes(id, spec, plan, &network, at, &mut || NodeId::new(at.0, draw(&mut *rng)))?;
         let event = |level, message| {
             NewEvent::new(at, level, EventKind::Admitted, message).of(&spec.realm, &spec.name)

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use ipnet::Ipv4Net;
-use shoal_storage::{Host, Network};
-use shoal_types::{InstallationId, NetworkId, Revision, SubnetPlan, Vni};
+use shoal_storage::{Host, Network, Rng};
+use shoal_types::{NetworkId, Revision, SubnetPlan, Vni};
 
 use crate::{
     edit::addressing::{InUse, choose_subnet, choose_vni, overlaps},
@@ -51,7 +51,7 @@ impl Carrier {
 /// A network for a new cluster of `nodes` on these hosts, apart from all that they use and from `others`.
 pub(crate) fn network_for(
     id: NetworkId,
-    installation: &InstallationId,
+    rng: &mut Rng,
     nodes: u32,
     members: &[&Host],
     others: &[(Vni, Ipv4Net)],
@@ -78,7 +78,7 @@ pub(crate) fn network_for(
     let subnet = choose_subnet(SubnetPlan::prefix_for(nodes), &in_use)?;
     Ok(Network {
         id,
-        vni: choose_vni(installation, &in_use)?,
+        vni: choose_vni(rng, &in_use)?,
         subnet,
         gateway: SubnetPlan { subnet }.gateway(),
         mtu: u16::try_from(room).unwrap_or(u16::MAX),

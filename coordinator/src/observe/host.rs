@@ -33,6 +33,7 @@ pub(crate) fn shown(host: &Host, usage: Option<&Usage>, now: Timestamp) -> Shown
         agent: Agent { version: host.agent.version.clone(), state: host.agent.state },
         underlay: underlay(host).map(|address| address.to_string()),
         error,
+        filter_fault: host.facts.as_ref().and_then(|facts| known(&facts.filter_fault)),
         last_seen: host.health.last_seen.and_then(Time::known),
         age_ms: host.health.last_seen.map_or(0, |t| millis(now.since(t))),
     }

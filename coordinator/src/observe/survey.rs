@@ -175,6 +175,7 @@ fn host_facts(host: &Host, said: AgentFacts) -> HostFacts {
         neighbour_limit: said.neighbour_limit,
         routes: said.routes,
         vnis: said.vnis,
+        filter_fault: said.filter_fault,
     }
 }
 

@@ -99,6 +99,8 @@ pub(crate) struct AgentFacts {
     pub(crate) routes: Vec<Ipv4Net>,
     /// Of the machine's VXLAN devices.
     pub(crate) vnis: Vec<Vni>,
+    /// Why the kernel cannot filter tunnel packets; empty if it can.
+    pub(crate) filter_fault: String,
 }
 
 /// A network interface of a machine.

@@ -122,6 +122,7 @@ impl Agent for Service {
                 routes: vec!["0.0.0.0/0".into(), "10.77.0.0/16".into()],
                 vnis: mesh.devices.values().map(|d| d.vni).collect(),
                 resident_bytes: 1,
+                filter_fault: String::new(),
             })
         })
         .await

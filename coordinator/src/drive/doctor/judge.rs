@@ -57,6 +57,7 @@ pub(super) fn judge(evidence: &Evidence, skews: &[(HostName, Skew)]) -> Vec<Find
             *nodes,
             "sysctl -w net.ipv4.neigh.default.gc_thresh3=16384",
         ));
+        findings.push(filter(&facts.filter_fault));
     }
     match health {
         Err(error) => findings.push(Finding::fail(
@@ -272,6 +273,18 @@ fn image(host: &HostName, image: &Image) -> Finding {
     }
 }
 
+/// Whether the host drops tunnel packets of strangers.
+fn filter(fault: &str) -> Finding {
+    match fault {
+        "" => Finding::pass(Check::Udp, "tunnel packets of strangers are dropped"),
+        fault => Finding::warn(
+            Check::Udp,
+            format!("whoever reaches the port of tunnels can send into clusters: {fault}"),
+            "load the kernel module nf_tables, or let nothing but hosts reach UDP port 4799",
+        ),
+    }
+}
+
 /// Whether the host could open the port of tunnels; `None`: it was not tried, for want of an address.
 pub(super) fn udp(port: Option<&Result<(), String>>) -> Finding {
     match port {
@@ -390,6 +403,14 @@ mod tests {
         };
         assert_eq!((of(Ok(true), Some("i")), of(Ok(false), Some("i"))), (Verdict::Pass, Verdict::Fail));
         assert_eq!((of(Ok(false), None), of(Err("x".into()), None)), (Verdict::Warn, Verdict::Warn));
+    }
+
+    #[test]
+    fn a_kernel_that_cannot_filter_is_told_of() {
+        assert_eq!(filter("").verdict, Verdict::Pass);
+        let found = filter("the kernel has no nf_tables");
+        assert_eq!(found.verdict, Verdict::Warn);
+        assert!(found.message.ends_with("send into clusters: the kernel has no nf_tables"), "{found:?}");
     }
 
     #[test]

@@ -112,6 +112,7 @@ impl TryFrom<v1::GetHostFactsResponse> for AgentFacts {
             vnis: vnis.collect::<Result<_, FieldError>>()?,
             version: said.version,
             agent_id: said.agent_id,
+            filter_fault: said.filter_fault,
         })
     }
 }
