@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     firewall,
-    mesh::{Kind, MeshError, Snapshot, io_error},
+    mesh::{Kind, MeshError, io_error, links},
 };
 
 const INOTIFY: &str = "/proc/sys/fs/inotify/max_user_instances";
@@ -89,7 +89,7 @@ pub(crate) async fn facts() -> Result<Facts, FactsError> {
 }
 
 async fn facts_over(handle: &Handle) -> Result<Facts, FactsError> {
-    let links = Snapshot::take(handle).await?.links;
+    let links = links(handle).await?;
     let mut addresses = addresses(handle).await?;
     let (default, routes) = routes(handle).await?;
     let default_address = default.and_then(|route| {

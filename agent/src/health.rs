@@ -12,7 +12,7 @@ use shoal_types::{Clock, SystemClock};
 
 use crate::{
     facts::FactsError,
-    mesh::{Kind, Snapshot},
+    mesh::{Kind, Link, links},
     probe::{LISTEN, sockets},
 };
 
@@ -47,7 +47,7 @@ pub(crate) async fn health(state_dir: &Path) -> Result<Health, FactsError> {
     // Ends with this.
     let mut reader = tokio::task::JoinSet::new();
     reader.spawn(connection);
-    let bridge = busiest(&Snapshot::take(&handle).await?);
+    let bridge = busiest(&links(&handle).await?);
     let state_dir = state_dir.to_owned();
     // Tables of sockets take the kernel milliseconds, a disk at times much longer.
     let read = tokio::task::spawn_blocking(move || read_health(&state_dir, bridge));
@@ -73,12 +73,12 @@ fn read_health(state_dir: &Path, bridge: Option<(String, u32)>) -> Result<Health
 }
 
 /// The bridge with the most ports; the first by name of equals.
-fn busiest(seen: &Snapshot) -> Option<(String, u32)> {
+fn busiest(links: &[Link]) -> Option<(String, u32)> {
     let mut ports = BTreeMap::<u32, u32>::new();
-    for controller in seen.links.iter().filter_map(|l| l.controller) {
+    for controller in links.iter().filter_map(|l| l.controller) {
         *ports.entry(controller).or_default() += 1;
     }
-    let bridges = seen.links.iter().filter(|l| matches!(l.kind, Kind::Bridge));
+    let bridges = links.iter().filter(|l| matches!(l.kind, Kind::Bridge));
     let counted = bridges.map(|l| (l.name.clone(), ports.get(&l.index).copied().unwrap_or(0)));
     counted.min_by_key(|(name, count)| (std::cmp::Reverse(*count), name.clone()))
 }

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use crate::probe::{is_gone, probe};
+use crate::probe::{beginning, is_gone, probe};
 
 /// Where systemd as PID 1 takes commands; it is there as soon as it does.
 const MANAGER_SOCKET: &str = "/run/systemd/private";
@@ -52,13 +52,15 @@ pub(crate) struct NodeProbe {
     pub(crate) up: Duration,
 }
 
-/// Looks at the nodes in these containers, by full id; a container without a first process or units is not in the answer.
+/// Looks at the nodes in these containers, by full id; a container without a first process or units is not in the answer. Of
+/// the units of a node only `known` ones are told: their names are the node's own, and it may have any number.
 ///
 /// # Errors
 /// The processes cannot be listed.
 pub(crate) fn probe_nodes(
     proc: &Path,
     containers: &BTreeSet<String>,
+    known: &BTreeSet<String>,
 ) -> io::Result<BTreeMap<String, NodeProbe>> {
     let uptime = fs::read_to_string(proc.join("uptime")).ok().and_then(|text| seconds(&text));
     let mut pids = Vec::new();
@@ -86,7 +88,9 @@ pub(crate) fn probe_nodes(
         let node = nodes.entry(container.clone()).or_default();
         match what {
             What::Unit { unit, sshd } => {
-                node.units.insert(unit);
+                if known.contains(&unit) {
+                    node.units.insert(unit);
+                }
                 node.sshd |= sshd;
             }
             What::First { pid, alive, manager, munge, up } => {
@@ -128,9 +132,8 @@ impl Found {
         containers: &BTreeSet<String>,
         uptime: Option<f64>,
     ) -> io::Result<Option<Self>> {
-        // Names of sockets and words of command lines are any bytes.
-        let of_process = |file: &str| match fs::read(proc.join(pid.to_string()).join(file)) {
-            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        let of_process = |file: &str| match beginning(&proc.join(pid.to_string()).join(file)) {
+            Ok(text) => Ok(Some(text)),
             Err(error) if is_gone(&error) => Ok(None),
             Err(error) => Err(error),
         };
@@ -290,7 +293,8 @@ mod tests {
     #[test]
     fn processes_of_a_node_are_put_together() {
         let proc = tempfile::tempdir().unwrap();
-        let seen = || probe_nodes(proc.path(), &ids()).unwrap().remove(ID).unwrap();
+        let known = ["munge.service", "slurmd.service", "ssh.service"].map(str::to_owned).into();
+        let seen = || probe_nodes(proc.path(), &ids(), &known).unwrap().remove(ID).unwrap();
         let remove =
             |pid: u32, file: &str| fs::remove_file(proc.path().join(pid.to_string()).join(file)).unwrap();
         fs::write(proc.path().join("uptime"), "100.00 300.00\n").unwrap();
@@ -306,6 +310,10 @@ mod tests {
             90,
             "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100",
         );
+        // As many as it likes, each with a name of its own.
+        for pid in 100..400 {
+            process(proc.path(), pid, &format!("system.slice/{}{pid}.service", "x".repeat(200)), pid, "x");
+        }
         // Told by what listens, and not by a table that is not there.
         remove(7, "net/tcp");
         let node = seen();
@@ -326,6 +334,6 @@ mod tests {
 
     #[test]
     fn of_containers_that_are_not_here_nothing_is_told() {
-        assert_eq!(probe_nodes(Path::new("/proc"), &ids()).unwrap(), BTreeMap::new());
+        assert_eq!(probe_nodes(Path::new("/proc"), &ids(), &BTreeSet::new()).unwrap(), BTreeMap::new());
     }
 }

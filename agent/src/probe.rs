@@ -3,13 +3,17 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs::File,
+    io::{self, Read},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::Path,
 };
 
 /// State `TCP_LISTEN` as the kernel prints it (include/net/tcp_states.h).
 pub(crate) const LISTEN: &str = "0A";
+
+/// Most that is read of a file: a node makes some of them as long as it likes.
+const LONGEST: u64 = 1 << 20;
 
 /// What one process's namespace listens on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,18 +30,26 @@ pub(crate) struct Probe {
 pub(crate) fn probe(proc: &Path, pid: u32) -> io::Result<Probe> {
     let net = proc.join(pid.to_string()).join("net");
     let mut ports = BTreeSet::new();
-    match fs::read_to_string(net.join("tcp")) {
+    match beginning(&net.join("tcp")) {
         Ok(table) => ports.extend(listening(&table)),
         Err(error) if is_gone(&error) => return Ok(Probe::default()),
         Err(error) => return Err(error),
     }
-    match fs::read_to_string(net.join("tcp6")) {
+    match beginning(&net.join("tcp6")) {
         Ok(table) => ports.extend(listening(&table)),
         // No IPv6 in this kernel.
         Err(error) if is_gone(&error) => {}
         Err(error) => return Err(error),
     }
     Ok(Probe { alive: true, ports })
+}
+
+/// The first [`LONGEST`] bytes of a file, as text: names of sockets and words of command lines are any bytes. Tables of TCP
+/// begin with the listeners.
+pub(crate) fn beginning(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LONGEST).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// `ESRCH`: it ended between opening and reading; `EINVAL`: it is a zombie, without namespaces.
@@ -123,6 +135,17 @@ mod tests {
         assert!(!seen.ports.contains(&loopback.local_addr().unwrap().port()));
         // Above the largest process id there is (proc_sys_kernel(5): 2^22).
         assert_eq!(probe(Path::new("/proc"), 1 << 23).unwrap(), Probe::default());
+    }
+
+    #[test]
+    fn of_a_long_table_the_beginning_is_read() {
+        let proc = tempfile::tempdir().unwrap();
+        let net = proc.path().join("7/net");
+        std::fs::create_dir_all(&net).unwrap();
+        let line = |port: u16| format!("0: 00000000:{port:04X} 00000000:0000 0A\n");
+        std::fs::write(net.join("tcp"), line(22) + &line(80).repeat(1 << 16) + &line(443)).unwrap();
+        assert_eq!(beginning(&net.join("tcp")).unwrap().len(), 1 << 20);
+        assert_eq!(probe(proc.path(), 7).unwrap().ports, [22, 80].into());
     }
 
     proptest! {

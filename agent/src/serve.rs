@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use shoal_proto::{
     CONNECTION_WINDOW, HTTP2_FRAME, MAX_STREAMS, STREAM_WINDOW, v1::agent_server::AgentServer,
 };
@@ -16,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::transport::Server;
 
 use crate::{
-    AgentError, dns::Servers, mesh::Events, reconciler::Reconciler, service::Service, state::StateDir,
+    AgentError, dns::Servers, mesh, mesh::Events, reconciler::Reconciler, service::Service, state::StateDir,
 };
 
 /// HTTP/2 pings: a session that answers none ends 20 s after its last sign of life.
@@ -57,11 +58,12 @@ impl Config {
 /// [`AgentError::ReconcilerEnded`], [`AgentError::NetlinkEnded`]: it cannot go on.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), AgentError> {
     let Config { state_dir, socket, version } = config;
+    raise_files();
     let state = StateDir::open(&state_dir)?;
     let agent_id = state.host_id()?;
     // The lock is held: whoever made a socket of this name is gone.
     let listener = bind(&socket).map_err(|source| AgentError::Socket { path: socket.clone(), source })?;
-    let (connection, handle, _) = rtnetlink::new_connection().map_err(AgentError::Netlink)?;
+    let (connection, handle) = mesh::connect().map_err(AgentError::Netlink)?;
     let events = Events::subscribe().map_err(AgentError::Netlink)?;
     let mut netlink = tokio::spawn(connection);
     let (reconciler, reconciler_handle) = Reconciler::load(handle, state, Servers::new())?;
@@ -111,6 +113,16 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Ag
     netlink.abort();
     tracing::info!("agent ended");
     answer
+}
+
+/// As many files as the process may have: an engine may give it fewer to begin with.
+fn raise_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map(|()| hard));
+    match raised {
+        Ok(files) => tracing::debug!(files, "limit of open files"),
+        Err(error) => tracing::warn!(%error, "the limit of open files stays as it is"),
+    }
 }
 
 fn bind(socket: &Path) -> io::Result<UnixListener> {

@@ -25,6 +25,9 @@ use crate::{
 /// Most processes one probe may ask for: more than nodes fit on a host.
 const MAX_PIDS: usize = 4096;
 
+/// Most units one question may be about: of each node so many can be in the answer.
+const MAX_UNITS: usize = 64;
+
 /// What the service speaks for.
 #[derive(Debug)]
 pub(crate) struct Service {
@@ -121,13 +124,21 @@ impl Agent for Service {
 
     #[tracing::instrument(skip_all)]
     async fn probe_nodes(&self, request: Request<v1::ProbeNodesRequest>) -> Answer<v1::ProbeNodesResponse> {
-        let containers = request.into_inner().containers;
+        let v1::ProbeNodesRequest { containers, units } = request.into_inner();
+        if units.len() > MAX_UNITS {
+            return Err(Status::invalid_argument(format!(
+                "units: {} are more than {MAX_UNITS}",
+                units.len()
+            )));
+        }
         if containers.len() > MAX_PIDS {
             let many = format!("containers: {} are more than {MAX_PIDS}", containers.len());
             return Err(Status::invalid_argument(many));
         }
         let wanted: BTreeSet<String> = containers.iter().cloned().collect();
-        let probes = tokio::task::spawn_blocking(move || probe_nodes(Path::new("/proc"), &wanted));
+        let probes = tokio::task::spawn_blocking(move || {
+            probe_nodes(Path::new("/proc"), &wanted, &units.into_iter().collect())
+        });
         let probes = probes.await.map_err(|_| ReconcileError::Stopping)?;
         let mut probes =
             probes.map_err(|error| Status::internal(format!("cannot list the processes: {error}")))?;

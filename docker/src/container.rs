@@ -31,6 +31,10 @@ pub struct ContainerSpec {
     pub memory: Option<Bytes>,
     /// Most processes and threads it may have.
     pub pids: Option<u32>,
+    /// Most files a process in it may have open.
+    pub files: Option<u32>,
+    /// Whether nothing outside of its mounts can be written.
+    pub read_only: bool,
     /// What is mounted into it.
     pub mounts: Vec<Mount>,
     /// Paths of devices it gets with all rights, such as `/dev/net/tun`.

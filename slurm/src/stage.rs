@@ -54,6 +54,11 @@ impl Stage {
         }
     }
 
+    /// Every unit that is the sign of a stage.
+    pub fn units() -> impl Iterator<Item = &'static str> {
+        [Self::Munge, Self::Sshd].into_iter().chain(Self::DAEMONS).filter_map(Self::unit)
+    }
+
     /// Slurm's daemons.
     pub(crate) const DAEMONS: [Self; 3] = [Self::Slurmctld, Self::Slurmrestd, Self::Slurmd];
 

@@ -1,9 +1,10 @@
 //! Names of others: asked of the host's resolvers, within a time and a number of questions.
 //!
 //! A resolver that is dead must cost neither the asker its patience (a stub resolver waits 5 s) nor others their answers: a
-//! question waits at most [`DEADLINE`], at most [`IN_FLIGHT`] wait, and more are refused at once.
+//! question waits at most [`DEADLINE`], at most [`IN_FLIGHT`] wait, [`IN_FLIGHT_OF_ONE`] of them of one network, and more are
+//! refused at once.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use hickory_proto::{
     op::ResponseCode,
@@ -22,6 +23,8 @@ const TRY: Duration = Duration::from_millis(1200);
 const DEADLINE: Duration = Duration::from_secs(3);
 /// Questions at a time, of all networks together.
 const IN_FLIGHT: usize = 256;
+/// Questions at a time, of one network: names that nobody answers are not to keep others from theirs.
+const IN_FLIGHT_OF_ONE: usize = 64;
 /// Answers remembered: most names are asked by many nodes at once when they boot.
 const CACHED: u64 = 256;
 
@@ -31,6 +34,25 @@ pub(super) struct Forwarder {
     /// None if `/etc/resolv.conf` names none.
     resolver: Option<TokioResolver>,
     slots: Semaphore,
+}
+
+/// A network's way to them.
+#[derive(Debug, Clone)]
+pub(super) struct Share {
+    forwarder: Arc<Forwarder>,
+    slots: Arc<Semaphore>,
+}
+
+impl Share {
+    pub(super) fn of(forwarder: Arc<Forwarder>) -> Self {
+        Self { forwarder, slots: Arc::new(Semaphore::new(IN_FLIGHT_OF_ONE)) }
+    }
+
+    /// Asks for a name as it stands, without any search list.
+    pub(super) async fn lookup(&self, name: Name, wanted: RecordType) -> Forwarded {
+        let Ok(_slot) = self.slots.try_acquire() else { return Forwarded::failed() };
+        self.forwarder.lookup(name, wanted).await
+    }
 }
 
 /// What they said.
@@ -72,8 +94,7 @@ impl Forwarder {
         Self { resolver: None, slots: Semaphore::new(IN_FLIGHT) }
     }
 
-    /// Asks for a name as it stands, without any search list.
-    pub(super) async fn lookup(&self, name: Name, wanted: RecordType) -> Forwarded {
+    async fn lookup(&self, name: Name, wanted: RecordType) -> Forwarded {
         let (Some(resolver), Ok(_slot)) = (&self.resolver, self.slots.try_acquire()) else {
             return Forwarded::failed();
         };

@@ -14,7 +14,7 @@ use hickory_server::{
 use tokio::sync::watch;
 
 use super::{
-    forward::Forwarder,
+    forward::Share,
     zone::{Answer, Zone},
 };
 
@@ -24,10 +24,10 @@ const MAX_UDP: u16 = 1232;
 const MIN_UDP: u16 = 512;
 
 /// Answers from the zone as it is now, or from the host's resolvers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Handler {
     pub(super) zone: watch::Receiver<Arc<Zone>>,
-    pub(super) forwarder: Arc<Forwarder>,
+    pub(super) forwarder: Share,
 }
 
 /// An answer before it is a message.

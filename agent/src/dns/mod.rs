@@ -12,6 +12,7 @@ mod forward;
 mod handler;
 mod server;
 mod servers;
+mod tcp;
 mod zone;
 
 pub(crate) use server::DnsError;

@@ -7,7 +7,6 @@ use std::{
     net::{Ipv4Addr, SocketAddrV4},
     os::fd::AsRawFd,
     sync::Arc,
-    time::Duration,
 };
 
 use hickory_proto::ProtoError;
@@ -23,14 +22,15 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{forward::Forwarder, handler::Handler, zone::Zone};
+use super::{
+    forward::{Forwarder, Share},
+    handler::Handler,
+    tcp,
+    zone::Zone,
+};
 use crate::network::Network;
 
 const PORT: u16 = 53;
-/// A TCP connection that asks nothing for so long is closed (RFC 7766 section 6.2.3: a few seconds).
-const TCP_IDLE: Duration = Duration::from_secs(5);
-/// Answers a TCP connection may have waiting.
-const TCP_ANSWERS: usize = 16;
 const TCP_BACKLOG: u32 = 128;
 
 /// Names that cannot be served.
@@ -65,12 +65,17 @@ impl Running {
         let (udp, tcp) = (bind_udp(network.gateway).map_err(bind)?, bind_tcp(address).map_err(bind)?);
         // Nodes of the network only: the gateway's address can be reached from other networks of the host.
         let asker = IpNet::V4(network.subnet);
-        let mut server = Server::with_access(Handler { zone: receiver, forwarder }, [], [asker]);
+        let handler = Handler { zone: receiver, forwarder: Share::of(forwarder) };
+        let mut server = Server::with_access(handler.clone(), [], [asker]);
         server.register_socket(udp);
-        server.register_listener(tcp, TCP_IDLE, TCP_ANSWERS);
         let shutdown = server.shutdown_token().clone();
+        let connections = tcp::serve(tcp, network.subnet, handler, shutdown.clone());
         let task = tokio::spawn(async move {
-            if let Err(error) = server.block_until_done().await {
+            let answer = tokio::select! {
+                answer = server.block_until_done() => answer,
+                () = connections => server.block_until_done().await,
+            };
+            if let Err(error) = answer {
                 tracing::warn!(%address, %error, "name server ended");
             }
         });

@@ -6,7 +6,7 @@ use rtnetlink::Handle;
 use super::{
     error::MeshError,
     fdb, link, neigh,
-    plan::{Device, Entry, Plan, Setting, plan},
+    plan::{Device, Entry, LEARNED, Plan, Setting, plan},
     snapshot::Snapshot,
 };
 use crate::network::Network;
@@ -32,7 +32,10 @@ pub(crate) async fn converge(handle: &Handle, network: &Network, seen: &Snapshot
 }
 
 async fn apply(handle: &Handle, network: &Network, plan: Plan) -> Result<(), MeshError> {
-    let Plan { bridge, device, forget, install } = plan;
+    let Plan { bridge, bound, device, forget, install } = plan;
+    if bound {
+        link::set_learned(handle, bridge, LEARNED).await?;
+    }
     let index = match device {
         Device::Keep(index, settings) => {
             forget_all(handle, bridge, index, forget).await?;

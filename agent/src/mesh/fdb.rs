@@ -23,15 +23,19 @@ use super::{
 /// `NUD_NOARP | NUD_REACHABLE`: the VXLAN driver refuses `NUD_NOARP` alone, and the enumeration has no name for both.
 const TUNNEL_STATE: NeighbourState = NeighbourState::Other(0x42);
 
-/// Every row of these devices, but the ports' own addresses.
+/// Every row of these devices, but the ports' own addresses. The kernel is asked for each by itself: what nodes make their
+/// bridges learn is any number. One before 4.20 tells all rows all the same.
 pub(super) async fn dump(handle: &Handle, devices: &BTreeSet<u32>) -> Result<Vec<FdbRow>, MeshError> {
-    let mut request = handle.neighbours().get();
-    request.message_mut().header.family = AddressFamily::Bridge;
-    let mut rows = std::pin::pin!(request.execute());
     let mut table = Vec::new();
-    while let Some(row) = rows.try_next().await.map_err(|e| kernel("list forwarding entries", e))? {
-        if devices.contains(&row.header.ifindex) {
-            table.extend(read(&row));
+    for &device in devices {
+        let mut request = handle.neighbours().get();
+        request.message_mut().header.family = AddressFamily::Bridge;
+        request.message_mut().attributes.push(NeighbourAttribute::IfIndex(device));
+        let mut rows = std::pin::pin!(request.execute());
+        while let Some(row) = rows.try_next().await.map_err(|e| kernel("list forwarding entries", e))? {
+            if row.header.ifindex == device {
+                table.extend(read(&row));
+            }
         }
     }
     Ok(table)

@@ -4,10 +4,10 @@
 
 use futures_util::TryStreamExt;
 use netlink_packet_route::link::{
-    InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo,
-    LinkMessage,
+    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoVxlan, LinkAttribute, LinkFlags,
+    LinkInfo, LinkMessage,
 };
-use rtnetlink::{Handle, LinkBridgePort, LinkUnspec, LinkVxlan};
+use rtnetlink::{Handle, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVxlan};
 
 use super::{
     error::{Done, MeshError, deletion, kernel},
@@ -34,6 +34,7 @@ fn read(message: LinkMessage) -> Link {
         controller: None,
         kind: Kind::Other("physical".into()),
         port: None,
+        learned: None,
     };
     for attribute in message.attributes {
         match attribute {
@@ -54,11 +55,19 @@ fn read_info(link: &mut Link, infos: Vec<LinkInfo>) {
             // Its data follow, and say more.
             LinkInfo::Kind(InfoKind::Vxlan) => link.kind = Kind::Vxlan(read_vxlan(&[])),
             LinkInfo::Kind(kind) => link.kind = Kind::Other(kind.to_string()),
+            LinkInfo::Data(InfoData::Bridge(data)) => link.learned = read_learned(&data),
             LinkInfo::Data(InfoData::Vxlan(data)) => link.kind = Kind::Vxlan(read_vxlan(&data)),
             LinkInfo::PortData(InfoPortData::BridgePort(data)) => link.port = Some(read_port(&data)),
             _ => {}
         }
     }
+}
+
+fn read_learned(data: &[InfoBridge]) -> Option<u32> {
+    data.iter().find_map(|item| match item {
+        InfoBridge::FdbMaxLearned(most) => Some(*most),
+        _ => None,
+    })
 }
 
 fn read_vxlan(data: &[InfoVxlan]) -> Vxlan {
@@ -115,6 +124,16 @@ pub(super) async fn set_mtu(handle: &Handle, index: u32, mtu: u32) -> Result<(),
 pub(super) async fn set_controller(handle: &Handle, index: u32, bridge: u32) -> Result<(), MeshError> {
     let message = LinkUnspec::new_with_index(index).controller(bridge).build();
     handle.link().change(message).execute().await.map_err(|e| kernel("attach the device to its bridge", e))
+}
+
+/// `ip link set BRIDGE type bridge fdb_max_learned MOST`.
+pub(super) async fn set_learned(handle: &Handle, bridge: u32, most: u32) -> Result<(), MeshError> {
+    let message = LinkMessageBuilder::<LinkBridge>::new_with_info_kind(InfoKind::Bridge)
+        .index(bridge)
+        .set_info_data(InfoData::Bridge(vec![InfoBridge::FdbMaxLearned(most)]))
+        .build();
+    let action = || format!("bound what the bridge learns to {most} addresses");
+    handle.link().change(message).execute().await.map_err(|e| kernel(action(), e))
 }
 
 /// `neigh_suppress on learning off`.

@@ -21,6 +21,7 @@
 //! subnet on the bridge), so what is stale is found without a record of it.
 
 mod apply;
+mod connection;
 mod error;
 mod events;
 mod fdb;
@@ -31,7 +32,8 @@ mod remove;
 mod snapshot;
 
 pub(crate) use apply::converge;
+pub(crate) use connection::connect;
 pub(crate) use error::{MeshError, io_error};
 pub(crate) use events::{Events, Interest};
 pub(crate) use remove::remove;
-pub(crate) use snapshot::{Kind, Snapshot};
+pub(crate) use snapshot::{Kind, Link, Snapshot, links};

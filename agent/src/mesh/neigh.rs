@@ -17,14 +17,17 @@ use super::{
     snapshot::NeighbourRow,
 };
 
-/// The permanent IPv4 neighbours of these bridges.
+/// The permanent IPv4 neighbours of these bridges. The kernel is asked for each by itself.
 pub(super) async fn dump(handle: &Handle, bridges: &BTreeSet<u32>) -> Result<Vec<NeighbourRow>, MeshError> {
-    let mut rows =
-        std::pin::pin!(handle.neighbours().get().set_address_family(AddressFamily::Inet).execute());
     let mut table = Vec::new();
-    while let Some(row) = rows.try_next().await.map_err(|e| kernel("list neighbours", e))? {
-        if bridges.contains(&row.header.ifindex) && row.header.state == NeighbourState::Permanent {
-            table.extend(read(&row));
+    for &bridge in bridges {
+        let mut request = handle.neighbours().get().set_address_family(AddressFamily::Inet);
+        request.message_mut().attributes.push(NeighbourAttribute::IfIndex(bridge));
+        let mut rows = std::pin::pin!(request.execute());
+        while let Some(row) = rows.try_next().await.map_err(|e| kernel("list neighbours", e))? {
+            if row.header.ifindex == bridge && row.header.state == NeighbourState::Permanent {
+                table.extend(read(&row));
+            }
         }
     }
     Ok(table)

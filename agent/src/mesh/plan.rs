@@ -13,11 +13,17 @@ use super::{
 };
 use crate::network::{Network, Place};
 
+/// Most addresses that a bridge learns: more than it has ports, and few enough that a node which sends with any number of them
+/// costs the host nothing.
+pub(super) const LEARNED: u32 = 2048;
+
 /// What makes the kernel's part of one network right. Applied from top to bottom; empty if nothing is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
     /// Index of the bridge.
     pub(super) bridge: u32,
+    /// The bridge is to learn at most [`LEARNED`] addresses, and is not told so yet.
+    pub(super) bound: bool,
     pub(super) device: Device,
     /// Entries that must not be; on the device as it is now.
     pub(super) forget: Vec<Entry>,
@@ -60,7 +66,7 @@ impl Plan {
             Device::Create | Device::Replace(_) => false,
             Device::Keep(_, settings) => settings.is_empty(),
         };
-        device && self.forget.is_empty() && self.install.is_empty()
+        device && !self.bound && self.forget.is_empty() && self.install.is_empty()
     }
 }
 
@@ -71,7 +77,7 @@ impl Plan {
 /// [`VniTaken`](MeshError::VniTaken), [`UnderlayMissing`](MeshError::UnderlayMissing): it cannot be done here, and nothing
 /// was touched.
 pub(crate) fn plan(network: &Network, seen: &Snapshot) -> Result<Plan, MeshError> {
-    let bridge = find_bridge(network, seen)?;
+    let (bridge, learned) = find_bridge(network, seen)?;
     if !seen.addresses.contains(&network.local) {
         return Err(MeshError::UnderlayMissing { address: network.local });
     }
@@ -80,14 +86,16 @@ pub(crate) fn plan(network: &Network, seen: &Snapshot) -> Result<Plan, MeshError
     let found = found(network, seen, bridge, &device);
     let forget = found.iter().filter(|(e, _)| !wanted.contains(e)).map(|(e, _)| *e);
     let install = wanted.iter().filter(|e| found.get(e) != Some(&true)).copied();
-    Ok(Plan { bridge, forget: forget.collect(), install: install.collect(), device })
+    let bound = learned.is_some_and(|learned| learned != LEARNED);
+    Ok(Plan { bridge, bound, forget: forget.collect(), install: install.collect(), device })
 }
 
-fn find_bridge(network: &Network, seen: &Snapshot) -> Result<u32, MeshError> {
+/// Its index, and how many addresses it learns.
+fn find_bridge(network: &Network, seen: &Snapshot) -> Result<(u32, Option<u32>), MeshError> {
     let bridge = network.bridge.clone();
     match seen.link(bridge.as_str()) {
         None => Err(MeshError::BridgeMissing { bridge }),
-        Some(Link { index, kind: Kind::Bridge, .. }) => Ok(*index),
+        Some(Link { index, learned, kind: Kind::Bridge, .. }) => Ok((*index, *learned)),
         Some(Link { kind: Kind::Vxlan(_), .. }) => {
             Err(MeshError::NotABridge { bridge, kind: "vxlan".into() })
         }

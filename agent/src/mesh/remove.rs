@@ -34,7 +34,8 @@ pub(crate) async fn remove(
     if !device.carries(installation) {
         return Err(MeshError::Foreign { device: device.clone(), installation: installation.to_string() });
     }
-    let seen = Snapshot::take(handle).await?;
+    let names = [device, bridge].map(ToString::to_string).into();
+    let seen = Snapshot::take(handle, &names).await?;
     let index = match seen.link(device.as_str()) {
         None => None,
         Some(link) => match &link.kind {

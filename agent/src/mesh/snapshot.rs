@@ -19,9 +19,9 @@ use super::{
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Snapshot {
     pub(crate) links: Vec<Link>,
-    /// Rows of VXLAN devices only.
+    /// Rows of the VXLAN devices that were asked for.
     pub(crate) fdb: Vec<FdbRow>,
-    /// Permanent IPv4 neighbours only.
+    /// Permanent IPv4 neighbours of the bridges that were asked for.
     pub(crate) neighbours: Vec<NeighbourRow>,
     /// IPv4 addresses of this host.
     pub(crate) addresses: BTreeSet<Ipv4Addr>,
@@ -39,6 +39,8 @@ pub(crate) struct Link {
     pub(crate) kind: Kind,
     /// Its flags as a bridge port.
     pub(crate) port: Option<PortFlags>,
+    /// Of a bridge: most addresses that it learns, 0 for any number. `None`: the kernel has no such bound (before 6.7).
+    pub(crate) learned: Option<u32>,
 }
 
 /// What a device is.
@@ -104,14 +106,15 @@ pub(crate) struct NeighbourRow {
 }
 
 impl Snapshot {
-    /// Dumps the kernel's tables: links first, so that the others can be reduced to what concerns them.
+    /// Dumps the kernel's tables: links first, so that of the others only the rows of links of these names are asked for.
     ///
     /// # Errors
     /// [`MeshError::Kernel`]: a dump failed.
-    pub(crate) async fn take(handle: &Handle) -> Result<Self, MeshError> {
-        let links = link::dump(handle).await?;
+    pub(crate) async fn take(handle: &Handle, names: &BTreeSet<String>) -> Result<Self, MeshError> {
+        let links = links(handle).await?;
         let of = |wanted: fn(&Kind) -> bool| -> BTreeSet<u32> {
-            links.iter().filter(|l| wanted(&l.kind)).map(|l| l.index).collect()
+            let named = links.iter().filter(|l| names.contains(&l.name));
+            named.filter(|l| wanted(&l.kind)).map(|l| l.index).collect()
         };
         let devices = of(|kind| matches!(kind, Kind::Vxlan(_)));
         let bridges = of(|kind| matches!(kind, Kind::Bridge));
@@ -127,6 +130,14 @@ impl Snapshot {
     pub(crate) fn link(&self, name: &str) -> Option<&Link> {
         self.links.iter().find(|l| l.name == name)
     }
+}
+
+/// Every link of this host.
+///
+/// # Errors
+/// [`MeshError::Kernel`]: the dump failed.
+pub(crate) async fn links(handle: &Handle) -> Result<Vec<Link>, MeshError> {
+    link::dump(handle).await
 }
 
 async fn addresses(handle: &Handle) -> Result<BTreeSet<Ipv4Addr>, MeshError> {

@@ -18,7 +18,7 @@ use handle::Command;
 pub(crate) use handle::{Listing, Networks, ReconcilerHandle, Removal};
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     dns,
     firewall::{Changes, Firewall, FirewallError},
-    mesh::{self, Events, Interest, Kind, Snapshot},
+    mesh::{self, Events, Interest, Kind, Snapshot, links},
     network::{Network, carries},
     state::{Graves, StateDir, StateError},
 };
@@ -162,7 +162,8 @@ impl Reconciler {
         }
         let installation = self.kept.get(&id).map(|k| k.network.installation.clone());
         let filtered = installation.map_or(Ok(false), |installation| self.filter(&installation));
-        let seen = Snapshot::take(&self.handle).await?;
+        let names = self.kept.get(&id).map(|k| names_of(&k.network)).into_iter().flatten().collect();
+        let seen = Snapshot::take(&self.handle, &names).await?;
         let answer = self.realise(id, &seen, filtered).await;
         Ok(answer? | new)
     }
@@ -232,10 +233,10 @@ impl Reconciler {
     }
 
     async fn list(&self, installation: &InstallationId) -> Result<Listing, ReconcileError> {
-        let seen = Snapshot::take(&self.handle).await?;
+        let seen = links(&self.handle).await?;
         let ours = |k: &&Kept| k.network.installation == *installation;
         let explained = |name: &str| self.kept.values().any(|k| k.network.device.as_str() == name);
-        let strays = seen.links.iter().filter(|l| {
+        let strays = seen.iter().filter(|l| {
             matches!(l.kind, Kind::Vxlan(_)) && carries(&l.name, installation) && !explained(&l.name)
         });
         Ok(Listing {
@@ -252,7 +253,7 @@ impl Reconciler {
     /// Compares every network with the kernel and repairs the differences; returns the networks.
     #[tracing::instrument(skip_all)]
     async fn pass(&mut self) -> Interest {
-        let seen = match Snapshot::take(&self.handle).await {
+        let seen = match Snapshot::take(&self.handle, &self.names_of_links()).await {
             Ok(seen) => seen,
             Err(error) => {
                 tracing::error!(error = chain(&error), "cannot look at the kernel");
@@ -344,10 +345,13 @@ impl Reconciler {
         answer
     }
 
+    /// Names of every network's bridge and device.
+    fn names_of_links(&self) -> BTreeSet<String> {
+        self.kept.values().flat_map(|k| names_of(&k.network)).collect()
+    }
+
     fn interest(&self, seen: &Snapshot) -> Interest {
-        let networks = self.kept.values().map(|k| &k.network);
-        let names = networks.flat_map(|n| [n.bridge.to_string(), n.device.to_string()]).collect();
-        let mut interest = Interest { names, ..Interest::default() };
+        let mut interest = Interest { names: self.names_of_links(), ..Interest::default() };
         let links = seen.links.iter().filter(|l| interest.names.contains(&l.name));
         interest.indexes = links.map(|l| l.index).collect();
         interest
@@ -357,6 +361,10 @@ impl Reconciler {
         let networks = self.kept.iter().map(|(id, kept)| (*id, kept.network.clone())).collect();
         self.published.send_replace(Arc::new(networks));
     }
+}
+
+fn names_of(network: &Network) -> [String; 2] {
+    [network.bridge.to_string(), network.device.to_string()]
 }
 
 /// Waits for a change of nftables; for ever if there is none to come.

@@ -32,8 +32,8 @@ use crate::{
 const TUNNEL: u16 = 4799;
 const VICTIM_VNI: u32 = 10;
 const TABLE: &str = "shoal_3fa9c1";
-const OTHER_BRIDGE: &str = "sb3fa9c100000b";
-const OTHER_GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 96, 5, 1);
+pub(crate) const OTHER_BRIDGE: &str = "sb3fa9c100000b";
+pub(crate) const OTHER_GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 96, 5, 1);
 const NODES: [Node; 3] = [
     Node { name: "c0", last: 2, host: 0 },
     Node { name: "v1", last: 3, host: 0 },
@@ -49,7 +49,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const NOBODY: u32 = 65_534;
 
 /// The other network, as host `host` is told.
-fn other(lab: &Lab, host: usize) -> anyhow::Result<NetworkState> {
+pub(crate) fn other(lab: &Lab, host: usize) -> anyhow::Result<NetworkState> {
     let mut state = state(lab, host, &OTHERS, 1);
     state.network = other_id();
     (state.bridge, state.device, state.vni) = (OTHER_BRIDGE.into(), "sv3fa9c100000b".into(), 11);
@@ -86,7 +86,13 @@ fn forward_as_docker(host: &Host, bridges: &[(&str, &str)]) -> anyhow::Result<()
 }
 
 /// A container on a bridge: its address ends as given.
-fn attach(host: &Host, name: &str, bridge: &str, gateway: Ipv4Addr, last: u8) -> anyhow::Result<Namespace> {
+pub(crate) fn attach(
+    host: &Host,
+    name: &str,
+    bridge: &str,
+    gateway: Ipv4Addr,
+    last: u8,
+) -> anyhow::Result<Namespace> {
     let container = Namespace::new(name)?;
     let [a, b, c, _] = gateway.octets();
     let address = Ipv4Addr::new(a, b, c, last);

@@ -14,6 +14,7 @@
 //! Needs root and iproute2. The agents are this executable, started again with `agent` as its first argument.
 
 mod agent;
+mod exhaustion;
 mod intrusion;
 mod lab;
 mod lifecycle;
@@ -57,6 +58,15 @@ const TESTS: &[(&str, Test)] = &[
         intrusion::the_table_is_kept_and_goes_with_the_last_network,
     ),
     ("intrusion::two_installations_share_hosts_and_port", intrusion::two_installations_share_hosts_and_port),
+    ("exhaustion::connections_for_names_are_few", exhaustion::connections_for_names_are_few),
+    (
+        "exhaustion::questions_that_nobody_answers_are_a_networks_own",
+        exhaustion::questions_that_nobody_answers_are_a_networks_own,
+    ),
+    (
+        "exhaustion::a_bridge_learns_a_bounded_number_of_addresses",
+        exhaustion::a_bridge_learns_a_bounded_number_of_addresses,
+    ),
     ("lifecycle::what_others_hold_is_named", lifecycle::what_others_hold_is_named),
     ("lifecycle::a_thousand_members_fit_in_20_mb", lifecycle::a_thousand_members_fit_in_20_mb),
     ("names::every_host_gives_the_same_answers", names::every_host_gives_the_same_answers),

@@ -33,14 +33,14 @@ const UPSTREAM: &str = "10.77.0.254";
 /// What a stub resolver waits before it asks again (resolv.conf(5)).
 const STUB_PATIENCE: Duration = Duration::from_secs(5);
 
-fn question(name: &str, wanted: RecordType) -> anyhow::Result<Message> {
+pub(crate) fn question(name: &str, wanted: RecordType) -> anyhow::Result<Message> {
     let mut message = Message::new(4711, MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = true;
     message.add_query(Query::query(Name::from_ascii(name)?, wanted));
     Ok(message)
 }
 
-fn udp(namespace: &Namespace, address: &str) -> anyhow::Result<UdpSocket> {
+pub(crate) fn udp(namespace: &Namespace, address: &str) -> anyhow::Result<UdpSocket> {
     let socket = namespace.enter(|| Ok(StdUdpSocket::bind(address)?))?;
     socket.set_nonblocking(true)?;
     Ok(UdpSocket::from_std(socket)?)
@@ -56,12 +56,12 @@ async fn ask_raw(from: &Namespace, question: &[u8]) -> anyhow::Result<Vec<u8>> {
     Ok(answer)
 }
 
-async fn ask(from: &Namespace, name: &str, wanted: RecordType) -> anyhow::Result<Message> {
+pub(crate) async fn ask(from: &Namespace, name: &str, wanted: RecordType) -> anyhow::Result<Message> {
     let answer = ask_raw(from, &question(name, wanted)?.to_vec()?).await?;
     Ok(Message::from_vec(&answer)?)
 }
 
-async fn ask_tcp(from: &Namespace, name: &str, wanted: RecordType) -> anyhow::Result<Message> {
+pub(crate) async fn ask_tcp(from: &Namespace, name: &str, wanted: RecordType) -> anyhow::Result<Message> {
     let question = question(name, wanted)?.to_vec()?;
     let socket = from.enter(|| Ok(TcpSocket::new_v4()?))?;
     let mut stream = timeout(STUB_PATIENCE, socket.connect(SERVER)).await??;
@@ -197,14 +197,17 @@ pub(crate) fn names_change_below_an_open_socket() -> anyhow::Result<()> {
     })
 }
 
-/// A resolver on the LAN that knows one name.
-fn upstream(lab: &Lab) -> anyhow::Result<JoinHandle<()>> {
+/// A resolver on the LAN that knows one name, and says nothing of those below `silent.org`.
+pub(crate) fn upstream(lab: &Lab) -> anyhow::Result<JoinHandle<()>> {
     lab.lan.ip(&format!("addr add {UPSTREAM}/24 dev lan"))?;
     let socket = udp(&lab.lan, &format!("{UPSTREAM}:53"))?;
     Ok(tokio::spawn(async move {
         let mut buffer = [0; 2048];
         while let Ok((length, asker)) = socket.recv_from(&mut buffer).await {
             let Ok(question) = Message::from_vec(&buffer[..length]) else { continue };
+            if question.queries.iter().any(|q| q.name.to_ascii().ends_with(".silent.org.")) {
+                continue;
+            }
             let mut answer = Message::new(question.metadata.id, MessageType::Response, OpCode::Query);
             for query in &question.queries {
                 answer.add_query(query.clone());

@@ -12,6 +12,10 @@ use crate::{observe::intent::Intent, words::naming::Naming};
 /// Processes and threads a node may have at most; a runaway job must not take the host's.
 const PIDS: u32 = 4096;
 
+/// Capabilities of every container by an engine's default that no node needs. With raw sockets a node sends frames from any
+/// address, as any other node, and fills the host's tables; `ping` works without, by `net.ipv4.ping_group_range`.
+const DROPPED: [&str; 2] = ["NET_RAW", "MKNOD"];
+
 /// The container of a node on a host with this engine.
 pub(crate) fn container_spec(
     naming: &Naming,
@@ -45,6 +49,7 @@ pub(crate) fn container_spec(
         cpu: node.size.cpu_limit.filter(|_| engine.cpu_limits),
         memory: Some(node.size.memory_limit),
         pids: Some(PIDS),
+        cap_drop: DROPPED.map(str::to_owned).into(),
         mounts,
         cgroup: Some(engine.cgroup_way()),
         restart: RestartPolicy::No,
@@ -94,6 +99,7 @@ mod tests {
         let worker = spec(2, &engine(true));
         assert_eq!((worker.cpu, worker.memory), (Some(MilliCpu(1500)), Some(Bytes::mib(700))));
         assert_eq!(spec(2, &engine(false)).cpu, None);
+        assert_eq!(worker.cap_drop, ["NET_RAW", "MKNOD"]);
         let tmpfs = |target: &str, size, mode| Mount::Tmpfs {
             target: target.into(),
             size: Some(Bytes::mib(size)),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bollard::models::{
     ContainerCreateBody, DeviceMapping, EndpointIpamConfig, EndpointSettings, HostConfig,
     HostConfigCgroupnsModeEnum, HostConfigLogConfig, Mount as DockerMount, MountType, NetworkingConfig,
-    RestartPolicy as DockerRestart, RestartPolicyNameEnum,
+    ResourcesUlimits, RestartPolicy as DockerRestart, RestartPolicyNameEnum,
 };
 use shoal_types::{Bytes, CgroupWay};
 
@@ -38,6 +38,11 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         // Memory and swap together: equal to memory means no swap.
         memory_swap: spec.memory.map(|memory| clamp(memory.0)),
         pids_limit: spec.pids.map(i64::from),
+        ulimits: spec.files.map(|files| {
+            let (soft, hard) = (Some(i64::from(files)), Some(i64::from(files)));
+            vec![ResourcesUlimits { name: Some("nofile".to_owned()), soft, hard }]
+        }),
+        readonly_rootfs: Some(spec.read_only),
         mounts: Some(spec.mounts.iter().filter_map(mount).collect()),
         tmpfs: Some(spec.mounts.iter().filter_map(tmpfs).collect()),
         devices: Some(spec.devices.iter().map(|path| device(path)).collect()),
@@ -152,11 +157,15 @@ mod tests {
             cpu: Some(MilliCpu(50)),
             memory: Some(Bytes::mib(64)),
             pids: Some(500),
+            files: Some(1000),
+            read_only: true,
             ..ContainerSpec::default()
         });
         assert_eq!(host.nano_cpus, Some(50_000_000));
         assert_eq!((host.memory, host.memory_swap), (Some(64 << 20), Some(64 << 20)));
-        assert_eq!(host.pids_limit, Some(500));
+        assert_eq!((host.pids_limit, host.readonly_rootfs), (Some(500), Some(true)));
+        let files = host.ulimits.unwrap().remove(0);
+        assert_eq!((files.name.as_deref(), files.soft, files.hard), (Some("nofile"), Some(1000), Some(1000)));
         assert_eq!(host.init, Some(false));
     }
 

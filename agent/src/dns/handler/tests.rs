@@ -5,11 +5,12 @@ use hickory_resolver::net::xfer::Protocol;
 use proptest::prelude::*;
 
 use super::*;
+use crate::dns::forward::Forwarder;
 use crate::network::tests::network;
 
 fn handler() -> Handler {
     let zone = Arc::new(Zone::new(&network()).unwrap());
-    Handler { zone: watch::channel(zone).1, forwarder: Arc::new(Forwarder::without_resolver()) }
+    Handler { zone: watch::channel(zone).1, forwarder: Share::of(Arc::new(Forwarder::without_resolver())) }
 }
 
 /// What becomes of a packet; None if it is not even a message.

@@ -22,6 +22,7 @@ fn bridge() -> Link {
         controller: None,
         kind: Kind::Bridge,
         port: None,
+        learned: Some(LEARNED),
     }
 }
 
@@ -42,6 +43,7 @@ fn device() -> Link {
         controller: Some(BRIDGE),
         kind: Kind::Vxlan(vxlan),
         port: Some(PortFlags::OURS),
+        learned: None,
     }
 }
 
@@ -234,4 +236,13 @@ proptest! {
         let others = |s: &Snapshot| (s.fdb.iter().filter(|r| r.link == 9).copied().collect::<Vec<_>>(), s.neighbours.iter().filter(|r| r.link == 9).copied().collect::<Vec<_>>());
         prop_assert_eq!(others(&after), others(&seen), "rows of other devices are not touched");
     }
+}
+
+#[test]
+fn a_bridge_that_learns_without_end_is_bounded() {
+    let bounded = |learned| {
+        let seen = host(vec![Link { learned, ..bridge() }, device()]);
+        plan(&network(), &seen).unwrap().bound
+    };
+    assert_eq!([Some(0), Some(LEARNED), None].map(bounded), [true, false, false]);
 }

@@ -10,6 +10,7 @@ use shoal_proto::{
     FieldError,
     v1::{self, agent_client::AgentClient},
 };
+use shoal_slurm::Stage;
 use shoal_types::{HostName, InstallationId};
 use tonic::{Code, Response, Status, Streaming, transport::Channel};
 
@@ -91,7 +92,10 @@ impl Agent {
     /// What runs in these containers.
     pub(crate) async fn probe_nodes(&self, containers: Vec<String>) -> Result<NodeProbes, AgentError> {
         let call = "ProbeNodes";
-        let request = v1::ProbeNodesRequest { containers: containers.clone() };
+        let request = v1::ProbeNodesRequest {
+            containers: containers.clone(),
+            units: Stage::units().map(str::to_owned).collect(),
+        };
         let said = self.ask(call, self.client.clone().probe_nodes(request)).await?;
         self.read(call, message::probes(said, &containers))
     }
