@@ -303,6 +303,7 @@ mod tests {
             id: "hos_1".into(),
             underlay: Some("10.77.0.1".into()),
             error: Some("refused".into()),
+            filter_fault: Some("the kernel has no nf_tables".into()),
             last_seen: Time::known(Timestamp(1_700_000_000_001)),
             age_ms: 9,
         };
@@ -311,6 +312,7 @@ mod tests {
             agent: Agent { version: None, state: AgentState::Absent },
             underlay: None,
             error: None,
+            filter_fault: None,
             last_seen: None,
             ..whole.clone()
         };
