@@ -7,8 +7,10 @@
 //! soak    random work and random failures on real engines, and what must hold after each
 //! docs    manual pages, schemas and references, from the code
 //! lint    the gate alone
+//! advisories  what the gate knows of faults in dependencies, from a newer database
 //! ```
 
+mod advisories;
 mod bench;
 mod cargo;
 mod demo;
@@ -45,6 +47,8 @@ enum Command {
     Soak(soak::Soak),
     /// Write what the documentation takes from the code: manual pages, schemas, references
     Docs(docs::Docs),
+    /// Write what the gate knows of faults in dependencies, from a checkout of the RustSec database
+    Advisories(advisories::Advisories),
     /// Run the gate alone: formatting, lints, docs, dependencies, file headers
     Lint,
 }
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench.run(),
         Command::Soak(soak) => soak.run(),
         Command::Docs(docs) => docs.run(),
+        Command::Advisories(advisories) => advisories.run(),
         Command::Lint => test::Test::gate().run(),
     };
     match result {

@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use anyhow::Context;
 
 use super::{floors, messages, report::Results};
-use crate::{shell, workspace::Workspace};
+use crate::{advisories, shell, workspace::Workspace};
 
 /// The cargo-deny whose configuration `deny.toml` is.
 const CARGO_DENY: &str = "0.20.2";
@@ -17,6 +17,8 @@ pub(super) fn run(workspace: &Workspace, results: &mut Results) -> anyhow::Resul
     messages_stay_at_the_edges(workspace, results)?;
     results.check(workspace.cargo().args(["fmt", "--all", "--check"]))?;
     deny(workspace, results)?;
+    let faults = advisories::faults(workspace)?;
+    results.record(faults.is_empty(), || format!("advisories:\n  {}", faults.join("\n  ")));
     let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
     results.check(workspace.cargo().args(clippy))?;
     let doc = ["doc", "--locked", "--workspace", "--no-deps"];
@@ -55,8 +57,7 @@ fn messages_stay_at_the_edges(workspace: &Workspace, results: &mut Results) -> a
     Ok(())
 }
 
-/// Licences, who may use what, one TLS, and where crates come from. Not the advisories: their database is on another site
-/// than the crates, and this tier needs nothing but those.
+/// Licences, who may use what, one TLS, and where crates come from.
 fn deny(workspace: &Workspace, results: &mut Results) -> anyhow::Result<()> {
     if !shell::succeeds(workspace.cargo().args(["deny", "--version"])) {
         let mut cargo = Command::new(workspace.cargo().get_program());
