@@ -20,6 +20,8 @@ use tempfile::TempDir;
 
 /// Most that this process may grow by: an answer of 16 MiB while its buffer grows, what is made of it, and slack.
 const MOST_KIB: u64 = 64 << 10;
+/// Nothing here takes longer: a limit is met within a second.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Read of a terminal that begins with what could be a frame's header.
 const TERMINAL: usize = 256 << 20;
 
@@ -47,9 +49,10 @@ async fn measured<T>(name: &str, call: impl Future<Output = T>) -> T {
     let (before, began) = (forgotten(), Instant::now());
     let answer = call.await;
     let (grown, took) = (peak().saturating_sub(before), began.elapsed());
-    println!("{name}: +{grown} KiB, {} ms", took.as_millis());
     assert!(grown < MOST_KIB, "{name} took {grown} KiB");
-    assert!(took < Duration::from_secs(10), "{name} took {took:?}");
+    assert!(took < PATIENCE, "{name} took {took:?}");
+    // As the suite of engines says it, which is how it is counted.
+    println!("behaviour {name} ... ok (+{grown} KiB, {} ms)", took.as_millis());
     answer
 }
 
