@@ -17,6 +17,7 @@ mod images;
 mod insight;
 mod installations;
 mod interrupted;
+mod intruders;
 mod jobs;
 mod lost_hosts;
 mod names;
@@ -86,6 +87,7 @@ const STEADY: &[Test] = tests![
     progress::a_create_that_fails_looks_the_same_from_elsewhere,
     insight::what_is_broken_in_nodes_is_told,
     sweep::what_nothing_explains_goes_and_nothing_else,
+    intruders::a_node_does_no_harm_to_other_clusters,
     installations::two_on_the_same_hosts_do_not_touch_each_other,
     big::sixty_four_workers_come_and_go_without_a_trace,
     documentation::the_first_session_is_as_recorded,
