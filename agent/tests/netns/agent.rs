@@ -97,6 +97,14 @@ impl Agent {
         Ok(kib * 1024)
     }
 
+    /// Processor time it has taken (fields 14 and 15 of proc_pid_stat(5), in hundredths of a second).
+    pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        let fields = stat.rsplit_once(')').context("no name")?.1.split_ascii_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).map(|ticks| ticks.parse().unwrap_or(0)).sum();
+        Ok(Duration::from_millis(10 * ticks))
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(mut self) -> anyhow::Result<()> {
         self.process.kill()?;

@@ -120,27 +120,32 @@ pub(crate) fn questions_that_nobody_answers_are_a_networks_own() -> anyhow::Resu
     })
 }
 
+/// Sends frames, each from another address.
+fn flood(from: &Namespace, frames: u32) -> anyhow::Result<()> {
+    from.enter(|| {
+        let fd = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), SockProtocol::EthAll)?;
+        let interfaces = nix::ifaddrs::getifaddrs()?;
+        let address = interfaces
+            .filter(|i| i.interface_name == "eth0")
+            .find_map(|i| i.address?.as_link_addr().copied())
+            .context("no eth0")?;
+        for number in 0..frames {
+            let [_, a, b, c] = number.to_be_bytes();
+            let mut frame = vec![2, 0, 0, 0, 0, 1, 6, 0, 0, a, b, c, 0x88, 0xb5];
+            frame.resize(60, 0);
+            sendto(fd.as_raw_fd(), &frame, &address, MsgFlags::empty())?;
+        }
+        Ok(())
+    })
+}
+
 pub(crate) fn a_bridge_learns_a_bounded_number_of_addresses() -> anyhow::Result<()> {
     const FRAMES: u32 = 20_000;
     block_on(async {
         let (fleet, _neighbour) = stage().await?;
         let host = &fleet.lab.hosts[0];
         let w0 = host.start(&NODES[0])?;
-        w0.enter(|| {
-            let fd = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), SockProtocol::EthAll)?;
-            let interfaces = nix::ifaddrs::getifaddrs()?;
-            let address = interfaces
-                .filter(|i| i.interface_name == "eth0")
-                .find_map(|i| i.address?.as_link_addr().copied())
-                .context("no eth0")?;
-            for number in 0..FRAMES {
-                let [_, a, b, c] = number.to_be_bytes();
-                let mut frame = vec![2, 0, 0, 0, 0, 1, 6, 0, 0, a, b, c, 0x88, 0xb5];
-                frame.resize(60, 0);
-                sendto(fd.as_raw_fd(), &frame, &address, MsgFlags::empty())?;
-            }
-            Ok(())
-        })?;
+        flood(&w0, FRAMES)?;
         let learned = host.bridge(&format!("fdb show br {BRIDGE}"))?.lines().count();
         ensure!((2048..2200).contains(&learned), "{learned} addresses");
         ensure!(!fleet.apply_to(0, &NODES, 1).await?, "nothing of the agent's is forgotten");
@@ -148,6 +153,30 @@ pub(crate) fn a_bridge_learns_a_bounded_number_of_addresses() -> anyhow::Result<
         let w1 = host.start(&NODES[1])?;
         ensure!(crate::net::refuses(&w0, address)?, "a node that comes later is reached");
         drop(w1);
+        Ok(())
+    })
+}
+
+/// What other bridges learn is no work of the agent's: it asks for the rows of its own devices.
+pub(crate) fn tables_of_others_are_not_read() -> anyhow::Result<()> {
+    const FRAMES: u32 = 50_000;
+    const APPLIES: usize = 20;
+    block_on(async {
+        let (fleet, _neighbour) = stage().await?;
+        let host = &fleet.lab.hosts[0];
+        host.namespace.ip("link add docker0 up type bridge")?;
+        let stranger = attach(host, "x0", "docker0", [172, 17, 0, 1].into(), 2)?;
+        flood(&stranger, FRAMES)?;
+        let rows = host.bridge("fdb show br docker0")?.lines().count();
+        ensure!(rows > usize::try_from(FRAMES)?, "{rows} rows");
+        fleet.apply_to(0, &NODES, 1).await?;
+        let before = fleet.agents[0].cpu_time()?;
+        for _ in 0..APPLIES {
+            ensure!(!fleet.apply_to(0, &NODES, 1).await?);
+        }
+        let took = fleet.agents[0].cpu_time()? - before;
+        // One look at all rows takes more than a tenth of this.
+        ensure!(took < Duration::from_secs(1), "{APPLIES} looks took {took:?}");
         Ok(())
     })
 }

@@ -67,6 +67,7 @@ const TESTS: &[(&str, Test)] = &[
         "exhaustion::a_bridge_learns_a_bounded_number_of_addresses",
         exhaustion::a_bridge_learns_a_bounded_number_of_addresses,
     ),
+    ("exhaustion::tables_of_others_are_not_read", exhaustion::tables_of_others_are_not_read),
     ("lifecycle::what_others_hold_is_named", lifecycle::what_others_hold_is_named),
     ("lifecycle::a_thousand_members_fit_in_20_mb", lifecycle::a_thousand_members_fit_in_20_mb),
     ("names::every_host_gives_the_same_answers", names::every_host_gives_the_same_answers),
