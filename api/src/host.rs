@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, net::Ipv4Addr};
 
 use serde::Serialize;
 use shoal_proto::{FieldError, Word, v1};
-use shoal_types::{AgentState, Bytes, CgroupWay, HostState, MilliCpu, Timestamp};
+use shoal_types::{AgentState, Bytes, CgroupWay, HostState, MilliCpu, PrivilegedNodes, Timestamp};
 
 use crate::{
     CgroupVersion, Cores, Time,
@@ -89,6 +89,10 @@ pub struct Host {
     pub engine: Engine,
     /// Shoal's agent on it.
     pub agent: Agent,
+    /// Whether nodes are placed there though they are root on it, `allow` or `deny`: a question only where `cgroup_way` is
+    /// `sys-admin`.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub privileged_nodes: PrivilegedNodes,
     /// Its id.
     pub id: String,
     /// The IPv4 address that carries tunnels.
@@ -127,6 +131,7 @@ impl TryFrom<v1::Host> for Host {
                 version: known(host.agent_version),
                 state: AgentState::read("host.agent_state", host.agent_state)?,
             },
+            privileged_nodes: PrivilegedNodes::read("host.privileged_nodes", host.privileged_nodes)?,
             id: host.id,
             underlay: known(host.underlay),
             error: known(host.error),
@@ -159,6 +164,7 @@ impl From<Host> for v1::Host {
             filter_fault: text(host.filter_fault),
             last_seen_ms: Time::wire(host.last_seen),
             age_ms: host.age_ms,
+            privileged_nodes: host.privileged_nodes.wire(),
         }
     }
 }
@@ -229,6 +235,8 @@ pub struct HostSettings {
     pub overcommit_memory_milli: Option<u32>,
     /// Address other hosts send tunnel packets to.
     pub underlay: Option<Ipv4Addr>,
+    /// Whether nodes may be placed there that are root on it.
+    pub privileged_nodes: Option<PrivilegedNodes>,
 }
 
 impl HostSettings {
@@ -244,6 +252,7 @@ impl HostSettings {
             overcommit_cpu_milli: self.overcommit_cpu_milli,
             overcommit_memory_milli: self.overcommit_memory_milli,
             underlay: self.underlay.map(|address| address.to_string()),
+            privileged_nodes: self.privileged_nodes.map(Word::wire),
         }
     }
 
@@ -260,6 +269,7 @@ impl HostSettings {
             overcommit_cpu_milli: r.overcommit_cpu_milli,
             overcommit_memory_milli: r.overcommit_memory_milli,
             underlay: r.underlay,
+            privileged_nodes: r.privileged_nodes,
         }
     }
 }
@@ -278,6 +288,7 @@ mod tests {
             engine_cgroup: CgroupVersion::V2.wire(),
             cgroup_way: CgroupWay::Writable.wire(),
             agent_state: AgentState::Absent.wire(),
+            privileged_nodes: PrivilegedNodes::Allow.wire(),
             ..v1::Host::default()
         }
     }
@@ -300,6 +311,7 @@ mod tests {
                 cgroup_way: CgroupWay::Writable,
             },
             agent: Agent { version: Some("0.1.0".into()), state: AgentState::Ready },
+            privileged_nodes: PrivilegedNodes::Deny,
             id: "hos_1".into(),
             underlay: Some("10.77.0.1".into()),
             error: Some("refused".into()),
@@ -340,6 +352,7 @@ mod tests {
             ("host.engine_cgroup", |h| h.engine_cgroup = 0),
             ("host.cgroup_way", |h| h.cgroup_way = 99),
             ("host.agent_state", |h| h.agent_state = 0),
+            ("host.privileged_nodes", |h| h.privileged_nodes = 0),
         ] {
             let mut wire = host();
             change(&mut wire);

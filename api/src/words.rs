@@ -239,6 +239,8 @@ words!(
     Filter = Filter {
         /// Its engine answers.
         State = "state",
+        /// Its nodes are not root on it, or its operator allows such nodes.
+        Privilege = "privilege",
         /// It is not excluded.
         Excluded = "excluded",
         /// It is of the image's architecture.

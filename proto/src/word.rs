@@ -1,6 +1,8 @@
 //! Words of the protocol: enums with a zero that means nothing, and the enums of [`shoal_types`] and `shoal-api` they become.
 
-use shoal_types::{AgentState, CgroupWay, EventKind, EventLevel, HostState, NodeState, Profile, Role};
+use shoal_types::{
+    AgentState, CgroupWay, EventKind, EventLevel, HostState, NodeState, PrivilegedNodes, Profile, Role,
+};
 
 use crate::FieldError;
 
@@ -46,6 +48,7 @@ macro_rules! word {
 word!(HostState = HostState { Ready, Unreachable, EngineDown });
 word!(AgentState = AgentState { Ready, Absent });
 word!(CgroupWay = CgroupWay { Writable, SysAdmin });
+word!(PrivilegedNodes = PrivilegedNodes { Allow, Deny });
 word!(NodeState = NodeState { Planned, Created, Starting, Ready, Stopped, Failed });
 word!(Profile = Profile { System });
 word!(Role = Role { Controller, Submitter, Api, Worker });
@@ -89,6 +92,7 @@ mod tests {
         survives(&HostState::ALL);
         survives(&AgentState::ALL);
         survives(&[CgroupWay::Writable, CgroupWay::SysAdmin]);
+        survives(&PrivilegedNodes::ALL);
         survives(&NodeState::ALL);
         survives(&Profile::ALL);
         survives(&Role::ALL);

@@ -9,8 +9,14 @@ use crate::{
 };
 
 /// Filters on a host whatever the node.
-const OF_HOST: [Filter; 5] =
-    [Filter::State, Filter::Excluded, Filter::Architecture, Filter::Profile, Filter::Image];
+const OF_HOST: [Filter; 6] = [
+    Filter::State,
+    Filter::Privilege,
+    Filter::Excluded,
+    Filter::Architecture,
+    Filter::Profile,
+    Filter::Image,
+];
 
 /// Why a host can take no node of a request, whatever its size and role; `None` if it may take some.
 #[must_use]

@@ -12,6 +12,8 @@ use crate::{HostView, ImageState, Reason, class::Demand, room::Room};
 pub enum Filter {
     /// Its engine answers.
     State,
+    /// Its nodes are not root on it, or its operator allows such nodes.
+    Privilege,
     /// It is not on the exclusion list.
     Excluded,
     /// It is of the image's architecture.
@@ -40,8 +42,9 @@ pub enum Filter {
 
 impl Filter {
     /// Every filter, in the order they are asked.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::State,
+        Self::Privilege,
         Self::Excluded,
         Self::Architecture,
         Self::Profile,
@@ -57,8 +60,9 @@ impl Filter {
     ];
 
     /// Those whose answer depends neither on a node's size nor on what is placed: the ones that are asked first.
-    pub(crate) const LASTING: [Self; 9] = [
+    pub(crate) const LASTING: [Self; 10] = [
         Self::State,
+        Self::Privilege,
         Self::Excluded,
         Self::Architecture,
         Self::Profile,
@@ -74,6 +78,7 @@ impl Filter {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::State => "state",
+            Self::Privilege => "privilege",
             Self::Excluded => "excluded",
             Self::Architecture => "architecture",
             Self::Profile => "profile",
@@ -98,6 +103,7 @@ impl Filter {
                 HostState::Unreachable => Some(Reason::Unreachable),
                 HostState::EngineDown => Some(Reason::EngineDown),
             },
+            Self::Privilege => host.privilege_denied.then_some(Reason::PrivilegeDenied),
             Self::Excluded => request.exclude.get(&host.id).map(|why| Reason::Excluded(why.clone())),
             Self::Architecture => {
                 let image = request.architecture.as_ref().filter(|a| **a != host.architecture)?;

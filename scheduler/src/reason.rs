@@ -24,6 +24,8 @@ pub enum Reason {
     Unreachable,
     /// Its engine is silent, though its agent is heard.
     EngineDown,
+    /// Its engine gives nodes SYS_ADMIN, which makes them root on it, and its operator denies such nodes.
+    PrivilegeDenied,
     /// It is on the request's exclusion list, for this reason.
     Excluded(String),
     /// It is of another architecture than the image.
@@ -84,6 +86,7 @@ impl Reason {
     pub fn filter(&self) -> Filter {
         match self {
             Self::Unreachable | Self::EngineDown => Filter::State,
+            Self::PrivilegeDenied => Filter::Privilege,
             Self::Excluded(_) => Filter::Excluded,
             Self::Architecture { .. } => Filter::Architecture,
             Self::Profile(_) => Filter::Profile,
@@ -122,6 +125,9 @@ impl Reason {
         match self {
             Self::Unreachable => format!("{is} unreachable"),
             Self::EngineDown => format!("{} an engine that is down", verb("has", "have")),
+            Self::PrivilegeDenied => {
+                format!("{} privileged nodes (root in a node is root there)", verb("denies", "deny"))
+            }
             Self::Excluded(why) => format!("{is} excluded ({})", why.escape_debug()),
             Self::Architecture { host, image } => {
                 format!("{is} {}, the image is for {}", host.escape_debug(), image.escape_debug())
@@ -158,6 +164,7 @@ impl fmt::Display for Reason {
             Self::NodeSlots { total } => write!(f, "has no node slot free of {total}"),
             Self::Unreachable
             | Self::EngineDown
+            | Self::PrivilegeDenied
             | Self::Excluded(_)
             | Self::Architecture { .. }
             | Self::Profile(_)

@@ -21,6 +21,9 @@ pub struct HostView {
     pub name: HostName,
     /// Whether it can be used.
     pub state: HostState,
+    /// Its nodes would be root on it, and its operator denies such nodes.
+    #[serde(default)]
+    pub privilege_denied: bool,
     /// Its labels.
     pub labels: Labels,
     /// What it has.
@@ -87,6 +90,7 @@ pub(crate) mod tests {
             id: HostId::new(1, [0; 10]),
             name: "h".parse().unwrap(),
             state: HostState::Ready,
+            privilege_denied: false,
             labels: Labels::default(),
             total: Capacity::default(),
             overcommit: Overcommit::default(),

@@ -38,6 +38,7 @@ fn host() -> Host {
         capacity: Capacity { cpu: MilliCpu(8000), memory: Bytes::mib(16384), node_slots: 100 },
         overcommit: Overcommit::default(),
         reserve: Resources::default(),
+        privileged_nodes: shoal_types::PrivilegedNodes::Allow,
     };
     let engine = EngineFacts::sample();
     Host::registered(HostId::new(NOW.0, ten(1)), "bench".parse().unwrap(), settings, engine, NOW)

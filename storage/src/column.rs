@@ -9,7 +9,7 @@ use ipnet::Ipv4Net;
 use shoal_types::{
     AgentState, Bytes, ClusterId, ClusterName, ClusterPhase, Epoch, EventKind, EventLevel, Generation,
     HostId, HostName, HostState, InstallationId, MacAddr, MilliCpu, NetworkId, NodeId, NodeName, NodeState,
-    Power, RealmName, Revision, Role, SecretId, SettingsDigest, Timestamp, Vni,
+    Power, PrivilegedNodes, RealmName, Revision, Role, SecretId, SettingsDigest, Timestamp, Vni,
 };
 use sqlx::{Decode, Encode, Postgres, Sqlite, Type};
 
@@ -163,7 +163,17 @@ macro_rules! words {
     )*};
 }
 
-words!(ClusterPhase, NodeState, Power, HostState, AgentState, EventLevel, EventKind, SecretKind);
+words!(
+    ClusterPhase,
+    NodeState,
+    Power,
+    HostState,
+    AgentState,
+    PrivilegedNodes,
+    EventLevel,
+    EventKind,
+    SecretKind
+);
 
 /// Numbers. What exceeds 2^63 - 1 is kept as that: a time or an amount beyond it means "for ever" or "any".
 macro_rules! numbers {

@@ -4,7 +4,7 @@
 //! back): a reader that has seen all up to N and asks for what is after N misses nothing. In the same process it waits on
 //! [`crate::Store::committed_events`], from another it polls.
 
-use shoal_types::{ClusterName, Event, EventKind, NewEvent, Progress, RealmName};
+use shoal_types::{ClusterName, Event, EventKind, EventLevel, NewEvent, Progress, RealmName};
 
 use crate::{
     Mode, Session, StoreError, Writes,
@@ -87,7 +87,7 @@ impl<M: Mode> Events<'_, M> {
         Ok(seq.flatten().unwrap_or(0))
     }
 
-    /// The sequence number of the last admission of a cluster of this name.
+    /// The sequence number of the last admission of a cluster of this name. Warnings of an admission are told beside it.
     ///
     /// # Errors
     /// As [`Events::list`].
@@ -98,11 +98,12 @@ impl<M: Mode> Events<'_, M> {
     ) -> Result<Option<u64>, StoreError> {
         let query = Query::new(
             EVENTS,
-            "SELECT MAX(seq) AS seq FROM events WHERE realm = $1 AND cluster = $2 AND kind = $3",
+            "SELECT MAX(seq) AS seq FROM events WHERE realm = $1 AND cluster = $2 AND kind = $3 AND level = $4",
         )
         .bind(realm)
         .bind(cluster)
-        .bind(&EventKind::Admitted);
+        .bind(&EventKind::Admitted)
+        .bind(&EventLevel::Info);
         let seq: Option<Option<u64>> = self.0.one(query).await?.map(|row| row.opt("seq")).transpose()?;
         Ok(seq.flatten())
     }

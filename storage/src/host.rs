@@ -8,8 +8,8 @@ mod writes;
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use shoal_types::{
-    AgentState, Capacity, EngineFacts, HostFacts, HostId, HostName, HostState, Labels, Overcommit, Resources,
-    SecretId, Timestamp,
+    AgentState, Capacity, CgroupWay, EngineFacts, HostFacts, HostId, HostName, HostState, Labels, Overcommit,
+    PrivilegedNodes, Resources, SecretId, Timestamp,
 };
 
 use crate::{
@@ -60,6 +60,8 @@ pub struct HostSettings {
     pub overcommit: Overcommit,
     /// What of it is kept back.
     pub reserve: Resources,
+    /// Whether nodes may be placed there that are root on it.
+    pub privileged_nodes: PrivilegedNodes,
 }
 
 /// Whether a host's engine answers, and since when.
@@ -96,6 +98,15 @@ pub struct HostAgent {
 }
 
 impl Host {
+    /// Whether a node on it is root on it: its engine gives nodes SYS_ADMIN.
+    #[must_use]
+    pub fn makes_nodes_root(&self) -> bool {
+        match self.engine.cgroup_way() {
+            CgroupWay::Writable => false,
+            CgroupWay::SysAdmin => true,
+        }
+    }
+
     /// A host as registration found it: its engine has just answered, its agent has not been brought there.
     #[must_use]
     pub fn registered(
@@ -155,6 +166,7 @@ impl TryFrom<Row> for Host {
                     cpu: row.get("reserve_cpu_milli")?,
                     memory: row.get("reserve_memory_bytes")?,
                 },
+                privileged_nodes: row.get("privileged_nodes")?,
             },
             engine: row.json("engine")?,
             facts: row.json_opt("facts")?,

@@ -1,6 +1,6 @@
 //! A host: its capacity, its engine's facts, its state.
 
-use std::{fmt, net::Ipv4Addr};
+use std::{fmt, net::Ipv4Addr, str::FromStr};
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,51 @@ impl CgroupWay {
 impl fmt::Display for CgroupWay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+/// Whether a host takes nodes that are root on it: those of an engine that gives them SYS_ADMIN ([`CgroupWay::SysAdmin`]).
+/// Hosts with another way to a cgroup tree are not concerned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PrivilegedNodes {
+    /// It takes them.
+    #[default]
+    Allow,
+    /// Nothing new is placed there; nodes that are there stay.
+    Deny,
+}
+
+/// A word that is neither `allow` nor `deny`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be `allow` or `deny`")]
+pub struct PrivilegedNodesError;
+
+impl PrivilegedNodes {
+    /// Every value.
+    pub const ALL: [Self; 2] = [Self::Allow, Self::Deny];
+
+    /// The word, as stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl fmt::Display for PrivilegedNodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for PrivilegedNodes {
+    type Err = PrivilegedNodesError;
+
+    fn from_str(text: &str) -> Result<Self, PrivilegedNodesError> {
+        Self::ALL.into_iter().find(|word| word.as_str() == text).ok_or(PrivilegedNodesError)
     }
 }
 

@@ -30,7 +30,10 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use cluster::{ClusterPhase, InvalidTransition, PhaseChange};
 pub use event::{Event, EventKind, EventLevel, NewEvent, Progress};
 pub use expr::{LabelExpr, LabelExprError};
-pub use host::{AgentState, Capacity, CgroupWay, EngineFacts, HostFacts, HostState, Overcommit, Resources};
+pub use host::{
+    AgentState, Capacity, CgroupWay, EngineFacts, HostFacts, HostState, Overcommit, PrivilegedNodes,
+    PrivilegedNodesError, Resources,
+};
 pub use ids::{
     ClusterId, Epoch, Generation, HostId, IdError, InstallationId, NetworkId, NodeId, Revision, SecretId,
 };

@@ -4,7 +4,11 @@
 use shoal_api::Client;
 use shoal_types::RealmName;
 
-use crate::{error::CliError, output::host_line, progress::Progress};
+use crate::{
+    error::CliError,
+    output::{host_line, root_warning},
+    progress::Progress,
+};
 
 /// Whether a host that appears was registered without being asked for.
 #[derive(Debug)]
@@ -35,6 +39,9 @@ impl FirstHost {
             for host in client.list_hosts(&[]).await? {
                 progress
                     .note(&host_line("no host was registered: registered this machine's engine as", &host))?;
+                if let Some(warning) = root_warning(&host) {
+                    progress.note(&warning)?;
+                }
             }
         }
         Ok(())

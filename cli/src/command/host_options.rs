@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, path::PathBuf};
 
 use clap::Args;
 use shoal_api::HostSettings;
-use shoal_types::{Bytes, MilliCpu};
+use shoal_types::{Bytes, MilliCpu, PrivilegedNodes};
 
 use crate::{
     parse::{LabelChange, OvercommitArg, label, overcommit, underlay, word},
@@ -41,6 +41,13 @@ pub(super) struct HostOptions {
     /// IPv4 address for tunnel packets from other hosts
     #[arg(long, value_name = "ADDRESS", value_parser = underlay)]
     underlay: Option<Ipv4Addr>,
+    /// Whether nodes are placed on the host although they are root on it: allow or deny
+    ///
+    /// An engine older than 28, or on cgroup v1, gives nodes SYS_ADMIN: root in such a node is root on its host, and so on
+    /// every host of this kind that shares a cluster with it. With `deny` no node is placed there; nodes that are there stay.
+    /// Other engines are not concerned.
+    #[arg(long, value_name = "WORD", value_parser = word::<PrivilegedNodes>)]
+    privileged_nodes: Option<PrivilegedNodes>,
 }
 
 impl HostOptions {
@@ -66,6 +73,7 @@ impl HostOptions {
             overcommit_cpu_milli: overcommit.cpu_milli,
             overcommit_memory_milli: overcommit.memory_milli,
             underlay: self.underlay,
+            privileged_nodes: self.privileged_nodes,
         })
     }
 }

@@ -5,7 +5,12 @@ use shoal_types::HostName;
 
 use super::host_options::HostOptions;
 use crate::{
-    args::Global, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt, output::host_line,
+    args::Global,
+    connect::Session,
+    error::CliError,
+    exit::Exit,
+    interrupt::Interrupt,
+    output::{host_line, root_warning},
     parse::word,
 };
 
@@ -34,6 +39,9 @@ impl Register {
         .await?;
         let line = host_line("registered", &host);
         global.screen().named(&host, [self.name.to_string()], |_, _| line)?;
+        if let Some(warning) = root_warning(&host) {
+            eprintln!("{warning}");
+        }
         Ok(Exit::Ok)
     }
 }

@@ -1,7 +1,7 @@
 //! Hosts for people; lists come sorted.
 
 use shoal_api::{Host, without_host};
-use shoal_types::Bytes;
+use shoal_types::{Bytes, CgroupWay, PrivilegedNodes};
 
 use super::{Detail, Width, bar, table};
 use crate::escape;
@@ -26,18 +26,31 @@ pub(crate) fn hosts_table(width: Width, detail: Detail, hosts: &[Host]) -> Strin
         }
         Detail::Wide => {
             let header = [
-                "NAME", "STATE", "NODES", "CPUS", "MEMORY", "ENGINE", "AGENT", "CGROUP", "HEARD", "UNDERLAY",
-                "LABELS", "ENDPOINT", "ID",
+                "NAME",
+                "STATE",
+                "NODES",
+                "CPUS",
+                "MEMORY",
+                "ENGINE",
+                "AGENT",
+                "CGROUP",
+                "PRIVILEGED",
+                "HEARD",
+                "UNDERLAY",
+                "LABELS",
+                "ENDPOINT",
+                "ID",
             ];
             let rows = hosts.iter().map(|host| {
                 let [nodes, cpus, memory] =
                     load(host).map(|(part, whole, text)| format!("{} {text}", bar(part, whole, BAR)));
                 let [name, state, engine, agent, cgroup, labels, endpoint] = words(host);
                 let heard = host.last_seen.map_or_else(|| "never".into(), |_| age(host.age_ms));
+                let privileged = host.privileged_nodes.to_string();
                 let (underlay, id) = (host.underlay.clone().unwrap_or_default(), host.id.clone());
                 [
-                    name, state, nodes, cpus, memory, engine, agent, cgroup, heard, underlay, labels,
-                    endpoint, id,
+                    name, state, nodes, cpus, memory, engine, agent, cgroup, privileged, heard, underlay,
+                    labels, endpoint, id,
                 ]
             });
             table(width, header, 5, rows, none)
@@ -91,6 +104,20 @@ fn labels(host: &Host) -> String {
     let mut pairs: Vec<_> = host.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     pairs.sort();
     pairs.join(" ")
+}
+
+/// What to know of a host whose nodes are root on it, if it takes nodes.
+pub(crate) fn root_warning(host: &Host) -> Option<String> {
+    match (host.engine.cgroup_way, host.privileged_nodes) {
+        (CgroupWay::Writable, _) | (CgroupWay::SysAdmin, PrivilegedNodes::Deny) => None,
+        (way @ CgroupWay::SysAdmin, PrivilegedNodes::Allow) => {
+            let name = escape::line(&host.name);
+            Some(format!(
+                "warning: root in a node is root on {name}, and on every host of this kind ({way}) that shares a cluster with it; \
+                 `shoal set host {name} --privileged-nodes deny` keeps nodes off it"
+            ))
+        }
+    }
 }
 
 /// A host just registered or changed, on one line, and on another what it lacks.

@@ -29,7 +29,7 @@ mod tests;
 pub(crate) use doctor::doctor_text;
 pub(crate) use event::{event_line, events_table};
 pub(crate) use format::{Detail, Format};
-pub(crate) use hosts::{host_line, hosts_table};
+pub(crate) use hosts::{host_line, hosts_table, root_warning};
 pub(crate) use images::{images_table, registries_table};
 pub(crate) use nodes::{cluster_text, clusters_table, networks_table, nodes_table, per_host};
 pub(crate) use paint::{bar, styled};

@@ -9,7 +9,9 @@ use shoal_api::{
     Sweep, SweepEnd, SweptHost, SweptThing, ThingKind, TooMuch, Unregistered, Validated, Version,
     schema::{KINDS, Kind},
 };
-use shoal_types::{AgentState, CgroupWay, EventKind, EventLevel, HostState, NodeState, Role};
+use shoal_types::{
+    AgentState, CgroupWay, EventKind, EventLevel, HostState, NodeState, PrivilegedNodes, Role,
+};
 
 use super::data;
 use crate::generated::assert_published;
@@ -58,6 +60,7 @@ fn host() -> Host {
             cgroup_way: CgroupWay::Writable,
         },
         agent: Agent { version: None, state: AgentState::Absent },
+        privileged_nodes: PrivilegedNodes::Allow,
         id: String::new(),
         underlay: None,
         error: None,

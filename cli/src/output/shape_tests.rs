@@ -6,8 +6,8 @@ use shoal_api::{
     Time,
 };
 use shoal_types::{
-    AgentState, CgroupWay, Event, EventKind, EventLevel, HostState, MilliCpu, NewEvent, NodeState, Role,
-    Timestamp,
+    AgentState, CgroupWay, Event, EventKind, EventLevel, HostState, MilliCpu, NewEvent, NodeState,
+    PrivilegedNodes, Role, Timestamp,
 };
 
 use super::{data, schema::assert_fits};
@@ -57,6 +57,7 @@ fn a_host() {
             cgroup_way: CgroupWay::Writable,
         },
         agent: Agent { version: None, state: AgentState::Absent },
+        privileged_nodes: PrivilegedNodes::Allow,
         underlay: None,
         error: None,
         filter_fault: None,
@@ -93,6 +94,7 @@ fn a_host() {
         "version": null,
         "state": "absent"
       },
+      "privileged_nodes": "allow",
       "id": "hst_1",
       "underlay": null,
       "error": null,

@@ -3,13 +3,13 @@
 use jiff::tz::TimeZone;
 use shoal_api::{Agent, Amounts, CgroupVersion, Cluster, Cores, Engine, Host, Network, Node, Phase, Time};
 use shoal_types::{
-    AgentState, CgroupWay, Event, EventKind, EventLevel, HostState, MilliCpu, NewEvent, NodeState, RealmName,
-    Role, Timestamp,
+    AgentState, CgroupWay, Event, EventKind, EventLevel, HostState, MilliCpu, NewEvent, NodeState,
+    PrivilegedNodes, RealmName, Role, Timestamp,
 };
 
 use super::{
     Detail, Width, cluster_text, clusters_table, events_table, host_line, hosts_table, networks_table,
-    nodes_table,
+    nodes_table, root_warning,
 };
 
 const TERMINAL: Width = Width(Some(80));
@@ -42,6 +42,7 @@ fn host(name: &str) -> Host {
             cgroup_way: CgroupWay::SysAdmin,
         },
         agent: Agent { version: None, state: AgentState::Ready },
+        privileged_nodes: PrivilegedNodes::Allow,
         id: String::new(),
         underlay: None,
         error: None,
@@ -122,6 +123,15 @@ fn hosts() {
 }
 
 #[test]
+fn a_host_whose_nodes_are_root_on_it_is_told_unless_it_takes_none() {
+    let host = host("host1");
+    insta::assert_snapshot!(root_warning(&host).unwrap(), @"warning: root in a node is root on host1, and on every host of this kind (sys-admin) that shares a cluster with it; `shoal set host host1 --privileged-nodes deny` keeps nodes off it");
+    let denied = Host { privileged_nodes: PrivilegedNodes::Deny, ..host.clone() };
+    let engine = Engine { cgroup_way: CgroupWay::Writable, ..host.engine.clone() };
+    assert_eq!([root_warning(&denied), root_warning(&Host { engine, ..host })], [None, None]);
+}
+
+#[test]
 fn hosts_in_full() {
     let heard = Host {
         id: "hst_1".into(),
@@ -129,12 +139,17 @@ fn hosts_in_full() {
         last_seen: Time::known(Timestamp(1)),
         ..host("host1")
     };
-    let full = Host { reserved: amounts(32_000, 30 << 29, 120), nodes: 110, ..host("host2") };
+    let full = Host {
+        privileged_nodes: PrivilegedNodes::Deny,
+        reserved: amounts(32_000, 30 << 29, 120),
+        nodes: 110,
+        ..host("host2")
+    };
     let hosts = [heard, full];
     insta::assert_snapshot!(plain(hosts_table(PIPE, WIDE, &hosts)), @"
-    NAME   STATE  NODES             CPUS              MEMORY                     ENGINE    AGENT  CGROUP        HEARD  UNDERLAY   LABELS          ENDPOINT              ID
-    host1  ready  ▏······· 3/120    ▎······· 1.05/32  ▏······· 192 MiB/16.5 GiB  20.10.24  ready  v1 sys-admin  0 s    192.0.2.1  gpu=yes rack=b  tcp://192.0.2.1:2376  hst_1
-    host2  ready  ███████▎ 110/120  ████████ 32/32    ███████▎ 15 GiB/16.5 GiB   20.10.24  ready  v1 sys-admin  never             gpu=yes rack=b  tcp://192.0.2.1:2376
+    NAME   STATE  NODES             CPUS              MEMORY                     ENGINE    AGENT  CGROUP        PRIVILEGED  HEARD  UNDERLAY   LABELS          ENDPOINT              ID
+    host1  ready  ▏······· 3/120    ▎······· 1.05/32  ▏······· 192 MiB/16.5 GiB  20.10.24  ready  v1 sys-admin  allow       0 s    192.0.2.1  gpu=yes rack=b  tcp://192.0.2.1:2376  hst_1
+    host2  ready  ███████▎ 110/120  ████████ 32/32    ███████▎ 15 GiB/16.5 GiB   20.10.24  ready  v1 sys-admin  deny        never             gpu=yes rack=b  tcp://192.0.2.1:2376
     ");
     insta::assert_snapshot!(plain(hosts_table(TERMINAL, WIDE, &hosts)), @"
     NAME   STATE  NODES             CPUS              MEMORY

@@ -88,6 +88,11 @@ impl Progress {
         match &mut self.shown {
             Shown::Quiet => Ok(()),
             Shown::Live(live) => {
+                // It holds for as long as the cluster is there: it stands above the view, which shows what passes.
+                if (event.event.kind, event.event.level) == (EventKind::Admitted, EventLevel::Warn) {
+                    live.tell(Said::Note(format!("warning: {}", event.event.message)));
+                    return Ok(());
+                }
                 live.tell(Said::Event(Box::new(event.clone())));
                 Ok(())
             }

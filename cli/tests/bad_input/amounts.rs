@@ -18,6 +18,7 @@ fn that_cannot_be() {
     for (flag, values) in [
         ("cpus", &["0", "-1", "1e30"][..]),
         ("memory", &["0", "-1", "1PiB2"]),
+        ("privileged-nodes", &["", "yes", "Allow", "allow,deny"]),
         ("overcommit", &["cpu=0", "cpu=1000", "cpu=-1", "disk=2", "cpu=1,cpu=1"]),
         (
             "underlay",

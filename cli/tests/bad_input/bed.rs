@@ -234,6 +234,7 @@ async fn furnished(state: &Path) -> Store {
         capacity: Capacity { cpu: MilliCpu(8000), memory: Bytes::mib(16384), node_slots: 100 },
         overcommit: Overcommit::default(),
         reserve: Resources { cpu: MilliCpu(500), memory: Bytes::mib(512) },
+        privileged_nodes: shoal_types::PrivilegedNodes::Allow,
     };
     let engine = EngineFacts { id: ENGINE.into(), ..EngineFacts::sample() };
     let id = HostId::new(1, [7; 10]);

@@ -4,7 +4,7 @@ use shoal_docker::{Endpoint, EngineError, TlsMaterial, refusal};
 use shoal_storage::{Host, HostSettings, SecretKind, StoreError};
 use shoal_types::{
     Bytes, EngineFacts, EventKind, EventLevel, HostId, HostName, LabelKey, LabelValue, Labels, MilliCpu,
-    NewEvent, Overcommit,
+    NewEvent, Overcommit, PrivilegedNodes,
 };
 
 use crate::{
@@ -32,6 +32,7 @@ pub(crate) struct HostEdit {
     pub(crate) overcommit_cpu_milli: Option<u32>,
     pub(crate) overcommit_memory_milli: Option<u32>,
     pub(crate) underlay: Option<std::net::Ipv4Addr>,
+    pub(crate) privileged_nodes: Option<PrivilegedNodes>,
 }
 
 /// Registers a host: its engine must answer and be usable, and its agent must run there.
@@ -60,6 +61,7 @@ pub(crate) async fn register(
         capacity: capacity(&engine, None, edit.cpus, edit.memory),
         overcommit: Overcommit::default(),
         reserve: KEEP_BACK,
+        privileged_nodes: PrivilegedNodes::default(),
     };
     apply(&mut settings, &edit);
     tx.hosts().insert(&Host::registered(id, name.clone(), settings, engine, now)).await?;
@@ -215,6 +217,7 @@ fn apply(settings: &mut HostSettings, edit: &HostEdit) {
     let overcommit = &mut settings.overcommit;
     overcommit.cpu_milli = edit.overcommit_cpu_milli.unwrap_or(overcommit.cpu_milli);
     overcommit.memory_milli = edit.overcommit_memory_milli.unwrap_or(overcommit.memory_milli);
+    settings.privileged_nodes = edit.privileged_nodes.unwrap_or(settings.privileged_nodes);
 }
 
 fn sealed_form(material: &TlsMaterial) -> Result<zeroize::Zeroizing<Vec<u8>>, StoreError> {

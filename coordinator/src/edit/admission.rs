@@ -25,7 +25,7 @@ use crate::{
     edit::{
         commit::{Basis, ChangeSet, Edit, NewCluster, Trail, commit},
         network::network_for,
-        placing::{PlacementDecision, Record, check_pins, decide, request, snapshot, wished},
+        placing::{PlacementDecision, Record, check_pins, decide, request, root_warning, snapshot, wished},
     },
     fleet::{coordinator::Coordinator, lease::HeldLease},
     observe::{image::ImageOfCluster, survey::HostObservation},
@@ -136,6 +136,7 @@ impl Edit for Admission<'_> {
             .fallback
             .as_ref()
             .map(|why| event(EventLevel::Warn, format!("{why}: {} placed instead", decided.by)));
+        let root = root_warning(members.iter().copied()).map(|warning| event(EventLevel::Warn, warning));
         let admitted = format!(
             "{} nodes on {} hosts, network {} (VNI {})",
             nodes.len(),
@@ -154,7 +155,8 @@ impl Edit for Admission<'_> {
             nodes,
             at,
         };
-        let events = fallback.into_iter().chain([event(EventLevel::Info, admitted)]).collect();
+        let admitted = event(EventLevel::Info, admitted);
+        let events = fallback.into_iter().chain([admitted]).chain(root).collect();
         let decision = Decision { cluster: id, at, document };
         Ok(ChangeSet { change: new, trail: Trail { decision, events } })
     }

@@ -14,7 +14,7 @@ use crate::{
     edit::{
         commit::{Basis, ChangeSet, Edit, Moves, Trail},
         network::misfit,
-        placing::{Record, decide, of_row, request, snapshot},
+        placing::{Record, decide, of_row, request, root_warning, snapshot},
     },
     fleet::{coordinator::Coordinator, lease::HeldLease},
     observe::{image::ImageOfCluster, intent::Intent, survey::HostObservation},
@@ -114,6 +114,10 @@ impl<'a> Edit for Relocation<'a> {
             let count = moved.iter().filter(|n| n.host == host.id).count();
             event(EventKind::Moved, format!("{count} nodes are rescheduled: {}", chain(fault))).on(&host.name)
         });
+        let members: BTreeSet<HostId> = intent.nodes.iter().map(|node| node.host).collect();
+        let new: BTreeSet<HostId> = decided.plan.placements.iter().map(|p| p.host_id).collect();
+        let new = seen.iter().map(|s| &s.host).filter(|h| new.contains(&h.id) && !members.contains(&h.id));
+        let root = root_warning(new).map(|warning| event(EventKind::Step, warning));
         let placements = moved.iter().zip(&decided.plan.placements);
         let change = Moves {
             lease,
@@ -124,7 +128,7 @@ impl<'a> Edit for Relocation<'a> {
         let decision = Decision { cluster: intent.cluster.id, at, document };
         Ok(ChangeSet {
             change,
-            trail: Trail { decision, events: fallback.into_iter().chain(moves).collect() },
+            trail: Trail { decision, events: fallback.into_iter().chain(moves).chain(root).collect() },
         })
     }
 }

@@ -210,6 +210,7 @@ mod tests {
             capacity: Capacity::default(),
             overcommit: Overcommit::default(),
             reserve: Resources::default(),
+            privileged_nodes: shoal_types::PrivilegedNodes::Allow,
         };
         let engine = EngineFacts::sample();
         let id = HostId::new(1, [1; 10]);

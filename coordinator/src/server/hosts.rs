@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use shoal_docker::TlsMaterial;
-use shoal_proto::{FieldError, v1};
+use shoal_proto::{FieldError, Word, v1};
 use shoal_storage::Usage;
-use shoal_types::{Bytes, HostId, LabelExpr, MilliCpu, Timestamp, chain};
+use shoal_types::{Bytes, HostId, LabelExpr, MilliCpu, PrivilegedNodes, Timestamp, chain};
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -45,6 +45,7 @@ impl v1::hosts_server::Hosts for HostsService {
                 overcommit_cpu_milli: r.overcommit_cpu_milli,
                 overcommit_memory_milli: r.overcommit_memory_milli,
                 underlay: r.underlay,
+                privileged_nodes: r.privileged_nodes,
             },
             self.0.now(),
         )?;
@@ -131,5 +132,9 @@ fn edit(r: v1::UpdateHostRequest, now: Timestamp) -> Result<HostEdit, Fault> {
         overcommit_cpu_milli: at_least("overcommit cpu", r.overcommit_cpu_milli)?,
         overcommit_memory_milli: at_least("overcommit memory", r.overcommit_memory_milli)?,
         underlay: r.underlay.map(|u| field("underlay", &u)).transpose()?,
+        privileged_nodes: r
+            .privileged_nodes
+            .map(|word| PrivilegedNodes::read("privileged nodes", word))
+            .transpose()?,
     })
 }

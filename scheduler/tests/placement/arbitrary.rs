@@ -47,6 +47,7 @@ prop_compose! {
                 1 => HostState::EngineDown,
                 _ => HostState::Ready,
             },
+            privilege_denied: kind == 5,
             labels: Labels::from_pairs(labels.iter().copied()).unwrap(),
             total: Capacity { cpu: MilliCpu(total.0), memory: Bytes(total.1), node_slots: total.2 },
             overcommit: Overcommit { cpu_milli: overcommit.0, memory_milli: overcommit.1 },

@@ -20,6 +20,7 @@ fn required<'a>(strategy: Strategy, request: &'a Request, node: &'a NodeRequest)
 /// Whether a filter that has nothing to do with room refuses the host.
 fn unfit(strategy: Strategy, host: &HostView, request: &Request, node: &NodeRequest) -> bool {
     host.state != HostState::Ready
+        || host.privilege_denied
         || request.exclude.contains_key(&host.id)
         || request.architecture.as_ref().is_some_and(|a| *a != host.architecture)
         || !host.profiles.contains(&request.profile)

@@ -23,6 +23,10 @@ fn every_filter_says_why() {
     assert_eq!(refused(|h, _| h.state = HostState::Unreachable), ["state: is unreachable"]);
     assert_eq!(refused(|h, _| h.state = HostState::EngineDown), ["state: has an engine that is down"]);
     assert_eq!(
+        refused(|h, _| h.privilege_denied = true),
+        ["privilege: denies privileged nodes (root in a node is root there)"]
+    );
+    assert_eq!(
         refused(|h, r| drop(r.exclude.insert(h.id, "cordoned".into()))),
         ["excluded: is excluded (cordoned)"]
     );
@@ -191,6 +195,7 @@ fn filters_have_different_words() {
         words,
         [
             "state",
+            "privilege",
             "excluded",
             "architecture",
             "profile",

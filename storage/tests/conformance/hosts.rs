@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shoal_storage::{Conflict, Host, HostAgent, HostSettings, LastError, SecretKind, StoreError, Usage};
-use shoal_types::{AgentState, Bytes, HostFacts, HostState, Labels, MilliCpu, Resources};
+use shoal_types::{AgentState, Bytes, HostFacts, HostState, Labels, MilliCpu, PrivilegedNodes, Resources};
 
 use crate::{
     bed::{START, on_both},
@@ -17,6 +17,7 @@ on_both! {
         let plain = make::host(1);
         let mut full = make::host(2);
         full.settings.tls = Some(tls);
+        full.settings.privileged_nodes = PrivilegedNodes::Deny;
         full.facts = Some(HostFacts { vnis: vec![5_u64.try_into().unwrap()], ..HostFacts::default() });
         full.health.last_error = Some(LastError { message: "refused".into(), at: START });
         full.health.failures = 3;
@@ -87,7 +88,11 @@ on_both! {
         let mut tx = bed.store.begin().await.unwrap();
         let host = make::host(1);
         tx.hosts().insert(&host).await.unwrap();
-        let settings = HostSettings { endpoint: "unix:///run/docker.sock".into(), ..make::settings(7) };
+        let settings = HostSettings {
+            endpoint: "unix:///run/docker.sock".into(),
+            privileged_nodes: PrivilegedNodes::Deny,
+            ..make::settings(7)
+        };
         tx.hosts().change(&host, &settings).await.unwrap();
         let changed = tx.hosts().get(host.id).await.unwrap().unwrap();
         assert_eq!(changed, Host { settings, version: 2, ..host.clone() });

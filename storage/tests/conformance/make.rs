@@ -8,8 +8,8 @@ use shoal_storage::{
 };
 use shoal_types::{
     Bytes, Capacity, ClusterId, ClusterPhase, ClusterSpec, EngineFacts, Generation, HostId, Labels, MacAddr,
-    MilliCpu, NetworkId, NodeGroup, NodeId, NodeState, Overcommit, Placing, Power, Profile, Resources,
-    Revision, Role, SecretId, SlurmSpec, Strategy, SubnetPlan, Vni,
+    MilliCpu, NetworkId, NodeGroup, NodeId, NodeState, Overcommit, Placing, Power, PrivilegedNodes, Profile,
+    Resources, Revision, Role, SecretId, SlurmSpec, Strategy, SubnetPlan, Vni,
 };
 
 use crate::bed::START;
@@ -39,6 +39,7 @@ pub(crate) fn settings(n: u32) -> HostSettings {
         capacity: Capacity { cpu: MilliCpu(8000), memory: Bytes::mib(16384), node_slots: 100 },
         overcommit: Overcommit::default(),
         reserve: Resources { cpu: MilliCpu(500), memory: Bytes::mib(512) },
+        privileged_nodes: PrivilegedNodes::Allow,
     }
 }
 

@@ -3,7 +3,7 @@
 use shoal_storage::{Node, Reservation, ReservationOwner, Store, StoreError, Usage};
 use shoal_types::{
     Bytes, ClusterId, ClusterPhase, HostId, MilliCpu, NetworkId, NodeId, NodeSize, NodeState, Power,
-    Resources, SecretId, SpecNode, SubnetPlan,
+    PrivilegedNodes, Resources, SecretId, SpecNode, SubnetPlan,
 };
 
 use crate::{
@@ -161,6 +161,7 @@ on_both! {
         let hosts = read.hosts().list().await.unwrap();
         let versions: Vec<_> = hosts.iter().map(|h| (h.name.as_str(), h.version, h.health.failures)).collect();
         assert_eq!(versions, [("host1", 1, 0), ("host2", 3, 2)]);
+        assert!(hosts.iter().all(|host| host.settings.privileged_nodes == PrivilegedNodes::Allow));
         assert_eq!(read.remnants().list().await.unwrap().len(), 1);
         assert_eq!(read.decisions().of_cluster(cluster(1)).await.unwrap()[0].document, [0x0a, 0x0b]);
         assert_eq!(read.leases().list().await.unwrap().len(), 1);

@@ -4,7 +4,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use shoal_docker_fake::{Action, Method, Rule};
-use shoal_proto::v1;
+use shoal_proto::v1::{self, hosts_client::HostsClient};
+use shoal_storage::EventFilter;
 use shoal_tests::sim::{Wish, World};
 use tokio::time::sleep;
 use tonic::Code;
@@ -33,6 +34,76 @@ fn controllers_of_different_clusters_keep_apart_both_ways() {
         let plan = coordinator.plan(third.spec()).await.unwrap();
         assert!(!plan.fits && plan.refusals.iter().all(|r| r.filter() == v1::Filter::Apart), "{plan:?}");
         assert_eq!(plan.hosts.len(), 2);
+        coordinator.shutdown().await;
+    });
+    ended.unwrap().expect("no crash was armed");
+}
+
+/// `h2` has an engine of 20.10: root in a node there is root on it.
+#[test]
+fn a_host_that_denies_privileged_nodes_gets_none_and_keeps_those_it_has() {
+    let world = World::registered(34, 3).unwrap();
+    let lost = world.engine("h3");
+    let ended = world.live(async |life| {
+        let coordinator = life.coordinator("a").await.unwrap();
+        let set = async |word: v1::PrivilegedNodes| {
+            let request = v1::UpdateHostRequest {
+                name: "h2".into(),
+                privileged_nodes: Some(word.into()),
+                ..v1::UpdateHostRequest::default()
+            };
+            let mut hosts = HostsClient::new(coordinator.channel());
+            hosts.update_host(request).await.unwrap().into_inner().host.unwrap()
+        };
+        let told = async |cluster: &str| {
+            let cluster = (shoal_types::RealmName::default(), cluster.parse().unwrap());
+            let filter = EventFilter { realm: None, cluster: None, after: 0, limit: 10_000 };
+            let events = coordinator.store.read().await.unwrap().events().list(&filter).await.unwrap();
+            let ours = events.into_iter().filter(|e| e.event.cluster.as_ref() == Some(&cluster));
+            ours.map(|e| e.event.message).filter(|m| m.starts_with("root in a node")).collect::<Vec<_>>()
+        };
+        let first = coordinator.create(&Wish::new("first", 5)).await.unwrap();
+        assert!(first.nodes.iter().any(|node| node.host == "h2"));
+        let warning =
+            "root in a node is root on h2, and on every host of this kind (sys-admin) that shares a cluster";
+        assert_eq!(told("first").await, [warning]);
+
+        let host = set(v1::PrivilegedNodes::Deny).await;
+        assert_eq!(host.privileged_nodes(), v1::PrivilegedNodes::Deny);
+        let plan = coordinator.plan(Wish::new("second", 5).spec()).await.unwrap();
+        let refused = |r: &v1::Refusal| (r.host == "h2") == (r.filter() == v1::Filter::Privilege);
+        assert!(plan.fits && plan.refusals.iter().all(refused) && !plan.refusals.is_empty(), "{plan:?}");
+        // A host is lost before anything was started there: its nodes go to the one that is left.
+        world.fleet().rule(Rule::on(Method::CreateContainer, Action::Hang).engine("h3"));
+        drop(tokio::spawn(async move {
+            sleep(Duration::from_secs(1)).await;
+            lost.cut();
+        }));
+        let second = coordinator.create(&Wish::new("second", 5)).await.unwrap();
+        assert!(second.nodes.iter().all(|node| node.host == "h1"), "{second:?}");
+        assert!(told("second").await.is_empty());
+        let why = coordinator.explain("second", "controller").await.unwrap();
+        assert!(
+            why.refusals.iter().any(|r| r.host == "h2" && r.filter() == v1::Filter::Privilege),
+            "{why:?}"
+        );
+        let pinned = v1::Placing { pins: vec!["controller=h2".into()], ..v1::Placing::default() };
+        let refused =
+            coordinator.create(&Wish { placing: pinned, ..Wish::new("third", 1) }).await.unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        assert!(
+            refused.message().contains("denies privileged nodes (root in a node is root there)"),
+            "{refused}"
+        );
+        // What is there stays, and is told of.
+        assert_eq!(coordinator.status("first").await.unwrap().nodes.len(), 6);
+        let examined = coordinator.examine(&["h2"]).await.unwrap();
+        let said: Vec<_> = examined.hosts[0].findings.iter().map(|f| f.message.as_str()).collect();
+        assert!(said.iter().any(|m| m.contains("h2 denies privileged nodes, and has")), "{said:?}");
+
+        set(v1::PrivilegedNodes::Allow).await;
+        let fourth = coordinator.create(&Wish::new("fourth", 5)).await.unwrap();
+        assert!(fourth.nodes.iter().any(|node| node.host == "h2"));
         coordinator.shutdown().await;
     });
     ended.unwrap().expect("no crash was armed");

@@ -80,6 +80,7 @@ mod tests {
             capacity: Capacity::default(),
             overcommit: Overcommit::default(),
             reserve: Resources::default(),
+            privileged_nodes: shoal_types::PrivilegedNodes::Allow,
         };
         let engine = EngineFacts { id: format!("E{number}"), ..EngineFacts::sample() };
         let name = format!("host{number}").parse().unwrap();

@@ -4,7 +4,7 @@ use std::{cmp::Ordering, fmt, net::IpAddr, time::Duration};
 
 use shoal_api::{Check, Finding, Verdict};
 use shoal_storage::Host;
-use shoal_types::{Bytes, CgroupWay, HostName, Timestamp};
+use shoal_types::{Bytes, CgroupWay, HostName, PrivilegedNodes, Timestamp};
 
 use crate::{
     drive::doctor::{Certificate, Evidence, Image, Skew},
@@ -41,7 +41,7 @@ pub(super) fn judge(evidence: &Evidence, skews: &[(HostName, Skew)]) -> Vec<Find
             "see that the engine accepts connections, and run this again",
         )),
     }
-    findings.push(cgroup(host));
+    findings.push(cgroup(host, *nodes));
     if let Some(facts) = &host.facts {
         findings.push(fits(
             Check::Inotify,
@@ -146,16 +146,34 @@ fn tls(dates: &[(Certificate, Timestamp)], now: Timestamp) -> Vec<Finding> {
     }
 }
 
-fn cgroup(host: &Host) -> Finding {
-    let version = host.engine.cgroup_version;
-    match host.engine.cgroup_way() {
-        CgroupWay::Writable => {
+/// How nodes come to a cgroup tree, and what that makes of root in them; `nodes` are there already.
+fn cgroup(host: &Host, nodes: u32) -> Finding {
+    let (version, name) = (host.engine.cgroup_version, &host.name);
+    match (host.engine.cgroup_way(), host.settings.privileged_nodes, nodes) {
+        (CgroupWay::Writable, _, _) => {
             Finding::pass(Check::Cgroup, format!("cgroup v{version}, writable without a capability"))
         }
-        CgroupWay::SysAdmin => Finding::warn(
+        (CgroupWay::SysAdmin, PrivilegedNodes::Allow, _) => Finding::warn(
             Check::Cgroup,
-            format!("cgroup v{version}: nodes run with SYS_ADMIN, without seccomp and AppArmor"),
-            "Docker 28 or newer on a machine with cgroup v2 needs none of that",
+            format!(
+                "cgroup v{version}: nodes run with SYS_ADMIN, without seccomp and AppArmor: root in a node is root on {name}, \
+                 and on every host of this kind that shares a cluster with it"
+            ),
+            format!(
+                "Docker 28 or newer on a machine with cgroup v2 needs none of that; \
+                 `shoal set host {name} --privileged-nodes deny` keeps nodes off this host"
+            ),
+        ),
+        (CgroupWay::SysAdmin, PrivilegedNodes::Deny, 0) => Finding::pass(
+            Check::Cgroup,
+            format!("cgroup v{version}: root in a node would be root on {name}, which takes no nodes"),
+        ),
+        (CgroupWay::SysAdmin, PrivilegedNodes::Deny, _) => Finding::warn(
+            Check::Cgroup,
+            format!(
+                "cgroup v{version}: {name} denies privileged nodes, and has {nodes}: root in them is root on it"
+            ),
+            "delete their clusters; `shoal get nodes` shows which these are",
         ),
     }
 }
@@ -328,6 +346,34 @@ mod tests {
             assert_eq!(found.verdict, verdict, "{version}");
             assert_eq!(found.fix.is_none(), verdict == Verdict::Pass, "{version}");
         }
+    }
+
+    #[test]
+    fn nodes_that_are_root_on_their_host() {
+        let mut host = Host::registered(
+            shoal_types::HostId::new(1, [1; 10]),
+            "h1".parse().unwrap(),
+            shoal_storage::HostSettings {
+                endpoint: "unix:///x".into(),
+                tls: None,
+                underlay: None,
+                labels: shoal_types::Labels::default(),
+                capacity: shoal_types::Capacity::default(),
+                overcommit: shoal_types::Overcommit::default(),
+                reserve: shoal_types::Resources::default(),
+                privileged_nodes: PrivilegedNodes::Deny,
+            },
+            shoal_types::EngineFacts::sample(),
+            Timestamp(1),
+        );
+        assert_eq!(cgroup(&host, 3).verdict, Verdict::Pass);
+        host.engine.cgroup_version = 1;
+        assert_eq!((cgroup(&host, 0).verdict, cgroup(&host, 3).verdict), (Verdict::Pass, Verdict::Warn));
+        host.settings.privileged_nodes = PrivilegedNodes::Allow;
+        let warned = cgroup(&host, 0);
+        assert_eq!(warned.verdict, Verdict::Warn);
+        assert!(warned.message.contains("root in a node is root on h1, and on every host"), "{warned:?}");
+        assert!(warned.fix.unwrap().contains("`shoal set host h1 --privileged-nodes deny`"));
     }
 
     #[test]

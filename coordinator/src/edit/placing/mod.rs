@@ -16,8 +16,10 @@ mod record;
 use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_scheduler::{HostView, NodeRequest, Request, Snapshot};
-use shoal_storage::{Mode, Node, Session, StoreError, Usage};
-use shoal_types::{Capacity, ClusterId, ClusterSpec, HostId, HostName, Profile, Role};
+use shoal_storage::{Host, Mode, Node, Session, StoreError, Usage};
+use shoal_types::{
+    Capacity, ClusterId, ClusterSpec, HostId, HostName, PrivilegedNodes, Profile, Role, nodeset,
+};
 
 use crate::{
     observe::{capacity::total, image::ImageOfCluster, survey::HostObservation},
@@ -79,6 +81,8 @@ pub(crate) fn snapshot(seen: &[HostObservation], taken: &CapacityInUse, image: &
             id: host.id,
             name: host.name.clone(),
             state: host.health.state,
+            privilege_denied: host.makes_nodes_root()
+                && host.settings.privileged_nodes == PrivilegedNodes::Deny,
             labels: host.settings.labels.clone(),
             total: total(host),
             overcommit: host.settings.overcommit,
@@ -97,6 +101,16 @@ pub(crate) fn snapshot(seen: &[HostObservation], taken: &CapacityInUse, image: &
         }
     };
     Snapshot { hosts: seen.iter().map(view).collect() }
+}
+
+/// What a cluster's owner is told if nodes on some of its hosts are root there: on which hosts, and how far it reaches.
+pub(crate) fn root_warning<'h>(members: impl IntoIterator<Item = &'h Host>) -> Option<String> {
+    let names: Vec<&str> =
+        members.into_iter().filter(|host| host.makes_nodes_root()).map(|host| host.name.as_str()).collect();
+    let hosts = nodeset::compress(names.iter().copied());
+    (!names.is_empty()).then(|| {
+        format!("root in a node is root on {hosts}, and on every host of this kind (sys-admin) that shares a cluster")
+    })
 }
 
 /// The nodes of a specification, as they are to be placed when the cluster is admitted.

@@ -213,6 +213,7 @@ mod tests {
             id: HostId::new(1, id),
             name: format!("host-{number}").parse().unwrap(),
             state: HostState::Ready,
+            privilege_denied: false,
             labels: Labels::from_pairs(labels.iter().map(String::as_str)).unwrap(),
             total: Capacity { cpu: MilliCpu(16_000), memory: Bytes::mib(65_536), node_slots: 500 },
             overcommit: Overcommit::default(),
@@ -258,5 +259,19 @@ mod tests {
         }
         assert_eq!(back.hosts.unfold(), snapshot);
         assert!(Record::unfold(b"{").is_err());
+    }
+
+    /// Decisions were kept before hosts could deny privileged nodes.
+    #[test]
+    fn a_record_of_an_earlier_version_denies_nothing() {
+        let mut denied = host(1);
+        denied.privilege_denied = true;
+        let hosts = Hosts::fold(&Snapshot { hosts: vec![denied] }, &BTreeSet::new()).unwrap();
+        let mut document = serde_json::to_value(&hosts).unwrap();
+        assert!(
+            serde_json::from_value::<Hosts>(document.clone()).unwrap().unfold().hosts[0].privilege_denied
+        );
+        document["kinds"][0].as_object_mut().unwrap().remove("privilege_denied").unwrap();
+        assert!(!serde_json::from_value::<Hosts>(document).unwrap().unfold().hosts[0].privilege_denied);
     }
 }
