@@ -1,6 +1,6 @@
 //! Images: the hosts of each, as last listed, and the facts read out of each, once per content digest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use shoal_types::{HostId, Timestamp};
@@ -12,6 +12,7 @@ use crate::{
 };
 
 const IMAGES: Table = Table { name: "images", key: "reference" };
+const LOADED_IMAGES: Table = Table { name: "loaded_images", key: "reference" };
 const IMAGE_FACTS: Table = Table { name: "image_facts", key: "image_id" };
 
 /// An image a host has.
@@ -37,6 +38,9 @@ pub struct ImageFacts {
     pub slurm_version: Option<String>,
     /// Ids of the accounts files are given to, by account name, from the image's /etc/passwd.
     pub accounts: BTreeMap<String, AccountIds>,
+    /// The hosts that said so. Those of one host hold for that host; of two, they hold everywhere.
+    #[serde(default)]
+    pub said_by: BTreeSet<HostId>,
 }
 
 /// The ids of an account.
@@ -83,6 +87,16 @@ impl<M: Mode> Images<'_, M> {
     pub async fn holders(&mut self, reference: &str) -> Result<Vec<ImageOnHost>, StoreError> {
         let query = Query::new(IMAGES, "SELECT * FROM images WHERE reference = $1 ORDER BY host_id");
         self.0.all(query.text(reference)).await?.into_iter().map(ImageOnHost::try_from).collect()
+    }
+
+    /// The content digest an operator loaded last under `reference`, which names its tag.
+    ///
+    /// # Errors
+    /// As [`Images::list`].
+    pub async fn loaded(&mut self, reference: &str) -> Result<Option<String>, StoreError> {
+        let query =
+            Query::new(LOADED_IMAGES, "SELECT reference, image_id FROM loaded_images WHERE reference = $1");
+        self.0.one(query.text(reference)).await?.map(|row| row.get("image_id")).transpose()
     }
 
     /// What was read out of the image with this content digest.
@@ -136,6 +150,36 @@ impl<M: Writes> Images<'_, M> {
         .bind(&image.image_id)
         .bind(&image.seen);
         self.0.execute(query).await.map(drop)
+    }
+
+    /// Records what an operator loaded under a reference, in place of what was loaded under it before.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn set_loaded(
+        &mut self,
+        reference: &str,
+        image_id: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let query = Query::new(
+            LOADED_IMAGES,
+            "INSERT INTO loaded_images (reference, image_id, loaded_ms) VALUES ($1, $2, $3)
+             ON CONFLICT (reference) DO UPDATE SET image_id = excluded.image_id, loaded_ms = excluded.loaded_ms",
+        )
+        .text(reference)
+        .text(image_id)
+        .bind(&now);
+        self.0.execute(query).await.map(drop)
+    }
+
+    /// Forgets what was loaded under a reference: something else was, of which no digest is known.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn forget_loaded(&mut self, reference: &str) -> Result<(), StoreError> {
+        let query = Query::new(LOADED_IMAGES, "DELETE FROM loaded_images WHERE reference = $1");
+        self.0.execute(query.text(reference)).await.map(drop)
     }
 
     /// Records the facts read out of an image, in place of earlier ones.

@@ -37,6 +37,15 @@ impl<'a> ImageRef<'a> {
         Self { registry, repository, tag: tag.filter(|_| !names_content), names_content, is_remote }
     }
 
+    /// The reference as engines list it: with its tag, and without a registry that is the usual one.
+    #[must_use]
+    pub fn listed(text: &'a str) -> String {
+        let bare = text.strip_prefix("docker.io/library/").or_else(|| text.strip_prefix("docker.io/"));
+        let bare = bare.unwrap_or(text);
+        let Self { tag, names_content, .. } = Self::of(bare);
+        if tag.is_some() || names_content { bare.to_owned() } else { format!("{bare}:latest") }
+    }
+
     /// Whether a text can be a reference or an id: path components of names, a tag and a digest, without anything that has
     /// a meaning in a URL's path.
     #[must_use]
@@ -83,6 +92,21 @@ mod tests {
         assert_eq!(of("10.0.0.1:5000/n@sha256:0a"), ("10.0.0.1:5000", "10.0.0.1:5000/n", None, true, true));
         let id = ImageRef::of("sha256:0a");
         assert!(id.names_content && !id.is_remote && id.tag.is_none());
+    }
+
+    #[test]
+    fn references_as_engines_list_them() {
+        for (text, listed) in [
+            ("node", "node:latest"),
+            ("node:1", "node:1"),
+            ("docker.io/library/node", "node:latest"),
+            ("docker.io/team/node:1", "team/node:1"),
+            ("r.example:5000/node", "r.example:5000/node:latest"),
+            ("sha256:0a", "sha256:0a"),
+            ("node@sha256:0a", "node@sha256:0a"),
+        ] {
+            assert_eq!(ImageRef::listed(text), listed);
+        }
     }
 
     #[test]

@@ -1,17 +1,22 @@
-//! Brings an image to hosts: the archive is spooled once, then every host reads it at its own pace.
+//! Brings an image to hosts: the archive is spooled once, then every host reads it at its own pace. The digests in it are computed
+//! here and recorded, so that no host has to be believed about them.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use shoal_storage::Host;
-use shoal_types::HostName;
+use shoal_types::{HostName, ImageRef};
 use tempfile::TempPath;
 use tokio::{fs::File, io::AsyncWriteExt, time::Instant};
 use tokio_util::io::ReaderStream;
 
 use crate::{
-    drive::hosts::register_local,
+    drive::{contents::contents, hosts::register_local},
     fleet::coordinator::Coordinator,
     words::fault::{Fault, HostFault},
 };
@@ -41,13 +46,21 @@ pub(crate) async fn hosts(
     Ok(all)
 }
 
-/// Writes the archive to a temporary file that goes with its last reader.
+/// An archive on its way to hosts.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    path: TempPath,
+    /// Reference -> content digest; `None` if it is no plain archive of Docker's.
+    contents: Option<BTreeMap<String, String>>,
+}
+
+/// Writes the archive to a temporary file that goes with its last reader, and reads what is in it.
 ///
 /// # Errors
 /// The stream's; [`Fault::Local`].
 pub(crate) async fn spool<E: From<Fault>>(
     data: impl Stream<Item = Result<Bytes, E>>,
-) -> Result<Arc<TempPath>, E> {
+) -> Result<Arc<Spool>, E> {
     let local = |source| Fault::Local { what: "spooling the image", source };
     let (file, path) = tempfile::NamedTempFile::new().map_err(local)?.into_parts();
     let mut file = File::from_std(file);
@@ -56,7 +69,10 @@ pub(crate) async fn spool<E: From<Fault>>(
         file.write_all(&piece).await.map_err(local)?;
     }
     file.flush().await.map_err(local)?;
-    Ok(Arc::new(path))
+    let mut file = file.into_std().await;
+    let read = tokio::task::spawn_blocking(move || contents(&mut file)).await;
+    let contents = read.map_err(|error| local(std::io::Error::other(error)))?.map_err(local)?;
+    Ok(Arc::new(Spool { path, contents }))
 }
 
 /// Loads a spooled archive on a host; `progress` is told of bytes done and of how many, about once a second. Returns what the
@@ -67,11 +83,11 @@ pub(crate) async fn spool<E: From<Fault>>(
 pub(crate) async fn load(
     coordinator: &Coordinator,
     host: &Host,
-    path: &Path,
+    spool: &Spool,
     progress: impl Fn(u64, u64) + Send + Sync + 'static,
 ) -> Result<Vec<String>, Fault> {
     let local = |source| Fault::Local { what: "reading the spooled image", source };
-    let file = File::open(path).await.map_err(local)?;
+    let file = File::open(&spool.path).await.map_err(local)?;
     let total = file.metadata().await.map_err(local)?.len();
     let link = coordinator.fleet.link(&coordinator.store, host).await?;
     let (mut done, mut pace) = (0, Pace::default());
@@ -81,7 +97,28 @@ pub(crate) async fn load(
             progress(done, total);
         }
     });
-    link.engine.load_image(archive.boxed()).await.map_err(Fault::engine(&host.name))
+    let loaded = link.engine.load_image(archive.boxed()).await.map_err(Fault::engine(&host.name))?;
+    record(coordinator, spool, &loaded).await?;
+    Ok(loaded)
+}
+
+/// Records what was loaded. Of an archive that could not be read it is known under which references, and no digest.
+async fn record(coordinator: &Coordinator, spool: &Spool, loaded: &[String]) -> Result<(), Fault> {
+    let now = coordinator.now();
+    let mut tx = coordinator.store.begin().await?;
+    match &spool.contents {
+        Some(contents) => {
+            for (reference, id) in contents {
+                tx.images().set_loaded(reference, id, now).await?;
+            }
+        }
+        None => {
+            for reference in loaded {
+                tx.images().forget_loaded(&ImageRef::listed(reference)).await?;
+            }
+        }
+    }
+    Ok(tx.commit().await?)
 }
 
 /// At most one a second.

@@ -11,6 +11,7 @@
 //! Uses `pass/` and the floors below.
 
 pub(crate) mod backward;
+mod contents;
 pub(crate) mod doctor;
 pub(crate) mod forward;
 pub(crate) mod hosts;

@@ -2,15 +2,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     time::Duration,
 };
 
 use futures_util::future::join_all;
-use shoal_docker::{ContainerSpec, Created, EngineError, Removal};
+use shoal_docker::{ContainerSpec, Created, EngineError, ImageInfo, Removal};
 use shoal_scheduler::ImageState;
 use shoal_slurm::{Accounts, Owner};
 use shoal_storage::{AccountIds, Cluster, ImageFacts, ImageOnHost};
-use shoal_types::{HostId, chain};
+use shoal_types::{HostId, HostName, ImageRef, chain, nodeset};
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator, removal::remove_container},
@@ -58,8 +59,19 @@ impl ImageOfCluster {
     }
 }
 
-/// Asks every reachable host for the image. The content most hosts have is the one meant; a tie goes to the lesser
-/// digest, so that the answer does not depend on the order of the hosts.
+/// An engine's answer to the question for a reference.
+#[derive(Debug)]
+struct Claim {
+    host: HostId,
+    name: HostName,
+    id: String,
+    architecture: String,
+    /// Its engine keeps images in containerd's store.
+    containerd: bool,
+}
+
+/// Asks every reachable host for the image. Hosts that disagree about its content are an error, unless the operator loaded one
+/// of the contents.
 pub(crate) async fn resolve(
     coordinator: &Coordinator,
     reference: &str,
@@ -70,32 +82,95 @@ pub(crate) async fn resolve(
         return Err(Fault::Host(HostFault::NoneReachable { count: seen.len(), reason: chain(fault) }));
     }
     let asks = join_all(reached.iter().map(|link| link.engine.inspect_image(reference))).await;
-    let mut holders = BTreeMap::new();
-    let mut architectures = BTreeMap::new();
+    let containerd = containerd(seen);
+    let (mut claims, mut mistaken) = (Vec::new(), Vec::new());
     for (link, info) in reached.into_iter().zip(asks) {
         match info {
             Ok(Some(info)) => {
-                architectures.insert(info.id.clone(), info.architecture);
-                holders.insert(link.id, info.id);
+                let right = is_answer(reference, &info);
+                let ImageInfo { id, architecture, .. } = info;
+                let (host, name) = (link.id, link.name.clone());
+                let claim = Claim { host, name, id, architecture, containerd: containerd.contains(&host) };
+                if right {
+                    claims.push(claim);
+                } else {
+                    let id = &claim.id;
+                    tracing::warn!(host.name = %link.name, image = reference, %id, "engine answers with another image");
+                    mistaken.push(claim);
+                }
             }
             Ok(None) => {}
             Err(error) => tracing::warn!(host.name = %link.name, %error, "image could not be looked up"),
         }
     }
-    let votes = |id: &String| holders.values().filter(|held| *held == id).count();
-    let most = architectures.iter().min_by_key(|(id, _)| (std::cmp::Reverse(votes(id)), *id));
-    let (id, architecture) =
-        most.ok_or_else(|| Fault::Image(ImageFault::NotFound { image: reference.into() }))?;
     let now = coordinator.now();
     let mut tx = coordinator.store.begin().await?;
-    for (host, image_id) in &holders {
-        let row =
-            ImageOnHost { host: *host, reference: reference.into(), image_id: image_id.clone(), seen: now };
-        tx.images().add(&row).await?;
+    let loaded = tx.images().loaded(&ImageRef::listed(reference)).await?;
+    let meant = meant(reference, &claims, loaded.as_deref()).map_err(Fault::Image)?;
+    let Some(Claim { id, architecture, .. }) = meant else {
+        return Err(Fault::Image(match mistaken.is_empty() {
+            true => ImageFault::NotFound { image: reference.into() },
+            false => ImageFault::Mistaken { image: reference.into(), claims: told(&mistaken) },
+        }));
+    };
+    for claim in &claims {
+        let (reference, image_id) = (reference.into(), claim.id.clone());
+        tx.images().add(&ImageOnHost { host: claim.host, reference, image_id, seen: now }).await?;
     }
     tx.commit().await?;
-    let architecture = in_engines_words(architecture);
-    Ok(ImageOfCluster { id: id.clone(), architecture, holders, containerd: containerd(seen) })
+    let (id, architecture) = (id.clone(), in_engines_words(architecture));
+    let holders = claims.into_iter().map(|claim| (claim.host, claim.id)).collect();
+    Ok(ImageOfCluster { id, architecture, holders, containerd })
+}
+
+/// Whether an engine's answer is the content that was asked for; a tag may mean any.
+fn is_answer(reference: &str, info: &ImageInfo) -> bool {
+    match reference.split_once('@') {
+        Some((_, digest)) => {
+            info.repo_digests.iter().any(|known| known.split_once('@').is_some_and(|(_, d)| d == digest))
+        }
+        None => !reference.starts_with("sha256:") || info.id.starts_with(reference),
+    }
+}
+
+/// The content that is meant: what the operator loaded, or what all hosts have. Engines' two kinds of stores call one content by
+/// different digests, so each kind is asked for itself; of the two, the one that more hosts have counts.
+fn meant<'c>(
+    reference: &str,
+    claims: &'c [Claim],
+    loaded: Option<&str>,
+) -> Result<Option<&'c Claim>, ImageFault> {
+    let of = |containerd: bool| claims.iter().filter(move |claim| claim.containerd == containerd);
+    if let Some(loaded) = loaded {
+        if let Some(claim) = of(false).find(|claim| claim.id == loaded) {
+            return Ok(Some(claim));
+        }
+        if of(false).next().is_some() {
+            let (image, digest) = (reference.to_owned(), loaded.to_owned());
+            return Err(ImageFault::NotAsLoaded { image, digest, claims: told(of(false)) });
+        }
+    }
+    for containerd in [false, true] {
+        let mut claims = of(containerd);
+        if claims.next().is_some_and(|first| claims.any(|claim| claim.id != first.id)) {
+            return Err(ImageFault::Disagreed { image: reference.into(), claims: told(of(containerd)) });
+        }
+    }
+    let kind = of(true).count() > of(false).count();
+    Ok(of(kind).next())
+}
+
+/// Who has what: `h[1-2] have sha256:0a, h3 has sha256:0b`.
+fn told<'c>(claims: impl IntoIterator<Item = &'c Claim>) -> String {
+    let mut hosts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for claim in claims {
+        hosts.entry(&claim.id).or_default().push(claim.name.as_str());
+    }
+    let one = |(id, hosts): (&str, Vec<&str>)| {
+        let verb = if hosts.len() == 1 { "has" } else { "have" };
+        format!("{} {verb} {id}", nodeset::compress(hosts))
+    };
+    hosts.into_iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// Which of these hosts have the content of a cluster's image.
@@ -110,9 +185,12 @@ pub(crate) async fn resolve_id(reference: &str, id: &str, seen: &[HostObservatio
     };
     for (link, info) in reached.into_iter().zip(asks) {
         match info {
-            Ok(Some(info)) => {
+            Ok(Some(info)) if info.id == id => {
                 image.architecture = in_engines_words(&info.architecture);
                 image.holders.insert(link.id, info.id);
+            }
+            Ok(Some(info)) => {
+                tracing::warn!(host.name = %link.name, image = id, id = %info.id, "engine answers with another image");
             }
             Ok(None) => {}
             Err(error) => {
@@ -123,32 +201,77 @@ pub(crate) async fn resolve_id(reference: &str, id: &str, seen: &[HostObservatio
     image
 }
 
-/// The accounts of an image: read from its own /etc/passwd on a host that has it, once.
-pub(crate) async fn accounts(
+/// What hosts said of the accounts in an image.
+#[derive(Debug)]
+pub(crate) struct Said {
+    host: HostId,
+    name: HostName,
+    accounts: Accounts,
+}
+
+/// The accounts of a cluster's image as they were read before: on two hosts, or on all of these `members`.
+pub(crate) async fn known_accounts(
+    coordinator: &Coordinator,
+    cluster: &Cluster,
+    members: &BTreeSet<HostId>,
+) -> Result<Option<Accounts>, Fault> {
+    let facts = coordinator.store.read().await?.images().facts(&cluster.image_id).await?;
+    let facts = facts.filter(|facts| facts.said_by.len() >= 2 || members.is_subset(&facts.said_by));
+    Ok(facts.as_ref().and_then(kept))
+}
+
+/// The accounts of an image as one host says: read from the image's own /etc/passwd.
+pub(crate) async fn ask_accounts(
     coordinator: &Coordinator,
     cluster: &Cluster,
     link: &HostLink,
-) -> Result<Accounts, Fault> {
-    let (reference, image_id) = (&cluster.spec.image, &cluster.image_id);
-    let facts = coordinator.store.read().await?.images().facts(image_id).await?;
-    if let Some(accounts) = facts.as_ref().and_then(kept) {
-        return Ok(accounts);
-    }
+) -> Result<Said, Fault> {
     let accounts = read_accounts(coordinator, cluster, link).await?;
+    Ok(Said { host: link.id, name: link.name.clone(), accounts })
+}
+
+/// The accounts that two hosts agree about, or that the only one says; kept with who said so.
+pub(crate) async fn agree_on_accounts(
+    coordinator: &Coordinator,
+    cluster: &Cluster,
+    link: &HostLink,
+    said: &[Said],
+) -> Result<Option<Accounts>, Fault> {
+    let (reference, image_id) = (&cluster.spec.image, &cluster.image_id);
+    let Some((first, others)) = said.split_first() else { return Ok(None) };
+    if let Some(other) = others.iter().find(|other| other.accounts != first.accounts) {
+        return Err(Fault::Image(ImageFault::AccountsDiffer {
+            image: reference.clone(),
+            claims: format!("{first}; {other}"),
+        }));
+    }
     let info = link.engine.inspect_image(image_id).await;
     let info = info.map_err(Fault::engine(&link.name))?;
     let info = info.ok_or_else(|| Fault::Image(ImageFault::NotFound { image: reference.clone() }))?;
     let ids = |owner: Owner| AccountIds { uid: owner.uid, gid: owner.gid };
+    let Accounts { munge, slurm } = first.accounts;
+    let accounts = [("munge".to_owned(), ids(munge)), ("slurm".to_owned(), ids(slurm))].into();
+    let mut said_by: BTreeSet<HostId> = said.iter().map(|said| said.host).collect();
+    let mut tx = coordinator.store.begin().await?;
+    // Who said the same for another cluster counts too.
+    let before = tx.images().facts(image_id).await?;
+    said_by.extend(before.filter(|before| before.accounts == accounts).into_iter().flat_map(|f| f.said_by));
     let facts = ImageFacts {
         architecture: info.architecture,
         slurm_version: info.labels.get("shoal.slurm.version").cloned(),
-        accounts: [("munge".to_owned(), ids(accounts.munge)), ("slurm".to_owned(), ids(accounts.slurm))]
-            .into(),
+        accounts,
+        said_by,
     };
-    let mut tx = coordinator.store.begin().await?;
     tx.images().set_facts(image_id, &facts).await?;
     tx.commit().await?;
-    Ok(accounts)
+    Ok(Some(first.accounts))
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, Accounts { munge, slurm }) = (&self.name, self.accounts);
+        write!(f, "{name}: munge {}:{}, slurm {}:{}", munge.uid, munge.gid, slurm.uid, slurm.gid)
+    }
 }
 
 async fn read_accounts(
@@ -226,29 +349,4 @@ fn only_file(archive: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_image_can_be_brought_by_who_has_it() {
-        let host = |n| HostId::new(1, [n; 10]);
-        let image = ImageOfCluster {
-            id: "sha256:a".into(),
-            architecture: "x86_64".into(),
-            holders: [
-                (host(1), "sha256:a".into()),
-                (host(2), "sha256:b".into()),
-                (host(4), "sha256:c".into()),
-            ]
-            .into(),
-            containerd: [host(4), host(5)].into(),
-        };
-        assert_eq!(image.on(host(1)), ImageState::Present);
-        assert_eq!(image.on(host(2)), ImageState::Obtainable);
-        assert_eq!(image.on(host(3)), ImageState::Obtainable);
-        assert_eq!(image.on(host(4)), ImageState::Different { digest: "sha256:c".into() });
-        assert_eq!(image.on(host(5)), ImageState::Absent);
-        let gone = ImageOfCluster { holders: BTreeMap::new(), ..image };
-        assert_eq!(gone.on(host(1)), ImageState::Absent);
-    }
-}
+mod tests;

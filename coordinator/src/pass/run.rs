@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::{
-    FutureExt,
-    future::{join_all, select_all},
+    FutureExt, StreamExt,
+    future::{BoxFuture, join, join_all, ready, select_all},
+    stream::FuturesUnordered,
 };
-use shoal_slurm::BootstrapTemplate;
+use shoal_slurm::{Accounts, BootstrapTemplate};
 use shoal_storage::StoreError;
-use shoal_types::HostId;
+use shoal_types::{HostId, chain};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -26,6 +27,9 @@ use crate::{
     },
     words::fault::{ClusterFault, Fault},
 };
+
+/// Hosts that are asked for an image's accounts at once: two answers are wanted, and one host may be slow.
+const ASKED: usize = 3;
 
 /// What came of one pass.
 #[derive(Debug)]
@@ -58,7 +62,7 @@ impl Work {
         let members = self.members(intent).await?;
         let (mut links, mut met) = self.links(intent).await?;
         self.supply(intent, &mut links, &mut met).await?;
-        let Some(template) = self.template(intent, &links, &mut met).await? else {
+        let Some((template, rest)) = self.template(intent, &links, &mut met).await? else {
             return Ok(PassOutcome::HostsFailed(met));
         };
         let underlays = underlays(&members);
@@ -69,7 +73,7 @@ impl Work {
             let work = self.bring_up(link, &host.engine, &rendered);
             Some(while_alive(link, self.patience(host.id), work).map(|outcome| (link.id, outcome)).boxed())
         });
-        let outcomes = join_all(passes).await;
+        let (outcomes, ()) = join(join_all(passes), rest).await;
         self.recorder.flush().await?;
         let mut stopped = false;
         for (host, outcome) in outcomes {
@@ -127,14 +131,14 @@ impl Work {
         sort(host, fault, met)
     }
 
-    /// What the nodes' archives share: keys of the cluster's seed, accounts of its image. `None`: no host could be asked for
-    /// them, and `met` says why.
-    async fn template(
-        &self,
-        intent: &Intent,
-        links: &BTreeMap<HostId, Arc<HostLink>>,
+    /// What the nodes' archives share: keys of the cluster's seed, accounts of its image, and what is left to be done of
+    /// reading these. `None`: no host could be asked for them, and `met` says why.
+    async fn template<'a>(
+        &'a self,
+        intent: &'a Intent,
+        links: &'a BTreeMap<HostId, Arc<HostLink>>,
         met: &mut BTreeMap<HostId, Fault>,
-    ) -> Result<Option<BootstrapTemplate>, Halt> {
+    ) -> Result<Option<(BootstrapTemplate, BoxFuture<'a, ()>)>, Halt> {
         let coordinator = &self.coordinator;
         let keys = pass::keys(coordinator, &intent.cluster).await?;
         let Some(controller) = intent.controller() else {
@@ -142,20 +146,65 @@ impl Work {
                 StoreError::Missing { what: "controller of cluster", id: self.cluster.to_string() }.into()
             );
         };
-        for link in links.values() {
-            let asked = image::accounts(coordinator, &intent.cluster, link);
-            let accounts = match while_alive(link, PATIENCE, asked.map(|a| a.map_err(Halt::from))).await {
-                Ok(accounts) => accounts,
+        let Some((accounts, rest)) = self.accounts(intent, links, met).await? else { return Ok(None) };
+        let render = |source| Fault::Cluster(ClusterFault::Render { node: controller.name.clone(), source });
+        let template = BootstrapTemplate::new(intent.view()?, keys, accounts).map_err(render)?;
+        Ok(Some((template, rest)))
+    }
+
+    /// The accounts of the image, read on two of the hosts if there are two, and what is left to be done of the reading: a host
+    /// that is slow holds up nobody but itself. `None`: no host could be asked.
+    async fn accounts<'a>(
+        &'a self,
+        intent: &'a Intent,
+        links: &'a BTreeMap<HostId, Arc<HostLink>>,
+        met: &mut BTreeMap<HostId, Fault>,
+    ) -> Result<Option<(Accounts, BoxFuture<'a, ()>)>, Halt> {
+        let (coordinator, cluster) = (&self.coordinator, &intent.cluster);
+        let members = links.keys().copied().collect();
+        if let Some(known) = image::known_accounts(coordinator, cluster, &members).await? {
+            return Ok(Some((known, ready(()).boxed())));
+        }
+        let ask = |link: &'a Arc<HostLink>| {
+            let asked = image::ask_accounts(coordinator, cluster, link).map(|a| a.map_err(Halt::from));
+            while_alive(link, PATIENCE, asked).map(move |said| (link, said)).boxed()
+        };
+        let mut waiting = links.values();
+        let mut asks: FuturesUnordered<_> = waiting.by_ref().take(ASKED).map(ask).collect();
+        let (mut said, mut last) = (Vec::new(), None);
+        while said.len() < 2 {
+            let Some((link, answer)) = asks.next().await else { break };
+            match answer {
+                Ok(accounts) => {
+                    said.push(accounts);
+                    last = Some(link);
+                }
                 Err(Halt::Stopped) => return Err(Halt::Stopped),
                 Err(Halt::Fault(fault)) => {
                     self.meet(link.id, fault, met)?;
-                    continue;
+                    asks.extend(waiting.next().map(ask));
                 }
-            };
-            let render =
-                |source| Fault::Cluster(ClusterFault::Render { node: controller.name.clone(), source });
-            return Ok(Some(BootstrapTemplate::new(intent.view()?, keys, accounts).map_err(render)?));
+            }
         }
-        Ok(None)
+        let Some(link) = last else { return Ok(None) };
+        let agreed = image::agree_on_accounts(coordinator, cluster, link, &said);
+        let agreed = match while_alive(link, PATIENCE, agreed.map(|a| a.map_err(Halt::from))).await {
+            Err(Halt::Fault(fault @ Fault::Host(_))) => {
+                self.meet(link.id, fault, met)?;
+                None
+            }
+            agreed => agreed?,
+        };
+        let rest = async move {
+            while let Some((link, answer)) = asks.next().await {
+                if let Err(Halt::Fault(fault)) = answer {
+                    tracing::debug!(host.name = %link.name, error = chain(&fault), "accounts were not read");
+                    if fault.class().doubt {
+                        self.effects.doubt(link.id);
+                    }
+                }
+            }
+        };
+        Ok(agreed.map(|accounts| (accounts, rest.boxed())))
     }
 }

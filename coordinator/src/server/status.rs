@@ -67,6 +67,10 @@ fn image(fault: &ImageFault) -> Code {
         ImageFault::NotFound { .. }
         | ImageFault::NotPulled { .. }
         | ImageFault::Differs { .. }
+        | ImageFault::Disagreed { .. }
+        | ImageFault::NotAsLoaded { .. }
+        | ImageFault::Mistaken { .. }
+        | ImageFault::AccountsDiffer { .. }
         | ImageFault::Unfit { .. } => Code::FailedPrecondition,
     }
 }

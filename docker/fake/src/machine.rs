@@ -241,6 +241,11 @@ impl FakeEngine {
         self.machine.state().load(&image, &image.tags);
     }
 
+    /// Gives it an image as it is, whatever other engines have under its id.
+    pub fn forge_image(&self, image: &Arc<Image>) {
+        self.machine.state().load(image, &image.tags);
+    }
+
     /// Takes an image away by reference or id, whoever uses it.
     pub fn lose_image(&self, reference: &str) {
         self.machine.state().lose_image(reference);

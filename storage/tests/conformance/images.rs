@@ -46,6 +46,7 @@ on_both! {
             architecture: "amd64".into(),
             slurm_version: None,
             accounts: [("slurm".to_owned(), AccountIds { uid: 64030, gid: 64030 })].into(),
+            said_by: [make::host(1).id].into(),
         };
         let mut tx = bed.store.begin().await.unwrap();
         assert_eq!(tx.images().facts("sha256:1").await.unwrap(), None);
@@ -53,5 +54,28 @@ on_both! {
         facts.slurm_version = Some("22.05.8".into());
         tx.images().set_facts("sha256:1", &facts).await.unwrap();
         assert_eq!(tx.images().facts("sha256:1").await.unwrap(), Some(facts));
+    }
+
+    async fn what_was_loaded_last_under_a_reference_is_known(bed: &mut Bed) {
+        let mut tx = bed.store.begin().await.unwrap();
+        assert_eq!(tx.images().loaded("a:1").await.unwrap(), None);
+        for id in ["sha256:1", "sha256:2"] {
+            tx.images().set_loaded("a:1", id, START).await.unwrap();
+        }
+        tx.images().set_loaded("b:1", "sha256:1", START).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut tx = bed.store.begin().await.unwrap();
+        assert_eq!(tx.images().loaded("a:1").await.unwrap().as_deref(), Some("sha256:2"));
+        tx.images().forget_loaded("a:1").await.unwrap();
+        tx.images().forget_loaded("a:1").await.unwrap();
+        assert_eq!(tx.images().loaded("a:1").await.unwrap(), None);
+        assert_eq!(tx.images().loaded("b:1").await.unwrap().as_deref(), Some("sha256:1"));
+    }
+
+    /// Rows of earlier versions do not say who read them.
+    async fn what_was_read_before_was_read_on_no_host(bed: &mut Bed) {
+        bed.raw("INSERT INTO image_facts VALUES ('sha256:1', '{\"architecture\":\"amd64\",\"slurm_version\":null,\"accounts\":{}}')").await;
+        let facts = bed.store.read().await.unwrap().images().facts("sha256:1").await.unwrap().unwrap();
+        assert!(facts.said_by.is_empty());
     }
 }

@@ -1,9 +1,11 @@
 //! Images that not every host has: they come there before anything is made, once, whole, whatever fails on the way.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use shoal_docker_fake::{Action, Method, Refusal, Rule, Saves};
-use shoal_proto::v1::{self, registries_client::RegistriesClient};
+use shoal_docker_fake::{Action, Image, Method, Refusal, Rule, Saves};
+use shoal_proto::v1::{
+    self, images_client::ImagesClient, load_image_request, registries_client::RegistriesClient,
+};
 use shoal_storage::EventFilter;
 use shoal_tests::sim::{Coordinator, IMAGE, Life, Rows, Wish, World, node_image_as, nothing_wrong};
 use shoal_types::{EventKind, HostName, NewEvent};
@@ -84,23 +86,199 @@ fn one_read_of_the_one_host_that_has_it_serves_all_others() {
     nothing_wrong(&world, &told.rows);
 }
 
+/// A node image of another digest, known as `reference`, whose account `munge` has this id.
+fn another(reference: &str, munge: u32) -> shoal_docker::PackedImage {
+    let like = node_image_as(reference).unwrap();
+    let passwd = format!("munge:x:{munge}:{munge}::/:/bin/false\nslurm:x:64030:64030::/:/bin/false\n");
+    let archive = shoal_docker::ImageArchive {
+        reference: reference.into(),
+        architecture: like.architecture.clone(),
+        entrypoint: like.entrypoint.clone(),
+        cmd: vec![],
+        env: std::collections::BTreeMap::new(),
+        labels: like.labels.clone(),
+        stop_signal: None,
+        layer: shoal_docker::Layer::Files(vec![shoal_docker::ImageFile {
+            path: "etc/passwd".into(),
+            mode: 0o644,
+            content: shoal_docker::FileContent::Bytes(passwd.into()),
+        }]),
+    };
+    archive.pack().unwrap()
+}
+
+fn image(packed: &shoal_docker::PackedImage) -> Arc<Image> {
+    Image::packed(packed).unwrap()
+}
+
+/// The same image under another id or other references: a host that lies.
+fn forged(packed: &shoal_docker::PackedImage, forge: impl FnOnce(&mut Image)) -> Arc<Image> {
+    let mut image = Arc::into_inner(image(packed)).unwrap();
+    forge(&mut image);
+    Arc::new(image)
+}
+
+/// `shoal load image FILE --host HOST`.
+async fn load(c: &Coordinator, packed: &shoal_docker::PackedImage, host: &str) -> Result<(), Status> {
+    let mut archive = Vec::new();
+    packed.write_to(&mut archive).unwrap();
+    let open = v1::LoadImageOpen { hosts: vec![host.into()], size: None };
+    let frames = [load_image_request::Frame::Open(open), load_image_request::Frame::Data(archive.into())];
+    let requests = frames.map(|frame| v1::LoadImageRequest { frame: Some(frame) });
+    let mut steps =
+        ImagesClient::new(c.channel()).load_image(tokio_stream::iter(requests)).await?.into_inner();
+    while steps.message().await?.is_some() {}
+    Ok(())
+}
+
 #[test]
-fn a_name_that_means_another_image_there_stays_what_it_is() {
+fn hosts_that_disagree_are_named_and_a_name_that_means_another_image_stays_what_it_is() {
     let world = World::registered(32, 3).unwrap();
-    // The same layers under another configuration: another digest.
-    let other = node_image_as(IMAGE).unwrap();
-    let foreign = shoal_docker_fake::Image::packed(&image_of(IMAGE).pack().unwrap()).unwrap();
+    let (usual, foreign) = (node_image_as(IMAGE).unwrap(), image(&another(IMAGE, 1)));
     world.engine("h3").lose_image(IMAGE);
     world.engine("h3").add_image(&foreign);
-    let told = told(&world, async |_, c| c.create(&Wish::new("dev", 5)).await);
+    let refused = told(&world, async |_, c| c.create(&Wish::new("dev", 5)).await);
+    let status = refused.answer.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    for part in [&usual.id, &foreign.id, "h[1-2] have", "h3 has", "`--image sha256:...`", "`shoal load image"]
+    {
+        assert!(status.message().contains(part), "{part}: {status:?}");
+    }
+    assert!(refused.rows.clusters.is_empty());
+
+    let wish = Wish { image: usual.id.clone(), ..Wish::new("dev", 5) };
+    let told = told(&world, async |_, c| c.create(&wish).await);
     told.answer.unwrap();
     assert_eq!(told.rows.members("dev").len(), 3);
     let images = world.engine("h3").truth().images;
     let named = |tag: &str| images.iter().find(|i| i.repo_tags.iter().any(|t| t.starts_with(tag))).unwrap();
     assert_eq!(named(IMAGE).id, foreign.id);
-    assert_eq!(named("shoal-image:").id, other.id);
-    let cluster = told.rows.cluster("dev").unwrap();
-    assert_eq!(cluster.image_id, other.id);
+    assert_eq!(named("shoal-image:").id, usual.id);
+    assert_eq!(told.rows.cluster("dev").unwrap().image_id, usual.id);
+}
+
+#[test]
+fn what_the_operator_loaded_is_meant_whatever_most_hosts_have() {
+    let world = World::registered(40, 3).unwrap();
+    let packed = another(IMAGE, 1);
+    let loaded = image(&packed).id.clone();
+    let told = told(&world, async |_, c| {
+        load(c, &packed, "h3").await?;
+        c.create(&Wish::new("dev", 5)).await
+    });
+    told.answer.unwrap();
+    assert_eq!(told.rows.members("dev").len(), 3);
+    assert_eq!(told.rows.cluster("dev").unwrap().image_id, loaded);
+    // Nobody has it any more: what the others have under its name is not taken for it.
+    let (answer, rows) = world
+        .command("again", async |_, c| {
+            c.delete(&["dev"]).await?;
+            for engine in world.fleet().all() {
+                engine.lose_image(&loaded);
+            }
+            c.create(&Wish::new("dev", 5)).await
+        })
+        .unwrap();
+    let status = answer.unwrap_err();
+    assert!(
+        status.message().contains(&format!("was loaded as {loaded}, which no usable host has")),
+        "{status:?}"
+    );
+    assert!(rows.clusters.is_empty());
+}
+
+#[test]
+fn an_engine_that_answers_a_digest_with_another_image_is_never_used() {
+    let world = World::registered(41, 3).unwrap();
+    let usual = node_image_as(IMAGE).unwrap();
+    world.engine("h1").lose_image(IMAGE);
+    world.engine("h1").add_image(&forged(&another(IMAGE, 1), |image| image.tags = vec![usual.id.clone()]));
+    let wish = Wish { image: usual.id.clone(), ..Wish::new("dev", 5) };
+    let first = told(&world, async |_, c| c.create(&wish).await);
+    first.answer.unwrap();
+    assert_eq!(first.rows.members("dev"), ["h2", "h3"].into());
+    assert_eq!(first.rows.cluster("dev").unwrap().image_id, usual.id);
+    assert_eq!(count(&world, "h1", Method::SaveImage), 0);
+    let alone = told(&world, async |_, c| {
+        c.delete(&["dev"]).await?;
+        for host in ["h1", "h2", "h3"] {
+            world.engine(host).lose_image(IMAGE);
+        }
+        c.create(&wish).await
+    });
+    let status = alone.answer.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert!(status.message().contains("asked for it, h1 has sha256:"), "{status:?}");
+}
+
+#[test]
+fn accounts_are_what_two_hosts_say_and_one_speaks_for_itself_alone() {
+    let world = World::registered(42, 2).unwrap();
+    let usual = node_image_as(IMAGE).unwrap();
+    world.engine("h2").lose_image(IMAGE);
+    world.engine("h2").forge_image(&forged(&another(IMAGE, 7), |image| image.id = usual.id.clone()));
+    let on = |name: &str, host: &str| Wish {
+        placing: v1::Placing {
+            pins: vec![format!("controller={host}"), format!("worker-0={host}")],
+            ..v1::Placing::default()
+        },
+        ..Wish::new(name, 1)
+    };
+    let munge = async |c: &Coordinator| {
+        let facts = c.store.read().await.unwrap().images().facts(&usual.id).await.unwrap().unwrap();
+        (facts.accounts["munge"].uid, facts.said_by.len())
+    };
+    let told = told(&world, async |_, c| {
+        c.create(&on("liar", "h2")).await?;
+        assert_eq!(munge(c).await, (7, 1));
+        c.create(&on("honest", "h1")).await?;
+        assert_eq!(munge(c).await, (101, 1));
+        let both = c.create(&Wish::new("both", 3)).await.unwrap_err();
+        for part in ["h1: munge 101:102", "h2: munge 7:7", "read different accounts"] {
+            assert!(both.message().contains(part), "{part}: {both:?}");
+        }
+        assert_eq!(munge(c).await, (101, 1));
+        c.delete(&["liar"]).await?;
+        world.engine("h2").lose_image(IMAGE);
+        c.create(&Wish::new("both", 3)).await?;
+        assert_eq!(munge(c).await, (101, 2));
+        Ok(())
+    });
+    told.answer.unwrap();
+}
+
+#[test]
+fn a_registry_that_has_another_content_is_passed_over_unless_it_was_named_by_digest() {
+    const REMOTE: &str = "registry.example:5000/team/node:1";
+    let world = World::registered(43, 3).unwrap();
+    let usual = node_image_as(REMOTE).unwrap();
+    let digest = format!("registry.example:5000/team/node@{}", usual.id);
+    world.fleet().publish(REMOTE, &usual);
+    world.fleet().publish(&digest, &image(&another(REMOTE, 1)));
+    for engine in world.fleet().all() {
+        engine.lose_image(IMAGE);
+    }
+    let saved = |world: &World| {
+        ["h1", "h2", "h3"].map(|host| count(world, host, Method::SaveImage)).iter().sum::<u64>()
+    };
+    let first =
+        told(&world, async |_, c| c.create(&Wish { image: REMOTE.into(), ..Wish::new("dev", 5) }).await);
+    first.answer.unwrap();
+    assert_eq!(first.rows.members("dev").len(), 3);
+    assert!(first.events.iter().any(|e| e.message.contains("another content than the cluster's image")));
+    let before = saved(&world);
+    assert!(before > 0, "it was streamed");
+
+    let named = told(&world, async |_, c| {
+        c.delete(&["dev"]).await?;
+        for host in ["h2", "h3"] {
+            world.engine(host).lose_image(&usual.id);
+        }
+        c.create(&Wish { image: digest.clone(), ..Wish::new("dev", 5) }).await
+    });
+    named.answer.unwrap();
+    assert_eq!(named.rows.members("dev"), ["h1"].into());
+    assert_eq!(saved(&world), before, "what the registry has is right, and nobody else's is taken for it");
 }
 
 #[test]

@@ -137,6 +137,8 @@ impl Work {
         for (link, answer) in join_all(each).await {
             match answer {
                 // Whoever brought it died before it had a name.
+                // An engine that answers with another content has not got this one.
+                Ok(Some(info)) if info.id != *id => drop(lacking.insert(link.id, link.clone())),
                 Ok(Some(info)) if info.repo_tags.is_empty() => {
                     if let Transfer::Failed(fault) = self.named(intent, link).await {
                         sort(link.id, fault, met)?;
@@ -159,7 +161,7 @@ impl Work {
             let ask = async {
                 let link = coordinator.fleet.link(&coordinator.store, host).await.ok()?;
                 let info = link.engine.inspect_image(&intent.cluster.image_id).await.ok()??;
-                Some((link, info))
+                (info.id == intent.cluster.image_id).then_some((link, info))
             };
             tokio::time::timeout(LOOK, ask).boxed()
         });
@@ -206,8 +208,28 @@ impl Work {
             for (pulled, link, claim) in join_all(pulls).await {
                 match pulled {
                     Ok(()) => {
-                        outcomes.push((link.id, self.named(intent, &link).await));
-                        claim.release().await;
+                        let outcome = self.named(intent, &link).await;
+                        // The registry's content is another, so who named its digest does not have it from there. Asked for
+                        // by that digest, the registry's is the right one: nobody else's is taken for it.
+                        let differs =
+                            matches!(outcome, Transfer::Failed(Fault::Image(ImageFault::Differs { .. })));
+                        if differs && !reference.names_content {
+                            let words = format!(
+                                "it pulled {digest}, which is another content than the cluster's image: that is streamed to it"
+                            );
+                            let warning = self.event(
+                                intent,
+                                EventLevel::Warn,
+                                EventKind::Image,
+                                Some(&link.name),
+                                words,
+                            );
+                            self.recorder.event(warning).await;
+                            left.push((link, claim));
+                        } else {
+                            outcomes.push((link.id, outcome));
+                            claim.release().await;
+                        }
                     }
                     Err(Halt::Stopped) => return Err(Halt::Stopped),
                     Err(Halt::Fault(fault)) => {
@@ -254,9 +276,9 @@ impl Work {
     async fn named(&self, intent: &Intent, link: &HostLink) -> Transfer {
         let (id, spec) = (&intent.cluster.image_id, &intent.cluster.spec);
         let fault = Fault::engine(&link.name);
-        match link.engine.inspect_image(id).await {
-            Ok(Some(_)) => {}
-            Ok(None) => {
+        let nameless = match link.engine.inspect_image(id).await {
+            Ok(Some(info)) if info.id == *id => info.repo_tags.is_empty(),
+            Ok(Some(_) | None) => {
                 let (host, image) = (link.name.clone(), spec.image.clone());
                 return Transfer::Failed(Fault::Image(ImageFault::Differs {
                     host,
@@ -265,7 +287,7 @@ impl Work {
                 }));
             }
             Err(error) => return Transfer::Failed(fault(error)),
-        }
+        };
         let reference = ImageRef::of(&spec.image);
         let taken = match link.engine.inspect_image(&spec.image).await {
             Ok(there) => there.map(|info| info.id),
@@ -274,7 +296,7 @@ impl Work {
         // A name that means something else there is the user's and stays so; without any name a prune would take it.
         let short: String = id.trim_start_matches("sha256:").chars().take(12).collect();
         let tagged = match taken {
-            Some(there) if there == *id => Ok(()),
+            Some(there) if there == *id && !(reference.names_content && nameless) => Ok(()),
             None if !reference.names_content => {
                 link.engine.tag_image(id, reference.repository, reference.tag.unwrap_or("latest")).await
             }

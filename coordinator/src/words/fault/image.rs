@@ -57,6 +57,46 @@ pub enum ImageFault {
         /// The digest that every node runs.
         digest: String,
     },
+    /// Hosts have different contents under one reference.
+    #[error(
+        "hosts disagree about image {image} ({claims}): name the one you mean with `--image sha256:...`, or load it again with `shoal load image FILE`"
+    )]
+    Disagreed {
+        /// The reference.
+        image: String,
+        /// Digests and who has them.
+        claims: String,
+    },
+    /// Every host that has something under the reference has another content than was loaded.
+    #[error(
+        "image {image} was loaded as {digest}, which no usable host has ({claims}): load it again with `shoal load image FILE`, or name the one you mean with `--image sha256:...`"
+    )]
+    NotAsLoaded {
+        /// The reference.
+        image: String,
+        /// What was loaded under it.
+        digest: String,
+        /// Digests and who has them.
+        claims: String,
+    },
+    /// Asked for content by its digest, engines answer with another.
+    #[error("image {image} is on no usable host: asked for it, {claims} instead")]
+    Mistaken {
+        /// The reference.
+        image: String,
+        /// Who answers with what.
+        claims: String,
+    },
+    /// Two hosts read different accounts out of one image.
+    #[error(
+        "hosts read different accounts in image {image} ({claims}): one of them does not have the content that its engine says it has"
+    )]
+    AccountsDiffer {
+        /// The reference.
+        image: String,
+        /// Both hosts and what each read.
+        claims: String,
+    },
     /// No credentials are known for the registry.
     #[error("no credentials are known for registry {registry}: see `shoal get registries`")]
     NoCredentials {
@@ -80,6 +120,10 @@ impl ImageFault {
             Self::Differs { .. } => Retry::Elsewhere,
             Self::NotFound { .. }
             | Self::NotPulled { .. }
+            | Self::Disagreed { .. }
+            | Self::NotAsLoaded { .. }
+            | Self::Mistaken { .. }
+            | Self::AccountsDiffer { .. }
             | Self::NoCredentials { .. }
             | Self::Unfit { .. } => Retry::Never,
         })
@@ -88,6 +132,8 @@ impl ImageFault {
     pub(super) fn hint(&self) -> Hint {
         match self {
             Self::Unfit { .. } => Ok("`shoal build image` makes one that can".into()),
+            Self::Mistaken { .. } => Ok("these engines cannot be trusted with images: see who administers their hosts".into()),
+            Self::AccountsDiffer { .. } => Ok("`docker run --rm IMAGE cat /etc/passwd` on both shows which; load the image again there, or unregister the host".into()),
             Self::Unreadable { .. } => {
                 Ok("`shoal get images` shows who has it; the next try takes another".into())
             }
@@ -95,6 +141,8 @@ impl ImageFault {
             | Self::NotPulled { .. }
             | Self::NoSource { .. }
             | Self::Differs { .. }
+            | Self::Disagreed { .. }
+            | Self::NotAsLoaded { .. }
             | Self::NoCredentials { .. } => Err(SAID),
         }
     }

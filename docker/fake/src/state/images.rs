@@ -49,6 +49,9 @@ impl State {
         if let Some(stored) = by_tag {
             return Some(stored.image.id.clone());
         }
+        if let Some(stored) = self.images.values().find(|stored| stored.digests.contains(reference)) {
+            return Some(stored.image.id.clone());
+        }
         let hex = reference.strip_prefix("sha256:").unwrap_or(reference);
         let is_id = hex.len() >= 4 && hex.bytes().all(|b| b.is_ascii_hexdigit());
         let mut fit =
