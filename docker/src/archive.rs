@@ -1,5 +1,5 @@
 //! Docker-archives (the format of `docker save`): how images get onto hosts that have no registry. One-layer images are written
-//! here; of what a host gives, one image is let through ([`OneImage`]).
+//! here; of what a host gives, one image is let through ([`OneImage`]); of what a user brings, digests are computed ([`contents`]).
 //!
 //! ```text
 //! <id>.json            configuration; its SHA-256 is the image's id
@@ -17,17 +17,34 @@ use std::{
     path::PathBuf,
 };
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::UploadStream;
 
+mod contents;
 mod layer;
 mod one_image;
 mod stream;
 
+pub use contents::contents;
 pub use layer::{FileContent, ImageFile, Layer};
 pub use one_image::{NotOneImage, OneImage};
+
+/// Longest text in an archive that is read, in bytes: a manifest, a configuration. An engine's are a few KiB.
+const LONGEST_TEXT: u64 = 4 << 20;
+
+/// An image in `manifest.json`.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ManifestEntry {
+    /// Path of its configuration.
+    config: String,
+    #[serde(default)]
+    repo_tags: Option<Vec<String>>,
+    layers: Vec<String>,
+}
 
 /// An image that cannot be packed.
 #[derive(Debug, thiserror::Error)]

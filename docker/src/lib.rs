@@ -28,7 +28,7 @@ mod tls;
 mod volume;
 
 pub use archive::{
-    ArchiveError, FileContent, ImageArchive, ImageFile, Layer, NotOneImage, OneImage, PackedImage,
+    ArchiveError, FileContent, ImageArchive, ImageFile, Layer, NotOneImage, OneImage, PackedImage, contents,
 };
 pub use container::{
     Attachment, ContainerDetail, ContainerNetwork, ContainerSpec, ContainerState, ContainerSummary, Created,

@@ -29,7 +29,7 @@ pub fn slurm_conf(view: &ClusterView) -> String {
     let user = UserText(&view.slurm().main);
     let taken = user.keys();
     let mut text = String::new();
-    let tokens = if view.has_tokens() { TOKENS } else { "" };
+    let tokens = if view.has_tokens() { tokens() } else { String::new() };
     for line in settings(view).lines().chain(tokens.lines()) {
         if user::split(line).is_none_or(|(key, _)| !taken.contains(&key.to_ascii_lowercase())) {
             let _ = writeln!(text, "{line}");
@@ -62,10 +62,9 @@ fn slurm_nodes(view: &ClusterView) -> impl Iterator<Item = &NodeView> {
 }
 
 /// Beside munge, tokens that the controller signs are taken: slurmrestd passes them on.
-const TOKENS: &str = "
-AuthAltTypes=auth/jwt
-AuthAltParameters=jwt_key=/etc/slurm/jwt_hs256.key
-";
+fn tokens() -> String {
+    format!("\nAuthAltTypes=auth/jwt\nAuthAltParameters=jwt_key={TOKEN_KEY}\n")
+}
 
 fn settings(view: &ClusterView) -> String {
     let controller = view.controller();

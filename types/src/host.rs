@@ -62,6 +62,17 @@ impl CgroupWay {
             Self::SysAdmin => "sys-admin",
         }
     }
+
+    /// How far root in a node of these hosts reaches, in words; `None`: no further than its cluster.
+    #[must_use]
+    pub fn reach(self, hosts: &str) -> Option<String> {
+        match self {
+            Self::Writable => None,
+            Self::SysAdmin => Some(format!(
+                "root in a node is root on {hosts}, and on every host of this kind ({self}) that shares a cluster"
+            )),
+        }
+    }
 }
 
 impl fmt::Display for CgroupWay {

@@ -41,6 +41,12 @@ impl Role {
         }
     }
 
+    /// All words: `controller, submitter, api or worker`.
+    fn listed() -> String {
+        let [first @ .., last] = Self::ALL.map(Self::as_str);
+        format!("{} or {last}", first.join(", "))
+    }
+
     /// The word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -72,7 +78,7 @@ impl fmt::Display for Role {
 
 /// A word that is no role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a role: controller, submitter, api or worker")]
+#[error("`{text}` is not a role: {}", Role::listed())]
 pub struct RoleError {
     /// What was read.
     pub text: String,

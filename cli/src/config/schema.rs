@@ -4,8 +4,8 @@
 use std::{borrow::Cow, fmt::Write};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
-use serde_json::Value;
-use shoal_types::{LabelKey, Pin, Role, SchedulerName, Strategy};
+use serde_json::{Map, Value};
+use shoal_types::{LabelKey, Pin, Role, RoleCount, SchedulerName, Strategy};
 
 use super::{
     Document,
@@ -151,11 +151,17 @@ impl JsonSchema for Node {
         );
         let constraints = <Option<Vec<Constraint>>>::json_schema(generator);
         let role = <Role as Named>::schema();
+        let count_of = |role: Role| match role.count() {
+            RoleCount::Many => count.clone().to_value(),
+            RoleCount::One | RoleCount::AtMostOne => serde_json::json!({ "const": 1 }),
+        };
+        let counts: Map<_, _> =
+            Role::ALL.map(|role| (role.to_string(), count_of(role))).into_iter().collect();
         json_schema!({
             "description": "A role (`controller`), a role and how many (`worker: 3`), or everything by name.",
             "anyOf": [
                 role,
-                { "type": "object", "properties": { "worker": count, "controller": { "const": 1 }, "submitter": { "const": 1 }, "api": { "const": 1 } },
+                { "type": "object", "properties": counts,
                   "additionalProperties": false, "minProperties": 1, "maxProperties": 1 },
                 { "type": "object",
                   "properties": {

@@ -1,7 +1,7 @@
 //! Hosts for people; lists come sorted.
 
 use shoal_api::{Host, without_host};
-use shoal_types::{Bytes, CgroupWay, PrivilegedNodes};
+use shoal_types::{Bytes, PrivilegedNodes};
 
 use super::{Detail, Width, bar, table};
 use crate::escape;
@@ -108,14 +108,13 @@ fn labels(host: &Host) -> String {
 
 /// What to know of a host whose nodes are root on it, if it takes nodes.
 pub(crate) fn root_warning(host: &Host) -> Option<String> {
-    match (host.engine.cgroup_way, host.privileged_nodes) {
-        (CgroupWay::Writable, _) | (CgroupWay::SysAdmin, PrivilegedNodes::Deny) => None,
-        (way @ CgroupWay::SysAdmin, PrivilegedNodes::Allow) => {
+    match host.privileged_nodes {
+        PrivilegedNodes::Deny => None,
+        PrivilegedNodes::Allow => {
             let name = escape::line(&host.name);
-            Some(format!(
-                "warning: root in a node is root on {name}, and on every host of this kind ({way}) that shares a cluster with it; \
-                 `shoal set host {name} --privileged-nodes deny` keeps nodes off it"
-            ))
+            host.engine.cgroup_way.reach(&name).map(|reach| {
+                format!("warning: {reach} with it; `shoal set host {name} --privileged-nodes deny` keeps nodes off it")
+            })
         }
     }
 }

@@ -9,14 +9,15 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt};
+use shoal_docker::contents;
 use shoal_storage::Host;
 use shoal_types::{HostName, ImageRef};
 use tempfile::TempPath;
-use tokio::{fs::File, io::AsyncWriteExt, time::Instant};
+use tokio::{fs::File, io::AsyncWriteExt, sync::OnceCell, time::Instant};
 use tokio_util::io::ReaderStream;
 
 use crate::{
-    drive::{contents::contents, hosts::register_local},
+    drive::hosts::register_local,
     fleet::coordinator::Coordinator,
     words::fault::{Fault, HostFault},
 };
@@ -52,6 +53,8 @@ pub(crate) struct Spool {
     path: TempPath,
     /// Reference -> content digest; `None` if it is no plain archive of Docker's.
     contents: Option<BTreeMap<String, String>>,
+    /// Set once it is recorded.
+    recorded: OnceCell<()>,
 }
 
 /// Writes the archive to a temporary file that goes with its last reader, and reads what is in it.
@@ -72,7 +75,7 @@ pub(crate) async fn spool<E: From<Fault>>(
     let mut file = file.into_std().await;
     let read = tokio::task::spawn_blocking(move || contents(&mut file)).await;
     let contents = read.map_err(|error| local(std::io::Error::other(error)))?.map_err(local)?;
-    Ok(Arc::new(Spool { path, contents }))
+    Ok(Arc::new(Spool { path, contents, recorded: OnceCell::new() }))
 }
 
 /// Loads a spooled archive on a host; `progress` is told of bytes done and of how many, about once a second. Returns what the
@@ -98,7 +101,8 @@ pub(crate) async fn load(
         }
     });
     let loaded = link.engine.load_image(archive.boxed()).await.map_err(Fault::engine(&host.name))?;
-    record(coordinator, spool, &loaded).await?;
+    // What is in it is the same for all hosts, and known to be an image since one has taken it.
+    spool.recorded.get_or_try_init(|| record(coordinator, spool, &loaded)).await?;
     Ok(loaded)
 }
 

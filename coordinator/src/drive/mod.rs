@@ -11,7 +11,6 @@
 //! Uses `pass/` and the floors below.
 
 pub(crate) mod backward;
-mod contents;
 pub(crate) mod doctor;
 pub(crate) mod forward;
 pub(crate) mod hosts;

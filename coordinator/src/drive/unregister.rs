@@ -14,7 +14,7 @@ use crate::{
         HostLink,
         coordinator::Coordinator,
         lease::HeldLease,
-        removal::{remove_container, remove_network},
+        removal::{remove_container, remove_image, remove_network},
     },
     observe::containers::{HostContainers, Scope},
     pass::work::Work,
@@ -165,9 +165,7 @@ async fn clean_link(
         note(link.engine.remove_volume(&volume.name).await.map(drop));
     }
     for image in link.engine.list_images(&ours).await.map_err(fault)? {
-        for tag in &image.repo_tags {
-            note(link.engine.remove_image(tag).await.map(drop));
-        }
+        note(remove_image(&*link.engine, &image.id, &image.repo_tags).await.map(drop));
     }
     Ok(())
 }

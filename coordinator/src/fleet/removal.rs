@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shoal_docker::{EngineError, Removal};
+use shoal_docker::{Engine, EngineError, Removal};
 use shoal_storage::Network;
 use shoal_types::ClusterId;
 
@@ -29,6 +29,21 @@ pub(crate) async fn remove_container(link: &HostLink, id: &str) -> Result<Remova
         }
     }
     link.engine.remove_container(id).await
+}
+
+/// Removes an image by its references: it goes with the last one, and an id with several is refused. One that has lost them to
+/// another image goes by its id.
+pub(crate) async fn remove_image(
+    engine: &dyn Engine,
+    id: &str,
+    references: &[String],
+) -> Result<Removal, EngineError> {
+    let mut removed = Removal::AlreadyGone;
+    let by_id = references.is_empty().then_some(id);
+    for reference in references.iter().map(String::as_str).chain(by_id) {
+        removed = engine.remove_image(reference).await?;
+    }
+    Ok(removed)
 }
 
 /// Removes a cluster's networks on a host: the agent's part first, since Docker would leave the tunnel port behind. A host

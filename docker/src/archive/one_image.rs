@@ -15,16 +15,13 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tar::{EntryType, Header};
 
-use super::entry;
+use super::{LONGEST_TEXT, ManifestEntry, entry};
 
 /// A tar's unit (POSIX.1-2017 pax, "ustar Interchange Format").
 const BLOCK: usize = 512;
-/// Longest manifest, index or extended header, in bytes.
-const LONGEST_TEXT: u64 = 4 << 20;
 
 /// Why an archive is not let through.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,15 +80,6 @@ enum Held {
     Index,
     /// What a header further on says of the next entry.
     Extension,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Manifest {
-    config: String,
-    #[serde(default, skip_deserializing)]
-    repo_tags: Option<Vec<String>>,
-    layers: Vec<String>,
 }
 
 impl OneImage {
@@ -161,21 +149,23 @@ impl OneImage {
             State::Header(_) | State::Content { .. } => return Err(malformed("it ends in an entry")),
         }
         let text = self.manifest.as_deref().ok_or_else(|| malformed("it has no manifest.json"))?;
-        let manifest: Vec<Manifest> = serde_json::from_slice(text).map_err(malformed)?;
+        let manifest: Vec<ManifestEntry> = serde_json::from_slice(text).map_err(malformed)?;
         let index = self.index.as_deref().map(nameless_index).transpose()?;
         let digest = self.id.trim_start_matches("sha256:");
         let by_index = index.as_ref().is_some_and(|(_, named)| *named == self.id);
-        let wanted = |one: &Manifest| config_digest(&one.config) == Some(digest) || by_index;
-        match manifest.as_slice() {
-            [one] if wanted(one) => {}
+        let wanted = |one: &ManifestEntry| config_digest(&one.config) == Some(digest) || by_index;
+        let one = match manifest.as_slice() {
+            [one] if wanted(one) => one,
             others => {
                 let found: Vec<_> = others.iter().map(|one| one.config.as_str()).collect();
                 let found = format!("{} images ({})", others.len(), found.join(", ").escape_debug());
                 return Err(NotOneImage::Others { id: self.id, found });
             }
-        }
+        };
+        let (config, layers) = (one.config.clone(), one.layers.clone());
         let mut end = Vec::new();
-        let manifest = serde_json::to_vec(&manifest).map_err(malformed)?;
+        let manifest =
+            serde_json::to_vec(&[ManifestEntry { config, repo_tags: None, layers }]).map_err(malformed)?;
         entry(&mut end, "manifest.json", &manifest).map_err(malformed)?;
         if let Some((text, _)) = index {
             entry(&mut end, "index.json", &text).map_err(malformed)?;

@@ -325,6 +325,22 @@ fn a_source_that_does_not_stop_is_cut_off() {
 }
 
 #[test]
+fn an_agents_image_that_lost_its_name_goes_with_the_host() {
+    let world = World::registered(41, 1).unwrap();
+    let of_agents = || {
+        let images = world.engine("h1").truth().images;
+        images.into_iter().filter(|i| i.labels.contains_key("shoal.installation")).collect::<Vec<_>>()
+    };
+    let [own] = of_agents().try_into().unwrap();
+    let another = shoal_docker_fake::Image::packed(&image_of(&own.repo_tags[0]).pack().unwrap()).unwrap();
+    world.engine("h1").add_image(&another);
+    assert!(of_agents()[0].repo_tags.is_empty());
+    told(&world, async |_, c| c.unregister("h1", false).await).answer.unwrap();
+    assert_eq!(of_agents(), []);
+    assert!(world.engine("h1").truth().images.iter().any(|image| image.id == another.id));
+}
+
+#[test]
 fn an_image_planted_as_the_agents_does_not_become_it() {
     let honest = World::registered(39, 1).unwrap();
     let of_agent = |world: &World| {

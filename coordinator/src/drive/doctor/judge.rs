@@ -153,11 +153,11 @@ fn cgroup(host: &Host, nodes: u32) -> Finding {
         (CgroupWay::Writable, _, _) => {
             Finding::pass(Check::Cgroup, format!("cgroup v{version}, writable without a capability"))
         }
-        (CgroupWay::SysAdmin, PrivilegedNodes::Allow, _) => Finding::warn(
+        (way @ CgroupWay::SysAdmin, PrivilegedNodes::Allow, _) => Finding::warn(
             Check::Cgroup,
             format!(
-                "cgroup v{version}: nodes run with SYS_ADMIN, without seccomp and AppArmor: root in a node is root on {name}, \
-                 and on every host of this kind that shares a cluster with it"
+                "cgroup v{version}: nodes run with SYS_ADMIN, without seccomp and AppArmor: {} with it",
+                way.reach(name.as_str()).unwrap_or_default()
             ),
             format!(
                 "Docker 28 or newer on a machine with cgroup v2 needs none of that; \

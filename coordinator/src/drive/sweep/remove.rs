@@ -4,7 +4,7 @@ use shoal_docker::{EngineError, Removal};
 
 use crate::{
     drive::sweep::thing::Thing,
-    fleet::{HostLink, coordinator::Coordinator},
+    fleet::{HostLink, coordinator::Coordinator, removal::remove_image},
     words::{
         agent::NetworkRemoval,
         fault::{AgentError, Fault},
@@ -80,13 +80,7 @@ async fn remove_from_engine(
         Thing::Image(was) => match engine.inspect_image(&was.id).await? {
             None => Removed::Before,
             Some(is) if is.labels == was.labels => {
-                let mut removed = Removal::AlreadyGone;
-                // By its references: an image goes with its last one, and 409 answers an id with several.
-                let by_id = is.repo_tags.is_empty().then_some(&is.id);
-                for reference in is.repo_tags.iter().chain(by_id) {
-                    removed = engine.remove_image(reference).await?;
-                }
-                done(removed)
+                done(remove_image(&**engine, &is.id, &is.repo_tags).await?)
             }
             Some(_) => Removed::Stays(CHANGED.into()),
         },

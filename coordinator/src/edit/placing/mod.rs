@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use shoal_scheduler::{HostView, NodeRequest, Request, Snapshot};
 use shoal_storage::{Host, Mode, Node, Session, StoreError, Usage};
 use shoal_types::{
-    Capacity, ClusterId, ClusterSpec, HostId, HostName, PrivilegedNodes, Profile, Role, nodeset,
+    Capacity, CgroupWay, ClusterId, ClusterSpec, HostId, HostName, PrivilegedNodes, Profile, Role, nodeset,
 };
 
 use crate::{
@@ -108,9 +108,7 @@ pub(crate) fn root_warning<'h>(members: impl IntoIterator<Item = &'h Host>) -> O
     let names: Vec<&str> =
         members.into_iter().filter(|host| host.makes_nodes_root()).map(|host| host.name.as_str()).collect();
     let hosts = nodeset::compress(names.iter().copied());
-    (!names.is_empty()).then(|| {
-        format!("root in a node is root on {hosts}, and on every host of this kind (sys-admin) that shares a cluster")
-    })
+    if names.is_empty() { None } else { CgroupWay::SysAdmin.reach(&hosts) }
 }
 
 /// The nodes of a specification, as they are to be placed when the cluster is admitted.

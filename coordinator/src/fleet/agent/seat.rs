@@ -3,7 +3,7 @@
 //! ```text
 //! connect: list by label --same build, running--> exec `shoal agent connect` --greeting--> gRPC
 //!             |  other build, dead                                             ^
-//!             `--> remove --> load image --> create --> start ----------------'
+//!             `--> remove --> load image unless it is this --> create --> start
 //! ```
 //! The whole way is the connector of the gRPC channel, so a channel that breaks (agent replaced, host rebooted) heals on
 //! the next call. Docker's credential is the only one: whoever may exec there is root on that host already.
@@ -188,14 +188,17 @@ impl Seat {
         Err(AgentError::Contended { host: self.host.clone() })
     }
 
-    /// Loads the image; what it is called. Whatever had that name, from wherever it came, has it no more.
+    /// Loads the image unless it is there; what it is called. Whatever else had that name, from wherever it came, has it no more.
     async fn load(&self, binary: &Arc<Binary>) -> Result<String, AgentError> {
         let image = format!("shoal-agent:{}", &binary.build[..12]);
         let packed = tokio::task::spawn_blocking(self.image(&image, binary)).await;
         let packed = packed.map_err(io::Error::other).and_then(|packed| packed);
         let packed = packed
             .map_err(|source| AgentError::Binary { host: self.host.clone(), source: binary.error(source) })?;
-        self.engine.load_image(packed.stream()).await.map_err(|e| self.engine_error(e))?;
+        let there = self.engine.inspect_image(&image).await.map_err(|e| self.engine_error(e))?;
+        if there.is_none_or(|there| there.id != packed.id()) {
+            self.engine.load_image(packed.stream()).await.map_err(|e| self.engine_error(e))?;
+        }
         Ok(image)
     }
 

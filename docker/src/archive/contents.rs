@@ -11,34 +11,24 @@ use std::{
     io::{self, Read, Seek},
 };
 
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use shoal_types::ImageRef;
 
-/// Longest manifest or configuration that is read, in bytes; an engine's are a few KiB.
-const DOCUMENT: u64 = 4 << 20;
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Entry {
-    config: String,
-    #[serde(default)]
-    repo_tags: Option<Vec<String>>,
-}
+use super::{LONGEST_TEXT, ManifestEntry};
 
 /// Reference -> `sha256:...` of its image. `None` if it is no plain archive of Docker's: compressed, of another layout, or broken,
 /// which is for engines to say.
 ///
 /// # Errors
 /// The file cannot be read.
-pub(crate) fn contents(file: &mut (impl Read + Seek)) -> io::Result<Option<BTreeMap<String, String>>> {
+pub fn contents(file: &mut (impl Read + Seek)) -> io::Result<Option<BTreeMap<String, String>>> {
     let Some(found) = documents(file, |path| path == "manifest.json")? else { return Ok(None) };
-    let manifest = found.get("manifest.json").map(|text| serde_json::from_slice::<Vec<Entry>>(text));
+    let manifest = found.get("manifest.json").map(|text| serde_json::from_slice::<Vec<ManifestEntry>>(text));
     let Some(Ok(manifest)) = manifest else { return Ok(None) };
     let wanted = |path: &str| manifest.iter().any(|entry| entry.config == path);
     let Some(configs) = documents(file, wanted)? else { return Ok(None) };
     let mut contents = BTreeMap::new();
-    for Entry { config, repo_tags } in &manifest {
+    for ManifestEntry { config, repo_tags, layers: _ } in &manifest {
         let Some(text) = configs.get(config) else { return Ok(None) };
         let id = format!("sha256:{}", hex::encode(Sha256::digest(text)));
         for reference in repo_tags.iter().flatten() {
@@ -63,11 +53,11 @@ fn documents(
         if !wanted(path) {
             continue;
         }
-        if entry.size() > DOCUMENT || !entry.header().entry_type().is_file() {
+        if entry.size() > LONGEST_TEXT || !entry.header().entry_type().is_file() {
             return Ok(None);
         }
         let (path, mut text) = (path.to_owned(), Vec::new());
-        if entry.take(DOCUMENT).read_to_end(&mut text).is_err() {
+        if entry.take(LONGEST_TEXT).read_to_end(&mut text).is_err() {
             return Ok(None);
         }
         found.insert(path, text);
@@ -107,11 +97,11 @@ mod tests {
         assert_eq!(of(&[("l.tar", "x"), ("c.json", "config"), ("manifest.json", MANIFEST)]), both);
         assert_eq!(of(&[("./manifest.json", MANIFEST), ("c.json", "config")]), both);
         // The last one counts.
-        let earlier = r#"[{"Config":"c.json","RepoTags":["other:1"]}]"#;
+        let earlier = r#"[{"Config":"c.json","RepoTags":["other:1"],"Layers":[]}]"#;
         let files =
             [("manifest.json", earlier), ("c.json", "x"), ("c.json", "config"), ("manifest.json", MANIFEST)];
         assert_eq!(of(&files), both);
-        let untagged = r#"[{"Config":"c.json","RepoTags":null}]"#;
+        let untagged = r#"[{"Config":"c.json","RepoTags":null,"Layers":[]}]"#;
         assert_eq!(of(&[("manifest.json", untagged), ("c.json", "config")]), Some(vec![]));
     }
 
@@ -122,7 +112,7 @@ mod tests {
         assert_eq!(of(&[("manifest.json", "{")]), None);
         assert_eq!(of(&[("manifest.json", MANIFEST)]), None, "the configuration is missing");
         assert_eq!(contents(&mut Cursor::new(b"\x1f\x8b\x08 no tar".repeat(100))).unwrap(), None);
-        let long = "x".repeat(usize::try_from(DOCUMENT).unwrap() + 1);
+        let long = "x".repeat(usize::try_from(LONGEST_TEXT).unwrap() + 1);
         assert_eq!(of(&[("manifest.json", MANIFEST), ("c.json", &long)]), None);
     }
 }
