@@ -39,6 +39,9 @@ pub(crate) enum FirewallError {
     /// The kernel refused.
     #[error("cannot filter tunnel packets: cannot {action}")]
     Kernel { action: &'static str, source: Arc<io::Error> },
+    /// The agent ends.
+    #[error("cannot filter tunnel packets: the agent is stopping")]
+    Stopping,
     /// The ruleset was changed while it was looked at.
     #[error("cannot filter tunnel packets: other programs change the ruleset all the time")]
     Raced,

@@ -125,7 +125,7 @@ impl Reconciler {
                 }
                 () = sleep_until(filter.unwrap_or(next)), if filter.is_some() => {
                     filter = None;
-                    self.filter_all();
+                    self.filter_all().await;
                 }
                 () = sleep_until(next) => {
                     interest = self.pass().await;
@@ -161,7 +161,10 @@ impl Reconciler {
             self.publish();
         }
         let installation = self.kept.get(&id).map(|k| k.network.installation.clone());
-        let filtered = installation.map_or(Ok(false), |installation| self.filter(&installation));
+        let filtered = match installation {
+            Some(installation) => self.filter(&installation).await,
+            None => Ok(false),
+        };
         let names = self.kept.get(&id).map(|k| names_of(&k.network)).into_iter().flatten().collect();
         let seen = Snapshot::take(&self.handle, &names).await?;
         let answer = self.realise(id, &seen, filtered).await;
@@ -207,7 +210,7 @@ impl Reconciler {
                 return Err(ReconcileError::InUse { network: kept.network.id, device });
             }
             let removed = mesh::remove(&self.handle, &installation, &device, &bridge, None).await?;
-            self.filter(&installation)?;
+            self.filter(&installation).await?;
             return Ok(removed);
         };
         let kept = self.kept.get(&id).map(|k| k.network.clone());
@@ -224,7 +227,7 @@ impl Reconciler {
                 self.gone.pop_first();
             }
         }
-        self.filter_without(&installation, Some(id))?;
+        self.filter_without(&installation, Some(id)).await?;
         let (state, gone) = (self.state.clone(), self.gone.clone());
         on_disk(move || state.bury(&gone).and_then(|()| state.forget(id))).await?;
         self.kept.remove(&id);
@@ -260,7 +263,7 @@ impl Reconciler {
                 return self.interest(&Snapshot::default());
             }
         };
-        let filtered = self.filter_all();
+        let filtered = self.filter_all().await;
         for (id, installation) in self.installations() {
             let filtered = filtered.get(&installation).cloned().unwrap_or(Ok(false));
             // The failure is recorded as the network's trouble.
@@ -274,31 +277,44 @@ impl Reconciler {
     }
 
     /// Sees to the filter of every installation.
-    fn filter_all(&mut self) -> HashMap<InstallationId, Result<bool, FirewallError>> {
+    async fn filter_all(&mut self) -> HashMap<InstallationId, Result<bool, FirewallError>> {
         let installations: HashSet<_> = self.installations().into_iter().map(|(_, of)| of).collect();
-        installations.into_iter().map(|of| (of.clone(), self.filter(&of))).collect()
+        let mut filtered = HashMap::new();
+        for of in installations {
+            let answer = self.filter(&of).await;
+            filtered.insert(of, answer);
+        }
+        filtered
     }
 
     /// Sees to the filter of an installation; true if it was not right.
-    fn filter(&mut self, installation: &InstallationId) -> Result<bool, FirewallError> {
-        self.filter_without(installation, None)
+    async fn filter(&mut self, installation: &InstallationId) -> Result<bool, FirewallError> {
+        self.filter_without(installation, None).await
     }
 
     /// The filter without the network that goes: none after the last one. A kernel that has no filter is told of once, and
-    /// by the host's facts: its networks are made all the same.
-    fn filter_without(
+    /// by the host's facts: its networks are made all the same. The kernel waits until no packet is in the rules before, so this
+    /// is work for a thread of its own.
+    async fn filter_without(
         &mut self,
         installation: &InstallationId,
         going: Option<NetworkId>,
     ) -> Result<bool, FirewallError> {
-        let networks = self.kept.values().map(|k| &*k.network);
+        let networks = self.kept.values().map(|k| k.network.clone());
         let networks: Vec<_> =
             networks.filter(|n| n.installation == *installation && Some(n.id) != going).collect();
-        let answer = if networks.is_empty() {
-            self.firewall.remove(installation).map(|()| false)
-        } else {
-            self.firewall.keep(installation, networks)
-        };
+        let (mut firewall, installation) = (std::mem::take(&mut self.firewall), installation.clone());
+        let written = tokio::task::spawn_blocking(move || {
+            let answer = if networks.is_empty() {
+                firewall.remove(&installation).map(|()| false)
+            } else {
+                firewall.keep(&installation, networks.iter().map(|network| &**network))
+            };
+            (firewall, answer)
+        });
+        // Cancelled with its runtime, or it panicked: what was written is looked at anew.
+        let (firewall, answer) = written.await.map_err(|_| FirewallError::Stopping)?;
+        self.firewall = firewall;
         match answer {
             Err(error @ FirewallError::Unsupported { .. }) => {
                 if !std::mem::replace(&mut self.unfiltered, true) {
