@@ -124,7 +124,7 @@ impl Docker {
         let sent = async {
             let request = self.begin(Method::PUT, &format!("/containers/{id}/archive"), Some(options))?;
             let request = request.header(header::CONTENT_TYPE, "application/x-tar").body(body_full(tar))?;
-            self.open(request).await.map(drop)
+            self.ask(request).await.map(drop)
         };
         self.call(&call, sent).await
     }

@@ -7,6 +7,8 @@
 //! (docs.docker.com, API reference, "Attach to a container", stream format.) The bytes of a frame are handed on as they come,
 //! so that what is held is one read, however long the frame.
 
+use std::io;
+
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::{Stream, stream};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -82,7 +84,11 @@ impl Output {
     }
 }
 
-/// Output read from a connection that was HTTP's, through a buffer of `capacity` bytes.
+/// Bytes of the buffer of output that comes a little at a time: a session of an agent is quiet most of the time, and there is
+/// one for every host.
+const QUIET: usize = 1 << 10;
+
+/// Output read from a connection that was HTTP's, through a buffer of [`QUIET`] bytes, or of `capacity` while reads fill it.
 pub(super) fn output<R>(
     reader: R,
     terminal: bool,
@@ -91,21 +97,43 @@ pub(super) fn output<R>(
 where
     R: AsyncRead + Unpin,
 {
-    let begin = (reader, Output::of(terminal), BytesMut::with_capacity(capacity), Bytes::new());
+    let begin = (reader, Output::of(terminal), Buffer { bytes: BytesMut::new(), size: QUIET }, Bytes::new());
     stream::try_unfold(begin, move |(mut reader, mut output, mut buffer, mut came)| async move {
         loop {
             if let Some(chunk) = output.next(&mut came)? {
                 return Ok(Some((chunk, (reader, output, buffer, came))));
             }
-            if buffer.capacity() < capacity / 4 {
-                buffer.reserve(capacity);
-            }
-            if reader.read_buf(&mut buffer).await? == 0 {
+            came = buffer.read(&mut reader, capacity).await?;
+            if came.is_empty() {
                 return Ok(None);
             }
-            came = buffer.split().freeze();
         }
     })
+}
+
+/// What output is read into.
+struct Buffer {
+    bytes: BytesMut,
+    /// How much room is made once most of it is used.
+    size: usize,
+}
+
+impl Buffer {
+    /// One read; nothing at the end.
+    async fn read(&mut self, reader: &mut (impl AsyncRead + Unpin), capacity: usize) -> io::Result<Bytes> {
+        if self.bytes.capacity() < self.size / 4 {
+            self.bytes.reserve(self.size);
+        }
+        let room = self.bytes.capacity();
+        let came = reader.read_buf(&mut self.bytes).await?;
+        let piece = self.bytes.split().freeze();
+        if came == room {
+            self.size = capacity;
+        } else if came < QUIET && self.size > QUIET {
+            *self = Self { bytes: BytesMut::new(), size: QUIET };
+        }
+        Ok(piece)
+    }
 }
 
 #[cfg(test)]
@@ -154,6 +182,24 @@ mod tests {
             let (out, err) = read(false, sent.chunks(size).map(<[u8]>::to_vec)).unwrap();
             assert_eq!((&out[..], &err[..]), (&b"one\x01three"[..], &b"two"[..]), "pieces of {size}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_buffer_follows_what_comes() {
+        let mut buffer = Buffer { bytes: BytesMut::new(), size: QUIET };
+        let (capacity, much) = (16 * QUIET, vec![7; 40 * QUIET]);
+        let (mut reader, mut said, mut largest) = (&much[..], 0, 0);
+        loop {
+            let piece = buffer.read(&mut reader, capacity).await.unwrap();
+            if piece.is_empty() {
+                break;
+            }
+            (said, largest) = (said + piece.len(), largest.max(piece.len()));
+        }
+        assert_eq!(said, much.len());
+        assert!(largest > QUIET && largest <= capacity + QUIET, "{largest}");
+        buffer.read(&mut &b"a word"[..], capacity).await.unwrap();
+        assert!(buffer.size == QUIET && buffer.bytes.capacity() < QUIET, "it stays large");
     }
 
     #[test]

@@ -47,6 +47,11 @@ impl Docker {
     /// Sends a request; its answer if it is not an error. The body may have any length.
     pub(super) async fn open(&self, mut request: BollardRequest) -> Result<Response<Incoming>, Error> {
         request.extensions_mut().insert(Endless);
+        self.ask(request).await
+    }
+
+    /// Sends a request; its answer if it is not an error. The body is a call's, at most [`ANSWER`] long.
+    pub(super) async fn ask(&self, request: BollardRequest) -> Result<Response<Incoming>, Error> {
         let answer = self.transport.send(request).await?;
         let status = answer.status();
         if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
@@ -70,7 +75,7 @@ impl Docker {
         Ok(BodyDataStream::new(self.open(request).await?.into_body()))
     }
 
-    /// Asks for an answer that is held whole.
+    /// Asks for an answer that is held whole; `limit` is at most [`ANSWER`].
     pub(super) async fn whole(
         &self,
         path: &str,
@@ -78,7 +83,7 @@ impl Docker {
         limit: usize,
     ) -> Result<Bytes, Error> {
         let request = self.begin(Method::GET, path, query)?.body(body_full(Bytes::new()))?;
-        collected(self.open(request).await?.into_body(), limit).await
+        collected(self.ask(request).await?.into_body(), limit).await
     }
 
     /// Asks for a list; `make` turns each element into ours before the next is parsed. Thousands of times a few bytes that say

@@ -41,10 +41,13 @@ use super::{
 };
 use crate::Timeouts;
 
-/// Idle connections kept; more calls than this at once open further ones.
-const POOLED: usize = 16;
-/// How long an idle connection is kept.
-const POOL_IDLE: Duration = Duration::from_secs(60);
+/// Idle connections kept to one engine, and for how long: enough for the calls of a node, which follow each other, and few
+/// enough for a thousand engines. More calls at once open further ones.
+const POOLED: usize = 2;
+const POOL_IDLE: Duration = Duration::from_secs(10);
+/// What a connection for calls reads at once, in bytes; also the longest head of an answer there. hyper's buffer would
+/// grow with the answers, to 408 KiB, and stay.
+const CALL_BUFFER: usize = 8 << 10;
 /// A silent peer is noticed after 10 s + 3 x 5 s of TCP keepalive (tcp(7)), also on streams that say nothing for hours.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
@@ -250,20 +253,19 @@ fn metered<T>(stream: T) -> TokioIo<Metered<T>> {
     TokioIo::new(Metered::new(stream))
 }
 
-/// A pool of connections that bring at most [`ANSWER`] bytes in answer to a request, unless it is marked as [`Endless`] and
-/// does not fail.
+/// Two pools: connections that bring at most [`ANSWER`] bytes in answer to a call, and those for requests marked as
+/// [`Endless`], whose answers have any length unless they are errors.
 fn pooled<C>(dial: C) -> Requester
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
-    let client = Client::builder(TokioExecutor::new())
-        .pool_max_idle_per_host(POOLED)
-        .pool_idle_timeout(POOL_IDLE)
-        .pool_timer(TokioTimer::new())
-        .build(dial);
+    let mut pool = Client::builder(TokioExecutor::new());
+    pool.pool_max_idle_per_host(POOLED).pool_idle_timeout(POOL_IDLE).pool_timer(TokioTimer::new());
+    let streams = pool.build(dial.clone());
+    let calls = pool.http1_read_buf_exact_size(CALL_BUFFER).build(dial);
     Arc::new(move |request: BollardRequest| {
         let endless = request.extensions().get::<Endless>().is_some();
-        let answer = client.request(request);
+        let answer = if endless { &streams } else { &calls }.request(request);
         async move {
             let answer = answer.await?;
             let goes_well =
