@@ -9,10 +9,7 @@ use crate::{
     drive::{BACK_OFF, LONGEST_BACK_OFF},
     fleet::liveness::while_alive,
     observe::intent::Intent,
-    pass::{
-        failure::PATIENCE,
-        work::{Halt, Work},
-    },
+    pass::work::{Halt, Work},
     words::fault::{ClusterFault, Fault},
 };
 
@@ -54,7 +51,9 @@ pub(crate) async fn backward(work: &Work, tries: u32) -> Result<(), Fault> {
 /// One pass over all hosts; each host that is clean loses its nodes in the store. What went wrong, by host.
 async fn take_down_all(work: &Work, intent: &Intent) -> Result<BTreeMap<HostId, Fault>, Fault> {
     let (links, mut failures) = work.links(intent).await?;
-    let passes = links.values().map(|link| while_alive(link, PATIENCE, work.take_down(link, intent)).boxed());
+    let passes = links
+        .values()
+        .map(|link| while_alive(link, work.short_patience(), work.take_down(link, intent)).boxed());
     for (&id, outcome) in links.keys().zip(join_all(passes).await) {
         match outcome {
             Ok(()) => {

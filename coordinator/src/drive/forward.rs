@@ -1,6 +1,6 @@
 //! The way up: passes over all member hosts until every worker is IDLE, and what to do about hosts that fail.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use shoal_types::{ClusterPhase, EventKind, EventLevel, HostId, chain};
 use tokio::time::Instant;
@@ -123,7 +123,12 @@ async fn hosts_failed(
     failures: &mut Failures,
 ) -> Result<bool, NotRescheduled> {
     let now = work.coordinator.now();
-    let texts: BTreeMap<_, _> = met.iter().map(|(host, fault)| (*host, chain(fault))).collect();
+    let silence = |host| {
+        let kept = work.coordinator.fleet.present(host);
+        kept.map_or(Duration::ZERO, |link| work.patience(host).silent_since(&link).elapsed())
+    };
+    let texts: BTreeMap<_, _> =
+        met.iter().map(|(host, fault)| (*host, (chain(fault), silence(*host)))).collect();
     let hosts = work.members(intent).await?;
     for (host, text) in failures.note(&texts, now) {
         tracing::warn!(cluster.id = %work.cluster, host.id = %host, error = text, "host failed");
@@ -133,7 +138,7 @@ async fn hosts_failed(
     let unfit: BTreeMap<_, _> = met
         .into_iter()
         .filter(|(host, fault)| {
-            fault.class().retry == Retry::Elsewhere || failures.beyond(*host, work.patience(*host), now)
+            fault.class().retry == Retry::Elsewhere || failures.beyond(*host, work.patience(*host).limit, now)
         })
         .collect();
     if unfit.is_empty() {

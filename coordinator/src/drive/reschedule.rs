@@ -58,7 +58,7 @@ async fn leave(work: &Work, intent: &Intent, unfit: &BTreeMap<HostId, Fault>, se
     let answers = |host: &&Host| unfit.get(&host.id).is_some_and(|fault| !fault.class().silent);
     for host in seen.iter().map(|s| &s.host).filter(answers) {
         let Ok(link) = work.coordinator.fleet.link(&work.coordinator.store, host).await else { continue };
-        let taken = while_alive(&link, PATIENCE, work.take_down(&link, intent)).await;
+        let taken = while_alive(&link, work.short_patience(), work.take_down(&link, intent)).await;
         if let Err(halt) = taken {
             tracing::warn!(host.name = %host.name, error = %halt.into_fault(), "what was begun there stays for now");
         } else if !work.effects.in_doubt(host.id)

@@ -15,10 +15,26 @@ const BEAT: Duration = Duration::from_secs(2);
 /// How long it may take to give one: a machine that starts a hundred nodes is slow.
 const PING: Duration = Duration::from_secs(5);
 
-/// Does the work, unless the host says nothing for `patience` meanwhile: then the work is dropped where it stands.
+/// How long a host may say nothing while somebody is at work there. It counts from the host's last answer, whatever was asked:
+/// a call that waited in vain for half a minute was half a minute of silence.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// When the work began: before, nobody asked.
+    pub(crate) began: Instant,
+    pub(crate) limit: Duration,
+}
+
+impl Patience {
+    /// Since when the host has been silent.
+    pub(crate) fn silent_since(&self, link: &HostLink) -> Instant {
+        link.engine.heard().map_or(self.began, |heard| heard.max(self.began))
+    }
+}
+
+/// Does the work, unless the host says nothing for too long meanwhile: then the work is dropped where it stands.
 pub(crate) async fn while_alive<T, E: From<Fault>>(
     link: &HostLink,
-    patience: Duration,
+    patience: Patience,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
     tokio::select! {
@@ -28,19 +44,19 @@ pub(crate) async fn while_alive<T, E: From<Fault>>(
     }
 }
 
-/// Returns once the host has not answered for `patience`.
-pub(crate) async fn silent(link: &HostLink, patience: Duration) -> Fault {
+/// Returns once the host has not answered for that long.
+pub(crate) async fn silent(link: &HostLink, patience: Patience) -> Fault {
     silent_without(link, patience, || 0).await
 }
 
 /// The same, where a count that grows is a sign of life too: a line that is full of an image has no room for a ping.
 pub(crate) async fn silent_without(
     link: &HostLink,
-    patience: Duration,
+    patience: Patience,
     count: impl Fn() -> u64 + Send,
 ) -> Fault {
-    let (mut heard, mut last) = (Instant::now(), count());
-    let mut next = heard + BEAT;
+    let (mut heard, mut last) = (patience.silent_since(link), count());
+    let mut next = Instant::now().min(heard + BEAT);
     loop {
         sleep_until(next).await;
         // An answer to a call is a sign of life, too. A ping beside calls that are answered would open a second connection to
@@ -53,8 +69,11 @@ pub(crate) async fn silent_without(
         let now = count();
         if answered || now != last {
             (heard, last) = (Instant::now(), now);
-        } else if heard.elapsed() >= patience {
-            return Fault::Host(HostFault::Lost { host: link.name.clone(), seconds: patience.as_secs() });
+        } else if heard.elapsed() >= patience.limit {
+            return Fault::Host(HostFault::Lost {
+                host: link.name.clone(),
+                seconds: patience.limit.as_secs(),
+            });
         }
         next = Instant::now() + BEAT;
     }

@@ -183,6 +183,12 @@ impl Fleet {
         (silence.since.elapsed() < SILENCE).then(|| io::Error::new(silence.kind, silence.text.clone()))
     }
 
+    /// The link to a host, if there is one already.
+    pub(crate) fn present(&self, id: HostId) -> Option<Arc<HostLink>> {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.get(&id).map(|(_, link)| link.clone())
+    }
+
     fn kept(&self, id: HostId, made: &Made) -> Option<Arc<HostLink>> {
         let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         links.get(&id).filter(|(kept, _)| kept == made).map(|(_, link)| link.clone())

@@ -44,6 +44,9 @@ const FAN_OUT: usize = 16;
 /// 1,000 hosts all messages together are a million.
 const MEMBERS_UNDER_WAY: usize = 64 << 10;
 
+/// Archives of nodes under way to hosts at once, each of some 30 KB.
+const ARCHIVES_UNDER_WAY: usize = 128;
+
 /// What every host's pass needs.
 #[derive(Debug)]
 pub(crate) struct Rendered<'a> {
@@ -51,11 +54,24 @@ pub(crate) struct Rendered<'a> {
     pub(crate) template: &'a BootstrapTemplate,
     pub(crate) underlays: &'a BTreeMap<HostId, Ipv4Addr>,
     /// One permit per host that is being told its network.
-    pub(crate) told: Semaphore,
+    told: Semaphore,
+    /// One permit per archive that is under way.
+    filled: Semaphore,
+}
+
+impl<'a> Rendered<'a> {
+    pub(crate) fn new(
+        intent: &'a Intent,
+        template: &'a BootstrapTemplate,
+        underlays: &'a BTreeMap<HostId, Ipv4Addr>,
+    ) -> Self {
+        let told = Semaphore::new(told_at_once(intent.nodes.len()));
+        Self { intent, template, underlays, told, filled: Semaphore::new(ARCHIVES_UNDER_WAY) }
+    }
 }
 
 /// How many hosts may be told a network of so many members at once.
-pub(crate) fn told_at_once(members: usize) -> usize {
+fn told_at_once(members: usize) -> usize {
     (MEMBERS_UNDER_WAY / members.max(1)).max(FAN_OUT)
 }
 
@@ -179,12 +195,7 @@ impl Work {
             Some(container) => container,
             None => self.create(link, engine, r.intent, network, node).await?,
         };
-        let archive = r
-            .template
-            .archive(&node.name)
-            .map_err(|e| Fault::Cluster(ClusterFault::Render { node: node.name.clone(), source: e }))?;
-        self.may(link, CallClass::Write).await?;
-        link.engine.put_archive(&container, "/", Bytes::from(archive)).await.map_err(on(link))?;
+        self.fill(link, r, node, &container).await?;
         // Starting is the last call and cannot be taken back: the lease must still be ours in the store itself.
         self.may(link, CallClass::Start).await?;
         self.lease.confirm().await?;
@@ -193,6 +204,23 @@ impl Work {
         let started = (NodeState::Starting, EventKind::NodeStarted);
         self.note_node(r.intent, node, &link.name, started, Some(container), "started").await;
         Ok(())
+    }
+
+    /// Puts a node's configuration into its container.
+    async fn fill(
+        &self,
+        link: &HostLink,
+        r: &Rendered<'_>,
+        node: &Node,
+        container: &str,
+    ) -> Result<(), Halt> {
+        let Ok(_turn) = r.filled.acquire().await else { return Err(Halt::Stopped) };
+        let archive = r
+            .template
+            .archive(&node.name)
+            .map_err(|e| Fault::Cluster(ClusterFault::Render { node: node.name.clone(), source: e }))?;
+        self.may(link, CallClass::Write).await?;
+        link.engine.put_archive(container, "/", Bytes::from(archive)).await.map_err(on(link))
     }
 
     /// Creates a node's container, or adopts the one that has its name and labels.

@@ -37,17 +37,17 @@ pub(crate) struct Failures {
 }
 
 impl Failures {
-    /// Takes over what a pass met: hosts that did not fail in it are forgotten. Returns the failures that are new or
-    /// have changed, as text.
+    /// Takes over what a pass met, and for how long each host had said nothing then: hosts that did not fail in it are forgotten.
+    /// Returns the failures that are new or have changed, as text.
     pub(crate) fn note(
         &mut self,
-        met: &BTreeMap<HostId, String>,
+        met: &BTreeMap<HostId, (String, Duration)>,
         now: Timestamp,
     ) -> BTreeMap<HostId, String> {
         self.since.retain(|host, _| met.contains_key(host));
         let mut news = BTreeMap::new();
-        for (&host, text) in met {
-            let (_, last) = self.since.entry(host).or_insert_with(|| (now, String::new()));
+        for (&host, (text, silence)) in met {
+            let (_, last) = self.since.entry(host).or_insert_with(|| (now.before(*silence), String::new()));
             if last != text {
                 last.clone_from(text);
                 news.insert(host, text.clone());
@@ -118,7 +118,8 @@ mod tests {
     #[test]
     fn patience_counts_from_the_first_failure_in_a_row() {
         let (a, b) = (HostId::new(1, [1; 10]), HostId::new(1, [2; 10]));
-        let met = |hosts: &[HostId]| hosts.iter().map(|h| (*h, "refused".to_owned())).collect();
+        let said = |silence| ("refused".to_owned(), Duration::from_secs(silence));
+        let met = |hosts: &[HostId]| hosts.iter().map(|h| (*h, said(0))).collect();
         let at = |s: u64| Timestamp(s * 1000);
         let mut failures = Failures::default();
         assert_eq!(failures.note(&met(&[a, b]), at(0)).len(), 2);
@@ -128,5 +129,9 @@ mod tests {
         assert!(!failures.beyond(a, patience, at(14)));
         assert!(failures.beyond(a, patience, at(15)));
         assert!(!failures.beyond(b, patience, at(15)));
+        // A call that waited in vain was a part of it.
+        let mut failures = Failures::default();
+        failures.note(&[(a, said(15))].into(), at(30));
+        assert!(failures.beyond(a, patience, at(30)));
     }
 }

@@ -10,7 +10,6 @@ use futures_util::{
 use shoal_slurm::{Accounts, BootstrapTemplate};
 use shoal_storage::StoreError;
 use shoal_types::{HostId, chain};
-use tokio::sync::Semaphore;
 
 use crate::{
     fleet::{
@@ -20,8 +19,8 @@ use crate::{
     observe::{image, intent::Intent},
     pass::{
         self,
-        bring_up::{Rendered, told_at_once},
-        failure::{PATIENCE, PATIENCE_STARTED, sort},
+        bring_up::Rendered,
+        failure::sort,
         readiness::WaitOutcome,
         work::{Halt, Work, underlays},
     },
@@ -41,11 +40,6 @@ pub(crate) enum PassOutcome {
 }
 
 impl Work {
-    /// How long a host may fail or say nothing.
-    pub(crate) fn patience(&self, host: HostId) -> Duration {
-        if self.lease.inherited || self.effects.started(host) { PATIENCE_STARTED } else { PATIENCE }
-    }
-
     /// One pass that begins no call after `left`; those in flight then still end by themselves.
     pub(crate) async fn pass_within(&self, intent: &Intent, left: Duration) -> Result<PassOutcome, Halt> {
         let bounded = Self { stop: self.stop.child_token(), ..self.clone() };
@@ -66,8 +60,7 @@ impl Work {
             return Ok(PassOutcome::HostsFailed(met));
         };
         let underlays = underlays(&members);
-        let told = Semaphore::new(told_at_once(intent.nodes.len()));
-        let rendered = Rendered { intent, template: &template, underlays: &underlays, told };
+        let rendered = Rendered::new(intent, &template, &underlays);
         let passes = members.values().filter_map(|host| {
             let link = links.get(&host.id)?;
             let work = self.bring_up(link, &host.engine, &rendered);
@@ -167,7 +160,7 @@ impl Work {
         }
         let ask = |link: &'a Arc<HostLink>| {
             let asked = image::ask_accounts(coordinator, cluster, link).map(|a| a.map_err(Halt::from));
-            while_alive(link, PATIENCE, asked).map(move |said| (link, said)).boxed()
+            while_alive(link, self.short_patience(), asked).map(move |said| (link, said)).boxed()
         };
         let mut waiting = links.values();
         let mut asks: FuturesUnordered<_> = waiting.by_ref().take(ASKED).map(ask).collect();
@@ -188,13 +181,14 @@ impl Work {
         }
         let Some(link) = last else { return Ok(None) };
         let agreed = image::agree_on_accounts(coordinator, cluster, link, &said);
-        let agreed = match while_alive(link, PATIENCE, agreed.map(|a| a.map_err(Halt::from))).await {
-            Err(Halt::Fault(fault @ Fault::Host(_))) => {
-                self.meet(link.id, fault, met)?;
-                None
-            }
-            agreed => agreed?,
-        };
+        let agreed =
+            match while_alive(link, self.short_patience(), agreed.map(|a| a.map_err(Halt::from))).await {
+                Err(Halt::Fault(fault @ Fault::Host(_))) => {
+                    self.meet(link.id, fault, met)?;
+                    None
+                }
+                agreed => agreed?,
+            };
         let rest = async move {
             while let Some((link, answer)) = asks.next().await {
                 if let Err(Halt::Fault(fault)) = answer {

@@ -6,12 +6,17 @@ use futures_util::{StreamExt, future::BoxFuture};
 use shoal_docker::{CallClass, EngineError};
 use shoal_storage::{Host, Node, NodeReport, StoreError};
 use shoal_types::{ClusterId, EventKind, EventLevel, HostId, HostName, NewEvent, NodeState};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    fleet::{HostLink, coordinator::Coordinator, lease::HeldLease},
+    fleet::{HostLink, coordinator::Coordinator, lease::HeldLease, liveness::Patience},
     observe::{intent::Intent, survey::underlay},
-    pass::{effects::Effects, recorder::Recorder},
+    pass::{
+        effects::Effects,
+        failure::{PATIENCE, PATIENCE_STARTED},
+        recorder::Recorder,
+    },
     words::fault::Fault,
 };
 
@@ -23,6 +28,8 @@ pub(crate) struct Work {
     pub(crate) lease: Arc<HeldLease>,
     pub(crate) recorder: Recorder,
     pub(crate) effects: Arc<Effects>,
+    /// When it began.
+    pub(crate) began: Instant,
     /// Somebody asked to stop: what was begun is rolled back.
     pub(crate) interrupt: CancellationToken,
     /// No further step is begun once this is cancelled; calls in flight end by themselves. A child of `interrupt`.
@@ -69,9 +76,22 @@ impl Work {
             lease,
             recorder,
             effects: Arc::default(),
+            began: Instant::now(),
             interrupt: interrupt.clone(),
             stop,
         }
+    }
+
+    /// How long a host may fail or say nothing that has nothing of the cluster yet, or nothing that must stay there.
+    pub(crate) fn short_patience(&self) -> Patience {
+        Patience { began: self.began, limit: PATIENCE }
+    }
+
+    /// How long a host may fail or say nothing.
+    pub(crate) fn patience(&self, host: HostId) -> Patience {
+        let limit =
+            if self.lease.inherited || self.effects.started(host) { PATIENCE_STARTED } else { PATIENCE };
+        Patience { began: self.began, limit }
     }
 
     /// What the store says of the cluster now.

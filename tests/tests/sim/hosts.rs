@@ -1,12 +1,15 @@
 //! Hosts that fail while a cluster is made or deleted there.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use shoal_docker::ContainerState;
 use shoal_docker_fake::{Action, Method, Refusal, Rule};
 use shoal_tests::sim::{IMAGE, Rows, Wish, World, forgotten, none, nothing_wrong};
 use shoal_types::ClusterPhase;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tonic::{Code, Status};
 
 /// After this long no call of anyone can be on its way to a host any more.
@@ -130,6 +133,38 @@ fn a_host_lost_with_started_nodes_fails_the_create_which_is_finished_when_it_is_
     answer.unwrap();
     assert!(rows.cluster("dev").is_none());
     none(&forgotten(&world, &rows), "after it").unwrap();
+    clears(&world);
+}
+
+#[test]
+fn patience_with_a_host_counts_from_its_last_answer() {
+    let world = World::registered(3, 3).unwrap();
+    let wish = Wish::new("dev", 4);
+    let (hung, since) = (world.clone(), Arc::new(OnceLock::new()));
+    let seen = since.clone();
+    let (answer, _) = world
+        .command("create", async |_, c| {
+            drop(tokio::spawn(async move {
+                // Slurm is waited for, and the call that does it has a limit as long as the patience with its host.
+                while !hung.engine("h1").truth().containers.iter().any(|c| c.state == ContainerState::Running)
+                {
+                    sleep(Duration::from_millis(20)).await;
+                }
+                sleep(Duration::from_secs(1)).await;
+                hung.engine("h1").hang();
+                seen.set(Instant::now()).unwrap();
+            }));
+            let answer = c.create(&wish).await.map(drop);
+            (answer, since.get().map(Instant::elapsed))
+        })
+        .unwrap();
+    let (answer, after) = answer;
+    let (status, after) = (answer.unwrap_err(), after.unwrap());
+    assert!(status.message().contains("h1"), "{status:?}");
+    // The rollback asks the host once more: 10 s of patience.
+    assert!(after < Duration::from_secs(50), "{after:?}: {status:?}");
+    world.engine("h1").up();
+    create(&world, &Wish::new("other", 1)).0.unwrap();
     clears(&world);
 }
 

@@ -30,7 +30,6 @@ use crate::{
     fleet::{HostLink, liveness::silent_without},
     observe::intent::Intent,
     pass::{
-        failure::PATIENCE,
         supply::{Claim, Source, Transfer},
         work::Work,
     },
@@ -134,7 +133,7 @@ impl Work {
             loaded = sink.link.engine.load_image(archive) => {
                 loaded.map(drop).map_err(Fault::engine(&sink.link.name))
             }
-            fault = silent_without(&sink.link, PATIENCE, taken) => Err(fault),
+            fault = silent_without(&sink.link, self.short_patience(), taken) => Err(fault),
         }
     }
 

@@ -28,7 +28,7 @@ use crate::{
     fleet::{HostLink, coordinator::Coordinator, liveness::while_alive},
     observe::intent::Intent,
     pass::{
-        failure::{PATIENCE, sort},
+        failure::sort,
         work::{Halt, Work},
     },
     words::fault::{Fault, ImageFault},
@@ -131,7 +131,7 @@ impl Work {
                 let there = link.engine.inspect_image(id).await;
                 there.map_err(|error| Halt::Fault(Fault::engine(&link.name)(error)))
             };
-            while_alive(link, PATIENCE, asked).map(move |answer| (link, answer)).boxed()
+            while_alive(link, self.short_patience(), asked).map(move |answer| (link, answer)).boxed()
         });
         let mut lacking = BTreeMap::new();
         for (link, answer) in join_all(each).await {

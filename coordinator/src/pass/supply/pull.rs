@@ -19,10 +19,7 @@ use zeroize::Zeroizing;
 use crate::{
     fleet::{HostLink, coordinator::Coordinator, liveness::silent_without},
     observe::{intent::Intent, survey::HostObservation},
-    pass::{
-        failure::PATIENCE,
-        work::{Halt, Work},
-    },
+    pass::work::{Halt, Work},
     words::fault::{Fault, ImageFault},
 };
 
@@ -73,7 +70,7 @@ impl Work {
                 pull = link.engine.pull_image(digest, auth.as_ref(), &heard) => {
                     pull.map_err(Fault::engine(&link.name))
                 }
-                fault = silent_without(link, PATIENCE, || pulled.done.load(Ordering::Relaxed)) => Err(fault),
+                fault = silent_without(link, self.short_patience(), || pulled.done.load(Ordering::Relaxed)) => Err(fault),
             }
         };
         tokio::select! {
