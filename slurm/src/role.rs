@@ -148,55 +148,14 @@ impl RoleSpec {
         let others = Stage::DAEMONS.into_iter().filter(|daemon| !self.services.contains(daemon));
         others.filter_map(Stage::unit)
     }
-
-    /// What to run in a running node to learn which of its services are up; read the output, not the status.
-    #[must_use]
-    pub fn is_active_command(&self) -> Vec<&'static str> {
-        let units = self.services.iter().filter_map(|stage| stage.unit());
-        ["systemctl", "is-active"].into_iter().chain(units).collect()
-    }
-
-    /// The first service that is not up, by what [`RoleSpec::is_active_command`] printed: a word per unit. Output of another
-    /// form means that systemd does not answer. `None`: all are up.
-    #[must_use]
-    pub fn first_inactive(&self, output: &str) -> Option<Stage> {
-        let states: Vec<_> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        if states.len() != self.services.len() || states.iter().any(|state| state.contains(' ')) {
-            return Some(Stage::Systemd);
-        }
-        self.services.iter().zip(states).find(|(_, state)| *state != "active").map(|(stage, _)| *stage)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn spec(role: Role) -> &'static RoleSpec {
-        RoleSpec::of(role, Profile::System)
-    }
-
     fn all() -> impl Iterator<Item = (Role, &'static RoleSpec)> {
         Role::ALL.into_iter().flat_map(|role| Profile::ALL.map(|profile| (role, RoleSpec::of(role, profile))))
-    }
-
-    #[test]
-    fn the_first_service_that_is_not_up() {
-        let worker = spec(Role::Worker);
-        assert_eq!(
-            worker.is_active_command(),
-            ["systemctl", "is-active", "munge.service", "ssh.service", "slurmd.service"]
-        );
-        for (output, stage) in [
-            ("active\nactive\nactive\n", None),
-            ("active\r\nactive\r\nactivating\r\n", Some(Stage::Slurmd)),
-            ("failed\nactive\ninactive\n", Some(Stage::Munge)),
-            ("Failed to connect to bus: No such file or directory\n", Some(Stage::Systemd)),
-            ("", Some(Stage::Systemd)),
-        ] {
-            assert_eq!(worker.first_inactive(output), stage, "{output:?}");
-        }
-        assert_eq!(spec(Role::Submitter).first_inactive("active\nactive\n"), None);
     }
 
     #[test]

@@ -78,6 +78,9 @@ pub(crate) async fn forward(work: &Work) -> Outcome {
             Ok(PassOutcome::Through(WaitOutcome::Refused { daemon, reason })) => {
                 return failed(work, format!("{daemon} does not start: {reason}")).await;
             }
+            Ok(PassOutcome::Through(WaitOutcome::Ended { node, host, how })) => {
+                return failed(work, format!("{node} on {host} ends when it is started: {how}")).await;
+            }
             Ok(PassOutcome::HostsFailed(met)) => {
                 match hosts_failed(work, &intent, met, &mut failures).await {
                     Ok(true) => pause = BACK_OFF,

@@ -262,7 +262,11 @@ async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault
         Outcome::Failed(source) if keep => {
             note_failure(work, &source).await?;
             work.change_phase(PhaseChange::Kept, EventKind::Phase, "failed: kept for inspection").await?;
-            Err(Fault::Cluster(ClusterFault::NotReady { cluster: name.clone(), source, after: After::Kept }))
+            Err(Fault::Cluster(ClusterFault::NotReady {
+                cluster: name.clone(),
+                source: source.into(),
+                after: After::Kept,
+            }))
         }
         Outcome::Failed(source) => {
             note_failure(work, &source).await?;
@@ -274,7 +278,11 @@ async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault
                 }
                 Err(fault) => return Err(fault),
             };
-            Err(Fault::Cluster(ClusterFault::NotReady { cluster: name.clone(), source, after }))
+            Err(Fault::Cluster(ClusterFault::NotReady {
+                cluster: name.clone(),
+                source: source.into(),
+                after,
+            }))
         }
     }
 }

@@ -14,6 +14,7 @@ mod container;
 mod diagnose;
 pub(crate) mod effects;
 pub(crate) mod failure;
+mod fallen;
 mod plan;
 pub(crate) mod readiness;
 mod recorder;

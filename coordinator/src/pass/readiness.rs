@@ -13,7 +13,7 @@ use std::{
 use shoal_docker::{CallClass, ContainerState, ExecSpec};
 use shoal_slurm::{Readiness, RoleSpec, SlurmPart, Stage, fatal_reason, log_command, restarts_command};
 use shoal_storage::{Host, Node};
-use shoal_types::{EventKind, HostId, NodeName, NodeState};
+use shoal_types::{EventKind, HostId, HostName, NodeName, NodeState};
 
 use crate::{
     fleet::HostLink,
@@ -52,6 +52,15 @@ pub(crate) enum WaitOutcome {
         /// Its own words.
         reason: String,
     },
+    /// A node ends whenever it is started.
+    Ended {
+        /// The node.
+        node: NodeName,
+        /// Its host.
+        host: HostName,
+        /// With which status, and whether it was out of memory.
+        how: String,
+    },
 }
 
 /// How a node is whose daemon is to listen.
@@ -77,13 +86,18 @@ impl Work {
         let workers = self.await_workers(intent, controller, members).await;
         match workers.map_err(|halt| (controller.id, halt))? {
             WaitOutcome::Ready => {}
-            unready @ (WaitOutcome::Stalled | WaitOutcome::Refused { .. }) => return Ok(unready),
+            unready @ (WaitOutcome::Stalled | WaitOutcome::Refused { .. } | WaitOutcome::Ended { .. }) => {
+                return Ok(unready);
+            }
         }
         for node in intent.nodes.iter().filter(|node| intent.role(node).readiness != Readiness::Idle) {
             let Some(link) = links.get(&node.host) else { return Ok(WaitOutcome::Stalled) };
             match self.await_service(intent, node, link).await.map_err(|halt| (link.id, halt))? {
                 WaitOutcome::Ready => self.node_ready(intent, &node.name, members).await,
-                unready @ (WaitOutcome::Stalled | WaitOutcome::Refused { .. }) => return Ok(unready),
+                unready
+                @ (WaitOutcome::Stalled | WaitOutcome::Refused { .. } | WaitOutcome::Ended { .. }) => {
+                    return Ok(unready);
+                }
             }
         }
         Ok(WaitOutcome::Ready)

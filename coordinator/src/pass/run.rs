@@ -93,12 +93,13 @@ impl Work {
             .map(|link| silent(link, self.patience(link.id)).map(|fault| (link.id, fault)).boxed());
         let waited = tokio::select! {
             waited = self.await_readiness(&intent, controller, &links, &members) => waited,
+            fallen = self.fallen(&intent, &links) => Ok(fallen),
             ((host, fault), ..) = select_all(silences) => Err((host, fault.into())),
         };
         match waited {
-            Ok(unready @ (WaitOutcome::Stalled | WaitOutcome::Refused { .. })) => {
-                Ok(PassOutcome::Through(unready))
-            }
+            Ok(
+                unready @ (WaitOutcome::Stalled | WaitOutcome::Refused { .. } | WaitOutcome::Ended { .. }),
+            ) => Ok(PassOutcome::Through(unready)),
             Ok(WaitOutcome::Ready) => {
                 if let Some(version) = self.slurm_version(&intent, controller).await? {
                     let mut tx = self.lease.begin().await?;

@@ -55,6 +55,8 @@ pub(crate) struct NodePrograms {
     tokens: AtomicU64,
     /// Neither archives nor members of networks are kept: a worker is IDLE once it runs.
     lean: AtomicBool,
+    /// A node whose first process ends by itself: how long after its start, and with which status.
+    doomed: Mutex<Option<(String, Duration, i64)>>,
 }
 
 impl fmt::Debug for NodePrograms {
@@ -74,6 +76,7 @@ impl NodePrograms {
             began: Mutex::default(),
             tokens,
             lean: AtomicBool::new(false),
+            doomed: Mutex::default(),
         })
     }
 
@@ -160,6 +163,11 @@ impl NodePrograms {
         let passes = |size: &&u32| mesh.largest_packet.is_none_or(|largest| **size <= largest);
         let came = request.sizes.iter().filter(passes).count() as u64;
         count.send_modify(|frames| *frames += came);
+    }
+
+    /// The first process of nodes of this name ends by itself from now on.
+    pub(crate) fn doom(&self, node: &str, after: Duration, status: i64) {
+        *self.doomed.lock().unwrap_or_else(PoisonError::into_inner) = Some((node.to_owned(), after, status));
     }
 
     /// Spends no memory on what nodes and agents hold: for worlds in which only the coordinator matters.
@@ -264,6 +272,13 @@ impl Programs for Stage {
             let node = cluster.zip(container.spec.hostname.clone());
             let began = Began { at: self.0.clock.now(), controller, id: container.id.clone(), node };
             self.0.began().insert((container.engine.clone(), pid), began);
+        }
+        let doomed = self.0.doomed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, after, status)) =
+            doomed.as_ref().filter(|(node, ..)| container.spec.hostname.as_ref() == Some(node))
+        {
+            let output = Bytes::from_static(b"no space left in /run\n");
+            return Main { output, end: End::After(*after, *status) };
         }
         Main { output: Bytes::new(), end: End::Told(0, Bytes::new()) }
     }

@@ -234,6 +234,11 @@ impl World {
         });
     }
 
+    /// The first process of nodes of this name ends by itself from now on, so long after its start.
+    pub fn doom(&self, node: &str, after: Duration, status: i64) {
+        self.0.cast.doom(node, after, status);
+    }
+
     /// Spends no memory on what nodes and agents hold: for measuring the coordinator.
     pub fn be_lean(&self) {
         self.0.cast.be_lean();

@@ -137,6 +137,27 @@ fn a_host_lost_with_started_nodes_fails_the_create_which_is_finished_when_it_is_
 }
 
 #[test]
+fn a_node_that_ends_whenever_it_is_started_ends_the_create() {
+    let world = World::registered(3, 3).unwrap();
+    world.doom("worker-1", Duration::from_secs(1), 255);
+    let (answer, rows) = world
+        .command("create", async |_, c| {
+            let began = Instant::now();
+            (c.create(&Wish::new("dev", 4)).await.map(drop), began.elapsed())
+        })
+        .unwrap();
+    let (status, after) = (answer.0.unwrap_err(), answer.1);
+    for word in
+        ["worker-1 on h", "ends when it is started: exited, exit status 255", "| no space left in /run"]
+    {
+        assert!(status.message().contains(word), "no `{word}` in {status:?}");
+    }
+    assert!(after < Duration::from_secs(20), "told after {after:?}");
+    assert!(rows.cluster("dev").is_none());
+    nothing_wrong(&world, &rows);
+}
+
+#[test]
 fn patience_with_a_host_counts_from_its_last_answer() {
     let world = World::registered(3, 3).unwrap();
     let wish = Wish::new("dev", 4);

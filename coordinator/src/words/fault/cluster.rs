@@ -59,7 +59,7 @@ pub enum ClusterFault {
         /// The cluster.
         cluster: ClusterName,
         /// Which nodes, and at which stage.
-        source: NotReady,
+        source: Box<NotReady>,
         /// What became of it.
         after: After,
     },

@@ -1,6 +1,6 @@
 //! Why a cluster is not ready, node by node.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use shoal_slurm::Stage;
 use shoal_types::{HostName, NodeName};
@@ -19,14 +19,18 @@ pub struct StuckNode {
 }
 
 /// Why a cluster is not ready.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
 pub struct NotReady {
     /// What ended the waiting.
     pub cause: String,
-    /// The first nodes that are not ready.
+    /// The first nodes that are at fault.
     pub stuck: Vec<StuckNode>,
-    /// How many there are in all.
-    pub count: usize,
+    /// How many more there are.
+    pub more: usize,
+    /// Nodes that could go on if the controller served.
+    pub waiting: usize,
+    /// Nodes of which nothing is known, by their host, which does not answer.
+    pub unheard: BTreeMap<HostName, usize>,
 }
 
 impl fmt::Display for NotReady {
@@ -45,10 +49,19 @@ impl fmt::Display for NotReady {
                 }
             }
         }
-        match self.count.saturating_sub(self.stuck.len()) {
-            0 => Ok(()),
-            more => write!(f, "\n  and {more} more"),
+        if self.more > 0 {
+            write!(f, "\n  and {} more", self.more)?;
         }
+        match self.waiting {
+            0 => {}
+            1 => write!(f, "\n  1 node waits for the controller")?,
+            many => write!(f, "\n  {many} nodes wait for the controller")?,
+        }
+        for (host, nodes) in &self.unheard {
+            let nodes = if *nodes == 1 { "1 node is".to_owned() } else { format!("{nodes} nodes are") };
+            write!(f, "\n  {nodes} on {host}, which does not answer")?;
+        }
+        Ok(())
     }
 }
 
@@ -64,10 +77,17 @@ mod tests {
             stage: Stage::Slurmd,
             log: vec!["error: cannot\u{1b}[0m resolve".into()],
         };
-        let text = NotReady { cause: "not within 5 s".into(), stuck: vec![stuck], count: 3 }.to_string();
+        let text = NotReady {
+            cause: "not within 5 s".into(),
+            stuck: vec![stuck],
+            more: 2,
+            waiting: 400,
+            unheard: [("host3".parse().unwrap(), 1)].into(),
+        };
+        let text = text.to_string();
         assert_eq!(
             text,
-            "not within 5 s\n  worker-1 on host2 is stuck at slurmd\n    | error: cannot\\u{1b}[0m resolve\n  and 2 more"
+            "not within 5 s\n  worker-1 on host2 is stuck at slurmd\n    | error: cannot\\u{1b}[0m resolve\n  and 2 more\n  400 nodes wait for the controller\n  1 node is on host3, which does not answer"
         );
     }
 }
