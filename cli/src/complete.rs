@@ -20,6 +20,7 @@ use shoal_types::natural;
 use crate::{
     args::{Cli, Global},
     connect::Session,
+    docker_cli::Contexts,
 };
 
 /// Set by the script of `shoal completion`; its value names the shell.
@@ -35,6 +36,12 @@ pub(crate) fn if_asked() {
 /// Names of registered hosts.
 pub(crate) fn hosts() -> Vec<CompletionCandidate> {
     candidates(names().hosts)
+}
+
+/// Contexts of Docker's client.
+pub(crate) fn contexts() -> Vec<CompletionCandidate> {
+    let names = Contexts::locate(|key| env::var_os(key)).and_then(|contexts| contexts.names());
+    candidates(names.unwrap_or_default())
 }
 
 /// Names of the realm's clusters.
@@ -104,7 +111,7 @@ mod tests {
         for argument in command.get_arguments() {
             let value =
                 argument.get_value_names().and_then(|names| names.first()).map_or("", |name| name.as_str());
-            if argument.get_id() == "cluster" || ["NODE[.CLUSTER]", "HOST"].contains(&value) {
+            if argument.get_id() == "cluster" || ["NODE[.CLUSTER]", "HOST", "CONTEXT"].contains(&value) {
                 let offered = argument.get::<ArgValueCandidates>().is_some();
                 found.push((format!("{path} {}", argument.get_id()), offered));
             }

@@ -9,8 +9,8 @@ use shoal_images::BuildError;
 use tonic::Status;
 
 use crate::{
-    config::ConfigError, exit::Exit, node_ref::NodeRef, pem::PemError, quote::QuoteError,
-    ssh::files::SshFilesError, state_dir::StateDirError,
+    config::ConfigError, docker_cli::ContextError, exit::Exit, node_ref::NodeRef, pem::PemError,
+    quote::QuoteError, ssh::files::SshFilesError, state_dir::StateDirError,
 };
 
 /// Why a command did not do what it was asked to.
@@ -30,6 +30,9 @@ pub(crate) enum CliError {
     /// TLS files cannot be used.
     #[error(transparent)]
     Pem(#[from] PemError),
+    /// A context of Docker's client cannot be used.
+    #[error(transparent)]
+    Context(#[from] ContextError),
     /// There is no state directory.
     #[error(transparent)]
     StateDir(#[from] StateDirError),
@@ -205,6 +208,7 @@ impl CliError {
             Self::Usage { .. }
             | Self::Config(_)
             | Self::Pem(_)
+            | Self::Context(_)
             | Self::StateDir(_)
             | Self::File { .. }
             | Self::Quote(_)
@@ -252,6 +256,7 @@ impl CliError {
             Self::Pem(_) => {
                 Ok("--tls-dir takes a directory with ca.pem, cert.pem and key.pem, as docker has them".into())
             }
+            Self::Context(error) => Ok(error.hint()),
             Self::StateDir(_) => Ok("name one with --state-dir or SHOAL_STATE_DIR".into()),
             Self::Coordinator(error) => error.hint(),
             // Some say themselves what to do: those come without.
@@ -354,6 +359,7 @@ mod tests {
             CliError::usage("wrong", None),
             ConfigError::TooLarge { name: "dev.yaml".into() }.into(),
             StateDirError::NoHome.into(),
+            ContextError::NoHome.into(),
             CoordinatorError::StateDir { path: "/x".into(), source: io() }.into(),
             CliError::Answer { missing: "the host" },
             CliError::Unreadable(FieldError::new("host.state", "is missing")),

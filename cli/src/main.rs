@@ -9,6 +9,7 @@ mod command;
 mod complete;
 mod config;
 mod connect;
+mod docker_cli;
 mod duration;
 mod error;
 mod escape;

@@ -82,7 +82,7 @@ impl Create<'_> {
         let begun = self.client.create_cluster(wish).await;
         // Before anything else is waited for: from now on only a call of its own interrupts it.
         self.begun = begun.as_ref().ok().cloned();
-        first_host.announce(self.client, &mut self.progress).await?;
+        first_host.announce(self.client, |line| self.progress.note(line)).await?;
         let begun = begun?;
         let Self { client, progress, realm, name, seq, .. } = self;
         until_ready(client, (realm, name), Followed::Own(begun), progress, seq).await

@@ -7,7 +7,7 @@ use clap_complete::ArgValueCandidates;
 use shoal_api::Create as Wish;
 use shoal_types::{Bytes, ClusterName, ClusterSpec, LabelExpr, MilliCpu, SchedulerName};
 
-use super::{bring_up::bring_up, follow::follow_create, placing_args::PlacingArgs};
+use super::{bring_up::bring_up, first_host::FirstHost, follow::follow_create, placing_args::PlacingArgs};
 use crate::{
     args::Global,
     complete,
@@ -161,8 +161,17 @@ impl CreateCluster {
 }
 
 async fn plan(spec: &ClusterSpec, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
-    let plan =
-        Session::within(global, interrupt, async |client| Ok(client.plan_cluster(spec).await?)).await?;
+    let plan = Session::within(global, interrupt, async |client| {
+        let mut first_host = FirstHost::look(client, &spec.realm).await?;
+        let plan = client.plan_cluster(spec).await?;
+        let beside = |line: &str| {
+            eprintln!("{line}");
+            Ok(())
+        };
+        first_host.announce(client, beside).await?;
+        Ok(plan)
+    })
+    .await?;
     global.screen().result(&plan, |width| plan_text(width, &plan))?;
     match plan.fits {
         true => Ok(Exit::Ok),

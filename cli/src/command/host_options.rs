@@ -40,7 +40,7 @@ pub(super) struct HostOptions {
     overcommit: Option<OvercommitArg>,
     /// IPv4 address for tunnel packets from other hosts
     #[arg(long, value_name = "ADDRESS", value_parser = underlay)]
-    underlay: Option<Ipv4Addr>,
+    pub(super) underlay: Option<Ipv4Addr>,
     /// Whether nodes are placed on the host although they are root on it: allow or deny
     ///
     /// An engine older than 28, or on cgroup v1, gives nodes SYS_ADMIN: root in such a node is root on its host, and so on
@@ -57,9 +57,7 @@ impl HostOptions {
     /// [`PemError`]: one of them is no credential.
     pub(super) fn settings(&self) -> Result<HostSettings, PemError> {
         let tls = match (&self.tls_dir, &self.tls_ca, &self.tls_cert, &self.tls_key) {
-            (Some(dir), ..) => {
-                Some(pem::read(&dir.join("ca.pem"), &dir.join("cert.pem"), &dir.join("key.pem"))?)
-            }
+            (Some(dir), ..) => Some(pem::read_dir(dir)?),
             (None, Some(ca), Some(cert), Some(key)) => Some(pem::read(ca, cert, key)?),
             (None, ..) => None,
         };

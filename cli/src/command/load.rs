@@ -5,10 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
 use shoal_api::{Answers, LoadFrame, LoadOpen, LoadStep, Loaded, without_host};
-use shoal_types::{HostName, natural};
+use shoal_types::{HostName, RealmName, natural};
 use tokio::fs::File;
 
-use super::frames::Pump;
+use super::{first_host::FirstHost, frames::Pump};
 use crate::{
     args::Global,
     complete,
@@ -56,8 +56,11 @@ impl Load {
             Progress::start(progress, global.screen(), Task::Load, path.display().to_string())?;
         let mut results = Session::within(global, interrupt, async |client| {
             let (frames, pump) = Pump::start(LoadFrame::Open(open), file, LoadFrame::Data);
+            let mut first_host = FirstHost::look(client, &RealmName::default()).await?;
             let work = async { collect(client.load_image(frames).await?, &mut progress).await };
-            pump.during(work, failed).await
+            let results = pump.during(work, failed).await?;
+            first_host.announce(client, |line| progress.note(line)).await?;
+            Ok(results)
         })
         .await?;
         results.sort_by(|a, b| natural::cmp(&a.host, &b.host));

@@ -1,13 +1,15 @@
 //! `shoal set host`: a new certificate, endpoint, labels or capacity. `shoal set registry` is in `registry.rs`.
 
+use std::env;
+
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
 use shoal_types::HostName;
 
 use super::{host_options::HostOptions, registry::SetRegistry};
 use crate::{
-    args::Global, complete, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt,
-    output::host_line, parse::word,
+    args::Global, complete, connect::Session, docker_cli::Contexts, error::CliError, exit::Exit,
+    interrupt::Interrupt, output::host_line, parse::word,
 };
 
 /// Arguments of `set`.
@@ -35,6 +37,14 @@ struct SetHost {
     /// New endpoint of its engine: unix:///path or tcp://address:2376
     #[arg(long, value_name = "ENDPOINT")]
     docker: Option<String>,
+    /// Take endpoint and TLS files from this context of Docker's client instead
+    #[arg(
+        long,
+        value_name = "CONTEXT",
+        conflicts_with_all = ["docker", "tls_dir", "tls_ca", "tls_cert", "tls_key"],
+        add = ArgValueCandidates::new(complete::contexts)
+    )]
+    context: Option<String>,
     #[command(flatten)]
     options: HostOptions,
 }
@@ -45,9 +55,14 @@ impl Set {
             What::Host(set) => set,
             What::Registry(set) => return set.run(global, interrupt).await,
         };
-        let settings = set.options.settings()?;
+        let mut settings = set.options.settings()?;
+        let mut endpoint = set.docker;
+        if let Some(context) = &set.context {
+            let place = Contexts::locate(|key| env::var_os(key))?.place(context)?;
+            (endpoint, settings.tls) = (Some(place.endpoint), place.tls);
+        }
         let host = Session::within(global, interrupt, async |client| {
-            Ok(client.update_host(&set.name, set.docker.clone(), settings).await?)
+            Ok(client.update_host(&set.name, endpoint, settings).await?)
         })
         .await?;
         let line = host_line("changed", &host);

@@ -4,6 +4,7 @@
 //! | file | what is wrong |
 //! |---|---|
 //! | `tls.rs` | certificates, keys and authorities |
+//! | `contexts.rs` | contexts of Docker's client |
 //! | `endpoints.rs` | what answers where an engine should |
 //! | `engines.rs` | engines that answer and cannot be used |
 //! | `names.rs` | names that cannot be, and names of nothing |
@@ -17,6 +18,7 @@
 mod amounts;
 mod authority;
 mod bed;
+mod contexts;
 mod endpoints;
 mod engines;
 mod mounts;

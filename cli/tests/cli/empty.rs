@@ -96,3 +96,36 @@ fn state_that_cannot_be_used() {
     let (exit, error) = shoal.fails(&["get", "hosts", "--store", "mysql://x"]);
     assert_eq!(exit, 2, "{error}");
 }
+
+/// Where no host is registered, the engine that Docker's own variables name is the first; with one registered they count for nothing.
+#[test]
+fn the_first_host_is_the_one_that_docker_would_use() {
+    let shoal = Shoal::new();
+    let create = ["create", "cluster", "dev", "--dry-run"];
+    for (variables, exit, said) in [
+        (
+            &[("DOCKER_HOST", "unix:///nonexistent.sock")][..],
+            5,
+            "DOCKER_HOST: host local: unix:///nonexistent.sock",
+        ),
+        (&[("DOCKER_HOST", "npipe://x")], 2, "DOCKER_HOST: endpoint `npipe://x`"),
+        (&[("DOCKER_HOST", "gpu1:2376")], 2, "DOCKER_HOST: endpoint `gpu1:2376` has no scheme"),
+        (
+            &[("DOCKER_HOST", "tcp://gpu1:2376"), ("DOCKER_CERT_PATH", "/nonexistent")],
+            2,
+            "/nonexistent/ca.pem",
+        ),
+        (&[("DOCKER_HOST", "tcp://gpu1:2376")], 2, ".docker/ca.pem"),
+        (&[("DOCKER_CONTEXT", "far")], 2, "no Docker context `far`"),
+        (&[("DOCKER_CONTEXT", "default"), ("DOCKER_HOST", "")], 5, "DOCKER_CONTEXT: host default:"),
+    ] {
+        let output = shoal.command(&create).envs(variables.iter().copied()).output().unwrap();
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(exit), "{variables:?}: {error}");
+        assert!(error.contains(said) && error.contains("hint: "), "{variables:?}: {error}");
+    }
+    let load = ["load", "image", "/dev/null"];
+    let output = shoal.command(&load).env("DOCKER_HOST", "unix:///nonexistent.sock").output().unwrap();
+    assert!(text(&output.stderr).contains("DOCKER_HOST: host local"), "{}", text(&output.stderr));
+    assert_eq!(text(&shoal.run(&["get", "hosts", "-o", "json"]).stdout), "[]\n");
+}
