@@ -60,19 +60,63 @@ pub enum RetryClass {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TlsProblem {
     /// The engine's certificate comes from another CA.
-    #[error("the engine's certificate is not signed by the given CA")]
-    UnknownIssuer,
+    #[error(
+        "the engine's certificate is not signed by the given CA: its issuer is `{issuer}`, {}",
+        if given.contains(issuer) {
+            "of which the CA file has another certificate with the same name: take the ca.pem that the engine's was signed with"
+                .to_owned()
+        } else {
+            format!(
+                "the CA file has `{}`: give the issuer's certificate as CA, or put an intermediate's behind the engine's (`cat \
+                 server-cert.pem intermediate.pem`)",
+                given.join("`, `")
+            )
+        }
+    )]
+    UnknownIssuer {
+        /// Who signed it.
+        issuer: String,
+        /// Whose certificates the CA file has.
+        given: Vec<String>,
+    },
     /// The engine's certificate is for other names.
     #[error(
-        "the engine's certificate is not for `{host}` (it names {}): issue it with this name or address as subjectAltName",
-        if presented.is_empty() { "nothing".to_owned() } else { presented.join(", ") }
+        "the engine's certificate is not for `{host}` ({}): issue it anew with it as subjectAltName, `openssl x509 -req -in \
+         server.csr -CA ca.pem -CAkey ca-key.pem -CAcreateserial -out server-cert.pem -extfile <(echo subjectAltName={}:{host})`",
+        if presented.is_empty() {
+            "it has no subjectAltName, and a common name counts for nobody".to_owned()
+        } else {
+            format!("it names {}", presented.join(", "))
+        },
+        if host.parse::<std::net::IpAddr>().is_ok() { "IP" } else { "DNS" }
     )]
     NameMismatch {
         /// The name or address asked for.
         host: String,
-        /// The names the certificate carries.
+        /// The names the certificate carries, as OpenSSL writes them: `DNS:h.example`, `IP:10.0.0.1`.
         presented: Vec<String>,
     },
+    /// The engine's certificate has a key that ring cannot check.
+    #[error(
+        "the engine's certificate has {0}, which Shoal cannot check: P-256, P-384, Ed25519 and RSA from 2048 bits can be, such as \
+         of `openssl ecparam -name prime256v1 -genkey -noout -out server-key.pem`"
+    )]
+    ServerKey(String),
+    /// Nobody trusts such a signature any more.
+    #[error("the engine's certificate is signed with {0}: issue it anew, `openssl x509 -req -sha256 ...`")]
+    ServerSignature(String),
+    /// The engine's certificate is for something else than servers.
+    #[error(
+        "the engine's certificate is not for servers: issue it with `extendedKeyUsage=serverAuth`, in the -extfile of `openssl \
+         x509 -req`"
+    )]
+    ServerPurpose,
+    /// The engine's certificate is an authority's, another one than the given.
+    #[error(
+        "the engine's certificate is an authority's (CA:TRUE): give this very certificate as CA, or issue the engine's with \
+         `basicConstraints=CA:FALSE`"
+    )]
+    ServerIsAuthority,
     /// The engine's certificate has run out.
     #[error("the engine's certificate has expired")]
     ServerExpired,
@@ -87,6 +131,12 @@ pub enum TlsProblem {
         "the engine rejected our client certificate ({0}): the CA of the engine's --tlscacert must have signed it"
     )]
     ClientRejected(String),
+    /// Both sides know no algorithm in common.
+    #[error(
+        "the engine found no algorithm in common with Shoal: its key must be P-256, P-384, Ed25519 or RSA from 2048 bits, such as \
+         of `openssl ecparam -name prime256v1 -genkey -noout -out server-key.pem`"
+    )]
+    NothingInCommon,
     /// The other side does not speak TLS.
     #[error("the other side does not speak TLS on this port")]
     NotTls,

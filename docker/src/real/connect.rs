@@ -12,7 +12,9 @@ use super::{
     fault::{fault, shorten},
     transport::{Transport, shown_certificate, verdict},
 };
-use crate::{CallClass, Endpoint, Engine, EngineError, Subject, Timeouts, TlsMaterial, tls::expiry};
+use crate::{
+    CallClass, Endpoint, Engine, EngineError, Subject, Timeouts, TlsMaterial, TlsProblem, tls::expiry,
+};
 
 /// The oldest API spoken: engine 20.10, the first with private cgroup namespaces and cgroup version 2.
 const OLDEST_API: (usize, usize) = (1, 41);
@@ -60,9 +62,9 @@ pub async fn connect(
     let api = match asked.await {
         Ok(api) => api,
         Err(broken @ EngineError::Unreachable { .. }) if !is_silence(&broken) => {
-            return Err(alert(endpoint, tls, &call, timeouts, broken).await);
+            return Err(doubted(alert(endpoint, tls, &call, timeouts, broken).await, tls));
         }
-        Err(error) => return Err(not_docker(endpoint, error)),
+        Err(error) => return Err(doubted(not_docker(endpoint, error), tls)),
     };
     let bollard = handle(Some(&api))?;
     Ok(Arc::new(Docker { api_version: api.into(), bollard, ..unversioned }))
@@ -108,6 +110,16 @@ async fn alert(
     let Err(err) = verdict(host, *port, config, &timeouts).await else { return broken };
     let why = fault(endpoint, call, Error::IOError { err });
     if matches!(why, EngineError::Tls { .. }) { why } else { broken }
+}
+
+/// With what about our certificate may be why the engine refused it.
+fn doubted(mut error: EngineError, tls: Option<&TlsMaterial>) -> EngineError {
+    if let EngineError::Tls { problem: TlsProblem::ClientRejected(said), .. } = &mut error
+        && let Some(doubt) = tls.and_then(TlsMaterial::doubt)
+    {
+        *said = format!("{said}; {doubt}");
+    }
+    error
 }
 
 /// To the first question every Docker Engine has an answer: any other is not from one.

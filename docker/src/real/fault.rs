@@ -206,14 +206,16 @@ fn tls_problem(endpoint: &Endpoint, error: &rustls::Error) -> TlsProblem {
     };
     match error {
         Tls::InvalidCertificate(bad) => match bad {
-            Bad::UnknownIssuer | Bad::BadSignature => TlsProblem::UnknownIssuer,
+            // What the verifier found out about the certificate.
+            Bad::Other(other) if let Some(problem) = other.0.downcast_ref::<TlsProblem>() => problem.clone(),
+            Bad::UnknownIssuer | Bad::BadSignature => {
+                TlsProblem::UnknownIssuer { issuer: "unknown".into(), given: vec![] }
+            }
             Bad::Expired | Bad::ExpiredContext { .. } => TlsProblem::ServerExpired,
             Bad::NotValidYet | Bad::NotValidYetContext { .. } => TlsProblem::ServerNotYetValid,
-            Bad::NotValidForName => TlsProblem::NameMismatch { host, presented: vec![] },
-            Bad::NotValidForNameContext { presented, .. } => TlsProblem::NameMismatch {
-                host,
-                presented: presented.iter().map(|name| bare_name(name)).collect(),
-            },
+            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
+                TlsProblem::NameMismatch { host, presented: vec![] }
+            }
             other => TlsProblem::ServerCertificate(other.to_string()),
         },
         Tls::AlertReceived(
@@ -227,15 +229,10 @@ fn tls_problem(endpoint: &Endpoint, error: &rustls::Error) -> TlsProblem {
             | Alert::DecryptError
             | Alert::CertificateRequired),
         ) => TlsProblem::ClientRejected(format!("alert {alert:?}")),
+        Tls::AlertReceived(Alert::HandshakeFailure) => TlsProblem::NothingInCommon,
         Tls::InvalidMessage(InvalidMessage::InvalidContentType) => TlsProblem::NotTls,
         other => TlsProblem::Other(other.to_string()),
     }
-}
-
-/// A name as rustls prints it, `DnsName("h.example")` or `IpAddress(10.0.0.1)`, without its wrapping.
-fn bare_name(printed: &str) -> String {
-    let inner = printed.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(printed);
-    shorten(inner.trim_matches('"'))
 }
 
 /// Foreign text for an error message: one line, without control characters, not too long.

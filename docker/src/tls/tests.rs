@@ -72,7 +72,13 @@ fn an_encrypted_key() {
     let Pem { cert, .. } = plain();
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let (file, text) = error_of(&cert, &cert, encrypted);
-    assert_eq!((file, text.as_str()), (TlsFile::Key, "is encrypted: give a key without passphrase"));
+    assert_eq!(
+        (file, text.as_str()),
+        (
+            TlsFile::Key,
+            "is encrypted: `openssl pkey -in key.pem -out key-plain.pem` asks for the passphrase and writes it without"
+        )
+    );
 }
 
 #[test]
@@ -95,5 +101,118 @@ fn dates() {
 fn a_key_of_another_certificate() {
     let (one, two) = (plain(), plain());
     let (file, text) = error_of(&one.cert, &one.cert, &two.key);
-    assert_eq!((file, text.as_str()), (TlsFile::Key, "does not belong to the client certificate"));
+    assert!(
+        file == TlsFile::Key && text.starts_with("does not belong to the client certificate: `openssl"),
+        "{text}"
+    );
+}
+
+/// A file that openssl(1) wrote: `made/make.sh` has the lines.
+macro_rules! made {
+    ($name:literal) => {
+        include_str!(concat!("made/", $name, ".pem"))
+    };
+}
+
+fn taken(ca: &str, cert: &str, key: &str) -> TlsMaterial {
+    TlsMaterial::from_pem(ca.into(), cert.into(), key.into(), SystemClock.now()).unwrap()
+}
+
+#[test]
+fn what_people_make_with_openssl_is_taken() {
+    let ca = made!("ca");
+    for (what, cert, key) in [
+        ("a certificate of version 1, a key in PKCS#1", made!("v1"), made!("v1-key")),
+        ("a key in PKCS#8", made!("v1"), made!("v1-pkcs8-key")),
+        ("the text of the certificate before it", made!("noted"), made!("v1-key")),
+        ("bag attributes, all in one file", made!("bag"), made!("bag")),
+        ("SEC1 behind its parameters", made!("sec1"), made!("sec1-key")),
+        ("Ed25519", made!("ed25519"), made!("ed25519-key")),
+        // Engines before Go 1.18 take it.
+        ("signed with SHA-1", made!("sha1"), made!("sha1-key")),
+    ] {
+        let error = TlsMaterial::from_pem(ca.into(), cert.into(), key.into(), SystemClock.now()).err();
+        assert!(error.is_none(), "{what}: {error:?}");
+    }
+    taken(made!("ca-p384"), made!("p384"), made!("p384-key"));
+}
+
+#[test]
+fn other_systems_text_is_taken() {
+    let (ca, cert, key) = (made!("ca"), made!("v1"), made!("v1-key"));
+    for (what, change) in [
+        ("CRLF", (|text| text.replace('\n', "\r\n")) as fn(&str) -> String),
+        ("CR", |text| text.replace('\n', "\r")),
+        ("a byte order mark", |text| format!("\u{feff}{text}")),
+        ("indented", |text| text.lines().map(|line| format!("    {line}  \n")).collect()),
+        ("twice", |text| format!("{text}{text}")),
+        ("blank lines around", |text| format!("\n\n{text}\n\n")),
+        ("no line end at its end", |text| text.trim_end().to_owned()),
+        ("a comment", |text| format!("# of alpha, made by ENCRYPTED hands\n{text}")),
+    ] {
+        let [ca, cert, key] = [ca, cert, key].map(change);
+        let error = TlsMaterial::from_pem(ca, cert, key, SystemClock.now()).err();
+        assert!(error.is_none(), "{what}: {error:?}");
+    }
+}
+
+#[test]
+fn bundles_are_taken_in_any_order() {
+    let own = |material: &TlsMaterial| {
+        let certified = material.certified_key(&rustls::crypto::ring::default_provider()).unwrap();
+        certified.cert.iter().map(|der| Facts::of(der).unwrap().subject()).collect::<Vec<_>>()
+    };
+    let (ca, inter, below, key) = (made!("ca"), made!("inter"), made!("below"), made!("below-key"));
+    for cert in [
+        format!("{below}{inter}{ca}"),
+        format!("{ca}{inter}{below}"),
+        format!("{inter}{below}{ca}{below}"),
+        format!("{key}{ca}{below}{inter}"),
+    ] {
+        assert_eq!(own(&taken(ca, &cert, key)), ["CN=below", "CN=inter", "CN=ca"]);
+    }
+    // The key that fits counts, and of authorities those that can be used.
+    assert_eq!(own(&taken(ca, below, &format!("{}{key}", made!("v1-key")))), ["CN=below"]);
+    let old = dated(2001, 2002).cert;
+    let material = taken(&format!("{old}{}{}{ca}", made!("small"), made!("p521")), below, key);
+    let expiries = material.expiries().unwrap();
+    assert_eq!(
+        expiries.iter().map(|(file, _)| *file).collect::<Vec<_>>(),
+        [TlsFile::Ca, TlsFile::Certificate]
+    );
+    assert!(expiries.iter().all(|(_, until)| *until > SystemClock.now()), "{expiries:?}");
+}
+
+#[test]
+fn what_cannot_be_used_says_which_file_and_what_makes_it_right() {
+    let (ca, cert, key) = (made!("ca"), made!("v1"), made!("v1-key"));
+    for (texts, file, said, command) in [
+        ([made!("small"), cert, key], TlsFile::Ca, "an RSA key of 1024 bits", "openssl ecparam"),
+        ([made!("p521"), cert, key], TlsFile::Ca, "a key on the curve P-521", "openssl ecparam"),
+        (
+            [ca, made!("client-p521"), made!("client-p521-key")],
+            TlsFile::Certificate,
+            "a key on the curve P-521",
+            "openssl ecparam",
+        ),
+        ([ca, cert, made!("encrypted-key")], TlsFile::Key, "encrypted", "openssl pkey -in"),
+        ([ca, cert, made!("old-encrypted-key")], TlsFile::Key, "encrypted", "openssl pkey -in"),
+        ([ca, made!("trusted"), key], TlsFile::Certificate, "but: trusted certificate", "openssl x509 -in"),
+        ([ca, cert, made!("sec1-key")], TlsFile::Key, "does not belong", "openssl pkey -in key.pem -pubout"),
+        ([ca, made!("server"), made!("server-key")], TlsFile::Certificate, "not for clients", "clientAuth"),
+    ] {
+        let [ca, cert, key] = texts;
+        let (found, text) = error_of(ca, cert, key);
+        assert!(found == file && text.contains(said) && text.contains(command), "{found}: {text}");
+    }
+}
+
+#[test]
+fn what_an_engine_may_dislike_about_a_certificate() {
+    let doubt = |cert: &str, key: &str| taken(made!("ca"), cert, key).doubt();
+    assert_eq!(doubt(made!("v1"), made!("v1-key")), None);
+    assert!(doubt(made!("sha1"), made!("sha1-key")).unwrap().contains("SHA-1"));
+    let alone = doubt(made!("below"), made!("below-key")).unwrap();
+    assert!(alone.contains("`CN=inter` is neither in the CA file nor behind it"), "{alone}");
+    assert_eq!(doubt(&format!("{}{}", made!("below"), made!("inter")), made!("below-key")), None);
 }

@@ -1,7 +1,6 @@
 //! Servers that answer as a test wants: HTTP/1.1 with kept connections, over a unix socket, TCP or TLS.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::{Arc, Mutex},
 };
@@ -74,7 +73,12 @@ impl Stub {
 
     /// On a port of 127.0.0.1, with TLS if a configuration is given.
     pub(super) async fn tcp(manner: Manner, tls: Option<ServerConfig>) -> Self {
-        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
+        Self::tcp_at("127.0.0.1", manner, tls).await
+    }
+
+    /// On a port of this name or address of the machine.
+    pub(super) async fn tcp_at(host: &str, manner: Manner, tls: Option<ServerConfig>) -> Self {
+        let listener = TcpListener::bind((host, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let acceptor = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
         let seen = Arc::default();
@@ -97,7 +101,7 @@ impl Stub {
                 });
             }
         });
-        let endpoint = Endpoint::Tcp { host: "127.0.0.1".into(), port };
+        let endpoint = Endpoint::Tcp { host: host.into(), port };
         Self { endpoint, seen, _tasks: tasks, _dir: None }
     }
 }

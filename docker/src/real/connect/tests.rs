@@ -1,6 +1,6 @@
 //! What connecting says of everything that is not an engine we can use.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use rcgen::{CertificateParams, date_time_ymd};
 
@@ -9,6 +9,7 @@ use super::{
     *,
 };
 use crate::{LabelFilter, TlsProblem};
+use shoal_types::{Clock as _, SystemClock};
 
 const SHORT: Timeouts = Timeouts {
     connect: Duration::from_millis(300),
@@ -193,14 +194,17 @@ async fn a_good_handshake_is_kept() {
 async fn the_servers_certificate_is_checked() {
     let mismatch = TlsProblem::NameMismatch {
         host: "127.0.0.1".into(),
-        presented: vec!["other.example".into(), "127.0.0.2".into()],
+        presented: vec!["DNS:other.example".into(), "IP:127.0.0.2".into()],
     };
     assert_eq!(problem(&params(&["other.example", "127.0.0.2"])).await, mismatch);
-    assert_eq!(
-        mismatch.to_string(),
-        "the engine's certificate is not for `127.0.0.1` (it names other.example, 127.0.0.2): issue it with this name or \
-         address as subjectAltName"
+    let said = mismatch.to_string();
+    assert!(
+        said.starts_with(
+            "the engine's certificate is not for `127.0.0.1` (it names DNS:other.example, IP:127.0.0.2): "
+        ),
+        "{said}"
     );
+    assert!(said.ends_with("-extfile <(echo subjectAltName=IP:127.0.0.1)`"), "{said}");
 
     let mut expired = params(&["127.0.0.1"]);
     (expired.not_before, expired.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
@@ -218,9 +222,79 @@ async fn authorities_are_told_apart() {
         let [ours, theirs] = names.map(Authority::named);
         let stub = Stub::tcp(Manner::engine("1.41"), Some(theirs.server(&params(&["127.0.0.1"])))).await;
         let stranger = error_of(&stub, Some(&ours.client(&ours)), Timeouts::default()).await;
-        assert_eq!(tls(stranger), TlsProblem::UnknownIssuer);
+        let problem = tls(stranger);
+        let TlsProblem::UnknownIssuer { issuer, given } = &problem else { panic!("{problem:?}") };
+        assert_eq!(
+            (issuer.as_str(), given.as_slice()),
+            (&*format!("CN={}", names[1]), &[format!("CN={}", names[0])][..])
+        );
+        assert_eq!(problem.to_string().contains("with the same name"), names[0] == names[1], "{problem}");
         let rejected = tls(error_of(&stub, Some(&ours.client(&theirs)), Timeouts::default()).await);
         assert!(matches!(rejected, TlsProblem::ClientRejected(_)), "{rejected:?}");
+    }
+}
+
+/// A file that openssl(1) wrote: `tls/made/make.sh` has the lines.
+macro_rules! made {
+    ($name:literal) => {
+        include_str!(concat!("../../tls/made/", $name, ".pem"))
+    };
+}
+
+/// A server that shows these certificates and asks nobody for one, as seen with this CA.
+async fn shown(ca: &str, chain: &str, key: &str) -> Result<(), TlsProblem> {
+    use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+    let chain = CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<Vec<_>, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    let certified = rustls::sign::CertifiedKey::new(chain, key);
+    let server = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)));
+    let stub = Stub::tcp(Manner::engine("1.41"), Some(server)).await;
+    let (cert, key) = (made!("v1").into(), made!("v1-key").into());
+    let material = TlsMaterial::from_pem(ca.into(), cert, key, SystemClock.now()).unwrap();
+    match connect(&stub.endpoint, Some(&material), Timeouts::default()).await {
+        Ok(_) => Ok(()),
+        Err(EngineError::Tls { problem, .. }) => Err(problem),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn engines_of_people_with_openssl() {
+    let ca = made!("ca");
+    shown(ca, made!("server"), made!("server-key")).await.unwrap();
+    // One certificate for everything.
+    shown(made!("single"), made!("single"), made!("single-key")).await.unwrap();
+    for (what, chain, key, part) in [
+        ("a common name alone", made!("cn-only"), made!("cn-only-key"), "it has no subjectAltName"),
+        ("version 1", made!("server-v1"), made!("server-v1-key"), "it has no subjectAltName"),
+        ("SHA-1", made!("server-sha1"), made!("server-sha1-key"), "signed with SHA-1"),
+        ("for clients", made!("clients-only"), made!("clients-only-key"), "extendedKeyUsage=serverAuth"),
+        ("another authority's own", made!("single"), made!("single-key"), "is an authority's (CA:TRUE)"),
+    ] {
+        let problem = shown(ca, chain, key).await.unwrap_err().to_string();
+        assert!(problem.contains(part), "{what}: {problem}");
+    }
+}
+
+#[tokio::test]
+async fn addresses_of_the_other_family_and_names_are_endpoints() {
+    let authority = Authority::named("ca");
+    let material = authority.client(&authority);
+    for name in ["::1", "localhost"] {
+        let stub = Stub::tcp_at(name, Manner::engine("1.41"), Some(authority.server(&params(&[name])))).await;
+        assert_eq!(stub.endpoint.to_string().contains("[::1]"), name == "::1");
+        let engine = connect(&stub.endpoint, Some(&material), Timeouts::default()).await.unwrap();
+        engine.ping().await.unwrap();
+        server_expiry(&stub.endpoint, Some(&material), Timeouts::default()).await.unwrap().unwrap();
+        let stranger = Authority::named("other");
+        let error = error_of(&stub, Some(&authority.client(&stranger)), Timeouts::default()).await;
+        assert!(matches!(tls(error), TlsProblem::UnknownIssuer { .. }));
     }
 }
 
