@@ -72,7 +72,7 @@ pub struct Agent {
 pub struct Host {
     /// Its name.
     pub name: String,
-    /// Where its engine listens: `unix://` or `tcp://`.
+    /// Where its engine listens: `unix://`, `tcp://` or `ssh://`.
     pub endpoint: String,
     /// `ready`, `unreachable` or `engine-down`.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
@@ -218,11 +218,34 @@ impl From<TlsCredentials> for v1::TlsCredentials {
     }
 }
 
+/// What opens an account on a host by SSH.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SshCredentials {
+    /// A private key without passphrase.
+    pub private_key: String,
+    /// The host's keys as in a known_hosts file, without names.
+    pub known_hosts: Vec<String>,
+}
+
+impl fmt::Debug for SshCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SshCredentials").finish_non_exhaustive()
+    }
+}
+
+impl From<SshCredentials> for v1::SshCredentials {
+    fn from(SshCredentials { private_key, known_hosts }: SshCredentials) -> Self {
+        Self { private_key, known_hosts }
+    }
+}
+
 /// What a host is given besides its name and endpoint; `None` is what the engine reports, or what was set before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostSettings {
     /// How it is reached with TLS.
     pub tls: Option<TlsCredentials>,
+    /// How it is reached by SSH, where not as the user reaches it.
+    pub ssh: Option<SshCredentials>,
     /// Labels to set; an empty value removes one.
     pub labels: BTreeMap<String, String>,
     /// CPUs to count on.
@@ -246,6 +269,7 @@ impl HostSettings {
             name,
             endpoint,
             tls: self.tls.map(Into::into),
+            ssh: self.ssh.map(Into::into),
             labels: self.labels.into_iter().collect(),
             cpu_milli: self.cpus.map(|cpus| cpus.0),
             memory_bytes: self.memory.map(|memory| memory.0),
@@ -263,6 +287,7 @@ impl HostSettings {
             name: r.name,
             endpoint,
             tls: r.tls,
+            ssh: r.ssh,
             labels: r.labels,
             cpu_milli: r.cpu_milli,
             memory_bytes: r.memory_bytes,

@@ -44,7 +44,7 @@ pub use event::EventJson;
 pub use examination::{Examination, Finding, HostExamination, Pair};
 pub use exit::ExitClass;
 pub use hint::{hint_of, hinted};
-pub use host::{Agent, Amounts, Engine, Host, HostSettings, TlsCredentials, Unregistered};
+pub use host::{Agent, Amounts, Engine, Host, HostSettings, SshCredentials, TlsCredentials, Unregistered};
 pub use image::{Image, Images, LoadFrame, LoadOpen, LoadStep, Loaded, Registry, SilentHost};
 pub use placement::{Candidate, Placement, PlacementReason, Plan, PlanAmounts, PlannedHost, Refusal, Rules};
 pub use result::{Built, Deleted, Dockerfile, Forward, SshConfig, Validated, Version};

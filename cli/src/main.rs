@@ -29,6 +29,7 @@ mod prose_flags;
 mod quote;
 mod report;
 mod ssh;
+mod ssh_key;
 mod state_dir;
 mod terminal;
 

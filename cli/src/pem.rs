@@ -79,9 +79,7 @@ pub(crate) fn read(ca: &Path, cert: &Path, key: &Path) -> Result<TlsCredentials,
         cert: read_one("client certificate", "CERTIFICATE", cert)?,
         key: read_one("client key", KEY_MARKER, key)?,
     };
-    if let Some(warning) = exposed(key) {
-        report::warning(&warning);
-    }
+    warn_of_exposed("client key", key);
     Ok(credentials)
 }
 
@@ -93,13 +91,20 @@ pub(crate) fn read_dir(dir: &Path) -> Result<TlsCredentials, PemError> {
     read(&dir.join("ca.pem"), &dir.join("cert.pem"), &dir.join("key.pem"))
 }
 
+/// Says so of a key that others can read.
+pub(crate) fn warn_of_exposed(what: &str, key: &Path) {
+    if let Some(warning) = exposed(what, key) {
+        report::warning(&warning);
+    }
+}
+
 /// What is to be said of a key that others can read; one that cannot be looked at any more is not.
-fn exposed(key: &Path) -> Option<String> {
+fn exposed(what: &str, key: &Path) -> Option<String> {
     let mode = key.metadata().ok()?.mode() & 0o7777;
     let shown = key.display();
     (mode & 0o077 != 0).then(|| {
         format!(
-            "the client key {shown} is open to others (mode {mode:04o}), and who has it is root on the host: chmod 600 {shown}"
+            "the {what} {shown} is open to others (mode {mode:04o}), and who has it is root on the host: chmod 600 {shown}"
         )
     })
 }
@@ -173,10 +178,10 @@ mod tests {
         fs::write(&key, KEY).unwrap();
         for (mode, told) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true), (0o644, true)] {
             fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
-            let said = exposed(&key).unwrap_or_default();
+            let said = exposed("client key", &key).unwrap_or_default();
             assert_eq!(said.contains("chmod 600") && said.contains(&format!("{mode:04o}")), told, "{said}");
         }
-        assert_eq!(exposed(&dir.path().join("none")), None);
+        assert_eq!(exposed("client key", &dir.path().join("none")), None);
     }
 
     const CERT: &str = "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n";

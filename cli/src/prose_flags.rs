@@ -13,7 +13,7 @@ use clap::{Command, CommandFactory};
 use crate::args::Cli;
 
 /// Programs beside `shoal` whose command lines the pages show.
-const OTHER_PROGRAMS: [&str; 4] = ["ansible", "cargo", "docker", "shoal-lab"];
+const OTHER_PROGRAMS: [&str; 7] = ["ansible", "cargo", "docker", "shoal-lab", "ssh", "ssh-keygen", "usermod"];
 /// Flags of `cargo xtask soak` that the prose names without their command.
 const OTHER_FLAGS: [&str; 2] = ["--keep", "--seed"];
 /// Words of a shell before a command's own first word.

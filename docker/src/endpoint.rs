@@ -1,4 +1,4 @@
-//! Where an engine is: `unix:///path` or `tcp://host[:port]`.
+//! Where an engine is: `unix:///path`, `tcp://host[:port]` or `ssh://[user@]host[:port][/path]`.
 
 use std::{fmt, net::Ipv6Addr, path::PathBuf, str::FromStr};
 
@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 /// Port of the Docker API with TLS (IANA: docker-s).
 pub const DEFAULT_TLS_PORT: u16 = 2376;
+
+/// A path of a unix socket is shorter than this (`sun_path` in unix(7)).
+const SOCKET_PATH_MAX: usize = 108;
 
 /// Where an engine's API is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,30 +23,49 @@ pub enum Endpoint {
         /// Port.
         port: u16,
     },
+    /// A unix socket of a machine that the user's OpenSSH client reaches.
+    Ssh {
+        /// The account there; `None`: as that client's configuration says.
+        user: Option<String>,
+        /// Name, address (IPv6 without brackets), or alias of that configuration.
+        host: String,
+        /// Port; `None`: as that configuration says.
+        port: Option<u16>,
+        /// The socket there.
+        socket: String,
+    },
 }
+
+/// The engine's usual socket.
+const SOCKET: &str = "/var/run/docker.sock";
 
 /// A text that is no endpoint Shoal can use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// Nothing was given.
-    #[error("an endpoint must not be empty: unix:///path or tcp://host:port")]
+    #[error("an endpoint must not be empty: unix:///path, tcp://host:port or ssh://user@host")]
     Empty,
     /// No `scheme://`.
-    #[error("endpoint `{0}` has no scheme: unix:///path or tcp://host:port")]
+    #[error("endpoint `{0}` has no scheme: unix:///path, tcp://host:port or ssh://user@host")]
     NoScheme(String),
     /// `http://` or `https://`.
     #[error("endpoint `{0}`: write tcp://host:port, Shoal always speaks TLS with a client certificate to it")]
     Http(String),
-    /// `ssh://`.
+    /// An account, or a password, where `ssh://` cannot have one.
     #[error(
-        "endpoint `{0}`: ssh is not supported; let the engine listen on tcp:// with TLS, or forward its socket"
+        "endpoint `{0}` has no usable user: ssh://user@host, and no password: keys and agent are the SSH client's"
     )]
-    Ssh(String),
+    User(String),
+    /// A socket path that cannot be forwarded.
+    #[error(
+        "endpoint `{0}` has no usable path of a socket: letters, digits and /._-+@,= only, such as /run/docker.sock"
+    )]
+    SocketPath(String),
     /// `npipe://`, `fd://`: ways of other systems or of the engine itself.
-    #[error("endpoint `{0}` is not reachable from here: unix:///path or tcp://host:port")]
+    #[error("endpoint `{0}` is not reachable from here: unix:///path, tcp://host:port or ssh://user@host")]
     Foreign(String),
     /// A scheme nobody knows.
-    #[error("endpoint `{0}` has an unknown scheme: unix:///path or tcp://host:port")]
+    #[error("endpoint `{0}` has an unknown scheme: unix:///path, tcp://host:port or ssh://user@host")]
     UnknownScheme(String),
     /// A socket path that is not absolute.
     #[error("endpoint `{0}`: the path of the socket must be absolute, with three slashes: unix:///path")]
@@ -63,7 +85,7 @@ impl Endpoint {
     /// The engine's usual socket on this machine.
     #[must_use]
     pub fn local() -> Self {
-        Self::Unix("/var/run/docker.sock".into())
+        Self::Unix(SOCKET.into())
     }
 }
 
@@ -96,7 +118,7 @@ impl FromStr for Endpoint {
             "unix" => Err(EndpointError::RelativePath(shown())),
             "tcp" => tcp(rest, &shown),
             "http" | "https" => Err(EndpointError::Http(shown())),
-            "ssh" => Err(EndpointError::Ssh(shown())),
+            "ssh" => ssh(rest, &shown),
             "npipe" | "fd" => Err(EndpointError::Foreign(shown())),
             _ => Err(EndpointError::UnknownScheme(shown())),
         }
@@ -114,7 +136,34 @@ fn without_password(text: &str) -> String {
 }
 
 fn tcp(rest: &str, shown: &dyn Fn() -> String) -> Result<Endpoint, EndpointError> {
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = place(rest.strip_suffix('/').unwrap_or(rest), shown)?;
+    Ok(Endpoint::Tcp { host, port: port.unwrap_or(DEFAULT_TLS_PORT) })
+}
+
+fn ssh(rest: &str, shown: &dyn Fn() -> String) -> Result<Endpoint, EndpointError> {
+    let (rest, socket) = match rest.split_once('/') {
+        None | Some((_, "")) => (rest.trim_end_matches('/'), SOCKET.to_owned()),
+        Some((rest, path)) => (rest, format!("/{path}")),
+    };
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-+@,=".contains(&b);
+    if socket.len() >= SOCKET_PATH_MAX || !socket.bytes().all(is_plain) {
+        return Err(EndpointError::SocketPath(shown()));
+    }
+    let (user, rest) = match rest.rsplit_once('@') {
+        None => (None, rest),
+        Some((user, rest)) => (Some(user.to_owned()), rest),
+    };
+    let is_of_user = |b: u8| b.is_ascii_alphanumeric() || b"._-+@\\".contains(&b);
+    let is_user = |user: &String| !user.is_empty() && !user.starts_with('-') && user.bytes().all(is_of_user);
+    if !user.as_ref().is_none_or(is_user) {
+        return Err(EndpointError::User(shown()));
+    }
+    let (host, port) = place(rest, shown)?;
+    Ok(Endpoint::Ssh { user, host, port, socket })
+}
+
+/// Host and port.
+fn place(rest: &str, shown: &dyn Fn() -> String) -> Result<(String, Option<u16>), EndpointError> {
     if rest.contains(['/', '?', '#']) {
         return Err(EndpointError::Trailing(shown()));
     }
@@ -138,21 +187,31 @@ fn tcp(rest: &str, shown: &dyn Fn() -> String) -> Result<Endpoint, EndpointError
         return Err(EndpointError::Host(shown()));
     }
     let port = match port {
-        None => DEFAULT_TLS_PORT,
+        None => None,
         Some(port) if port.bytes().all(|b| b.is_ascii_digit()) => {
-            port.parse().ok().filter(|p| *p != 0).ok_or_else(|| EndpointError::Port(shown()))?
+            let port = port.parse().ok().filter(|p| *p != 0);
+            Some(port.ok_or_else(|| EndpointError::Port(shown()))?)
         }
         Some(_) => return Err(EndpointError::Port(shown())),
     };
-    Ok(Endpoint::Tcp { host: host.to_owned(), port })
+    Ok((host.to_owned(), port))
+}
+
+fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
+            Self::Tcp { host, port } => write!(f, "tcp://{}:{port}", bracketed(host)),
+            Self::Ssh { user, host, port, socket } => {
+                let user = user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+                let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+                let socket = if socket == SOCKET { "" } else { socket };
+                write!(f, "ssh://{user}{}{port}{socket}", bracketed(host))
+            }
         }
     }
 }
@@ -183,6 +242,14 @@ mod tests {
             ("tcp://node-1.lab.example/", "tcp://node-1.lab.example:2376"),
             ("tcp://[fd00::1]", "tcp://[fd00::1]:2376"),
             ("tcp://[fd00::1]:1", "tcp://[fd00::1]:1"),
+            ("ssh://gpu1", "ssh://gpu1"),
+            ("ssh://gpu1/", "ssh://gpu1"),
+            ("ssh://gpu1/var/run/docker.sock", "ssh://gpu1"),
+            (
+                "ssh://ann@gpu1.lab.example:2222/run/user/1000/docker.sock",
+                "ssh://ann@gpu1.lab.example:2222/run/user/1000/docker.sock",
+            ),
+            ("ssh://ann@corp@[fd00::1]:22", "ssh://ann@corp@[fd00::1]:22"),
         ] {
             let endpoint: Endpoint = text.parse().unwrap();
             assert_eq!(endpoint.to_string(), shown);
@@ -204,12 +271,19 @@ mod tests {
     fn each_mistake_is_told_apart() {
         use EndpointError as E;
         type Make = fn(String) -> EndpointError;
-        let cases: [(&str, Make); 17] = [
+        let cases: [(&str, Make); 24] = [
             ("/var/run/docker.sock", E::NoScheme),
             ("host:2376", E::NoScheme),
             ("http://h:1", E::Http),
             ("https://h:1", E::Http),
-            ("ssh://me@h", E::Ssh),
+            ("ssh://", E::Host),
+            ("ssh://-oProxyCommand=x", E::Host),
+            ("ssh://me@", E::Host),
+            ("ssh://@h", E::User),
+            ("ssh://-l@h", E::User),
+            ("ssh://h:x", E::Port),
+            ("ssh://h/a b", E::SocketPath),
+            ("ssh://h/a:b", E::SocketPath),
             ("npipe:////./pipe/docker_engine", E::Foreign),
             ("ftp://h", E::UnknownScheme),
             ("unix://run/docker.sock", E::RelativePath),

@@ -145,6 +145,72 @@ pub enum TlsProblem {
     Other(String),
 }
 
+/// Why the OpenSSH client does not lead to an engine: its own words, once, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SshProblem {
+    /// The client cannot be run, or not with this configuration.
+    #[error(
+        "the OpenSSH client cannot be used here: {0}: install it, or mend the file in ~/.ssh that it names"
+    )]
+    Client(String),
+    /// Nothing tells this host from another.
+    #[error(
+        "{said}: `ssh {typed}` once shows its fingerprint: compare that with the host's own, then answer yes"
+    )]
+    HostKeyUnknown {
+        /// ssh's words.
+        said: String,
+        /// The destination as typed after `ssh`.
+        typed: String,
+    },
+    /// Another key than the known one.
+    #[error(
+        "{said}: another machine may answer there. If the host was made anew, `ssh-keygen -R HOST` forgets the old key and `ssh \
+         {typed}` learns the new one; a host registered with --ssh-key is told it by `shoal set host NAME --docker ENDPOINT --ssh-key FILE`"
+    )]
+    HostKeyChanged {
+        /// ssh's words.
+        said: String,
+        /// The destination as typed after `ssh`.
+        typed: String,
+    },
+    /// No key opens the account.
+    #[error(
+        "{said}: `ssh -o BatchMode=yes {typed} true` must work without a question: add the key to the agent (`ssh-add`), or name \
+         user and key in ~/.ssh/config"
+    )]
+    Denied {
+        /// ssh's words.
+        said: String,
+        /// The destination as typed after `ssh`.
+        typed: String,
+    },
+    /// Nobody listens on the engine's socket there, or not for this account.
+    #[error(
+        "sshd does not reach {socket} there ({said}): see that the engine listens on it and the account may use it (`ssh {typed} \
+         docker info`; `sudo usermod -aG docker USER` adds it to the group docker), or name the socket: ssh://HOST/path"
+    )]
+    NoSocket {
+        /// ssh's words.
+        said: String,
+        /// The socket.
+        socket: String,
+        /// The destination as typed after `ssh`.
+        typed: String,
+    },
+    /// sshd is told to forward nothing.
+    #[error(
+        "sshd there forwards no sockets ({said}): AllowStreamLocalForwarding must be yes and DisableForwarding no"
+    )]
+    Forbidden {
+        /// ssh's words.
+        said: String,
+    },
+    /// Everything else: no route, no answer, a jump host that refuses.
+    #[error("{0}")]
+    Ended(String),
+}
+
 /// An answer that is not what was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -185,6 +251,14 @@ pub enum EngineError {
         endpoint: Endpoint,
         /// Which certificate, and why.
         problem: TlsProblem,
+    },
+    /// ssh does not lead there.
+    #[error("{endpoint}: {problem}")]
+    Ssh {
+        /// Which engine.
+        endpoint: Endpoint,
+        /// Why not.
+        problem: SshProblem,
     },
     /// A `tcp://` endpoint without TLS material: whoever reaches it would be root on that host.
     #[error(
@@ -364,6 +438,7 @@ impl EngineError {
             | Self::PoolOverlap { .. } => RetryClass::Observe,
             Self::BadRequest { .. } | Self::TooLarge { .. } => RetryClass::User,
             Self::Tls { .. }
+            | Self::Ssh { .. }
             | Self::TlsRequired { .. }
             | Self::Material { .. }
             | Self::TooOld { .. }
@@ -380,6 +455,7 @@ impl EngineError {
             | Self::Unreachable { .. }
             | Self::Timeout { .. }
             | Self::Tls { .. }
+            | Self::Ssh { .. }
             | Self::TooOld { .. }
             | Self::NotDocker { .. }
             | Self::DiskFull { .. }

@@ -1,9 +1,9 @@
 //! The only crate that speaks to Docker.
 //!
 //! ```text
-//! Endpoint + TlsMaterial --connect()--> Arc<dyn Engine> ---> typed outcomes (Created, Removal, EngineError)
+//! Endpoint + Credential --connect()--> Arc<dyn Engine> ---> typed outcomes (Created, Removal, EngineError)
 //!                                          |
-//!                                          +-- real::Docker   one pooled transport (unix socket or mutual TLS), answers bounded
+//!                                          +-- real::Docker   one pooled transport (unix socket, mutual TLS or ssh), answers bounded
 //! ```
 //!
 //! Above this seam nobody sees an HTTP status, a bollard type or a rustls error: an engine's answers become typed
@@ -12,6 +12,7 @@
 
 mod archive;
 mod container;
+mod credential;
 mod endpoint;
 mod engine;
 mod error;
@@ -23,6 +24,7 @@ mod network;
 mod real;
 mod refusal;
 mod registry;
+mod ssh;
 mod timeouts;
 mod tls;
 mod volume;
@@ -34,9 +36,10 @@ pub use container::{
     Attachment, ContainerDetail, ContainerNetwork, ContainerSpec, ContainerState, ContainerSummary, Created,
     LogLimits, Mount, Removal, RestartPolicy,
 };
+pub use credential::Credential;
 pub use endpoint::{DEFAULT_TLS_PORT, Endpoint, EndpointError};
 pub use engine::{ByteStream, Engine, EventStream, PullProgress, UploadStream};
-pub use error::{EngineError, RetryClass, Subject, TlsProblem};
+pub use error::{EngineError, RetryClass, SshProblem, Subject, TlsProblem};
 pub use event::{ContainerAction, ContainerEvent};
 pub use exec::{ExecChunk, ExecDuplex, ExecOutput, ExecSession, ExecSpec, Resize, TtySize};
 pub use image::{ImageInfo, ImageSummary};
@@ -45,6 +48,7 @@ pub use network::{NetworkInfo, NetworkSpec};
 pub use real::{connect, server_expiry};
 pub use refusal::{Unusable, refusal};
 pub use registry::RegistryAuth;
+pub use ssh::{SshMaterial, SshMaterialError};
 pub use timeouts::{CallClass, Timeouts};
 pub use tls::{TlsFile, TlsMaterial, TlsMaterialError, TlsMaterialProblem};
 pub use volume::VolumeInfo;

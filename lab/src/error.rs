@@ -71,6 +71,14 @@ pub enum Error {
     /// A number of hosts that no lab can have.
     #[error("a lab has 1 to {HOSTS_MAX} hosts, not {0}")]
     HostCount(usize),
+    /// A host's sshd does not listen.
+    #[error("the sshd of {host} does not listen; it said last:\n{tail}")]
+    Sshd {
+        /// The host.
+        host: HostName,
+        /// The last lines of its log.
+        tail: String,
+    },
     /// Fewer hosts were asked for than the lab has.
     #[error("lab {lab} has {have} hosts already and does not shrink to {want}: take it down first")]
     Shrink {

@@ -22,6 +22,9 @@ const TOOLS: [Tool; 2] = [("ip", "iproute2"), ("iptables", "iptables")];
 /// Debian's would push that aside.
 const SYSTEM_ENGINE: Tool = ("dockerd", "docker.io");
 
+/// What opens hosts to SSH.
+const SSHD: Tool = ("sshd", "openssh-server");
+
 /// What makes the file tree of engine 28.
 const BOOTSTRAP: Tool = ("mmdebstrap", "mmdebstrap");
 
@@ -34,8 +37,11 @@ const ENGINE_28_SUITE: &str = "forky";
 /// What goes into its tree.
 const ENGINE_28_PACKAGES: &str = "docker.io,iptables,iproute2,ca-certificates,procps";
 
-/// Units of Debian's docker.io that must not start: the lab runs its engines itself.
-const UNITS: [&str; 3] = ["docker.socket", "docker.service", "containerd.service"];
+/// Units of Debian's packages that must not start: the lab runs its engines and its sshd itself.
+const UNITS: [(&str, &[&str]); 2] = [
+    ("docker.io", &["docker.socket", "docker.service", "containerd.service"]),
+    ("openssh-server", &["ssh.socket", "ssh.service"]),
+];
 
 /// An installation that failed.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +92,19 @@ pub fn ensure(engines: &[EngineKind]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Installs what opens hosts to SSH, if it is missing. Nothing is started.
+///
+/// # Errors
+/// [`InstallError::NoApt`], [`InstallError::Apt`].
+pub(crate) fn ensure_sshd() -> Result<(), Error> {
+    let _one_at_a_time = Lock::shared("install")?;
+    let (program, package) = SSHD;
+    if !is_there(program) {
+        install(&[package])?;
+    }
+    Ok(())
+}
+
 /// Installs the Debian packages among these that are missing (xtask needs some of its own).
 ///
 /// # Errors
@@ -105,23 +124,18 @@ fn install(packages: &[&str]) -> Result<(), InstallError> {
     }
     tracing::info!("installing {}", missing.join(", "));
     let failed = |source| InstallError::Apt { packages: missing.clone(), source };
-    let docker = missing.iter().any(|name| name == "docker.io");
-    if docker {
-        units(&["mask", "--runtime"]).map_err(failed)?;
-    }
+    let of =
+        |(package, units): &(&str, &'static [&'static str])| packages.contains(package).then_some(*units);
+    let quiet: Vec<&str> = UNITS.iter().filter_map(of).flatten().copied().collect();
+    units(&["mask", "--runtime"], &quiet).map_err(failed)?;
     let installed = apt_get(&["update"]).and_then(|()| {
         let words = ["install", "--yes", "--no-install-recommends"].into_iter();
         apt_get(&words.chain(missing.iter().map(String::as_str)).collect::<Vec<_>>())
     });
-    if docker {
-        units(&["unmask", "--runtime"]).map_err(failed)?;
-    }
+    units(&["unmask", "--runtime"], &quiet).map_err(failed)?;
     installed.map_err(failed)?;
-    if docker {
-        // Installing a package enables its units: disable them, so that the next boot starts none.
-        units(&["disable"]).map_err(failed)?;
-    }
-    Ok(())
+    // Installing a package enables its units: disable them, so that the next boot starts none.
+    units(&["disable"], &quiet).map_err(failed)
 }
 
 fn is_there(program: &str) -> bool {
@@ -140,12 +154,12 @@ fn apt_get(words: &[&str]) -> Result<(), CommandError> {
     run_command(command.env("DEBIAN_FRONTEND", "noninteractive")).map(drop)
 }
 
-/// Runs `systemctl` on Docker's units, where systemd runs at all.
-fn units(words: &[&str]) -> Result<(), CommandError> {
-    if !Path::new("/run/systemd/system").exists() {
+/// Runs `systemctl` on units, where there are some and systemd runs at all.
+fn units(words: &[&str], units: &[&str]) -> Result<(), CommandError> {
+    if units.is_empty() || !Path::new("/run/systemd/system").exists() {
         return Ok(());
     }
-    run("systemctl", &[words, &UNITS].concat()).map(drop)
+    run("systemctl", &[words, units].concat()).map(drop)
 }
 
 /// Makes the tree beside its place and moves it there when it is whole.

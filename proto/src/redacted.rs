@@ -35,9 +35,10 @@ mod tests {
     type Show = fn(&[u8]) -> String;
 
     /// How each message is shown that holds a secret. A new one fails the test until it is here.
-    const SHOWN: [(&str, Show); 3] = [
+    const SHOWN: [(&str, Show); 4] = [
         ("shoal.v1.GetSshAccessResponse", debug::<v1::GetSshAccessResponse>),
         ("shoal.v1.SetRegistryRequest", debug::<v1::SetRegistryRequest>),
+        ("shoal.v1.SshCredentials", debug::<v1::SshCredentials>),
         ("shoal.v1.TlsCredentials", debug::<v1::TlsCredentials>),
     ];
 

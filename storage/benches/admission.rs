@@ -32,7 +32,7 @@ fn ten(n: u32) -> [u8; 10] {
 fn host() -> Host {
     let settings = HostSettings {
         endpoint: "unix:///run/docker.sock".into(),
-        tls: None,
+        credential: None,
         underlay: None,
         labels: Labels::default(),
         capacity: Capacity { cpu: MilliCpu(8000), memory: Bytes::mib(16384), node_slots: 100 },

@@ -46,10 +46,10 @@ pub struct Host {
 /// What the operator of a host set, or registration found in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostSettings {
-    /// How its engine is reached: `unix://PATH` or `tcp://HOST:PORT`.
+    /// How its engine is reached: `unix://PATH`, `tcp://HOST:PORT` or `ssh://USER@HOST:PORT/PATH`.
     pub endpoint: String,
-    /// The sealed client certificate and key, for a `tcp://` endpoint.
-    pub tls: Option<SecretId>,
+    /// What opens it, sealed: certificate and key for `tcp://`, perhaps a key for `ssh://`.
+    pub credential: Option<SecretId>,
     /// Address its peers send tunnel packets to, unique.
     pub underlay: Option<Ipv4Addr>,
     /// Its labels.
@@ -150,7 +150,7 @@ impl TryFrom<Row> for Host {
             name: row.get("name")?,
             settings: HostSettings {
                 endpoint: row.get("endpoint")?,
-                tls: row.opt("tls_secret_id")?,
+                credential: row.opt("credential_id")?,
                 underlay: row.opt("underlay")?,
                 labels: row.json("labels")?,
                 capacity: Capacity {

@@ -18,6 +18,8 @@ const SECRETS: Table = Table { name: "secrets", key: "id" };
 pub enum SecretKind {
     /// Certificate authority, client certificate and client key of a Docker endpoint.
     DockerTls,
+    /// Private key and known host keys of a Docker endpoint that is reached by SSH.
+    DockerSsh,
     /// The seed a cluster's keys are derived from.
     ClusterSeed,
     /// A user's password or token at an image registry.
@@ -26,13 +28,14 @@ pub enum SecretKind {
 
 impl SecretKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::DockerTls, Self::ClusterSeed, Self::RegistryPassword];
+    pub const ALL: [Self; 4] = [Self::DockerTls, Self::DockerSsh, Self::ClusterSeed, Self::RegistryPassword];
 
     /// The word, as stored.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::DockerTls => "docker-tls",
+            Self::DockerSsh => "docker-ssh",
             Self::ClusterSeed => "cluster-seed",
             Self::RegistryPassword => "registry-password",
         }

@@ -7,8 +7,9 @@ use shoal_api::HostSettings;
 use shoal_types::{Bytes, MilliCpu, PrivilegedNodes};
 
 use crate::{
+    error::CliError,
     parse::{LabelChange, OvercommitArg, label, overcommit, underlay, word},
-    pem::{self, PemError},
+    pem, ssh_key,
 };
 
 /// A host's TLS credentials, labels and capacity.
@@ -26,6 +27,14 @@ pub(super) struct HostOptions {
     /// Key of the client certificate
     #[arg(long, value_name = "FILE", requires = "tls_ca", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Private key without passphrase for an ssh:// endpoint, instead of your own SSH configuration and agent
+    ///
+    /// It is sealed in the store, with the keys by which the host is known to you now; no other host key is taken afterwards.
+    #[arg(long, value_name = "FILE")]
+    ssh_key: Option<PathBuf>,
+    /// File that knows the host for --ssh-key [default: ~/.ssh/known_hosts]
+    #[arg(long, value_name = "FILE", requires = "ssh_key")]
+    ssh_known_hosts: Option<PathBuf>,
     /// Label for constraints; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     pub(super) labels: Vec<LabelChange>,
@@ -40,7 +49,7 @@ pub(super) struct HostOptions {
     overcommit: Option<OvercommitArg>,
     /// IPv4 address for tunnel packets from other hosts
     #[arg(long, value_name = "ADDRESS", value_parser = underlay)]
-    pub(super) underlay: Option<Ipv4Addr>,
+    underlay: Option<Ipv4Addr>,
     /// Whether nodes are placed on the host although they are root on it: allow or deny
     ///
     /// An engine older than 28, or on cgroup v1, gives nodes SYS_ADMIN: root in such a node is root on its host, and so on
@@ -51,20 +60,33 @@ pub(super) struct HostOptions {
 }
 
 impl HostOptions {
-    /// Reads the files that are named.
+    /// The flag that cannot be meant for several hosts, if it is there.
+    pub(super) fn of_one_host(&self) -> Option<&'static str> {
+        self.underlay.map(|_| "--underlay").or_else(|| self.ssh_key.as_ref().map(|_| "--ssh-key"))
+    }
+
+    /// Reads the files that are named, for a host at `endpoint`.
     ///
     /// # Errors
-    /// [`PemError`]: one of them is no credential.
-    pub(super) fn settings(&self) -> Result<HostSettings, PemError> {
+    /// [`CliError::Pem`], [`CliError::File`], [`CliError::Usage`]: one of them is no credential, or not for this endpoint.
+    pub(super) fn settings(&self, endpoint: Option<&str>) -> Result<HostSettings, CliError> {
         let tls = match (&self.tls_dir, &self.tls_ca, &self.tls_cert, &self.tls_key) {
             (Some(dir), ..) => Some(pem::read_dir(dir)?),
             (None, Some(ca), Some(cert), Some(key)) => Some(pem::read(ca, cert, key)?),
             (None, ..) => None,
         };
+        let ssh = match &self.ssh_key {
+            None => None,
+            Some(key) => {
+                let known_hosts = self.ssh_known_hosts.as_deref();
+                Some(ssh_key::credentials(endpoint.unwrap_or_default(), key, known_hosts)?)
+            }
+        };
         let value = |change: &LabelChange| change.value.as_ref().map(ToString::to_string).unwrap_or_default();
         let overcommit = self.overcommit.unwrap_or_default();
         Ok(HostSettings {
             tls,
+            ssh,
             labels: self.labels.iter().map(|change| (change.key.to_string(), value(change))).collect(),
             cpus: self.cpus,
             memory: self.memory,

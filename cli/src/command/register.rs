@@ -37,7 +37,7 @@ pub(crate) struct Register {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct EngineArgs {
-    /// Endpoint of its engine: unix:///path or tcp://address:2376
+    /// Endpoint of its engine: unix:///path, tcp://address:2376 or ssh://user@host
     #[arg(long, value_name = "ENDPOINT")]
     docker: Option<String>,
     /// Take endpoint and TLS files from this context of Docker's client
@@ -68,13 +68,14 @@ impl Register {
             return Err(CliError::usage(format!("label `{}` has no value", change.key), None));
         }
         let wanted = self.wanted()?;
-        if wanted.len() > 1 && self.options.underlay.is_some() {
+        if let Some(flag) = self.options.of_one_host().filter(|_| wanted.len() > 1) {
             return Err(CliError::usage(
-                "--underlay is the address of one host",
-                "set it for each afterwards: `shoal set host NAME --underlay ADDRESS`".to_owned(),
+                format!("{flag} is for one host"),
+                format!("set it for each afterwards: `shoal set host NAME {flag} ...`"),
             ));
         }
-        let settings = self.options.settings()?;
+        let endpoint = wanted.first().map(|(_, place)| place.endpoint.as_str());
+        let settings = self.options.settings(endpoint)?;
         let total = wanted.len();
         let (hosts, failed) =
             Session::within(global, interrupt, async |client| Ok(register(client, wanted, &settings).await))

@@ -34,7 +34,7 @@ struct SetHost {
     /// The host
     #[arg(value_parser = word::<HostName>, add = ArgValueCandidates::new(complete::hosts))]
     name: HostName,
-    /// New endpoint of its engine: unix:///path or tcp://address:2376
+    /// New endpoint of its engine: unix:///path, tcp://address:2376 or ssh://user@host
     #[arg(long, value_name = "ENDPOINT")]
     docker: Option<String>,
     /// Take endpoint and TLS files from this context of Docker's client instead
@@ -55,8 +55,8 @@ impl Set {
             What::Host(set) => set,
             What::Registry(set) => return set.run(global, interrupt).await,
         };
-        let mut settings = set.options.settings()?;
         let mut endpoint = set.docker;
+        let mut settings = set.options.settings(endpoint.as_deref())?;
         if let Some(context) = &set.context {
             let place = Contexts::locate(|key| env::var_os(key))?.place(context)?;
             (endpoint, settings.tls) = (Some(place.endpoint), place.tls);

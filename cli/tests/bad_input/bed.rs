@@ -228,7 +228,7 @@ async fn furnished(state: &Path) -> Store {
     let mut tx = store.begin().await.unwrap();
     let settings = HostSettings {
         endpoint: "unix:///nonexistent/docker.sock".into(),
-        tls: None,
+        credential: None,
         underlay: Some("10.77.0.1".parse().unwrap()),
         labels: Labels::default(),
         capacity: Capacity { cpu: MilliCpu(8000), memory: Bytes::mib(16384), node_slots: 100 },

@@ -1,6 +1,7 @@
 //! Hosts come, change and go: each edit is checked against the real engine before it is written.
 
-use shoal_docker::{Endpoint, EngineError, TlsMaterial, refusal};
+use shoal_docker::{Credential, Endpoint, EngineError, refusal};
+use shoal_proto::FieldError;
 use shoal_storage::{Host, HostSettings, SecretKind, StoreError};
 use shoal_types::{
     Bytes, EngineFacts, EventKind, EventLevel, HostId, HostName, LabelKey, LabelValue, Labels, MilliCpu,
@@ -24,7 +25,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct HostEdit {
     pub(crate) endpoint: Option<Endpoint>,
-    pub(crate) tls: Option<TlsMaterial>,
+    /// Of the kind that the endpoint takes.
+    pub(crate) credential: Option<Credential>,
     /// Key -> value, `None` removes the label.
     pub(crate) labels: Vec<(LabelKey, Option<LabelValue>)>,
     pub(crate) cpus: Option<MilliCpu>,
@@ -42,20 +44,21 @@ pub(crate) async fn register(
     edit: HostEdit,
 ) -> Result<Host, Fault> {
     let endpoint = edit.endpoint.clone().unwrap_or_else(Endpoint::local);
-    let engine = check(coordinator, &name, &endpoint, edit.tls.as_ref()).await?;
+    let engine = check(coordinator, &name, &endpoint, edit.credential.as_ref()).await?;
     let mut rng = coordinator.rng();
     let now = coordinator.now();
     let id = HostId::new(now.0, draw(&mut *rng));
     let mut tx = coordinator.store.begin().await?;
-    let tls = match &edit.tls {
+    let credential = match &edit.credential {
         None => None,
-        Some(material) => {
-            Some(tx.secrets().put(SecretKind::DockerTls, &sealed_form(material)?, now, &mut *rng).await?)
+        Some(credential) => {
+            let (kind, text) = sealed_form(credential)?;
+            Some(tx.secrets().put(kind, &text, now, &mut *rng).await?)
         }
     };
     let mut settings = HostSettings {
         endpoint: endpoint.to_string(),
-        tls,
+        credential,
         underlay: edit.underlay,
         labels: Labels::default(),
         capacity: capacity(&engine, None, edit.cpus, edit.memory),
@@ -74,7 +77,7 @@ pub(crate) async fn register(
         Ok(host) => Ok(host),
         // The machine is another host's, and so is the agent on it: only the rows are ours to take back.
         Err(taken @ Fault::Store(StoreError::Conflict(_))) => {
-            unregister::forget(coordinator, id, tls).await?;
+            unregister::forget(coordinator, id, credential).await?;
             Err(taken)
         }
         Err(fault) => {
@@ -82,7 +85,7 @@ pub(crate) async fn register(
             if let Some(host) = coordinator.store.read().await?.hosts().get(id).await? {
                 drop(unregister::clean(coordinator, &host).await?);
             }
-            unregister::forget(coordinator, id, tls).await?;
+            unregister::forget(coordinator, id, credential).await?;
             Err(fault)
         }
     }
@@ -95,13 +98,17 @@ pub(crate) async fn update_host(
     edit: HostEdit,
 ) -> Result<Host, Fault> {
     let host = find_host(coordinator, name).await?;
-    if edit.endpoint.is_some() || edit.tls.is_some() {
+    let mut keeps_credential = true;
+    if edit.endpoint.is_some() || edit.credential.is_some() {
         let endpoint = match &edit.endpoint {
             Some(endpoint) => endpoint.clone(),
             None => host.settings.endpoint.parse()?,
         };
-        let kept = kept_material(coordinator, &host).await?;
-        let engine = check(coordinator, name, &endpoint, edit.tls.as_ref().or(kept.as_ref())).await?;
+        // One for another kind of endpoint is of no use any more.
+        let kept = kept_credential(coordinator, &host).await?.filter(|credential| credential.fits(&endpoint));
+        keeps_credential = kept.is_some();
+        let credential = edit.credential.as_ref().or(kept.as_ref());
+        let engine = check(coordinator, name, &endpoint, credential).await?;
         if engine.id != host.engine.id {
             return Err(Fault::Host(HostFault::OtherEngine {
                 host: name.clone(),
@@ -111,15 +118,14 @@ pub(crate) async fn update_host(
     }
     let mut tx = coordinator.store.begin().await?;
     let mut settings = host.settings.clone();
-    let replaced = match &edit.tls {
-        None => None,
-        Some(material) => {
+    let replaced = match &edit.credential {
+        None if keeps_credential => None,
+        None => settings.credential.take(),
+        Some(credential) => {
             let mut rng = coordinator.rng();
-            let put = tx
-                .secrets()
-                .put(SecretKind::DockerTls, &sealed_form(material)?, coordinator.now(), &mut *rng)
-                .await?;
-            settings.tls.replace(put)
+            let (kind, text) = sealed_form(credential)?;
+            let put = tx.secrets().put(kind, &text, coordinator.now(), &mut *rng).await?;
+            settings.credential.replace(put)
         }
     };
     settings.endpoint = edit.endpoint.as_ref().map_or(settings.endpoint, ToString::to_string);
@@ -134,7 +140,7 @@ pub(crate) async fn update_host(
     }
     tx.events().append(&host_event(coordinator, name, EventLevel::Info, "settings changed".into())).await?;
     tx.commit().await?;
-    match edit.endpoint.is_some() || edit.tls.is_some() {
+    match edit.endpoint.is_some() || edit.credential.is_some() {
         true => settle_host(coordinator, host.id).await,
         // What an operator says of a host holds whether it answers now or not.
         false => find_host(coordinator, name).await,
@@ -182,19 +188,26 @@ async fn check(
     coordinator: &Coordinator,
     name: &HostName,
     endpoint: &Endpoint,
-    tls: Option<&TlsMaterial>,
+    credential: Option<&Credential>,
 ) -> Result<EngineFacts, Fault> {
+    if let Some(other) = credential.filter(|credential| !credential.fits(endpoint)) {
+        return Err(match other {
+            Credential::Tls(_) => FieldError::new("TLS files", format!("are for tcp://, not for {endpoint}")),
+            Credential::Ssh(_) => FieldError::new("an SSH key", format!("is for ssh://, not for {endpoint}")),
+        }
+        .into());
+    }
     let fault = Fault::engine(name);
-    let engine = coordinator.fleet.connect.connect(endpoint, tls).await.map_err(fault)?;
+    let engine = coordinator.fleet.connect.connect(endpoint, credential).await.map_err(fault)?;
     let facts = engine.facts().await.map_err(fault)?;
     let usable = refusal(&facts, std::env::consts::ARCH, |arch| coordinator.fleet.binaries.has(arch));
     usable.map_err(|source| Fault::Host(HostFault::Unusable { host: name.clone(), source }))?;
     Ok(facts)
 }
 
-async fn kept_material(coordinator: &Coordinator, host: &Host) -> Result<Option<TlsMaterial>, Fault> {
-    let Some(id) = host.settings.tls else { return Ok(None) };
-    coordinator.fleet.material(&coordinator.store, host, id).await.map(Some)
+async fn kept_credential(coordinator: &Coordinator, host: &Host) -> Result<Option<Credential>, Fault> {
+    let Some(id) = host.settings.credential else { return Ok(None) };
+    coordinator.fleet.credential(&coordinator.store, host, id).await.map(Some)
 }
 
 pub(crate) fn host_event(
@@ -220,8 +233,12 @@ fn apply(settings: &mut HostSettings, edit: &HostEdit) {
     settings.privileged_nodes = edit.privileged_nodes.unwrap_or(settings.privileged_nodes);
 }
 
-fn sealed_form(material: &TlsMaterial) -> Result<zeroize::Zeroizing<Vec<u8>>, StoreError> {
-    let json =
-        serde_json::to_vec(material).map_err(|source| StoreError::Encode { what: "TLS material", source })?;
-    Ok(zeroize::Zeroizing::new(json))
+/// A credential as it is sealed, and of which kind it is then.
+fn sealed_form(credential: &Credential) -> Result<(SecretKind, zeroize::Zeroizing<Vec<u8>>), StoreError> {
+    let (kind, json) = match credential {
+        Credential::Tls(material) => (SecretKind::DockerTls, serde_json::to_vec(material)),
+        Credential::Ssh(material) => (SecretKind::DockerSsh, serde_json::to_vec(material)),
+    };
+    let json = json.map_err(|source| StoreError::Encode { what: "credential", source })?;
+    Ok((kind, zeroize::Zeroizing::new(json)))
 }

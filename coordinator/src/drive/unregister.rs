@@ -41,7 +41,7 @@ pub(crate) async fn unregister(
     for (lease, cluster) in owned {
         forget_nodes(coordinator, &lease, &cluster, &nodes).await?;
     }
-    forget(coordinator, host.id, host.settings.tls).await?;
+    forget(coordinator, host.id, host.settings.credential).await?;
     let mut tx = coordinator.store.begin().await?;
     tx.events()
         .append(&hosts::host_event(coordinator, name, EventLevel::Info, "unregistered".into()))
@@ -107,12 +107,12 @@ async fn forget_nodes(
 pub(crate) async fn forget(
     coordinator: &Coordinator,
     id: HostId,
-    tls: Option<SecretId>,
+    credential: Option<SecretId>,
 ) -> Result<(), Fault> {
     let mut tx = coordinator.store.begin().await?;
     tx.hosts().delete(id).await?;
     tx.placements_changed().await?;
-    if let Some(secret) = tls {
+    if let Some(secret) = credential {
         tx.secrets().delete(secret).await?;
     }
     tx.commit().await?;

@@ -18,7 +18,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use shoal_docker::{Endpoint, Engine, EngineError, Timeouts, TlsMaterial};
+use shoal_docker::{Credential, Endpoint, Engine, EngineError, Timeouts};
 use shoal_storage::{Host, SecretKind, Store};
 use shoal_types::{HostId, SecretId, Timestamp};
 use tokio::time::Instant;
@@ -40,7 +40,7 @@ pub trait Connect: Send + Sync + fmt::Debug {
     async fn connect(
         &self,
         endpoint: &Endpoint,
-        tls: Option<&TlsMaterial>,
+        credential: Option<&Credential>,
     ) -> Result<Arc<dyn Engine>, EngineError>;
 
     /// Until when the certificate is valid that the engine shows; `None` if it shows none.
@@ -50,7 +50,7 @@ pub trait Connect: Send + Sync + fmt::Debug {
     async fn server_expiry(
         &self,
         endpoint: &Endpoint,
-        tls: Option<&TlsMaterial>,
+        credential: Option<&Credential>,
     ) -> Result<Option<Timestamp>, EngineError>;
 }
 
@@ -63,17 +63,17 @@ impl Connect for RealEngines {
     async fn connect(
         &self,
         endpoint: &Endpoint,
-        tls: Option<&TlsMaterial>,
+        credential: Option<&Credential>,
     ) -> Result<Arc<dyn Engine>, EngineError> {
-        shoal_docker::connect(endpoint, tls, Timeouts::default()).await
+        shoal_docker::connect(endpoint, credential, Timeouts::default()).await
     }
 
     async fn server_expiry(
         &self,
         endpoint: &Endpoint,
-        tls: Option<&TlsMaterial>,
+        credential: Option<&Credential>,
     ) -> Result<Option<Timestamp>, EngineError> {
-        shoal_docker::server_expiry(endpoint, tls, Timeouts::default()).await
+        shoal_docker::server_expiry(endpoint, credential, Timeouts::default()).await
     }
 }
 
@@ -124,16 +124,16 @@ impl Fleet {
     /// # Errors
     /// As [`Connect::connect`].
     pub(crate) async fn link(&self, store: &Store, host: &Host) -> Result<Arc<HostLink>, Fault> {
-        let made = (host.settings.endpoint.clone(), host.settings.tls);
+        let made = (host.settings.endpoint.clone(), host.settings.credential);
         if let Some(link) = self.kept(host.id, &made) {
             return Ok(link);
         }
         let endpoint: Endpoint = host.settings.endpoint.parse()?;
-        let tls = match host.settings.tls {
+        let credential = match host.settings.credential {
             None => None,
-            Some(secret) => Some(self.material(store, host, secret).await?),
+            Some(secret) => Some(self.credential(store, host, secret).await?),
         };
-        let engine = self.connect_once(host.id, &made, &endpoint, tls.as_ref()).await;
+        let engine = self.connect_once(host.id, &made, &endpoint, credential.as_ref()).await;
         let engine = engine.map_err(Fault::engine(&host.name))?;
         let link = Arc::new(self.fresh(host, engine));
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
@@ -159,13 +159,13 @@ impl Fleet {
         id: HostId,
         made: &Made,
         endpoint: &Endpoint,
-        tls: Option<&TlsMaterial>,
+        credential: Option<&Credential>,
     ) -> Result<Arc<dyn Engine>, EngineError> {
         if let Some(source) = self.silence(id, made) {
             return Err(EngineError::Unreachable { endpoint: endpoint.clone(), source });
         }
         let began = Instant::now();
-        let connected = self.connect.connect(endpoint, tls).await;
+        let connected = self.connect.connect(endpoint, credential).await;
         if let Err(EngineError::Unreachable { source, .. }) = &connected
             && began.elapsed() >= NOTED
         {
@@ -194,24 +194,30 @@ impl Fleet {
         links.get(&id).filter(|(kept, _)| kept == made).map(|(_, link)| link.clone())
     }
 
-    /// The credentials of a host, unsealed.
-    pub(crate) async fn material(
+    /// The credential of a host, unsealed: of the kind that its endpoint takes.
+    pub(crate) async fn credential(
         &self,
         store: &Store,
         host: &Host,
         secret: SecretId,
-    ) -> Result<TlsMaterial, Fault> {
+    ) -> Result<Credential, Fault> {
+        let is_ssh = matches!(host.settings.endpoint.parse()?, Endpoint::Ssh { .. });
+        let kind = if is_ssh { SecretKind::DockerSsh } else { SecretKind::DockerTls };
         let mut read = store.read().await?;
-        let sealed = read.secrets().open(secret, SecretKind::DockerTls).await?;
+        let sealed = read.secrets().open(secret, kind).await?;
         let corrupt = || shoal_storage::StoreError::Corrupt {
             table: "secrets",
             column: "sealed",
             id: secret.to_string(),
         };
         let missing =
-            || shoal_storage::StoreError::Missing { what: "TLS secret of host", id: host.name.to_string() };
+            || shoal_storage::StoreError::Missing { what: "secret of host", id: host.name.to_string() };
         let json = sealed.ok_or_else(missing)?;
-        Ok(serde_json::from_slice(&json).map_err(|_| corrupt())?)
+        let credential = match is_ssh {
+            true => serde_json::from_slice(&json).map(Credential::Ssh),
+            false => serde_json::from_slice(&json).map(Credential::Tls),
+        };
+        Ok(credential.map_err(|_| corrupt())?)
     }
 }
 
@@ -232,7 +238,7 @@ mod tests {
         async fn connect(
             &self,
             endpoint: &Endpoint,
-            _: Option<&TlsMaterial>,
+            _: Option<&Credential>,
         ) -> Result<Arc<dyn Engine>, EngineError> {
             self.0.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_secs(5)).await;
@@ -243,7 +249,7 @@ mod tests {
         async fn server_expiry(
             &self,
             _: &Endpoint,
-            _: Option<&TlsMaterial>,
+            _: Option<&Credential>,
         ) -> Result<Option<Timestamp>, EngineError> {
             Ok(None)
         }

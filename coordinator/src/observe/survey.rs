@@ -188,7 +188,9 @@ pub(crate) fn underlay(host: &Host) -> Option<Ipv4Addr> {
 /// The same for a host whose facts are being read.
 fn underlay_with(host: &Host, default_address: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
     let of_endpoint = || match host.settings.endpoint.parse() {
-        Ok(Endpoint::Tcp { host, .. }) => host.parse::<Ipv4Addr>().ok().filter(|a| !a.is_loopback()),
+        Ok(Endpoint::Tcp { host, .. } | Endpoint::Ssh { host, .. }) => {
+            host.parse::<Ipv4Addr>().ok().filter(|a| !a.is_loopback())
+        }
         Ok(Endpoint::Unix(_)) | Err(_) => None,
     };
     host.settings.underlay.or_else(of_endpoint).or(default_address)
@@ -204,7 +206,7 @@ mod tests {
     fn host(endpoint: &str, underlay: Option<&str>) -> Host {
         let settings = shoal_storage::HostSettings {
             endpoint: endpoint.into(),
-            tls: None,
+            credential: None,
             underlay: underlay.map(|u| u.parse().unwrap()),
             labels: Labels::default(),
             capacity: Capacity::default(),

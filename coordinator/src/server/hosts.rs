@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use shoal_docker::TlsMaterial;
+use shoal_docker::{Credential, SshMaterial, TlsMaterial};
 use shoal_proto::{FieldError, Word, v1};
 use shoal_storage::Usage;
 use shoal_types::{Bytes, HostId, LabelExpr, MilliCpu, PrivilegedNodes, Timestamp, chain};
@@ -39,6 +39,7 @@ impl v1::hosts_server::Hosts for HostsService {
                 name: r.name,
                 endpoint: Some(r.endpoint),
                 tls: r.tls,
+                ssh: r.ssh,
                 labels: r.labels,
                 cpu_milli: r.cpu_milli,
                 memory_bytes: r.memory_bytes,
@@ -118,14 +119,19 @@ fn edit(r: v1::UpdateHostRequest, now: Timestamp) -> Result<HostEdit, Fault> {
         let value = if value.is_empty() { None } else { Some(field("labels", value)?) };
         labels.push((field("labels", key)?, value));
     }
-    let tls = r.tls.map(|tls| TlsMaterial::from_pem(tls.ca, tls.cert, tls.key, now)).transpose()?;
+    let credential = match (r.tls, r.ssh) {
+        (None, None) => None,
+        (Some(tls), None) => Some(Credential::Tls(TlsMaterial::from_pem(tls.ca, tls.cert, tls.key, now)?)),
+        (None, Some(ssh)) => Some(Credential::Ssh(SshMaterial::new(&ssh.private_key, ssh.known_hosts)?)),
+        (Some(_), Some(_)) => return Err(FieldError::new("ssh", "does not go with TLS material").into()),
+    };
     let at_least = |name, value: Option<u32>| match value {
         Some(0) => Err(FieldError::new(name, "must be more than 0")),
         other => Ok(other),
     };
     Ok(HostEdit {
         endpoint: r.endpoint.map(|e| e.parse()).transpose()?,
-        tls,
+        credential,
         labels,
         cpus: r.cpu_milli.map(MilliCpu),
         memory: r.memory_bytes.map(Bytes),

@@ -20,7 +20,7 @@ impl From<Fault> for Status {
 
 fn code(fault: &Fault) -> Code {
     match fault {
-        Fault::Field(_) | Fault::Endpoint(_) | Fault::Material(_) => Code::InvalidArgument,
+        Fault::Field(_) | Fault::Endpoint(_) | Fault::Material(_) | Fault::Ssh(_) => Code::InvalidArgument,
         Fault::Host(fault) => host(fault),
         Fault::Agent(_) => Code::Unavailable,
         Fault::Image(fault) => image(fault),

@@ -12,7 +12,7 @@ use std::{
 
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha12Rng;
-use shoal_docker::{Endpoint, Engine, EngineError, TlsMaterial};
+use shoal_docker::{Credential, Endpoint, Engine, EngineError};
 use shoal_types::{Clock, Timestamp};
 
 use crate::{
@@ -253,9 +253,9 @@ impl Fleet {
         &self,
         client: &str,
         endpoint: &Endpoint,
-        tls: Option<&TlsMaterial>,
+        credential: Option<&Credential>,
     ) -> Result<Arc<dyn Engine>, EngineError> {
-        if matches!((endpoint, tls), (Endpoint::Tcp { .. }, None)) {
+        if matches!((endpoint, credential), (Endpoint::Tcp { .. }, None)) {
             return Err(EngineError::TlsRequired { endpoint: endpoint.clone() });
         }
         let machine = self.engines().by_endpoint.get(endpoint).cloned();

@@ -9,11 +9,13 @@ use shoal_types::Timestamp;
 use super::{
     Docker,
     call::Call,
-    fault::{fault, shorten},
+    fault::{fault, shorten, ssh},
+    ssh::{Destination, Way},
     transport::{Transport, shown_certificate, verdict},
 };
 use crate::{
-    CallClass, Endpoint, Engine, EngineError, Subject, Timeouts, TlsMaterial, TlsProblem, tls::expiry,
+    CallClass, Credential, Endpoint, Engine, EngineError, SshProblem, Subject, Timeouts, TlsMaterial,
+    TlsProblem, tls::expiry,
 };
 
 /// The oldest API spoken: engine 20.10, the first with private cgroup namespaces and cgroup version 2.
@@ -24,18 +26,31 @@ const OLDEST_API: (usize, usize) = (1, 41);
 ///
 /// # Errors
 /// - `Refused`, `Unreachable`, `Timeout`: nothing usable answers;
+/// - `Ssh`: the OpenSSH client does not lead there;
 /// - `TlsRequired`: a `tcp://` endpoint without material; `Material`: material that cannot be used; `Tls`: the handshake
 ///   failed, with which certificate and why;
 /// - `NotDocker`: something else answers there; `TooOld`: an engine before 20.10.
 pub async fn connect(
     endpoint: &Endpoint,
-    tls: Option<&TlsMaterial>,
+    credential: Option<&Credential>,
     timeouts: Timeouts,
 ) -> Result<Arc<dyn Engine>, EngineError> {
-    let transport = match (endpoint, tls) {
+    let tls = credential.and_then(Credential::tls);
+    let mut way = None;
+    let transport = match (endpoint, credential) {
         (Endpoint::Unix(path), _) => Transport::unix(path, &timeouts),
-        (Endpoint::Tcp { .. }, None) => return Err(EngineError::TlsRequired { endpoint: endpoint.clone() }),
-        (Endpoint::Tcp { host, port }, Some(material)) => {
+        (Endpoint::Ssh { user, host, port, socket }, _) => {
+            let (user, host, socket) = (user.clone(), host.clone(), socket.clone());
+            let to = Destination { user, host, port: *port, socket };
+            let opened = logged_in(endpoint, &to, credential).await?;
+            let transport = Transport::ssh(opened.clone(), &timeouts);
+            way = Some((opened, to));
+            transport
+        }
+        (Endpoint::Tcp { .. }, None | Some(Credential::Ssh(_))) => {
+            return Err(EngineError::TlsRequired { endpoint: endpoint.clone() });
+        }
+        (Endpoint::Tcp { host, port }, Some(Credential::Tls(material))) => {
             let config = material
                 .client_config()
                 .map_err(|source| EngineError::Material { endpoint: endpoint.clone(), source })?;
@@ -61,6 +76,9 @@ pub async fn connect(
     };
     let api = match asked.await {
         Ok(api) => api,
+        Err(broken @ EngineError::Unreachable { .. }) if let Some((way, to)) = &way => {
+            return Err(way.refusal(to).await.map_or(broken, |problem| ssh(endpoint, problem)));
+        }
         Err(broken @ EngineError::Unreachable { .. }) if !is_silence(&broken) => {
             return Err(doubted(alert(endpoint, tls, &call, timeouts, broken).await, tls));
         }
@@ -70,16 +88,34 @@ pub async fn connect(
     Ok(Arc::new(Docker { api_version: api.into(), bollard, ..unversioned }))
 }
 
+/// An SSH connection that stands.
+async fn logged_in(
+    endpoint: &Endpoint,
+    to: &Destination,
+    credential: Option<&Credential>,
+) -> Result<Way, EngineError> {
+    let material = match credential {
+        Some(Credential::Ssh(material)) => Some(material),
+        Some(Credential::Tls(_)) | None => None,
+    };
+    let way = Way::open(to.clone(), material);
+    let way = way.map_err(|error| ssh(endpoint, SshProblem::Client(error.to_string())))?;
+    way.ready().await.map_err(|problem| ssh(endpoint, problem))?;
+    Ok(way)
+}
+
 /// Until when the certificate is valid that the engine shows; `None` for one reached without TLS.
 ///
 /// # Errors
 /// `Refused`, `Unreachable`, `Timeout`, `Tls`, `Material`: there is no connection.
 pub async fn server_expiry(
     endpoint: &Endpoint,
-    tls: Option<&TlsMaterial>,
+    credential: Option<&Credential>,
     timeouts: Timeouts,
 ) -> Result<Option<Timestamp>, EngineError> {
-    let (Endpoint::Tcp { host, port }, Some(material)) = (endpoint, tls) else { return Ok(None) };
+    let (Endpoint::Tcp { host, port }, Some(Credential::Tls(material))) = (endpoint, credential) else {
+        return Ok(None);
+    };
     let bad = |source| EngineError::Material { endpoint: endpoint.clone(), source };
     let config = material.client_config().map_err(bad)?;
     let call = Call::new("handshake", Subject::Engine, CallClass::Read);

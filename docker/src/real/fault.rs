@@ -11,7 +11,7 @@ use std::{error::Error as StdError, io};
 use bollard::errors::Error;
 
 use super::{bounds::Excess, call::Call};
-use crate::{Endpoint, EngineError, Subject, TlsProblem};
+use crate::{Endpoint, EngineError, SshProblem, Subject, TlsProblem};
 
 /// Longest piece of a foreign answer shown.
 const SHOWN: usize = 300;
@@ -147,6 +147,9 @@ fn connection(endpoint: &Endpoint, call: &Call, error: &Error) -> EngineError {
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
             return EngineError::Tls { endpoint: endpoint.clone(), problem: tls_problem(endpoint, tls) };
         }
+        if let Some(problem) = cause.downcast_ref::<SshProblem>() {
+            return ssh(endpoint, problem.clone());
+        }
         if let Some(excess) = cause.downcast_ref::<Excess>() {
             return bad_answer(endpoint, call, &excess.to_string());
         }
@@ -184,6 +187,14 @@ fn connection(endpoint: &Endpoint, call: &Call, error: &Error) -> EngineError {
     }
 }
 
+/// No way through ssh: what may pass by itself is as any other engine out of reach.
+pub(super) fn ssh(endpoint: &Endpoint, problem: SshProblem) -> EngineError {
+    match problem {
+        SshProblem::Ended(said) => unreachable(endpoint, io::ErrorKind::NotConnected, said),
+        problem => EngineError::Ssh { endpoint: endpoint.clone(), problem },
+    }
+}
+
 /// Whether what came is no HTTP. Bytes that come before a request was sent have no predicate of their own in hyper: they
 /// are what is left when every other one says no and nothing lies beneath.
 fn is_not_http(error: &hyper::Error) -> bool {
@@ -202,7 +213,7 @@ fn tls_problem(endpoint: &Endpoint, error: &rustls::Error) -> TlsProblem {
 
     let host = match endpoint {
         Endpoint::Tcp { host, .. } => host.clone(),
-        Endpoint::Unix(path) => path.display().to_string(),
+        Endpoint::Unix(_) | Endpoint::Ssh { .. } => endpoint.to_string(),
     };
     match error {
         Tls::InvalidCertificate(bad) => match bad {

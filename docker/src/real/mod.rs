@@ -7,7 +7,7 @@
 //!                  |
 //!                  request.rs: streams and lists, through frames.rs and lines.rs; all else is bollard's
 //!                  |
-//!                  transport.rs: pool, TCP_NODELAY, keepalive, TLS  --- fault.rs: every error becomes an EngineError
+//!                  transport.rs: pool, TCP_NODELAY, keepalive, TLS, ssh/  --- fault.rs: every error becomes an EngineError
 //!                  |
 //!                  bounds.rs: how much of an answer is taken
 //! ```
@@ -27,6 +27,7 @@ mod images;
 mod lines;
 mod networks;
 mod request;
+mod ssh;
 mod transport;
 mod volumes;
 

@@ -1,4 +1,4 @@
-//! The way to an engine: one pooled HTTP/1.1 client over a unix socket or mutual TLS.
+//! The way to an engine: one pooled HTTP/1.1 client over a unix socket, mutual TLS or ssh.
 //!
 //! bollard's own transports never set TCP_NODELAY, which costs 44 ms on every small call over TCP (Nagle's algorithm
 //! against delayed acknowledgements; measured 2026-11-21), open a connection per call, and trust the system's roots
@@ -38,6 +38,7 @@ use tower::{Service as _, service_fn};
 use super::{
     bounds::{ANSWER, Endless, Meter, Metered, WORDS},
     request::collected,
+    ssh::Way,
 };
 use crate::Timeouts;
 
@@ -140,6 +141,16 @@ impl Transport {
         });
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         Self::new(pooled(dial), format!("https://{host}:{port}"))
+    }
+
+    /// Through an SSH connection.
+    pub(super) fn ssh(way: Way, timeouts: &Timeouts) -> Self {
+        let limit = timeouts.connect;
+        let dial = service_fn(move |_: Uri| {
+            let way = way.clone();
+            Box::pin(async move { within(limit, way.dial()).await.map(metered) })
+        });
+        Self::new(pooled(dial), "http://docker".to_owned())
     }
 
     /// The API version that an engine puts on its answer to a ping; `None` if the answer is not a Docker Engine's.

@@ -13,8 +13,8 @@ use std::{
 
 use serde::Deserialize;
 use shoal_docker::{
-    ContainerNetwork, ContainerSpec, Created, Endpoint, Engine, ExecSpec, FileContent, ImageArchive,
-    ImageFile, LabelFilter, Layer, PackedImage, Timeouts, TlsMaterial, connect,
+    ContainerNetwork, ContainerSpec, Created, Credential, Endpoint, Engine, ExecSpec, FileContent,
+    ImageArchive, ImageFile, LabelFilter, Layer, PackedImage, Timeouts, TlsMaterial, connect,
 };
 use shoal_docker_fake::Release;
 use shoal_types::{Clock as _, SystemClock};
@@ -79,10 +79,10 @@ pub(crate) fn targets(list: &str) -> Vec<Target> {
 }
 
 /// Of a client, as Docker's own client keeps it.
-fn material(dir: &Path) -> TlsMaterial {
+fn material(dir: &Path) -> Credential {
     let [ca, cert, key] =
         ["ca.pem", "cert.pem", "key.pem"].map(|name| fs::read_to_string(dir.join(name)).unwrap());
-    TlsMaterial::from_pem(ca, cert, key, SystemClock.now()).unwrap()
+    Credential::Tls(TlsMaterial::from_pem(ca, cert, key, SystemClock.now()).unwrap())
 }
 
 /// An engine under test.

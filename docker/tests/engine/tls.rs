@@ -1,7 +1,7 @@
 //! TLS against the engine's own listener: what it says to strangers.
 
 use rcgen::CertificateParams;
-use shoal_docker::{EngineError, Timeouts, TlsMaterial, TlsProblem, connect};
+use shoal_docker::{Credential, EngineError, Timeouts, TlsMaterial, TlsProblem, connect};
 use shoal_lab::Authority;
 use shoal_types::{Clock as _, SystemClock};
 
@@ -20,7 +20,7 @@ fn stranger() -> Stranger {
 }
 
 async fn problem(bench: &Bench, ca: String, cert: String, key: String) -> TlsProblem {
-    let material = TlsMaterial::from_pem(ca, cert, key, SystemClock.now()).unwrap();
+    let material = Credential::Tls(TlsMaterial::from_pem(ca, cert, key, SystemClock.now()).unwrap());
     match connect(bench.engine.endpoint(), Some(&material), Timeouts::default()).await {
         Err(EngineError::Tls { problem, .. }) => problem,
         other => panic!("{other:?}"),

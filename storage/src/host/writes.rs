@@ -17,7 +17,7 @@ impl<M: Writes> Hosts<'_, M> {
         let last_error = health.last_error.as_ref();
         let query = Query::new(
             HOSTS,
-            "INSERT INTO hosts (id, name, endpoint, tls_secret_id, engine_id, underlay, labels,
+            "INSERT INTO hosts (id, name, endpoint, credential_id, engine_id, underlay, labels,
                capacity_cpu_milli, capacity_memory_bytes, capacity_node_slots, overcommit_cpu_milli,
                overcommit_memory_milli, reserve_cpu_milli, reserve_memory_bytes, engine, facts, state,
                state_since_ms, failures, last_error, last_error_ms, last_seen_ms, agent_state, agent_version,
@@ -28,7 +28,7 @@ impl<M: Writes> Hosts<'_, M> {
         .bind(&host.id)
         .bind(&host.name)
         .bind(&settings.endpoint)
-        .bind_opt(settings.tls.as_ref())
+        .bind_opt(settings.credential.as_ref())
         .bind(&host.engine.id)
         .bind_opt(settings.underlay.as_ref())
         .text(json("labels", &settings.labels)?)
@@ -64,7 +64,7 @@ impl<M: Writes> Hosts<'_, M> {
         self.check_unique(&Host { settings: settings.clone(), ..host.clone() }).await?;
         let query = Query::new(
             HOSTS,
-            "UPDATE hosts SET endpoint = $3, tls_secret_id = $4, underlay = $5, labels = $6,
+            "UPDATE hosts SET endpoint = $3, credential_id = $4, underlay = $5, labels = $6,
                capacity_cpu_milli = $7, capacity_memory_bytes = $8, capacity_node_slots = $9,
                overcommit_cpu_milli = $10, overcommit_memory_milli = $11, reserve_cpu_milli = $12,
                reserve_memory_bytes = $13, privileged_nodes = $14, version = version + 1
@@ -73,7 +73,7 @@ impl<M: Writes> Hosts<'_, M> {
         .bind(&host.id)
         .bind(&host.version)
         .bind(&settings.endpoint)
-        .bind_opt(settings.tls.as_ref())
+        .bind_opt(settings.credential.as_ref())
         .bind_opt(settings.underlay.as_ref())
         .text(json("labels", &settings.labels)?)
         .bind(&settings.capacity.cpu)

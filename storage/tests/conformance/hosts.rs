@@ -16,7 +16,7 @@ on_both! {
         let tls = tx.secrets().put(SecretKind::DockerTls, b"pem", START, &mut bed.rng).await.unwrap();
         let plain = make::host(1);
         let mut full = make::host(2);
-        full.settings.tls = Some(tls);
+        full.settings.credential = Some(tls);
         full.settings.privileged_nodes = PrivilegedNodes::Deny;
         full.facts = Some(HostFacts { vnis: vec![5_u64.try_into().unwrap()], ..HostFacts::default() });
         full.health.last_error = Some(LastError { message: "refused".into(), at: START });

@@ -33,7 +33,7 @@ pub(crate) fn engine(n: u32) -> EngineFacts {
 pub(crate) fn settings(n: u32) -> HostSettings {
     HostSettings {
         endpoint: format!("tcp://10.77.0.{n}:2376"),
-        tls: None,
+        credential: None,
         underlay: Some(Ipv4Addr::from_bits(0x0a4d_0000 + n)),
         labels: Labels::from_pairs(["rack=b", "gpu=yes"]).unwrap(),
         capacity: Capacity { cpu: MilliCpu(8000), memory: Bytes::mib(16384), node_slots: 100 },

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use rand::{RngCore as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
 use shoal_coordinator::{Connect, Embedded, Entropy, Surroundings, embedded_in};
-use shoal_docker::{Endpoint, Engine, EngineError, TlsMaterial};
+use shoal_docker::{Credential, Endpoint, Engine, EngineError};
 use shoal_docker_fake::{Fleet, Phase};
 use shoal_proto::v1::{
     self, clusters_client::ClustersClient, follow_cluster_response, hosts_client::HostsClient,
@@ -64,15 +64,15 @@ impl Connect for Engines {
     async fn connect(
         &self,
         endpoint: &Endpoint,
-        tls: Option<&TlsMaterial>,
+        credential: Option<&Credential>,
     ) -> Result<Arc<dyn Engine>, EngineError> {
-        self.fleet.connect(&self.client, endpoint, tls).await
+        self.fleet.connect(&self.client, endpoint, credential).await
     }
 
     async fn server_expiry(
         &self,
         _: &Endpoint,
-        _: Option<&TlsMaterial>,
+        _: Option<&Credential>,
     ) -> Result<Option<Timestamp>, EngineError> {
         Ok(None)
     }

@@ -28,6 +28,7 @@ mod streams;
 mod sweep;
 mod terminals;
 mod together;
+mod ways;
 
 mod lanes;
 
@@ -89,6 +90,10 @@ const STEADY: &[Test] = tests![
     sweep::what_nothing_explains_goes_and_nothing_else,
     intruders::a_node_does_no_harm_to_other_clusters,
     installations::two_on_the_same_hosts_do_not_touch_each_other,
+    ways::contexts_and_variables_of_dockers_client,
+    ways::a_host_is_reached_by_the_users_own_ssh,
+    ways::a_host_is_reached_by_a_sealed_ssh_key,
+    ways::what_ssh_refuses_is_told,
     big::sixty_four_workers_come_and_go_without_a_trace,
     documentation::the_first_session_is_as_recorded,
     documentation::every_command_of_every_page_runs,

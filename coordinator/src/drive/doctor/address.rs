@@ -74,7 +74,7 @@ mod tests {
     fn host(number: u8, address: &str) -> Host {
         let settings = shoal_storage::HostSettings {
             endpoint: "unix:///x".into(),
-            tls: None,
+            credential: None,
             underlay: address.parse().ok(),
             labels: Labels::default(),
             capacity: Capacity::default(),

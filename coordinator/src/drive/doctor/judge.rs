@@ -355,7 +355,7 @@ mod tests {
             "h1".parse().unwrap(),
             shoal_storage::HostSettings {
                 endpoint: "unix:///x".into(),
-                tls: None,
+                credential: None,
                 underlay: None,
                 labels: shoal_types::Labels::default(),
                 capacity: shoal_types::Capacity::default(),

@@ -201,13 +201,18 @@ async fn certificates(
     coordinator: &Coordinator,
     host: &Host,
 ) -> Result<Vec<(Certificate, Timestamp)>, String> {
-    let Some(secret) = host.settings.tls else { return Ok(vec![]) };
-    let material =
-        coordinator.fleet.material(&coordinator.store, host, secret).await.map_err(|fault| chain(&fault))?;
+    let Some(secret) = host.settings.credential else { return Ok(vec![]) };
+    let credential = coordinator
+        .fleet
+        .credential(&coordinator.store, host, secret)
+        .await
+        .map_err(|fault| chain(&fault))?;
+    // SSH keys have no end.
+    let Some(material) = credential.tls() else { return Ok(vec![]) };
     let own = material.expiries().map_err(|error| chain(&error))?;
     let mut all: Vec<_> = own.into_iter().map(|(file, at)| (certificate(file), at)).collect();
     let endpoint: Endpoint = host.settings.endpoint.parse().map_err(|error| chain(&error))?;
-    let shown = coordinator.fleet.connect.server_expiry(&endpoint, Some(&material)).await;
+    let shown = coordinator.fleet.connect.server_expiry(&endpoint, Some(&credential)).await;
     all.extend(shown.map_err(|error| chain(&error))?.map(|at| (Certificate::Server, at)));
     Ok(all)
 }

@@ -170,6 +170,9 @@ pub(super) fn engine_hint(error: &EngineError) -> &'static str {
     if let EngineError::Tls { .. } | EngineError::TlsRequired { .. } | EngineError::Material { .. } = error {
         return "--tls-dir takes a directory with ca.pem, cert.pem and key.pem, as docker has them; `shoal set host` changes them";
     }
+    if let EngineError::Ssh { .. } = error {
+        return "`shoal set host` changes endpoint and key; the user's ~/.ssh/config counts, unless --ssh-key was given";
+    }
     if let EngineError::TooOld { .. } | EngineError::NotDocker { .. } = error {
         return "name the endpoint of a Docker Engine, 20.10 or newer";
     }

@@ -1,7 +1,7 @@
 //! Why the coordinator did not do what was asked: an enum per subject, each with what it means for whoever is at work
 //! ([`Class`]) and what a person can do about it. The one map to gRPC statuses is `server/status.rs`.
 
-use shoal_docker::{EndpointError, EngineError, TlsMaterialError};
+use shoal_docker::{EndpointError, EngineError, SshMaterialError, TlsMaterialError};
 use shoal_proto::FieldError;
 use shoal_storage::StoreError;
 use shoal_types::HostName;
@@ -54,6 +54,9 @@ pub enum Fault {
     /// The TLS material cannot be used.
     #[error(transparent)]
     Material(#[from] TlsMaterialError),
+    /// The SSH material cannot be used.
+    #[error(transparent)]
+    Ssh(#[from] SshMaterialError),
     /// Something about a host or its engine.
     #[error(transparent)]
     Host(#[from] HostFault),
@@ -101,9 +104,12 @@ impl Fault {
             Self::Placement(fault) => fault.class(),
             Self::Cluster(fault) => fault.class(),
             Self::Store(error) => store::class(error),
-            Self::Field(_) | Self::Endpoint(_) | Self::Material(_) | Self::Local { .. } | Self::Stopped => {
-                Class::of(Retry::Never)
-            }
+            Self::Field(_)
+            | Self::Endpoint(_)
+            | Self::Material(_)
+            | Self::Ssh(_)
+            | Self::Local { .. }
+            | Self::Stopped => Class::of(Retry::Never),
         }
     }
 
@@ -112,11 +118,12 @@ impl Fault {
         match self {
             Self::Field(_) => Ok(WRONG_USE.into()),
             Self::Endpoint(_) => {
-                Ok("an endpoint is unix:///path or tcp://host:port, such as tcp://10.0.0.5:2376".into())
+                Ok("an endpoint is unix:///path, tcp://host:port or ssh://user@host, such as tcp://10.0.0.5:2376".into())
             }
             Self::Material(_) => {
                 Ok("--tls-dir takes a directory with ca.pem, cert.pem and key.pem, as docker has them".into())
             }
+            Self::Ssh(_) => Ok("--ssh-key takes the file of a private key without passphrase".into()),
             Self::Host(fault) => fault.hint(),
             Self::Agent(fault) => Ok(fault.hint().into()),
             Self::Image(fault) => fault.hint(),

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{Endpoint, TlsMaterial};
+use crate::{Credential, Endpoint, TlsMaterial};
 
 /// What a server does with a connection.
 #[derive(Debug, Clone)]
@@ -156,9 +156,9 @@ impl Authority {
     }
 
     /// Material of a client that trusts `trusted` and has a certificate of this authority.
-    pub(super) fn client(&self, trusted: &Authority) -> TlsMaterial {
+    pub(super) fn client(&self, trusted: &Authority) -> Credential {
         let (cert, key) = self.0.signed(&CertificateParams::new(vec!["client".into()]).unwrap()).unwrap();
-        TlsMaterial::from_pem(trusted.0.pem(), cert, key, SystemClock.now()).unwrap()
+        Credential::Tls(TlsMaterial::from_pem(trusted.0.pem(), cert, key, SystemClock.now()).unwrap())
     }
 
     /// A server with a certificate of this authority, that asks clients for one of it too.

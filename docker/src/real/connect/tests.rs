@@ -20,7 +20,7 @@ const SHORT: Timeouts = Timeouts {
     transfer: Duration::from_millis(300),
 };
 
-async fn error_of(stub: &Stub, tls: Option<&TlsMaterial>, timeouts: Timeouts) -> EngineError {
+async fn error_of(stub: &Stub, tls: Option<&Credential>, timeouts: Timeouts) -> EngineError {
     connect(&stub.endpoint, tls, timeouts).await.unwrap_err()
 }
 
@@ -256,7 +256,7 @@ async fn shown(ca: &str, chain: &str, key: &str) -> Result<(), TlsProblem> {
         .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)));
     let stub = Stub::tcp(Manner::engine("1.41"), Some(server)).await;
     let (cert, key) = (made!("v1").into(), made!("v1-key").into());
-    let material = TlsMaterial::from_pem(ca.into(), cert, key, SystemClock.now()).unwrap();
+    let material = Credential::Tls(TlsMaterial::from_pem(ca.into(), cert, key, SystemClock.now()).unwrap());
     match connect(&stub.endpoint, Some(&material), Timeouts::default()).await {
         Ok(_) => Ok(()),
         Err(EngineError::Tls { problem, .. }) => Err(problem),

@@ -1,0 +1,175 @@
+//! What ssh's words mean: each kind of failure with what makes it right.
+
+use std::{
+    process::ExitStatus,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::Destination;
+use crate::{SshProblem, real::fault::shorten};
+
+/// Most that is kept of what ssh says.
+const KEPT: usize = 4096;
+
+/// The last that ssh said; clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Said(Arc<Mutex<Vec<u8>>>);
+
+impl Said {
+    pub(super) fn note(&self, bytes: &[u8]) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend_from_slice(bytes);
+        let over = kept.len().saturating_sub(KEPT);
+        kept.drain(..over);
+    }
+
+    pub(super) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let text = String::from_utf8_lossy(&kept).into_owned();
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    }
+}
+
+/// Exit status of a shell that does not find a program.
+const NOT_FOUND: i32 = 127;
+
+/// Why ssh ended, or did not log in.
+pub(super) fn problem(said: &Said, status: Option<ExitStatus>, to: &Destination) -> SshProblem {
+    let lines = said.lines();
+    let with =
+        |parts: &[&str]| lines.iter().find(|line| parts.iter().any(|part| line.contains(part))).cloned();
+    let typed = to.typed();
+    if status.and_then(|status| status.code()) == Some(NOT_FOUND) {
+        return SshProblem::Client("there is no `ssh` in PATH".into());
+    }
+    if with(&["REMOTE HOST IDENTIFICATION HAS CHANGED", "Host key for"]).is_some() {
+        let line = with(&["Host key for"]).unwrap_or_else(|| "Host key verification failed.".into());
+        return SshProblem::HostKeyChanged { said: shorten(&line), typed };
+    }
+    if with(&["Host key verification failed"]).is_some() {
+        let line = with(&["host key is known for"]).unwrap_or_else(|| "Host key verification failed.".into());
+        return SshProblem::HostKeyUnknown { said: shorten(&line), typed };
+    }
+    if let Some(line) =
+        with(&["Permission denied (", "Too many authentication failures", "No more authentication methods"])
+    {
+        return SshProblem::Denied { said: shorten(&line), typed };
+    }
+    if let Some(line) = with(&[
+        "Bad configuration option",
+        "Bad owner or permissions",
+        "unsupported option",
+        "no argument after",
+    ]) {
+        return SshProblem::Client(shorten(&line));
+    }
+    // Jump hosts complain before ssh does.
+    let last: Vec<String> = lines.iter().rev().take(2).rev().cloned().collect();
+    SshProblem::Ended(match last.as_slice() {
+        [] => format!("ssh did not log in within {} s", super::LOGIN.as_secs()),
+        lines => shorten(&lines.join("; ")),
+    })
+}
+
+/// Why sshd does not lead to the engine's socket, if it has said so.
+pub(super) fn refusal(said: &Said, to: &Destination) -> Option<SshProblem> {
+    let lines = said.lines();
+    let line = lines.iter().rev().find(|line| line.contains("open failed"))?;
+    let (said, socket) = (shorten(line), to.socket.clone());
+    Some(match line.contains("prohibited") {
+        true => SshProblem::Forbidden { said },
+        false => SshProblem::NoSocket { said, socket, typed: to.typed() },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> SshProblem {
+        let said = Said::default();
+        said.note(text.as_bytes());
+        problem(&said, None, &to())
+    }
+
+    fn to() -> Destination {
+        Destination {
+            user: Some("ann".into()),
+            host: "gpu1".into(),
+            port: None,
+            socket: "/var/run/docker.sock".into(),
+        }
+    }
+
+    #[test]
+    fn its_words_are_told_once_with_what_to_do() {
+        let banner = "*** Authorized use only ***\r\n";
+        for (text, said, todo) in [
+            (
+                "No ED25519 host key is known for gpu1 and you have requested strict checking.\r\nHost key verification failed.\r\n",
+                "No ED25519 host key is known for gpu1",
+                "`ssh ann@gpu1`",
+            ),
+            (
+                "@@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\n@@@@\nOffending key in /k:1\nHost key for gpu1 has changed \
+                 and you have requested strict checking.\nHost key verification failed.\n",
+                "Host key for gpu1 has changed",
+                "ssh-keygen -R",
+            ),
+            (
+                "ann@gpu1: Permission denied (publickey).\r\n",
+                "ann@gpu1: Permission denied (publickey).",
+                "ssh -o BatchMode=yes",
+            ),
+            (
+                "/h/.ssh/config: line 3: Bad configuration option: foo\n",
+                "line 3: Bad configuration option",
+                "~/.ssh",
+            ),
+        ] {
+            let problem = told(&format!("{banner}{text}"));
+            let shown = problem.to_string();
+            assert!(shown.contains(said) && shown.contains(todo) && !shown.contains("Authorized"), "{shown}");
+            assert!(!matches!(problem, SshProblem::Ended(_)), "{shown}");
+        }
+        for text in [
+            "ssh: connect to host gpu1 port 22: Connection refused\n",
+            "ssh: Could not resolve hostname gpu1: Name or service not known\n",
+            "Timeout, server gpu1 not responding.\n",
+        ] {
+            assert_eq!(told(text), SshProblem::Ended(text.trim().into()));
+        }
+        let jump = told(
+            "ssh: connect to host bastion port 22: No route to host\nConnection closed by UNKNOWN port 65535\n",
+        );
+        assert!(jump.to_string().contains("bastion port 22: No route to host; Connection closed"), "{jump}");
+    }
+
+    #[test]
+    fn a_socket_that_sshd_does_not_lead_to() {
+        let of = |line: &str| {
+            let said = Said::default();
+            said.note(line.as_bytes());
+            refusal(&said, &to())
+        };
+        assert_eq!(of("Warning: Permanently added\n"), None);
+        let absent = of("channel 1: open failed: connect failed: open failed\n").unwrap().to_string();
+        assert!(absent.contains("/var/run/docker.sock") && absent.contains("group docker"), "{absent}");
+        let barred =
+            of("channel 1: open failed: administratively prohibited: open failed\n").unwrap().to_string();
+        assert!(barred.contains("AllowStreamLocalForwarding"), "{barred}");
+    }
+
+    #[test]
+    fn little_is_kept() {
+        let said = Said::default();
+        for _ in 0..1000 {
+            said.note(b"0123456789\n");
+        }
+        assert!(said.lines().join("\n").len() <= KEPT);
+    }
+}
