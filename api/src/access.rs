@@ -44,6 +44,8 @@ pub struct ExecOpen {
     pub terminal: Option<TerminalSize>,
     /// Kind of the user's terminal, for TERM; empty if not known.
     pub term: String,
+    /// Account of the node that runs it; empty: root.
+    pub user: String,
 }
 
 /// What is sent to a command.
@@ -67,6 +69,7 @@ impl From<ExecFrame> for v1::ExecRequest {
                 node: open.node.map(|node| node.to_string()).unwrap_or_default(),
                 terminal: open.terminal.map(Into::into),
                 term: open.term,
+                user: open.user,
             }),
             ExecFrame::Stdin(bytes) => exec_request::Frame::Stdin(bytes),
             ExecFrame::Resize(size) => exec_request::Frame::Resize(size.into()),

@@ -26,7 +26,7 @@ pub(crate) struct Cli {
 }
 
 const EXIT_STATUS: &str = "\
-Exit status: 0 done, 1 failed, 2 used wrongly, 3 not found, 4 does not fit, 5 host unreachable, 130 interrupted;
+Exit status: 0 done, 1 failed, 2 used wrongly, 3 not found, 4 does not fit, 5 host unreachable, 6 copied in part, 130 interrupted;
 exec, enter and ssh exit with the status of the command they run; their own failures exit with 125, 125 and 255.";
 
 /// What every command takes.
@@ -35,7 +35,7 @@ exec, enter and ssh exit with the status of the command they run; their own fail
 pub(crate) struct Global {
     /// Realm of the clusters [env: SHOAL_REALM] [default: default]
     #[arg(long, global = true, value_name = "NAME", value_parser = word::<RealmName>)]
-    realm: Option<RealmName>,
+    pub(crate) realm: Option<RealmName>,
     /// Directory of the store and its key [default: $XDG_STATE_HOME/shoal or ~/.local/state/shoal]
     #[arg(long, global = true, value_name = "DIR", env = "SHOAL_STATE_DIR", hide_env_values = true)]
     pub(crate) state_dir: Option<PathBuf>,

@@ -155,7 +155,7 @@ pub(crate) enum CliError {
     #[error("{program} in {target} ended with status {status}: {said}")]
     Inside {
         /// The node.
-        target: NodeRef,
+        target: String,
         /// The program.
         program: &'static str,
         /// Its exit status.
@@ -199,7 +199,7 @@ impl CliError {
     /// A program that failed in a node.
     pub(crate) fn inside(target: &NodeRef, program: &'static str, status: i32, said: &[u8]) -> Self {
         let said = String::from_utf8_lossy(said).trim().replace('\n', "; ");
-        Self::Inside { target: target.clone(), program, status, said }
+        Self::Inside { target: target.to_string(), program, status, said }
     }
 
     /// The exit status it means.

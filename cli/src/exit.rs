@@ -8,6 +8,7 @@
 //! | 3 | what was named is not there |
 //! | 4 | the cluster does not fit on the hosts |
 //! | 5 | a host cannot be reached |
+//! | 6 | `cp`: done, but for what cannot be copied, which is named |
 //! | 130 | interrupted |
 //! | any | `exec`, `enter` and `ssh`: the status of the command that ran |
 //! | 125 | `exec` or `enter` itself failed |
@@ -30,6 +31,8 @@ pub(crate) enum Exit {
     DoesNotFit,
     /// A host cannot be reached.
     Unreachable,
+    /// Copied in part: the rest is named.
+    InPart,
     /// Interrupted by a signal.
     Interrupted,
     /// The status of the command that ran inside.
@@ -50,6 +53,7 @@ impl Exit {
             Self::NotFound => ExitClass::NotFound.code(),
             Self::DoesNotFit => ExitClass::DoesNotFit.code(),
             Self::Unreachable => ExitClass::Unreachable.code(),
+            Self::InPart => 6,
             Self::Interrupted => ExitClass::Interrupted.code(),
             Self::Inner(status) => status,
             Self::ExecFailed => 125,

@@ -31,7 +31,7 @@ enum What {
 impl Explain {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
         let What::Placement { target } = self.what;
-        let realm = global.realm(None)?;
+        let realm = target.realm(global)?;
         let reason = Session::within(global, interrupt, async |client| {
             Ok(client.explain_placement(&realm, &target.cluster, &target.node).await?)
         })

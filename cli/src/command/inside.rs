@@ -9,7 +9,7 @@ use std::io;
 
 use shoal_api::{Answers, Client, ExecFrame, ExecOpen, ExecOutput};
 use tokio::{
-    io::{AsyncWriteExt, stderr, stdin},
+    io::{AsyncWriteExt, empty, stderr, stdin},
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
 };
@@ -28,6 +28,15 @@ use crate::{
     terminal::{self, Raw},
 };
 
+/// What a command reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Input {
+    /// Standard input of this process.
+    Passed,
+    /// Nothing; standard input of this process stays for others.
+    Empty,
+}
+
 /// Runs it, to its own status.
 ///
 /// # Errors
@@ -35,6 +44,7 @@ use crate::{
 /// ended in the node too.
 pub(super) async fn attached(
     open: ExecOpen,
+    input: Input,
     global: &Global,
     interrupt: &Interrupt,
 ) -> Result<Exit, CliError> {
@@ -45,7 +55,10 @@ pub(super) async fn attached(
         let signals = with_terminal.then(Signals::listen).transpose().map_err(CliError::Terminal)?;
         // Not before it runs: until then Ctrl-C is for this process.
         let _raw = with_terminal.then(Raw::enter).transpose().map_err(CliError::Terminal)?;
-        let pump = Pump::feed(sender.clone(), stdin(), ExecFrame::Stdin);
+        let pump = match input {
+            Input::Passed => Pump::feed(sender.clone(), stdin(), ExecFrame::Stdin),
+            Input::Empty => Pump::feed(sender.clone(), empty(), ExecFrame::Stdin),
+        };
         let sizes = async move {
             match signals {
                 Some(signals) => tell_sizes(signals, sender).await,

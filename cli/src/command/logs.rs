@@ -76,12 +76,14 @@ impl FromStr for Service {
 impl Logs {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
         let open = ExecOpen {
-            realm: global.realm(None)?,
+            realm: self.target.realm(global)?,
             cluster: self.target.cluster.clone(),
             node: Some(self.target.node.clone()),
             command: self.command(),
             terminal: None,
             term: String::new(),
+            // The journal is root's to read.
+            user: String::new(),
         };
         let shown = Session::within(global, interrupt, async |client| self.show(client, open).await).await;
         match shown {

@@ -85,7 +85,7 @@ struct Forward {
 
 impl PortForward {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
-        let realm = global.realm(None)?;
+        let realm = self.target.realm(global)?;
         let ended = Session::within(global, interrupt, async |client| {
             self.check_node(client, &realm).await?;
             let forwards = self.listen(&realm).await?;

@@ -26,7 +26,7 @@ pub(crate) struct Proxy {
 impl Proxy {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
         let open = ProxyOpen {
-            realm: global.realm(None)?,
+            realm: self.target.realm(global)?,
             cluster: self.target.cluster,
             node: self.target.node,
             port: self.port,

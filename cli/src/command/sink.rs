@@ -33,7 +33,8 @@ impl Sink {
         Ok(Self::start(File::from(own)))
     }
 
-    fn start(mut to: impl Write + Send + 'static) -> Self {
+    /// Another place, whose errors are told as standard output's.
+    pub(super) fn start(mut to: impl Write + Send + 'static) -> Self {
         let (pieces, mut queue) = mpsc::channel::<Bytes>(QUEUE);
         let writer = tokio::task::spawn_blocking(move || {
             while let Some(piece) = queue.blocking_recv() {

@@ -22,6 +22,7 @@ use crate::{
     node_ref::NodeRef,
     parse::word,
     quote::QuoteError,
+    ssh::client::ClientVersion,
     ssh::files::SshFiles,
     ssh::options::{ProxyWords, ssh_options, state_dir},
 };
@@ -29,7 +30,7 @@ use crate::{
 /// Arguments of `ssh`.
 #[derive(Debug, Args)]
 pub(crate) struct Ssh {
-    /// The node; of the cluster `default` if none is named
+    /// The node, of the cluster `default` if none is named; `USER@` before it logs in as another account than root
     #[arg(value_name = "NODE[.CLUSTER]", value_parser = word::<NodeRef>, add = ArgValueCandidates::new(complete::nodes))]
     target: NodeRef,
     /// Lend the SSH agent's keys to the node, whose root can use them meanwhile
@@ -42,7 +43,7 @@ pub(crate) struct Ssh {
 
 impl Ssh {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
-        let realm = global.realm(None)?;
+        let realm = self.target.realm(global)?;
         let access = Session::within(global, interrupt, async |client| {
             Ok(client.ssh_access(&realm, &self.target.cluster).await?)
         })
@@ -52,7 +53,7 @@ impl Ssh {
         let name = (&realm, &self.target.cluster);
         let files = SshFiles::write(&state_dir(global)?, name, &access.known_hosts, &access.private_key)?;
         let mut ssh = Command::new("ssh");
-        ssh.args(self.options(&realm, &files, &proxy)?).args(&self.command);
+        ssh.args(self.options(&realm, &files, &proxy, ClientVersion::of_ssh())?).args(&self.command);
         // A store's address can hold a password: the environment is not shown to others, arguments are.
         ssh.envs(global.store.iter().map(|store| ("SHOAL_STORE", store)));
         ssh.envs(global.key_file.iter().map(|file| ("SHOAL_KEY_FILE", file)));
@@ -73,11 +74,17 @@ impl Ssh {
         realm: &RealmName,
         files: &SshFiles,
         proxy: &ProxyWords,
+        client: ClientVersion,
     ) -> Result<Vec<String>, QuoteError> {
         let name = (&self.target.node, &self.target.cluster, realm);
-        // Of an option that is given twice, ssh takes the first.
-        let asked = self.forward_agent.then(|| ("ForwardAgent", "yes".to_owned()));
-        let options = asked.into_iter().chain(ssh_options(name, files, proxy)?);
+        // Of an option that is given twice, ssh takes the first. Forwardings are not asked for here, and other hosts' are cleared.
+        let mut options = vec![("ClearAllForwardings", "yes".to_owned())];
+        options.extend(self.target.user.as_ref().map(|user| ("User", user.as_str().to_owned())));
+        options.extend(self.forward_agent.then(|| ("ForwardAgent", "yes".to_owned())));
+        let stated = ssh_options(name, files, proxy, client)?.into_iter();
+        // Without an agent there would be none to lend.
+        options.extend(stated.filter(|(keyword, _)| !self.forward_agent || *keyword != "IdentityAgent"));
+        let options = options.into_iter();
         let options = options.flat_map(|(keyword, value)| ["-o".to_owned(), format!("{keyword}={value}")]);
         let destination = node_fqdn(&self.target.node, &self.target.cluster, realm);
         // After `--`, nothing of the command is taken for an option of ssh.
@@ -97,7 +104,9 @@ mod tests {
         let mut ssh = Ssh { target: "worker-0.dev".parse().unwrap(), forward_agent: false, command: vec![] };
         let dir = Path::new("/tmp/a b/100%h");
         let files = SshFiles { known_hosts: dir.join("known_hosts"), identity: dir.join("id_ed25519") };
-        let options = ssh.options(&RealmName::default(), &files, &proxy("/tmp/a b/100%h")).unwrap();
+        let options = ssh
+            .options(&RealmName::default(), &files, &proxy("/tmp/a b/100%h"), ClientVersion::UNKNOWN)
+            .unwrap();
         // `-p 77` is the command, and no option of ssh.
         let output = Command::new("ssh")
             .args(["-F", "none", "-G"])
@@ -121,7 +130,9 @@ mod tests {
             assert!(shown.lines().any(|l| l == line), "{line} in {shown}");
         }
         ssh.forward_agent = true;
-        let options = ssh.options(&RealmName::default(), &files, &proxy("/tmp/a b/100%h")).unwrap();
+        let options = ssh
+            .options(&RealmName::default(), &files, &proxy("/tmp/a b/100%h"), ClientVersion::UNKNOWN)
+            .unwrap();
         let output = Command::new("ssh").args(["-F", "none", "-G"]).args(&options).output().unwrap();
         let shown = String::from_utf8(output.stdout).unwrap();
         assert!(shown.lines().any(|l| l == "forwardagent yes"), "{shown}");

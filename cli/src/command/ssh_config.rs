@@ -25,6 +25,7 @@ use crate::{
     error::CliError,
     escape,
     parse::word,
+    ssh::client::ClientVersion,
     ssh::files::{SshFiles, SshFilesError, replace},
     ssh::options::{ProxyWords, host_block, state_dir},
 };
@@ -123,7 +124,7 @@ async fn gather(
     realm: &RealmName,
     only: Option<&ClusterName>,
 ) -> Result<Known, CliError> {
-    let proxy = ProxyWords::of(global, realm)?;
+    let (proxy, client_version) = (ProxyWords::of(global, realm)?, ClientVersion::of_ssh());
     let state_dir = state_dir(global)?;
     let names = match only {
         Some(name) => vec![name.clone()],
@@ -144,7 +145,7 @@ async fn gather(
             let node: NodeName =
                 node.name.parse().map_err(|_| CliError::Answer { missing: "a usable node name" })?;
             known.text.push('\n');
-            known.text += &host_block((&node, &name, realm), &files, &proxy)?;
+            known.text += &host_block((&node, &name, realm), &files, &proxy, client_version)?;
         }
         known.clusters.push(name.to_string());
     }

@@ -9,7 +9,7 @@ use crate::{
     args::Global,
     error::CliError,
     quote::{self, QuoteError},
-    ssh::files::SshFiles,
+    ssh::{client::ClientVersion, files::SshFiles},
 };
 
 /// How a proxy of this installation is started, up to the node.
@@ -72,7 +72,9 @@ fn text(path: &Path) -> Result<String, CliError> {
     })
 }
 
-/// Options of ssh_config(5), keyword and value, for one node.
+/// Every option of ssh_config(5) that decides where a connection goes, how it is made and what it lends, keyword and value, for one
+/// node: the first value of an option holds, so nothing that a user says of `Host *` is taken instead. What is left to the user
+/// changes neither (`tests` lists it), or adds to a list that ours begins, as `IdentityFile` does.
 ///
 /// # Errors
 /// [`QuoteError`]: a path has what cannot be written there.
@@ -80,27 +82,74 @@ pub(crate) fn ssh_options(
     (node, cluster, realm): (&NodeName, &ClusterName, &RealmName),
     files: &SshFiles,
     proxy: &ProxyWords,
+    client: ClientVersion,
 ) -> Result<Vec<(&'static str, String)>, QuoteError> {
     let fqdn = node_fqdn(node, cluster, realm);
-    Ok(vec![
+    let mut options = vec![
         ("HostName", fqdn.clone()),
         ("User", "root".into()),
         ("ProxyCommand", quote::proxy_command(&proxy.to(node, cluster))?),
-        ("ProxyUseFdpass", "no".into()),
         ("UserKnownHostsFile", quote::config_path(&files.known_hosts)?),
-        ("GlobalKnownHostsFile", "/dev/null".into()),
-        ("StrictHostKeyChecking", "yes".into()),
-        ("UpdateHostKeys", "no".into()),
-        ("CheckHostIP", "no".into()),
         ("HostKeyAlias", fqdn),
         ("IdentityFile", quote::config_path(&files.identity)?),
-        ("IdentitiesOnly", "yes".into()),
-        // Root of a node would use what a user's `Host *` lends: keys, screen, commands here.
-        ("ForwardAgent", "no".into()),
-        ("ForwardX11", "no".into()),
-        ("PermitLocalCommand", "no".into()),
-    ])
+    ];
+    options.extend(FIXED.iter().map(|(keyword, value)| (*keyword, (*value).to_owned())));
+    let known = NEWER.iter().filter(|(_, _, since)| client >= *since);
+    options.extend(known.map(|(keyword, value, _)| (*keyword, (*value).to_owned())));
+    Ok(options)
 }
+
+/// Options that are the same for every node. All of them are known to OpenSSH 7.6 (2017).
+const FIXED: &[(&str, &str)] = &[
+    // Where: by the proxy and by no connection that is open already.
+    ("Port", "22"),
+    ("CanonicalizeHostname", "no"),
+    ("ProxyUseFdpass", "no"),
+    ("ControlMaster", "no"),
+    ("ControlPath", "none"),
+    ("ControlPersist", "no"),
+    // The proxy asks a store and an engine before it is at the node.
+    ("ConnectTimeout", "60"),
+    // Who is there: one key in one file.
+    ("GlobalKnownHostsFile", "/dev/null"),
+    ("StrictHostKeyChecking", "yes"),
+    ("UpdateHostKeys", "no"),
+    ("CheckHostIP", "no"),
+    ("VerifyHostKeyDNS", "no"),
+    ("NoHostAuthenticationForLocalhost", "no"),
+    ("RevokedHostKeys", "none"),
+    ("HostKeyAlgorithms", "ssh-ed25519"),
+    // Who asks: the cluster's key, before any that a user has for all hosts; no agent offers its own first.
+    ("PubkeyAuthentication", "yes"),
+    ("PreferredAuthentications", "publickey"),
+    ("PubkeyAcceptedKeyTypes", "+ssh-ed25519"),
+    ("IdentitiesOnly", "yes"),
+    ("IdentityAgent", "none"),
+    ("PKCS11Provider", "none"),
+    ("AddKeysToAgent", "no"),
+    // What a user takes for an old machine may be refused by a node.
+    ("KexAlgorithms", "+ecdh-sha2-nistp256"),
+    ("Ciphers", "+aes128-ctr"),
+    ("MACs", "+hmac-sha2-256"),
+    // What runs: the command asked for, and a terminal where it has one.
+    ("RemoteCommand", "none"),
+    ("RequestTTY", "auto"),
+    // Root of a node would use what a user's `Host *` lends: keys, screen, commands here. A forwarding that fails is no reason
+    // to have no session.
+    ("ForwardAgent", "no"),
+    ("ForwardX11", "no"),
+    ("PermitLocalCommand", "no"),
+    ("Tunnel", "no"),
+    ("ExitOnForwardFailure", "no"),
+];
+
+/// Those of newer clients: with the version that brought them.
+const NEWER: &[(&str, &str, ClientVersion)] = &[
+    ("KnownHostsCommand", "none", ClientVersion(8, 5)),
+    ("SessionType", "default", ClientVersion(8, 7)),
+    ("StdinNull", "no", ClientVersion(8, 7)),
+    ("ForkAfterAuthentication", "no", ClientVersion(8, 7)),
+];
 
 /// The block of one node for ssh_config(5): its short alias, with the realm where that is not the default, and its full name.
 ///
@@ -110,13 +159,14 @@ pub(crate) fn host_block(
     name: (&NodeName, &ClusterName, &RealmName),
     files: &SshFiles,
     proxy: &ProxyWords,
+    client: ClientVersion,
 ) -> Result<String, QuoteError> {
     let (node, cluster, realm) = name;
     let alias = match *realm == RealmName::default() {
         true => format!("{node}.{cluster}"),
         false => format!("{node}.{cluster}.{realm}"),
     };
-    let lines = ssh_options(name, files, proxy)?;
+    let lines = ssh_options(name, files, proxy, client)?;
     let lines: String = lines.iter().map(|(keyword, value)| format!("    {keyword} {value}\n")).collect();
     Ok(format!("Host {alias} {}\n{lines}", node_fqdn(node, cluster, realm)))
 }
@@ -151,46 +201,193 @@ pub(crate) mod tests {
         pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
     }
 
+    /// A client that knows all of them.
+    const NEW: ClientVersion = ClientVersion(9, 0);
+
+    /// All of ssh_config(5) as somebody may have it for all hosts, to the harm of nodes.
+    const HOSTILE: &str = "Host *
+    AddKeysToAgent yes
+    AddressFamily inet6
+    BatchMode yes
+    BindAddress 192.0.2.1
+    CanonicalDomains example.com
+    CanonicalizeHostname always
+    CanonicalizePermittedCNAMEs *:*
+    CASignatureAlgorithms rsa-sha2-512
+    CertificateFile /nowhere/other-cert.pub
+    CheckHostIP yes
+    Ciphers 3des-cbc
+    ClearAllForwardings no
+    Compression yes
+    ConnectionAttempts 5
+    ConnectTimeout 1
+    ControlMaster yes
+    ControlPath /nowhere/one-for-all
+    ControlPersist yes
+    DynamicForward 1080
+    EscapeChar none
+    ExitOnForwardFailure yes
+    ForkAfterAuthentication yes
+    ForwardAgent yes
+    ForwardX11 yes
+    ForwardX11Trusted yes
+    GatewayPorts yes
+    GlobalKnownHostsFile /nowhere/all
+    HashKnownHosts yes
+    HostbasedAuthentication yes
+    HostKeyAlgorithms rsa-sha2-512
+    HostKeyAlias other
+    HostName bastion.example
+    IdentitiesOnly no
+    IdentityAgent /nowhere/agent
+    IdentityFile /nowhere/other
+    KbdInteractiveAuthentication yes
+    KexAlgorithms diffie-hellman-group1-sha1
+    KnownHostsCommand /bin/false
+    LocalCommand touch /tmp/x
+    LocalForward 8080 localhost:80
+    LogLevel QUIET
+    MACs hmac-md5
+    NoHostAuthenticationForLocalhost yes
+    PasswordAuthentication yes
+    PermitLocalCommand yes
+    PKCS11Provider /nowhere/card.so
+    Port 2222
+    PreferredAuthentications password,keyboard-interactive
+    ProxyCommand nc %h %p
+    ProxyJump bastion
+    ProxyUseFdpass yes
+    PubkeyAcceptedAlgorithms rsa-sha2-512
+    PubkeyAuthentication no
+    RemoteCommand tmux attach
+    RemoteForward 9090 localhost:90
+    RequestTTY force
+    RevokedHostKeys /nowhere/revoked
+    SendEnv FOO
+    ServerAliveInterval 1
+    SessionType none
+    SetEnv A=B
+    StdinNull yes
+    StreamLocalBindMask 0777
+    StreamLocalBindUnlink yes
+    StrictHostKeyChecking no
+    TCPKeepAlive no
+    Tunnel yes
+    TunnelDevice 3:4
+    UpdateHostKeys ask
+    User nobody
+    UserKnownHostsFile /nowhere/own
+    VerifyHostKeyDNS yes
+    VisualHostKey yes
+";
+
+    /// What stays a user's, because it changes neither where a connection goes nor whether it is made: what is for a client that
+    /// dials itself (the first line) or for something that is off, looks, patience, and what adds to a list.
+    const USERS: &[&str] = &[
+        "addressfamily",
+        "bindaddress",
+        "connectionattempts",
+        "tcpkeepalive",
+        "canonicaldomains",
+        "canonicalizePermittedcnames",
+        "casignaturealgorithms",
+        "forwardx11trusted",
+        "gatewayports",
+        "hashknownhosts",
+        "hostbasedauthentication",
+        "kbdinteractiveauthentication",
+        "localcommand",
+        "passwordauthentication",
+        "streamlocalbindmask",
+        "streamlocalbindunlink",
+        "tunneldevice",
+        "batchmode",
+        "compression",
+        "escapechar",
+        "loglevel",
+        "serveraliveinterval",
+        "visualhostkey",
+        "certificatefile",
+        "dynamicforward",
+        "identityfile",
+        "localforward",
+        "remoteforward",
+        "sendenv",
+        "setenv",
+    ];
+
+    /// Keyword -> its values, in order, as OpenSSH understands `ssh -F FILE WORDS`.
+    fn understood(config: &str, words: &[String]) -> BTreeMap<String, Vec<String>> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config");
+        std::fs::write(&file, config).unwrap();
+        let output = Command::new("ssh").arg("-F").arg(&file).arg("-G").args(words).output().unwrap();
+        assert!(output.status.success(), "{}\n{config}", String::from_utf8_lossy(&output.stderr));
+        let mut values = BTreeMap::<String, Vec<String>>::new();
+        for line in String::from_utf8(output.stdout).unwrap().lines() {
+            let (keyword, value) = line.split_once(' ').unwrap_or((line, ""));
+            values.entry(keyword.into()).or_default().push(value.into());
+        }
+        values
+    }
+
+    /// Keywords with different values.
+    fn differing(one: &BTreeMap<String, Vec<String>>, other: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+        let keywords: std::collections::BTreeSet<_> = one.keys().chain(other.keys()).collect();
+        keywords.into_iter().filter(|keyword| one.get(*keyword) != other.get(*keyword)).cloned().collect()
+    }
+
+    #[test]
+    fn nothing_for_all_hosts_decides_where_and_how() {
+        let (node, cluster) = ("worker-0".parse().unwrap(), "dev".parse().unwrap());
+        let name = (&node, &cluster, &RealmName::default());
+        let client = ClientVersion::of_ssh();
+        let block = host_block(name, &files("/s/ssh"), &proxy("/s"), client).unwrap();
+        let other_proxy = HOSTILE.replace("    ProxyCommand nc %h %p\n", "");
+        let mut harmed = Vec::new();
+        for hostile in [HOSTILE, &other_proxy] {
+            let target = ["worker-0.dev".to_owned()];
+            let (alone, among) =
+                (understood(&block, &target), understood(&format!("{block}{hostile}"), &target));
+            let changed = differing(&alone, &among);
+            let ours: Vec<_> = changed.iter().filter(|keyword| !USERS.contains(&keyword.as_str())).collect();
+            assert!(ours.is_empty(), "{ours:?} decide for nodes");
+            assert_eq!(among["identityfile"][0], "/s/ssh/id_ed25519");
+            let elsewhere = ["elsewhere".to_owned()];
+            harmed.extend(differing(&understood(&block, &elsewhere), &understood(hostile, &elsewhere)));
+        }
+        // They are as hostile as meant: every keyword decides for a host that is no node. Of one there is nothing worse than its
+        // default.
+        for (keyword, _) in FIXED.iter().filter(|(keyword, _)| *keyword != "IdentitiesOnly") {
+            let shown = keyword.to_lowercase().replace("keytypes", "algorithms");
+            assert!(harmed.contains(&shown), "{keyword} of others is as it was");
+        }
+    }
+
+    #[test]
+    fn an_older_client_is_told_nothing_that_it_does_not_know() {
+        let (node, cluster) = ("worker-0".parse().unwrap(), "dev".parse().unwrap());
+        let name = (&node, &cluster, &RealmName::default());
+        let keywords = |client| {
+            let options = ssh_options(name, &files("/s"), &proxy("/s"), client).unwrap();
+            options.into_iter().map(|(keyword, _)| keyword).collect::<Vec<_>>()
+        };
+        assert!(!keywords(ClientVersion::UNKNOWN).contains(&"KnownHostsCommand"));
+        assert!(keywords(ClientVersion(8, 5)).contains(&"KnownHostsCommand"));
+        assert!(!keywords(ClientVersion(8, 6)).contains(&"SessionType"));
+        let all = keywords(NEW);
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len(), "each once");
+        assert_eq!(all.len(), 6 + FIXED.len() + NEWER.len());
+    }
+
     #[test]
     fn a_block_per_node() {
         let (node, cluster) = ("worker-0".parse().unwrap(), "dev".parse().unwrap());
         let block = |realm: &str| {
-            host_block((&node, &cluster, &realm.parse().unwrap()), &files("/s/ssh"), &proxy("/s")).unwrap()
+            host_block((&node, &cluster, &realm.parse().unwrap()), &files("/s/ssh"), &proxy("/s"), NEW)
+                .unwrap()
         };
-        insta::assert_snapshot!(block("default") + &block("lab"), @r#"
-        Host worker-0.dev worker-0.dev.default.shoal.internal
-            HostName worker-0.dev.default.shoal.internal
-            User root
-            ProxyCommand printf '%%s|' --state-dir /s proxy worker-0.dev
-            ProxyUseFdpass no
-            UserKnownHostsFile "/s/ssh/known_hosts"
-            GlobalKnownHostsFile /dev/null
-            StrictHostKeyChecking yes
-            UpdateHostKeys no
-            CheckHostIP no
-            HostKeyAlias worker-0.dev.default.shoal.internal
-            IdentityFile "/s/ssh/id_ed25519"
-            IdentitiesOnly yes
-            ForwardAgent no
-            ForwardX11 no
-            PermitLocalCommand no
-        Host worker-0.dev.lab worker-0.dev.lab.shoal.internal
-            HostName worker-0.dev.lab.shoal.internal
-            User root
-            ProxyCommand printf '%%s|' --state-dir /s proxy worker-0.dev
-            ProxyUseFdpass no
-            UserKnownHostsFile "/s/ssh/known_hosts"
-            GlobalKnownHostsFile /dev/null
-            StrictHostKeyChecking yes
-            UpdateHostKeys no
-            CheckHostIP no
-            HostKeyAlias worker-0.dev.lab.shoal.internal
-            IdentityFile "/s/ssh/id_ed25519"
-            IdentitiesOnly yes
-            ForwardAgent no
-            ForwardX11 no
-            PermitLocalCommand no
-        "#);
+        insta::assert_snapshot!(block("default"));
         let config = block("default") + &block("lab");
         for (host, fqdn) in [
             ("worker-0.dev", "worker-0.dev.default.shoal.internal"),
@@ -200,12 +397,6 @@ pub(crate) mod tests {
             let read = read(&config, host);
             assert_eq!((read["hostname"].as_str(), read["hostkeyalias"].as_str()), (fqdn, fqdn));
             assert_eq!((read["user"].as_str(), read["stricthostkeychecking"].as_str()), ("root", "true"));
-        }
-        let lends =
-            format!("{config}Host *\n    ForwardAgent yes\n    ForwardX11 yes\n    PermitLocalCommand yes\n");
-        for keyword in ["forwardagent", "forwardx11", "permitlocalcommand"] {
-            assert_eq!(read(&lends, "worker-0.dev")[keyword], "no", "{keyword} of a node");
-            assert_eq!(read(&lends, "elsewhere")[keyword], "yes", "{keyword} of others");
         }
         assert!(!read(&config, "worker-0").contains_key("proxycommand"));
         assert!(!read(&config, "worker-0.devel").contains_key("proxycommand"));
@@ -221,7 +412,7 @@ pub(crate) mod tests {
         ) {
             let (node, cluster) = ("worker-0".parse().unwrap(), "dev".parse().unwrap());
             let name = (&node, &cluster, &RealmName::default());
-            let block = host_block(name, &files(&dir), &proxy(&dir));
+            let block = host_block(name, &files(&dir), &proxy(&dir), NEW);
             let unwritable = dir.contains("${") || dir.chars().any(char::is_control);
             prop_assert_eq!(block.is_err(), unwritable);
             let Ok(block) = block else { return Ok(()) };

@@ -74,7 +74,7 @@ pub(crate) struct Lifeline {
 }
 
 impl Lifeline {
-    /// Starts the companion of the command with this mark, and waits until it is there: what a client reads of the command, it reads
+    /// Starts the companion of the command with this mark, as the same user, who alone may look for it, and waits until it is there: what a client reads of the command, it reads
     /// when the command has its companion.
     ///
     /// # Errors
@@ -83,10 +83,12 @@ impl Lifeline {
         engine: &dyn Engine,
         container: &str,
         mark: &Mark,
+        user: Option<&str>,
     ) -> Result<Self, EngineError> {
         let words = ["sh", "-c", COMPANION, "shoal-lifeline", &mark.variable()];
-        let ExecSession { stdin, mut output, .. } =
-            engine.attach_exec(container, &ExecSpec::new(words)).await?;
+        let ExecSession { stdin, mut output, .. } = engine
+            .attach_exec(container, &ExecSpec { user: user.map(str::to_owned), ..ExecSpec::new(words) })
+            .await?;
         if timeout(START, output.next()).await.is_err() {
             tracing::debug!("a command's companion is late");
         }

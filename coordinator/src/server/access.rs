@@ -56,7 +56,7 @@ impl v1::access_server::Access for AccessService {
         // At the same time: whoever waits for a prompt would wait for both.
         let (command, lifeline) = tokio::join!(
             link.engine.attach_exec(&container, &spec),
-            Lifeline::attach(&*link.engine, &container, &mark),
+            Lifeline::attach(&*link.engine, &container, &mark, spec.user.as_deref()),
         );
         let lifeline = lifeline.map_err(Fault::engine(&link.name))?;
         let command = match command {

@@ -21,6 +21,8 @@ use crate::fleet::lifeline::{Lifeline, Mark};
 
 /// Longest kind of terminal; names of terminfo(5) are far shorter.
 const MAX_TERM: usize = 64;
+/// Longest name of an account.
+const MAX_USER: usize = 32;
 
 /// The command as an engine takes it.
 ///
@@ -41,7 +43,12 @@ pub(super) fn spec(open: &v1::ExecOpen, mark: &Mark) -> Result<ExecSpec, FieldEr
         }
         env.push(format!("TERM={}", open.term));
     }
-    Ok(ExecSpec { env, tty, ..ExecSpec::new(open.command.iter().cloned()) })
+    // No colon: what an engine takes for a group is not asked for.
+    if open.user.len() > MAX_USER || !open.user.bytes().all(|b| b.is_ascii_graphic() && b != b':') {
+        return Err(FieldError::new("user", "not an account's name"));
+    }
+    let user = (!open.user.is_empty()).then(|| open.user.clone());
+    Ok(ExecSpec { env, tty, user, ..ExecSpec::new(open.command.iter().cloned()) })
 }
 
 fn size(size: &v1::TerminalSize) -> Result<TtySize, FieldError> {
@@ -140,5 +147,10 @@ mod tests {
         assert_eq!(refused(&open(24, &"x".repeat(65))), "term");
         assert_eq!(refused(&v1::ExecOpen { command: vec![], ..open(24, "") }), "command");
         assert_eq!(refused(&v1::ExecOpen { command: vec!["a\0b".into()], ..open(24, "") }), "command");
+        for user in ["a b", "a:root", "\u{e4}", &"x".repeat(33)] {
+            assert_eq!(refused(&v1::ExecOpen { user: user.into(), ..open(24, "") }), "user", "{user}");
+        }
+        let made = spec(&v1::ExecOpen { user: "alice".into(), ..open(24, "") }, &Mark::of("0a")).unwrap();
+        assert_eq!(made.user.as_deref(), Some("alice"));
     }
 }

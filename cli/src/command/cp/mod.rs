@@ -5,24 +5,34 @@
 //! to a node:    tar here, sentinel last --> exec --> the same there: only a whole transfer is moved into place
 //! `-`:          one file's bytes on standard output, or from standard input
 //! ```
-//! An engine's own archive calls do not see what lies below a tmpfs (`/tmp`, `/run`): hence a command inside. A node's
+//! What a tree holds that cannot be copied is named and left out, and the status says so. An engine's own archive calls do not see what lies below a tmpfs (`/tmp`, `/run`): hence a command inside. A node's
 //! archive is not trusted: it is unpacked by relative names inside a new directory ([`unpack`]).
 
 mod download;
+mod pack;
 mod place;
+mod said;
 mod unpack;
 mod upload;
 
-use std::{path::PathBuf, str::FromStr};
+use std::{ffi::OsString, path::PathBuf, str::FromStr};
 
-use clap::Args;
+use clap::{
+    Args,
+    builder::{OsStringValueParser, TypedValueParser},
+};
 use clap_complete::ArgValueCompleter;
 use shoal_api::{Client, ExecOpen};
-use shoal_types::RealmName;
+use shoal_types::{RealmName, chain};
 
 use crate::{
-    args::Global, complete, connect::Session, error::CliError, exit::Exit, interrupt::Interrupt,
-    node_ref::NodeRef, parse::word,
+    args::Global,
+    complete,
+    connect::Session,
+    error::CliError,
+    exit::Exit,
+    interrupt::Interrupt,
+    node_ref::{NodeRef, NodeRefError, UserName},
 };
 
 /// Most of what a command in a node says on standard error that is kept for a message.
@@ -34,10 +44,10 @@ const HOME: &str = "/root";
 #[derive(Debug, Args)]
 pub(crate) struct Cp {
     /// Source: a local path, NODE[.CLUSTER]:PATH, or `-` for standard input
-    #[arg(value_parser = word::<Place>, add = ArgValueCompleter::new(complete::places))]
+    #[arg(value_parser = OsStringValueParser::new().try_map(Place::of), add = ArgValueCompleter::new(complete::places))]
     source: Place,
     /// Target: a directory to copy into, or the copy's name; `-` for standard output
-    #[arg(value_parser = word::<Place>, add = ArgValueCompleter::new(complete::places))]
+    #[arg(value_parser = OsStringValueParser::new().try_map(Place::of), add = ArgValueCompleter::new(complete::places))]
     target: Place,
 }
 
@@ -56,7 +66,7 @@ enum Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct NodePath {
     target: NodeRef,
-    /// Absolute; ends in a slash if it was written so.
+    /// Absolute, or of the account's home with `./` first; ends in a slash if it was written so.
     path: String,
 }
 
@@ -68,11 +78,37 @@ enum PlaceError {
     Empty,
     /// The part before the colon names no node.
     #[error("not NODE[.CLUSTER]:PATH; a local path with a colon is written ./a:b")]
-    Node(#[source] shoal_types::NameError),
+    Node(#[source] NodeRefError),
     /// `..` or `.` at the end, or all there is.
     #[error("the path in a node must end in a name, not in `/`, `.` or `..`")]
     NoName,
+    /// A node's path of other bytes.
+    #[error("a path in a node must be UTF-8; copy the directory it is in")]
+    NotText,
 }
+
+impl Place {
+    /// As it was typed: a path here may be any bytes.
+    fn of(typed: OsString) -> Result<Self, PlaceText> {
+        let place = match typed.into_string() {
+            Ok(text) => text.parse(),
+            Err(typed) => {
+                let colon = typed.as_encoded_bytes().iter().position(|byte| *byte == b':');
+                let slash = typed.as_encoded_bytes().iter().position(|byte| *byte == b'/');
+                match colon.is_some_and(|colon| slash.is_none_or(|slash| colon < slash)) {
+                    true => Err(PlaceError::NotText),
+                    false => Ok(Self::Local(typed.into())),
+                }
+            }
+        };
+        place.map_err(|error| PlaceText(chain(&error)))
+    }
+}
+
+/// Why a text names no place, in one line: clap shows no causes.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+struct PlaceText(String);
 
 impl FromStr for Place {
     type Err = PlaceError;
@@ -83,11 +119,16 @@ impl FromStr for Place {
             _ if text == "-" => Ok(Self::Stream),
             // As scp(1) has it: with a slash before the colon it is a local path.
             Some((node, path)) if !node.contains('/') => {
-                let target = node.parse().map_err(PlaceError::Node)?;
+                let target: NodeRef = node.parse().map_err(PlaceError::Node)?;
+                // Another's home is where the node has it: the commands there begin in it.
+                let home = match target.user.as_ref().map(UserName::as_str) {
+                    None | Some("root") => HOME,
+                    Some(_) => ".",
+                };
                 let path = match path {
-                    "" => format!("{HOME}/"),
+                    "" => format!("{home}/"),
                     path if path.starts_with('/') => path.to_owned(),
-                    path => format!("{HOME}/{path}"),
+                    path => format!("{home}/{path}"),
                 };
                 Ok(Self::Node(NodePath { target, path }))
             }
@@ -123,13 +164,17 @@ impl NodePath {
             command: words.iter().map(ToString::to_string).collect(),
             terminal: None,
             term: String::new(),
+            user: self.target.account(),
         }
     }
 }
 
 impl Cp {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
-        let realm = global.realm(None)?;
+        let realm = match (&self.source, &self.target) {
+            (Place::Node(node), _) | (_, Place::Node(node)) => node.target.realm(global)?,
+            (Place::Local(_) | Place::Stream, Place::Local(_) | Place::Stream) => global.realm(None)?,
+        };
         let wrong = |error: PlaceError| CliError::usage(error.to_string(), None);
         Session::within(global, interrupt, async |client| match (&self.source, &self.target) {
             (Place::Node(from), Place::Local(to)) => {
@@ -152,9 +197,19 @@ impl Cp {
                 "a path in a node is written NODE[.CLUSTER]:PATH".to_owned(),
             )),
         })
-        .await?;
-        Ok(Exit::Ok)
+        .await
     }
+}
+
+/// Says what was left out, and what changed meanwhile; the status.
+fn warn(left_out: &[String], changed: &[String]) -> Exit {
+    for line in changed {
+        eprintln!("warning: {line}");
+    }
+    for line in left_out {
+        eprintln!("warning: left out {line}");
+    }
+    if left_out.is_empty() { Exit::Ok } else { Exit::InPart }
 }
 
 /// One command's end: its status and its standard error.
@@ -164,8 +219,8 @@ struct Ended {
 }
 
 impl Ended {
-    fn keep(said: &mut Vec<u8>, bytes: &[u8]) {
-        let room = MESSAGE_BYTES.saturating_sub(said.len()).min(bytes.len());
+    fn keep(said: &mut Vec<u8>, bytes: &[u8], most: usize) {
+        let room = most.saturating_sub(said.len()).min(bytes.len());
         said.extend_from_slice(&bytes[..room]);
     }
 }
@@ -173,7 +228,7 @@ impl Ended {
 /// Statuses of the scripts; tar(1) and mv(1) have 0, 1 and 2.
 const NOT_THERE: i32 = 61;
 /// What was sent ended before its end.
-const CUT: i32 = 62;
+const CUT_OFF: i32 = 62;
 
 fn ended(session_side: &NodePath, program: &'static str, ended: &Ended) -> Result<(), CliError> {
     match ended.status {
@@ -210,9 +265,21 @@ mod tests {
             assert_eq!(node(text).shown(), shown);
         }
         assert_eq!("".parse::<Place>(), Err(PlaceError::Empty));
-        for bad in ["Worker:/x", ":x", "-oX:/x", "a.b.c:/x"] {
+        assert_eq!(node("alice@worker-0:x").path, "./x");
+        assert_eq!(node("root@worker-0.dev.default.shoal.internal:x").shown(), "worker-0.dev:/root/x");
+        for bad in ["Worker:/x", ":x", "-oX:/x", "a.b.c.d:/x"] {
             assert!(matches!(bad.parse::<Place>(), Err(PlaceError::Node(_))), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_path_here_may_be_any_bytes() {
+        use std::os::unix::ffi::OsStringExt;
+        for (bytes, local) in [(&b"\xff"[..], true), (b"./a:\xff", true), (b"worker-0:\xff", false)] {
+            let place = Place::of(OsString::from_vec(bytes.to_vec()));
+            assert_eq!(matches!(place, Ok(Place::Local(_))), local, "{place:?}");
+        }
+        assert_eq!(Place::of("-".into()), Ok(Place::Stream));
     }
 
     #[test]

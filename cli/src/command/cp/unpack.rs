@@ -8,22 +8,37 @@ use std::{
 
 use tar::{Archive, EntryType};
 
-/// Unpacks an archive of `name`, and of nothing else, into `directory`, which nobody else writes to. Permissions are kept,
-/// without set-user-id and its kin; owners are not; devices, pipes and sockets are left out.
+use super::pack::{END, ROOT};
+
+/// What came.
+#[derive(Debug, Default)]
+pub(super) struct Unpacked {
+    /// The archive had its last entry: nothing is missing at its end.
+    pub(super) whole: bool,
+    /// What was left out, a line each.
+    pub(super) left_out: Vec<String>,
+}
+
+/// Unpacks an archive of [`ROOT`], and of nothing else, into `directory`, which nobody else writes to. Permissions are kept,
+/// without set-user-id and its kin; owners are not; devices are left out.
 ///
 /// # Errors
-/// It is no archive, is cut, has anything beside `name`, or a name that leads out of the directory; the disk.
-pub(super) fn unpack(archive: impl Read, directory: &Path, name: &str) -> io::Result<()> {
+/// It is no archive, is cut, has anything beside the root, or a name that leads out of the directory; the disk.
+pub(super) fn unpack(archive: impl Read, directory: &Path) -> io::Result<Unpacked> {
     let mut archive = Archive::new(archive);
-    let mut directories = Vec::new();
+    let (mut directories, mut unpacked) = (Vec::new(), Unpacked::default());
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
+        if path == Path::new(END) {
+            unpacked.whole = true;
+            continue;
+        }
         let wrong = |what: &str| {
             io::Error::new(io::ErrorKind::InvalidData, format!("the node sent {}, {what}", path.display()))
         };
         let mut parts = path.components().filter(|part| *part != Component::CurDir);
-        if parts.next() != Some(Component::Normal(name.as_ref())) {
+        if parts.next() != Some(Component::Normal(ROOT.as_ref())) {
             return Err(wrong("which was not asked for"));
         }
         if parts.any(|part| !matches!(part, Component::Normal(_))) {
@@ -42,10 +57,11 @@ pub(super) fn unpack(archive: impl Read, directory: &Path, name: &str) -> io::Re
                     return Err(wrong("which leads out of what was asked for"));
                 }
             }
-            _ => eprintln!(
-                "warning: left out {}: no file, directory or link",
+            EntryType::Fifo => pipe(directory, &path, entry.header().mode()?)?,
+            _ => unpacked.left_out.push(format!(
+                "{}: no file, directory, link or pipe",
                 crate::escape::line(&path.display().to_string())
-            ),
+            )),
         }
     }
     directories.sort_by(|a, b| b.path_bytes().cmp(&a.path_bytes()));
@@ -57,12 +73,28 @@ pub(super) fn unpack(archive: impl Read, directory: &Path, name: &str) -> io::Re
             ));
         }
     }
-    match fs::symlink_metadata(directory.join(name)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(io::Error::new(io::ErrorKind::InvalidData, format!("the node sent no {name}")))
+    Ok(unpacked)
+}
+
+/// Makes a named pipe below `directory`, if no link is on the way.
+fn pipe(directory: &Path, path: &Path, mode: u32) -> io::Result<()> {
+    let mut place = directory.to_owned();
+    for part in path.components().filter(|part| *part != Component::CurDir) {
+        match fs::symlink_metadata(&place) {
+            Ok(found) if !found.is_dir() => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "a pipe leads out of what was asked for",
+                ));
+            }
+            // Its directory comes later, or never.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir(&place)?,
+            Ok(_) => {}
+            Err(error) => return Err(error),
         }
-        found => found.map(drop),
+        place.push(part);
     }
+    Ok(nix::unistd::mkfifo(&place, nix::sys::stat::Mode::from_bits_truncate(mode & 0o777))?)
 }
 
 #[cfg(test)]
@@ -111,8 +143,8 @@ mod tests {
             Self { home }
         }
 
-        fn unpack(&self, entries: &[(EntryType, &str, &str, u32)]) -> io::Result<()> {
-            unpack(archive(entries).as_slice(), &self.home.path().join("into"), "a")
+        fn unpack(&self, entries: &[(EntryType, &str, &str, u32)]) -> io::Result<Unpacked> {
+            unpack(archive(entries).as_slice(), &self.home.path().join("into"))
         }
 
         /// What is beside the directory: nothing new, nothing changed.
@@ -125,20 +157,26 @@ mod tests {
     #[test]
     fn modes_links_and_directories_are_kept() {
         let bed = Bed::new();
-        bed.unpack(&[
-            (DIR, "./a/", "", 0o555),
-            (FILE, "./a/run", "", 0o4751),
-            (SYMLINK, "./a/link", "/etc/passwd", 0o777),
-            (LINK, "./a/same", "./a/run", 0o751),
-            (EntryType::Fifo, "./a/pipe", "", 0o644),
-        ])
-        .unwrap();
-        let a = bed.home.path().join("into/a");
+        let unpacked = bed.unpack(&[
+            (DIR, "./c/", "", 0o555),
+            (FILE, "./c/run", "", 0o4751),
+            (SYMLINK, "./c/link", "/etc/passwd", 0o777),
+            (LINK, "./c/same", "./c/run", 0o751),
+            (EntryType::Fifo, "./c/pipe", "", 0o640),
+            (EntryType::Char, "./c/null", "", 0o666),
+            (FILE, "end", "", 0o600),
+        ]);
+        let unpacked = unpacked.unwrap();
+        assert!(unpacked.whole);
+        assert_eq!(unpacked.left_out, ["./c/null: no file, directory, link or pipe"]);
+        let a = bed.home.path().join("into/c");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
         assert_eq!((mode(&a), mode(&a.join("run"))), (0o555, 0o751));
         assert_eq!(fs::read_link(a.join("link")).unwrap(), Path::new("/etc/passwd"));
         assert_eq!(fs::read_to_string(a.join("same")).unwrap(), "content");
-        assert!(!a.join("pipe").exists());
+        use std::os::unix::fs::FileTypeExt;
+        assert!(fs::metadata(a.join("pipe")).unwrap().file_type().is_fifo());
+        assert!(!a.join("null").exists());
         fs::set_permissions(&a, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
@@ -147,15 +185,20 @@ mod tests {
         for entries in [
             &[(FILE, "../secret", "", 0o644)][..],
             &[(FILE, "./../secret", "", 0o644)],
-            &[(FILE, "a/../../secret", "", 0o644)],
-            &[(FILE, "/tmp/a", "", 0o644)],
+            &[(FILE, "c/../../secret", "", 0o644)],
+            &[(FILE, "/tmp/c", "", 0o644)],
             &[(FILE, "b", "", 0o644)],
             &[(DIR, "..", "", 0o755)],
-            &[(SYMLINK, "a", "..", 0o777), (FILE, "a/secret", "", 0o644)],
-            &[(DIR, "a", "", 0o755), (SYMLINK, "a/up", "../..", 0o777), (FILE, "a/up/secret", "", 0o644)],
-            &[(DIR, "a", "", 0o755), (LINK, "a/b", "../secret", 0o644)],
-            &[(DIR, "a", "", 0o755), (SYMLINK, "a/up", "../..", 0o777), (DIR, "a/up/new", "", 0o755)],
-            &[],
+            &[(SYMLINK, "c", "..", 0o777), (FILE, "c/secret", "", 0o644)],
+            &[(DIR, "c", "", 0o755), (SYMLINK, "c/up", "../..", 0o777), (FILE, "c/up/secret", "", 0o644)],
+            &[(DIR, "c", "", 0o755), (LINK, "c/b", "../secret", 0o644)],
+            &[(DIR, "c", "", 0o755), (SYMLINK, "c/up", "../..", 0o777), (DIR, "c/up/new", "", 0o755)],
+            &[
+                (DIR, "c", "", 0o755),
+                (SYMLINK, "c/up", "../..", 0o777),
+                (EntryType::Fifo, "c/up/pipe", "", 0o644),
+            ],
+            &[(EntryType::Fifo, "c/../pipe", "", 0o644)],
         ] {
             let bed = Bed::new();
             assert!(bed.unpack(entries).is_err(), "{entries:?}");
@@ -165,10 +208,11 @@ mod tests {
 
     #[test]
     fn half_an_archive_is_none() {
-        let whole = archive(&[(FILE, "a", "", 0o644)]);
+        let whole = archive(&[(FILE, "c", "", 0o644)]);
         let bed = Bed::new();
-        assert!(unpack(&whole[..600], &bed.home.path().join("into"), "a").is_err());
-        assert!(unpack(&b"no archive"[..], &bed.home.path().join("into"), "a").is_err());
+        assert!(unpack(&whole[..600], &bed.home.path().join("into")).is_err());
+        assert!(unpack(&b"no archive"[..], &bed.home.path().join("into")).is_err());
+        assert!(!bed.unpack(&[(FILE, "c", "", 0o644)]).unwrap().whole);
     }
 
     proptest! {
@@ -176,12 +220,12 @@ mod tests {
         /// Whatever entries come, in whatever order, the neighbourhood stays as it is.
         #[test]
         fn no_entries_get_out(entries in prop::collection::vec(
-            (0..4_usize, "(\\./)?(a|b|\\.\\.|/)(/(x|y|\\.\\.|\\.)){0,3}", "(/|\\.\\./){0,3}(a|x|secret|tmp)"), 0..6
+            (0..5_usize, "(\\./)?(c|b|\\.\\.|/)(/(x|y|\\.\\.|\\.)){0,3}", "(/|\\.\\./){0,3}(c|x|secret|tmp)"), 0..6
         )) {
             let bed = Bed::new();
             let entries: Vec<_> = entries
                 .iter()
-                .map(|(kind, name, link)| ([FILE, DIR, SYMLINK, LINK][*kind], name.as_str(), link.as_str(), 0o755))
+                .map(|(kind, name, link)| ([FILE, DIR, SYMLINK, LINK, EntryType::Fifo][*kind], name.as_str(), link.as_str(), 0o755))
                 .collect();
             let _either = bed.unpack(&entries);
             prop_assert!(bed.is_untouched());

@@ -1,59 +1,74 @@
-//! From here to a node. An exec's stdin closes alike on completion and on a crash, so the archive ends with a sentinel. Only a
-//! transfer with its sentinel is moved into place.
+//! From here to a node. An exec's stdin closes alike on completion and on a crash, so the archive ends with a sentinel, and a stream
+//! in words of its own. Only a whole transfer is moved into place.
 
 use std::{
+    ffi::OsStr,
+    fmt::Write as _,
     hash::{BuildHasher, RandomState},
     io::{self, Write},
+    os::unix::{ffi::OsStrExt, fs::FileTypeExt},
     path::Path,
 };
 
 use bytes::Bytes;
 use shoal_api::{Answers, Client, ExecFrame, ExecOutput, FRAME_BYTES};
 use shoal_types::RealmName;
-use tokio::{io::stdin, sync::mpsc};
+use tokio::{io::AsyncRead, sync::mpsc};
 
-use super::{CUT, Ended, NodePath, ended};
+use super::{CUT_OFF, Ended, MESSAGE_BYTES, NodePath, ended, pack, warn};
 use crate::{
     command::{frames::Pump, inside},
     error::CliError,
+    exit::Exit,
 };
 
-/// The last entry of what is sent.
-const SENTINEL: &str = ".shoal-cp-end";
-
-/// `$1` is the target, `$2` the name in the archive, `$3` the sentinel. Into a directory, or under the target's name.
+/// `$1` is the target, `$2` the name of a copy in a directory, as printf(1) reads it. Into a directory, or under the target's name.
 const UNPACK: &str = r#"
+cd || exit 1
 umask 077
 fail() { printf '%s\n' "$1" >&2; exit 1; }
 if [ -d "$1" ]; then
     cd -- "$1" || exit 1
-    name=$2
+    name=$(printf '%b.' "$2")
+    name=${name%.}
 else
     case "$1" in */) fail "$1 is no directory" ;; esac
     cd -- "${1%/*}/" || exit 1
     name=${1##*/}
 fi
+[ ! -e "$name" ] || [ -f "$name" ] || [ -d "$name" ] || fail "$1 is a pipe, a socket or a device"
 fresh=$(mktemp -d ./.shoal-cp-XXXXXXXXXX) || exit 1
 trap 'rm -rf -- "$fresh"' EXIT
 trap 'exit 1' HUP INT TERM
 tar --extract --file=- --directory="$fresh" --preserve-permissions --no-same-owner || exit 1
-[ -e "$fresh/$3" ] || exit 62
+[ -e "$fresh/end" ] || exit 62
+(cd -- "$fresh" && xargs -0 -r -n 2 truncate -s <cut && xargs -0 -r rm -f -- <gone) || exit 1
+find "$fresh/c" -type f -perm /6000 -exec chmod ug-s {} + || exit 1
 if [ ! -e "$name" ] && [ ! -L "$name" ]; then
-    mv -T -- "$fresh/$2" "./$name"
-elif [ -d "$fresh/$2" ] && [ ! -L "$fresh/$2" ]; then
+    mv -T -- "$fresh/c" "./$name"
+elif [ -d "$fresh/c" ] && [ ! -L "$fresh/c" ]; then
     [ -d "$name" ] && [ ! -L "$name" ] || fail "$name is no directory"
-    cp -a --no-target-directory --remove-destination -- "$fresh/$2" "./$name"
+    cp -a --no-target-directory --remove-destination -- "$fresh/c" "./$name"
 else
     [ ! -d "$name" ] || [ -L "$name" ] || fail "$name is a directory"
-    mv -f -T -- "$fresh/$2" "./$name"
+    mv -f -T -- "$fresh/c" "./$name"
 fi
 "#;
 
-/// `$1` is the file, `$2` the words that end it.
+/// `$1` is the file, `$2` the words that end the stream, `$3` the name of a copy in a directory, as printf(1) reads it; it may be empty.
 const WRITE: &str = r#"
-[ ! -d "$1" ] || { printf '%s\n' "$1 is a directory" >&2; exit 1; }
-cd -- "${1%/*}/" || exit 1
-name=${1##*/}
+cd || exit 1
+fail() { printf '%s\n' "$1" >&2; exit 1; }
+to=$1
+if [ -d "$to" ]; then
+    [ -n "$3" ] || fail "$1 is a directory"
+    name=$(printf '%b.' "$3")
+    to=$1/${name%.}
+    [ ! -d "$to" ] || fail "$to is a directory"
+fi
+cd -- "${to%/*}/" || exit 1
+name=${to##*/}
+[ ! -e "$name" ] || [ -f "$name" ] || fail "$1 is a pipe, a socket or a device"
 fresh=$(mktemp ./.shoal-cp-XXXXXXXXXX) || exit 1
 trap 'rm -f -- "$fresh"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -64,48 +79,94 @@ if [ -e "$name" ]; then chmod --reference="$name" -- "$fresh"; else chmod 0644 -
 mv -f -T -- "$fresh" "./$name"
 "#;
 
-/// Copies a file or directory.
+/// Copies a file or directory; a pipe or a device is read to its end.
 pub(super) async fn from_path(
     client: &Client,
     realm: &RealmName,
     from: &Path,
     to: &NodePath,
-) -> Result<(), CliError> {
+) -> Result<Exit, CliError> {
     let failed = |source| CliError::File { action: "read", path: from.into(), source };
-    let from = from.to_owned();
-    let real = std::fs::symlink_metadata(&from).and_then(|_| from.canonicalize()).map_err(failed)?;
+    let is_link = |_| std::fs::symlink_metadata(from);
+    let kind = std::fs::metadata(from).or_else(is_link).map_err(failed)?.file_type();
     // `.` and `..` have no name of their own.
-    let name = from.file_name().or_else(|| real.file_name()).and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| {
-        CliError::usage(
-            format!("{} has no name for the copy in the node", from.display()),
-            "give the path of a file or directory, in UTF-8".to_owned(),
-        )
-    })?;
-    let open = to.open(realm, &["sh", "-c", UNPACK, "shoal-cp", &to.path, name, SENTINEL]);
+    let name = match from.file_name() {
+        Some(name) => printf(name),
+        None => printf(from.canonicalize().map_err(failed)?.file_name().unwrap_or_default()),
+    };
+    if name.is_empty() {
+        return Err(CliError::usage(
+            format!(
+                "{} has no name for the copy in the node",
+                crate::escape::line(&from.display().to_string())
+            ),
+            "give the path of a file or directory".to_owned(),
+        ));
+    }
+    if kind.is_socket() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is a socket")));
+    }
+    if kind.is_fifo() || kind.is_char_device() || kind.is_block_device() {
+        let source = tokio::fs::File::open(from).await.map_err(failed)?;
+        return from_stream(client, realm, source, &name, to, failed).await;
+    }
+    // What cannot be read at all is no copy with something left out.
+    let readable = match (kind.is_dir(), kind.is_symlink()) {
+        (true, _) => std::fs::read_dir(from).map(drop),
+        (false, true) => Ok(()),
+        (false, false) => std::fs::File::open(from).map(drop),
+    };
+    readable.map_err(failed)?;
+    let open = to.open(realm, &["sh", "-c", UNPACK, "shoal-cp", &to.path, &name]);
     let (sender, answers) = inside::begin(client, open).await?;
-    let (path, packed) = (from.clone(), name.to_owned());
-    let packing = tokio::task::spawn_blocking(move || pack(&path, &packed, Frames::new(sender)));
+    let path = from.to_owned();
+    let packing = tokio::task::spawn_blocking(move || pack::pack(&path, Frames::new(sender)));
     let result = receive(answers).await;
     let packed = packing.await.unwrap_or_else(|error| Err(io::Error::other(error)));
-    match packed {
+    let left = match packed {
         // It has stopped reading, and says why.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => pack::Left::default(),
         packed => packed.map_err(failed)?,
-    }
-    finish(to, "tar", result?)
+    };
+    finish(to, "tar", result?)?;
+    Ok(warn(&left.out, &left.changed))
 }
 
 /// Copies standard input to a file.
-pub(super) async fn from_stdin(client: &Client, realm: &RealmName, to: &NodePath) -> Result<(), CliError> {
+pub(super) async fn from_stdin(client: &Client, realm: &RealmName, to: &NodePath) -> Result<Exit, CliError> {
+    from_stream(client, realm, tokio::io::stdin(), "", to, CliError::Stdin).await
+}
+
+/// Copies what is read until its end to a file.
+async fn from_stream(
+    client: &Client,
+    realm: &RealmName,
+    source: impl AsyncRead + Send + Unpin + 'static,
+    name: &str,
+    to: &NodePath,
+    failed: impl FnOnce(io::Error) -> CliError,
+) -> Result<Exit, CliError> {
     use tokio::io::AsyncReadExt;
     let end = end_words();
-    let open = to.open(realm, &["sh", "-c", WRITE, "shoal-cp", &to.path, &end]);
+    let open = to.open(realm, &["sh", "-c", WRITE, "shoal-cp", &to.path, &end, name]);
     let (sender, answers) = inside::begin(client, open).await?;
     // The words come only after a real end of the input: one that fails sends none.
-    let pump = Pump::feed(sender, stdin().chain(io::Cursor::new(end.into_bytes())), ExecFrame::Stdin);
-    let result = pump.during(receive(answers), CliError::Stdin).await?;
-    finish(to, "cat", result)
+    let pump = Pump::feed(sender, source.chain(io::Cursor::new(end.into_bytes())), ExecFrame::Stdin);
+    let result = pump.during(receive(answers), failed).await?;
+    finish(to, "cat", result)?;
+    Ok(Exit::Ok)
+}
+
+/// A name as `printf %b` reads it: any bytes, of which only plain ones are written as they are.
+fn printf(name: &OsStr) -> String {
+    name.as_bytes().iter().fold(String::new(), |mut text, byte| {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' => text.push(char::from(*byte)),
+            // Writing to a String does not fail.
+            byte => drop(write!(text, "\\0{byte:03o}")),
+        }
+        text
+    })
 }
 
 /// Words that nobody's file ends in.
@@ -117,7 +178,7 @@ fn end_words() -> String {
 
 fn finish(to: &NodePath, program: &'static str, result: Ended) -> Result<(), CliError> {
     match result.status {
-        CUT => Err(CliError::Answer { missing: "what was sent: it was cut" }),
+        CUT_OFF => Err(CliError::Answer { missing: "what was sent: it was cut" }),
         _ => ended(to, program, &result),
     }
 }
@@ -128,27 +189,12 @@ async fn receive(mut answers: Answers<ExecOutput>) -> Result<Ended, CliError> {
     while let Some(output) = answers.next().await? {
         match output {
             ExecOutput::Stdout(bytes) | ExecOutput::Stderr(bytes) => {
-                Ended::keep(&mut said, &bytes);
+                Ended::keep(&mut said, &bytes, MESSAGE_BYTES);
             }
             ExecOutput::ExitStatus(status) => return Ok(Ended { status, said }),
         }
     }
     Err(CliError::Answer { missing: "the end of the copy" })
-}
-
-/// Writes the archive of a path, called `name` in it; symbolic links are copied as such, but for the path itself.
-fn pack(path: &Path, name: &str, to: impl Write) -> io::Result<()> {
-    let mut archive = tar::Builder::new(to);
-    archive.follow_symlinks(false);
-    match std::fs::metadata(path)?.is_dir() {
-        true => archive.append_dir_all(name, path)?,
-        false => archive.append_file(name, &mut std::fs::File::open(path)?)?,
-    }
-    let mut last = tar::Header::new_gnu();
-    last.set_size(0);
-    last.set_mode(0o600);
-    archive.append_data(&mut last, SENTINEL, io::empty())?;
-    archive.into_inner()?.flush()
 }
 
 /// What is written, as frames of the request stream; its end, and a failure, are the stream's end.
@@ -199,7 +245,7 @@ mod tests {
 
     fn packed(path: &Path) -> Vec<u8> {
         let mut archive = Vec::new();
-        pack(path, path.file_name().unwrap().to_str().unwrap(), &mut archive).unwrap();
+        pack::pack(path, &mut archive).unwrap();
         archive
     }
 
@@ -212,10 +258,11 @@ mod tests {
         fs::write(path("src/sub dir/a"), "1").unwrap();
         fs::create_dir(path("node")).unwrap();
         let archive = packed(&path("src"));
-        let unpack =
-            |to: &str, bytes: &[u8]| script(UNPACK, &[path(to).to_str().unwrap(), "src", SENTINEL], bytes);
+        let unpack = |to: &str, bytes: &[u8]| {
+            script(UNPACK, &[path(to).to_str().unwrap(), &printf("src".as_ref())], bytes)
+        };
         // Cut before the sentinel: at the end of an entry, where tar sees nothing wrong, and in the middle.
-        for cut in [0, 512, archive.len() - 1536 - 512, archive.len() - 1536] {
+        for cut in [0, 512, archive.len() - 1536 - 512, archive.len() - 1536, archive.len() - 2048] {
             let (status, said) = unpack("node", &archive[..cut]);
             assert_ne!(status, 0, "cut at {cut}: {said}");
             assert_eq!(fs::read_dir(path("node")).unwrap().count(), 0, "cut at {cut}");
@@ -241,19 +288,52 @@ mod tests {
     }
 
     #[test]
+    fn what_shrank_is_cut_and_what_failed_is_removed() {
+        let home = tempfile::tempdir().unwrap();
+        let mut archive = tar::Builder::new(Vec::new());
+        for (name, mode, content) in [
+            ("c/grown\nold", 0o644, &b"abc\0\0"[..]),
+            ("c/bad", 0o644, b"ha\0\0"),
+            ("c/run", 0o6755, b"x"),
+            (pack::CUT, 0o600, b"3\0c/grown\nold\0"),
+            (pack::GONE, 0o600, b"c/bad\0"),
+            (pack::END, 0o600, b""),
+        ] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            header.set_mode(mode);
+            archive.append_data(&mut header, name, content).unwrap();
+        }
+        let to = home.path().join("to");
+        let archive = archive.into_inner().unwrap();
+        assert_eq!(script(UNPACK, &[to.to_str().unwrap(), "x"], &archive), (0, String::new()));
+        assert_eq!(fs::read(to.join("grown\nold")).unwrap(), b"abc");
+        assert!(!to.join("bad").exists());
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(to.join("run")).unwrap().permissions().mode() & 0o7777, 0o755);
+        assert_eq!(script(UNPACK, &["/dev/null", "x"], &archive).0, 1, "a device is replaced by nothing");
+    }
+
+    #[test]
     fn a_stream_is_placed_only_with_its_end() {
         let home = tempfile::tempdir().unwrap();
         let to = home.path().join("a file");
-        let write = |bytes: &[u8]| script(WRITE, &[to.to_str().unwrap(), "END"], bytes);
+        let write = |bytes: &[u8]| script(WRITE, &[to.to_str().unwrap(), "END", ""], bytes);
         for cut in [&b""[..], b"half", b"half EN"] {
-            assert_eq!(write(cut).0, CUT);
+            assert_eq!(write(cut).0, CUT_OFF);
             assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
         }
         assert_eq!(write(b"whole\0\nEND"), (0, String::new()));
         assert_eq!(fs::read(&to).unwrap(), b"whole\0\n");
         assert_eq!(write(b"END"), (0, String::new()));
         assert_eq!(fs::read(&to).unwrap(), b"");
-        assert_eq!(script(WRITE, &[home.path().to_str().unwrap(), "END"], b"xEND").0, 1);
+        assert_eq!(script(WRITE, &[home.path().to_str().unwrap(), "END", ""], b"xEND").0, 1);
+        // A stream that has a name goes into a directory under it, whatever bytes that has.
+        let odd = OsStr::from_bytes(b"-n \\t\xff\n%b");
+        let into = |to: &Path| script(WRITE, &[to.to_str().unwrap(), "END", &printf(odd)], b"yEND");
+        assert_eq!(into(home.path()), (0, String::new()));
+        assert_eq!(fs::read(home.path().join(odd)).unwrap(), b"y");
+        assert_eq!(into(Path::new("/dev/null")).0, 1);
         assert!(end_words().len() > 30 && end_words() != end_words());
     }
 }
