@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, fmt::Display, num::NonZeroU32, str::FromStr};
 
 use shoal_types::{
-    Bytes, ClusterSpec, Event, EventKind, EventLevel, MilliCpu, NewEvent, NodeGroup, Placing, Profile,
-    Progress, Resources, Role, SlurmSpec, Timestamp,
+    Bytes, ClusterSpec, Event, EventKind, EventLevel, MilliCpu, NewEvent, NodeGroup, NodeSlurm, Placing,
+    Profile, Progress, Resources, Role, SlurmSpec, TextPlace, Timestamp,
 };
 
 use crate::{Word, v1};
@@ -45,7 +45,34 @@ impl From<&NodeGroup> for v1::NodeGroup {
             memory_limit_bytes: group.memory_limit.0,
             tmp_size_bytes: group.tmp_size.0,
             constraints: group.constraints.iter().map(ToString::to_string).collect(),
+            slurm: (!group.slurm.is_empty()).then(|| (&group.slurm).into()),
         }
+    }
+}
+
+impl From<&NodeSlurm> for v1::NodeSlurm {
+    fn from(slurm: &NodeSlurm) -> Self {
+        Self {
+            cpus: slurm.cpus,
+            memory_bytes: slurm.memory.map(|memory| memory.0),
+            gres: slurm.gres.iter().map(ToString::to_string).collect(),
+            features: slurm.features.iter().map(ToString::to_string).collect(),
+            weight: slurm.weight,
+        }
+    }
+}
+
+impl TryFrom<v1::NodeSlurm> for NodeSlurm {
+    type Error = FieldError;
+
+    fn try_from(slurm: v1::NodeSlurm) -> Result<Self, FieldError> {
+        Ok(Self {
+            cpus: slurm.cpus,
+            memory: slurm.memory_bytes.map(Bytes),
+            gres: parse_all("spec.groups.slurm.gres", &slurm.gres)?,
+            features: parse_all("spec.groups.slurm.features", &slurm.features)?,
+            weight: slurm.weight,
+        })
     }
 }
 
@@ -64,6 +91,7 @@ impl TryFrom<v1::NodeGroup> for NodeGroup {
             memory_limit: Bytes(group.memory_limit_bytes),
             tmp_size: Bytes(group.tmp_size_bytes),
             constraints: parse_all("spec.groups.constraints", &group.constraints)?,
+            slurm: group.slurm.map(TryInto::try_into).transpose()?.unwrap_or_default(),
         })
     }
 }
@@ -131,7 +159,21 @@ impl From<&ClusterSpec> for v1::ClusterSpec {
             ssh_keys: spec.ssh_keys.iter().map(ToString::to_string).collect(),
             placing: Some((&spec.placing).into()),
             profile: spec.profile.wire(),
+            slurm_files: spec.slurm.files.clone().into_iter().collect(),
+            slurm_places: spec.slurm.places.iter().map(|(of, at)| (of.clone(), at.into())).collect(),
         }
+    }
+}
+
+impl From<&TextPlace> for v1::TextPlace {
+    fn from(TextPlace { file, line, by_line }: &TextPlace) -> Self {
+        Self { file: file.clone(), line: *line, by_line: *by_line }
+    }
+}
+
+impl From<v1::TextPlace> for TextPlace {
+    fn from(v1::TextPlace { file, line, by_line }: v1::TextPlace) -> Self {
+        Self { file, line, by_line }
     }
 }
 
@@ -153,6 +195,8 @@ impl TryFrom<v1::ClusterSpec> for ClusterSpec {
                 main: spec.slurm_main.into_iter().collect(),
                 cpus: spec.slurm_cpus,
                 memory: spec.slurm_memory_bytes.map(Bytes),
+                files: spec.slurm_files.into_iter().collect(),
+                places: spec.slurm_places.into_iter().map(|(of, at)| (of, at.into())).collect(),
             },
             ssh_keys: parse_all("spec.ssh_keys", &spec.ssh_keys)?,
         };
@@ -231,9 +275,27 @@ mod tests {
             constraints: vec!["rack in (a,b)".parse().unwrap()],
             groups: vec![
                 NodeGroup::new(Role::Controller, 1, None, None),
-                NodeGroup::new(Role::Worker, 3, Some(MilliCpu(1500)), Some(Bytes::mib(256))),
+                NodeGroup {
+                    slurm: NodeSlurm {
+                        gres: vec!["gpu:a100:2".parse().unwrap()],
+                        features: vec!["big".parse().unwrap()],
+                        weight: Some(10),
+                        ..NodeSlurm::default()
+                    },
+                    ..NodeGroup::new(Role::Worker, 3, Some(MilliCpu(1500)), Some(Bytes::mib(256)))
+                },
             ],
-            slurm: SlurmSpec { main: [("a".into(), "X=1".into())].into(), cpus: Some(128), memory: None },
+            slurm: SlurmSpec {
+                main: [("a".into(), "X=1".into())].into(),
+                cpus: Some(128),
+                memory: None,
+                files: [("gres.conf".into(), "Name=gpu\n".into())].into(),
+                places: [(
+                    "slurm.main.a".into(),
+                    TextPlace { file: "dev.yaml".into(), line: 3, by_line: true },
+                )]
+                .into(),
+            },
             ssh_keys: vec![
                 "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC9GBAegsGjkqJORwtyWQ1aAJ+IS1ablwZ7IbfqZVWzy me@desk"
                     .parse()

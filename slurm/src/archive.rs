@@ -19,6 +19,11 @@ impl Archive {
         self.entry(EntryType::Directory, path, mode, Owner::ROOT, "", &[]);
     }
 
+    /// The same, of somebody else's.
+    pub(crate) fn dir_of(&mut self, path: &str, mode: u32, owner: Owner) {
+        self.entry(EntryType::Directory, path, mode, owner, "", &[]);
+    }
+
     /// A file; its directory must be in the image or come before it.
     pub(crate) fn file(&mut self, path: &str, mode: u32, owner: Owner, content: impl AsRef<[u8]>) {
         self.entry(EntryType::Regular, path, mode, owner, "", content.as_ref());

@@ -1,41 +1,49 @@
-//! slurm.conf and cgroup.conf of a cluster.
+//! slurm.conf, gres.conf and cgroup.conf of a cluster.
 //!
 //! ```text
-//! settings of Shoal          those whose key the user's text does not set
+//! settings of Shoal          those that do not give way to the user's text (rule.rs)
 //! the user's slurm.main      `NodeName=DEFAULT`, `PartitionName=DEFAULT` and the like act on what follows
 //! NodeName=...               one line per run of equal workers
 //! PartitionName=all          unless the user's text makes it
 //! ```
 //! Slurm learns every address from here (SlurmctldHost, NodeAddr), never from DNS. The same text suits Slurm 22.05 and 24.11.
 
+mod gres;
 mod nodes;
 mod user;
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use crate::{
-    ClusterView, NodeView, RoleSpec, SLURMCTLD_PORT, SLURMD_PORT, SlurmPart, role::CONTROLLER_STATE_DIR,
+    Ability, ClusterView, NodeView, RoleSpec, SLURMCTLD_PORT, SLURMD_PORT, SlurmPart, needs,
+    role::{CONTROLLER_STATE_DIR, WORKER_SPOOL_DIR},
+    rule::gives_way,
 };
-use user::UserText;
+pub(crate) use gres::{devices, gres_conf};
+pub(crate) use user::{Entry, UserText};
 
-/// Where slurmd keeps job scripts and credentials: Debian's directory.
-const WORKER_SPOOL_DIR: &str = "/var/lib/slurm/slurmd";
 /// Where slurmctld has the key that it signs tokens with.
 pub(crate) const TOKEN_KEY: &str = "/etc/slurm/jwt_hs256.key";
 
 /// The text of slurm.conf (slurm.conf(5)), for roles whose archive brings it; the others fetch it from the controller.
 #[must_use]
 pub fn slurm_conf(view: &ClusterView) -> String {
-    let user = UserText(&view.slurm().main);
-    let taken = user.keys();
+    let user = UserText::of(view.slurm());
     let mut text = String::new();
     let tokens = if view.has_tokens() { tokens() } else { String::new() };
-    for line in settings(view).lines().chain(tokens.lines()) {
-        if user::split(line).is_none_or(|(key, _)| !taken.contains(&key.to_ascii_lowercase())) {
+    let settings = settings(view, &user);
+    let lines = || settings.lines().chain(tokens.lines());
+    let ours: Vec<_> = lines().filter_map(|line| line.split_once('=')).collect();
+    for line in lines() {
+        if line.split_once('=').is_none_or(|(key, _)| !gives_way(key, &ours, &user)) {
             let _ = writeln!(text, "{line}");
         }
     }
-    user.push(&mut text);
+    let gres: BTreeSet<&str> = gres::names(view).collect();
+    user.push(&mut text, &gres);
+    if !gres.is_empty() && !user.statements().any(|statement| statement.is("GresTypes")) {
+        let _ = writeln!(text, "\nGresTypes={}", Vec::from_iter(gres).join(","));
+    }
     text.push_str("\n# Nodes\n");
     nodes::push_node_lines(&mut text, &slurm_nodes(view).collect::<Vec<_>>());
     // All workers; the default unless the user's text has a default of its own, which the last one would be in place of.
@@ -46,13 +54,14 @@ pub fn slurm_conf(view: &ClusterView) -> String {
     text
 }
 
-/// The text of cgroup.conf (cgroup.conf(5)).
+/// The text of cgroup.conf (cgroup.conf(5)), unless the user gives one.
 ///
 /// The plugin is named because detection is fatal where the machine mounts both cgroup versions; with proctrack/linuxproc and
-/// task/none nothing of it is used.
-#[must_use]
-pub fn cgroup_conf() -> String {
-    "# Written by Shoal.\nCgroupPlugin=cgroup/v1\n".to_owned()
+/// task/none nothing of it is used. Plug-ins that use it are on hosts of v2 alone.
+pub(crate) fn cgroup_conf(view: &ClusterView) -> String {
+    let used = needs(view.slurm()).iter().any(|need| need.ability == Ability::Cgroups);
+    let version = if used { "v2" } else { "v1" };
+    format!("# Written by Shoal.\nCgroupPlugin=cgroup/{version}\n")
 }
 
 /// The nodes that run jobs, in natural order.
@@ -66,7 +75,15 @@ fn tokens() -> String {
     format!("\nAuthAltTypes=auth/jwt\nAuthAltParameters=jwt_key={TOKEN_KEY}\n")
 }
 
-fn settings(view: &ClusterView) -> String {
+/// Job tracking: without control groups, by the kernel's table of processes; X11 forwarding takes process groups instead (slurm.conf(5),
+/// PrologFlags).
+fn proctrack(user: &UserText<'_>) -> &'static str {
+    let x11 = |flag: &str| flag.eq_ignore_ascii_case("X11");
+    let mut flags = user.statements().filter(|statement| statement.is("PrologFlags"));
+    if flags.any(|statement| statement.items().any(x11)) { "proctrack/pgid" } else { "proctrack/linuxproc" }
+}
+
+fn settings(view: &ClusterView, user: &UserText<'_>) -> String {
     let controller = view.controller();
     format!(
         "# Written by Shoal for cluster {name} of realm {realm}.
@@ -85,7 +102,7 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 
 # No control groups: a node is a container and has only its own.
-ProctrackType=proctrack/linuxproc
+ProctrackType={proctrack}
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 PropagateResourceLimits=NONE
@@ -102,6 +119,7 @@ MessageTimeout=30
         realm = view.realm(),
         host = controller.name,
         address = controller.address,
+        proctrack = proctrack(user),
         def_mem = slurm_nodes(view).map(|w| w.memory.as_mib() / u64::from(w.cpus.max(1))).min().unwrap_or(1).max(1),
     )
 }
@@ -159,7 +177,8 @@ mod tests {
             ("b".to_owned(), "SlurmdTimeout=30".to_owned()),
             ("a".to_owned(), "SlurmctldDebug=debug\n\n".to_owned()),
         ]);
-        let slurm = SlurmSpec { main, cpus: Some(128), memory: Some(Bytes::mib(512_000)) };
+        let (cpus, memory) = (Some(128), Some(Bytes::mib(512_000)));
+        let slurm = SlurmSpec { main, cpus, memory, ..SlurmSpec::default() };
         insta::assert_snapshot!(slurm_conf(&sized(300, slurm)));
     }
 
@@ -226,13 +245,85 @@ mod tests {
     }
 
     #[test]
+    fn what_belongs_together_gives_way_together() {
+        let all = ["SelectType", "SelectTypeParameters", "DefMemPerCPU", "PropagateResourceLimits"];
+        for (given, kept) in [
+            ("", &all[..]),
+            ("SelectType=select/linear", &["PropagateResourceLimits"]),
+            ("selecttype = select/linear\nSelectTypeParameters=CR_Memory", &["PropagateResourceLimits"]),
+            // The same as ours: nothing has to go.
+            ("SelectType=select/cons_tres", &all[1..]),
+            (
+                "SelectTypeParameters=CR_CPU_Memory",
+                &["SelectType", "DefMemPerCPU", "PropagateResourceLimits"],
+            ),
+            ("SelectTypeParameters=CR_CPU", &["SelectType", "PropagateResourceLimits"]),
+            ("DefMemPerNode=200", &["SelectType", "SelectTypeParameters", "PropagateResourceLimits"]),
+            ("DefMemPerGPU=200", &["SelectType", "SelectTypeParameters", "PropagateResourceLimits"]),
+            ("DefMemPerCPU=10", &["SelectType", "SelectTypeParameters", "PropagateResourceLimits"]),
+            ("PropagateResourceLimitsExcept=MEMLOCK", &all[..3]),
+            ("PartitionName=x DefMemPerNode=200", &all),
+        ] {
+            let conf = with_main(given);
+            let ours = conf.split("\n# slurm.main").next().unwrap();
+            let has = |key: &&&str| ours.contains(&format!("\n{key}="));
+            assert_eq!(
+                all.iter().filter(has).collect::<Vec<_>>(),
+                kept.iter().collect::<Vec<_>>(),
+                "{given}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_setting_of_ours_is_in_the_table() {
+        let view = with_api(1);
+        let conf = settings(&view, &UserText::of(view.slurm())) + &tokens();
+        for (key, _) in conf.lines().filter_map(|line| line.split_once('=')) {
+            assert!(crate::rule::is_known(key), "{key}: the table says nothing of it");
+        }
+    }
+
+    #[test]
+    fn x11_is_forwarded_by_process_groups() {
+        assert!(with_main("PrologFlags=Alloc,x11").contains("\nProctrackType=proctrack/pgid\n"));
+        assert!(with_main("PrologFlags=Alloc").contains("\nProctrackType=proctrack/linuxproc\n"));
+        assert_eq!(
+            with_main("PrologFlags=X11\nProctrackType=proctrack/cgroup").matches("ProctrackType").count(),
+            1
+        );
+    }
+
+    #[test]
+    fn control_groups_that_are_used_are_those_of_v2() {
+        let conf = |main: &str| {
+            let main = BTreeMap::from([("main".to_owned(), main.to_owned())]);
+            cgroup_conf(&sized(1, SlurmSpec { main, ..SlurmSpec::default() }))
+        };
+        assert!(conf("A=1").ends_with("CgroupPlugin=cgroup/v1\n"));
+        assert!(conf("TaskPlugin=task/cgroup,task/affinity").ends_with("CgroupPlugin=cgroup/v2\n"));
+    }
+
+    #[test]
+    fn an_included_file_stands_in_its_place() {
+        let main = BTreeMap::from([("main".to_owned(), "A=1\nInclude site.conf\nB=2".to_owned())]);
+        let site = "SlurmctldParameters=x\nMessageTimeout=5 # theirs\n";
+        let files = BTreeMap::from([("site.conf".to_owned(), site.to_owned())]);
+        let conf = slurm_conf(&sized(1, SlurmSpec { main, files, ..SlurmSpec::default() }));
+        let expected = "\n# slurm.main\nA=1\n\n# slurm.files.site.conf\nSlurmctldParameters=enable_configless,x\n\
+                        MessageTimeout=5 # theirs\n\n# slurm.main\nB=2\n";
+        assert!(conf.contains(expected), "{conf}");
+        assert_eq!(conf.matches("MessageTimeout").count(), 1);
+    }
+
+    #[test]
     fn what_workers_need_to_come_up_cannot_get_lost() {
         for (given, kept) in [
             (
                 "SlurmctldParameters=idle_on_node_suspend",
                 "SlurmctldParameters=enable_configless,idle_on_node_suspend",
             ),
-            ("slurmctldparameters = a, \\", "slurmctldparameters=enable_configless,a, \\"),
+            ("slurmctldparameters = a, \\\n b", "slurmctldparameters=\"enable_configless,a,  b\""),
             ("SlurmdParameters=", "SlurmdParameters=config_overrides"),
             (
                 "SlurmdParameters=l3cache_as_socket,Config_Overrides",

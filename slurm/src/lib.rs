@@ -1,7 +1,7 @@
 //! Everything a node must know to be a node of a Slurm cluster, rendered from the store's data alone: no I/O, no clock, no randomness.
 //!
 //! ```text
-//!  ClusterView ----+--> slurm_conf, cgroup_conf
+//!  ClusterView ----+--> slurm_conf, gres_conf, cgroup_conf (what may stand in them: rule.rs)
 //!  (names, roles,  |         |
 //!   addresses)     |         v
 //!  ClusterKeys ----+--> BootstrapTemplate --archive(node)--> tar, put into the created container, then it is started
@@ -17,22 +17,27 @@
 mod accounts;
 mod archive;
 mod bootstrap;
+mod complaint;
 mod conf;
 mod keys;
 mod known_hosts;
 mod role;
+mod rule;
 mod sinfo;
 mod stage;
+mod text;
 mod unit;
 mod view;
 
 pub use accounts::{Accounts, AccountsError, Owner};
 pub use bootstrap::{BootstrapError, BootstrapTemplate};
-pub use conf::{cgroup_conf, slurm_conf};
+pub use complaint::Complaint;
+pub use conf::slurm_conf;
 pub use keys::{ClusterKeys, KeyError, SshKeyPair};
 pub use known_hosts::known_hosts;
 pub use role::{ConfigSource, Port, Readiness, RoleSpec, SlurmPart, Tmpfs};
+pub use rule::{Ability, Layout, Need, Refusal, Refusals, check, needs, reference};
 pub use shoal_types::nodeset::{MAX_NODESET, NodesetError, compress, expand};
 pub use sinfo::{NodeReport, NodeStatus, SINFO_COMMAND, parse_sinfo};
-pub use stage::{Stage, fatal_reason, log_command, restarts_command};
+pub use stage::{Stage, log_command};
 pub use view::{ClusterView, NodeView, SLURMCTLD_PORT, SLURMD_PORT, SLURMRESTD_PORT, SSH_PORT, ViewError};

@@ -16,6 +16,7 @@ mod worker;
 use shoal_types::{Bytes, Profile, Role};
 
 pub(crate) use controller::STATE_DIR as CONTROLLER_STATE_DIR;
+pub(crate) use worker::SPOOL_DIR as WORKER_SPOOL_DIR;
 
 use crate::{ClusterView, Stage};
 
@@ -38,7 +39,8 @@ pub struct RoleSpec {
     pub ports: &'static [Port],
     /// When it is ready.
     pub readiness: Readiness,
-    /// The directory of its state, which is on a volume and outlives its container.
+    /// The directory of its state, unless the cluster's [`Layout`](crate::Layout) has another for it; it is on a volume and outlives
+    /// its container.
     pub state: Option<&'static str>,
     /// What is mounted in memory.
     pub tmpfs: &'static [Tmpfs],
@@ -69,7 +71,7 @@ pub enum SlurmPart {
 /// A TCP port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Port {
-    /// Its number.
+    /// Its number, unless the cluster's [`Layout`](crate::Layout) has another for it.
     pub number: u16,
     /// The name of its SRV record in the cluster's zone, if it has one.
     pub service: Option<&'static str>,
@@ -78,7 +80,7 @@ pub struct Port {
 /// When a node is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readiness {
-    /// It listens on this port; nothing is run in any node before.
+    /// It listens on this port, or the one that the cluster's [`Layout`](crate::Layout) has for it; nothing is run in any node before.
     Listens(u16),
     /// Slurm has it IDLE.
     Idle,

@@ -43,23 +43,49 @@ pub struct NodeReport {
     pub reason: Option<String>,
 }
 
+/// Words of Slurm 22.05 to 26.05 (sinfo(1), NODE STATE CODES) for a node that is as somebody wants it to be, besides those of
+/// [`NodeStatus`].
+const WANTED: &[&str] = &[
+    "blocked",
+    "maint",
+    "planned",
+    "power_down",
+    "power_up",
+    "powered_down",
+    "powering_down",
+    "powering_up",
+    "reboot",
+    "reboot_issued",
+    "reserved",
+];
+/// Flags of such a node: powered down (`~`), on its way there (`!` `%`) or up again (`#`), in a maintenance reservation (`$`), to be
+/// rebooted (`@`) or rebooting (`^`), planned for a job (`-`), with a job that is ending (`+`). Of all flags there are, only `*` is
+/// missing: it does not respond.
+const WANTED_FLAGS: &[char] = &['~', '!', '%', '#', '$', '@', '^', '-', '+'];
+/// Those of a node that has been up, and for whose sake there is nothing to wait for.
+const SETTLED_FLAGS: &[char] = &['~', '!', '%', '$', '-', '+'];
+
 impl NodeReport {
-    /// Whether jobs run there, now or when their reservation begins, and it answers: neither silent nor on its way down, up or
-    /// to a reboot. A planned job (`-`), a maintenance reservation (`$`) or a job that is ending (`+`) does not matter.
+    /// Whether it is as somebody wants it to be: jobs run there, or would if Slurm had not been told to save power, to reboot it or to
+    /// keep it for somebody.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        let state = match &self.status {
-            NodeStatus::Idle | NodeStatus::Allocated | NodeStatus::Mixed | NodeStatus::Completing => true,
-            NodeStatus::Other(word) => matches!(word.as_str(), "reserved" | "planned" | "maint"),
-            NodeStatus::Down | NodeStatus::Drained | NodeStatus::Draining | NodeStatus::Unknown => false,
-        };
-        state && self.flags.chars().all(|flag| matches!(flag, '-' | '$' | '+'))
+        self.is_wanted(WANTED_FLAGS)
     }
 
-    /// Whether it is [usable](Self::is_usable) and free.
+    fn is_wanted(&self, flags: &[char]) -> bool {
+        let state = match &self.status {
+            NodeStatus::Idle | NodeStatus::Allocated | NodeStatus::Mixed | NodeStatus::Completing => true,
+            NodeStatus::Other(word) => WANTED.contains(&word.as_str()),
+            NodeStatus::Down | NodeStatus::Drained | NodeStatus::Draining | NodeStatus::Unknown => false,
+        };
+        state && self.flags.chars().all(|flag| flags.contains(&flag))
+    }
+
+    /// Whether it is up and free, or was and is powered down again.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.status == NodeStatus::Idle && self.is_usable()
+        self.status == NodeStatus::Idle && self.is_wanted(SETTLED_FLAGS)
     }
 }
 
@@ -128,34 +154,48 @@ no such line\n";
         assert_eq!(reports[0].reason, None);
     }
 
+    /// Every base state with every flag, as `node_state_string` of Slurm 22.05, 24.11 and 26.05 puts them together.
     #[test]
-    fn states_that_run_jobs() {
-        let other = |word: &str| NodeStatus::Other(word.into());
-        for (status, flags, usable) in [
-            (NodeStatus::Idle, "", true),
-            (NodeStatus::Mixed, "-", true),
-            (NodeStatus::Mixed, "$", true),
-            (NodeStatus::Allocated, "", true),
-            (NodeStatus::Allocated, "+", true),
-            (NodeStatus::Completing, "", true),
-            (other("reserved"), "", true),
-            (NodeStatus::Idle, "*", false),
-            (NodeStatus::Idle, "~", false),
-            (NodeStatus::Idle, "-*", false),
-            (NodeStatus::Down, "", false),
-            (NodeStatus::Drained, "", false),
-            (NodeStatus::Draining, "", false),
-            (NodeStatus::Unknown, "", false),
-            (other("inval"), "", false),
+    fn states_of_every_version_are_known() {
+        let read = |state: &str| parse_sinfo(&format!("worker-0|{state}|none\n")).remove(0);
+        for base in ["idle", "mixed", "allocated", "completing"] {
+            for flag in ["", "$", "^", "@", "#", "%", "~", "!", "-", "+"] {
+                assert!(read(&format!("{base}{flag}")).is_usable(), "{base}{flag}");
+            }
+            assert!(!read(&format!("{base}*")).is_usable(), "{base}*");
+        }
+        for base in ["down", "drained", "draining", "future", "fail", "failing", "unknown", "inval", "error"]
+        {
+            for flag in ["", "$", "^", "@", "#", "%", "~", "!", "*"] {
+                assert!(!read(&format!("{base}{flag}")).is_usable(), "{base}{flag}");
+            }
+        }
+        for state in
+            ["maint", "reboot", "reboot^", "reserved", "planned", "blocked", "powered_down", "powering_up"]
+        {
+            assert!(read(state).is_usable(), "{state}");
+        }
+        for state in ["maint*", "reboot*"] {
+            assert!(!read(state).is_usable(), "{state}");
+        }
+    }
+
+    #[test]
+    fn a_node_is_waited_for_until_it_has_been_up() {
+        let read = |state: &str| parse_sinfo(&format!("worker-0|{state}|none\n")).remove(0);
+        for (state, idle) in [
+            ("idle", true),
+            ("idle~", true),
+            ("idle%", true),
+            ("idle!", true),
+            ("idle-", true),
+            ("idle#", false),
+            ("idle^", false),
+            ("idle*", false),
+            ("mixed", false),
+            ("unknown*", false),
         ] {
-            let report = NodeReport {
-                name: "worker-0".parse().unwrap(),
-                status: status.clone(),
-                flags: flags.into(),
-                reason: None,
-            };
-            assert_eq!(report.is_usable(), usable, "{status:?}{flags}");
-            assert_eq!(report.is_idle(), usable && status == NodeStatus::Idle, "{status:?}{flags}");
+            assert_eq!(read(state).is_idle(), idle, "{state}");
         }
     }
 

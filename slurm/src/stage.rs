@@ -84,19 +84,6 @@ pub fn log_command(stage: Stage, lines: u32) -> Vec<String> {
     command
 }
 
-/// What to run in a running node for how often systemd has started the daemon of a stage again; `None`: it has none.
-#[must_use]
-pub fn restarts_command(stage: Stage) -> Option<Vec<String>> {
-    let unit = stage.unit()?;
-    Some(["systemctl", "show", "--property=NRestarts", "--value", unit].map(str::to_owned).into())
-}
-
-/// Why one of Slurm's daemons gave up last, as its log says.
-#[must_use]
-pub fn fatal_reason(log: &str) -> Option<&str> {
-    log.lines().rev().find_map(|line| line.split_once("fatal: ")).map(|(_, reason)| reason.trim())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,15 +95,5 @@ mod tests {
             ["journalctl", "--no-pager", "--output=cat", "--lines=5", "--unit=slurmd.service"]
         );
         assert_eq!(log_command(Stage::Systemd, 5).len(), 4);
-        assert_eq!(restarts_command(Stage::Slurmd).unwrap().last().unwrap(), "slurmd.service");
-        assert_eq!(restarts_command(Stage::Systemd), None);
-    }
-
-    #[test]
-    fn the_last_reason_to_give_up_counts() {
-        let log =
-            "slurmctld: error: no such option\nslurmctld: fatal: bad file \nslurmctld.service: Failed.\n";
-        assert_eq!(fatal_reason(log), Some("bad file"));
-        assert_eq!(fatal_reason("slurmctld: error: it is not fatal\n"), None);
     }
 }

@@ -2,8 +2,6 @@
 
 use std::net::Ipv4Addr;
 
-use crate::SLURMCTLD_PORT;
-
 /// Runs early at every boot, before anything that looks up a name. Docker mounts its own file over /etc/resolv.conf and fills it
 /// anew, so the file is written in place: a rename over a mount point fails.
 pub(crate) const BOOTSTRAP_SERVICE: &str = "\
@@ -54,9 +52,15 @@ ExecStart=/bin/sh -c 'exec /usr/sbin/slurmrestd -a rest_auth/jwt \\
 ";
 
 /// slurmd's options: where it fetches its configuration from, by address.
-pub(crate) fn slurmd_environment(controller: Ipv4Addr) -> String {
-    format!("SLURMD_OPTIONS=--conf-server={controller}:{SLURMCTLD_PORT}\n")
+pub(crate) fn slurmd_environment(controller: Ipv4Addr, port: u16) -> String {
+    format!("SLURMD_OPTIONS=--conf-server={controller}:{port}\n")
 }
+
+/// For the bootstrap service of a worker that pretends to have devices: files under /dev, which is made anew at every start.
+pub(crate) const DEVICES_DROP_IN: &str = "\
+[Service]
+ExecStart=/bin/sh -c 'while read -r file; do mkdir -p \"$${file%%/*}\" && touch \"$$file\"; done </etc/shoal/devices'
+";
 
 /// sshd: root by key only, and one host key with its certificate. The first value of a setting holds (sshd_config(5)), and
 /// Debian reads these files first.

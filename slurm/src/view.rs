@@ -4,12 +4,12 @@ use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use shoal_types::{
-    Bytes, ClusterName, DNS_ZONE, NodeName, NodeSize, Profile, RealmName, Role, SlurmSpec, SshPublicKey,
-    node_fqdn,
+    Bytes, ClusterName, DNS_ZONE, NodeName, NodeSize, NodeSlurm, Profile, RealmName, Role, SlurmSpec,
+    SshPublicKey, node_fqdn,
     nodeset::{NaturalKey, natural_key},
 };
 
-use crate::RoleSpec;
+use crate::{Layout, RoleSpec};
 
 /// TCP port of slurmctld (slurm.conf(5), SlurmctldPort).
 pub const SLURMCTLD_PORT: u16 = 6817;
@@ -33,13 +33,22 @@ pub struct NodeView {
     pub cpus: u32,
     /// Memory it tells Slurm it has.
     pub memory: Bytes,
+    /// What else Slurm is told of it; the sizes there count for nothing.
+    pub slurm: NodeSlurm,
 }
 
 impl NodeView {
     /// A node of this role and size.
     #[must_use]
     pub fn new(name: NodeName, role: Role, address: Ipv4Addr, size: &NodeSize) -> Self {
-        Self { name, role, address, cpus: size.slurm_cpus, memory: size.slurm_memory }
+        let slurm = NodeSlurm::default();
+        Self { name, role, address, cpus: size.slurm_cpus, memory: size.slurm_memory, slurm }
+    }
+
+    /// The same, of which Slurm is told this besides.
+    #[must_use]
+    pub fn with_slurm(self, slurm: &NodeSlurm) -> Self {
+        Self { slurm: slurm.clone(), ..self }
     }
 }
 
@@ -206,6 +215,12 @@ impl ClusterView {
     #[must_use]
     pub(crate) fn has_tokens(&self) -> bool {
         self.nodes.iter().any(|node| RoleSpec::of(node.role, self.profile).tokens)
+    }
+
+    /// Where its Slurm listens and keeps things.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        Layout::of(&self.slurm)
     }
 
     /// What Slurm is told besides.

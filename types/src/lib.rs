@@ -16,6 +16,7 @@ mod name;
 pub mod natural;
 mod net;
 mod node;
+mod node_slurm;
 pub mod nodeset;
 mod placing;
 mod scheduler;
@@ -42,13 +43,14 @@ pub use label::{LabelError, LabelKey, LabelValue, Labels};
 pub use name::{ClusterName, HostName, NameError, NodeName, RealmName};
 pub use net::{DNS_ZONE, MacAddr, MacError, SubnetPlan, Vni, VniError, node_fqdn};
 pub use node::{NodeState, Power, Role, RoleCount, RoleError};
+pub use node_slurm::{Feature, FeatureError, Gres, GresError, MAX_GRES, NodeSlurm, NodeSlurmError};
 pub use placing::{MAX_SCHEDULER_TIMEOUT_MS, Pin, PinError, Placing, PlacingError, SCHEDULER_TIMEOUT_MS};
 pub use scheduler::{SchedulerAddress, SchedulerError, SchedulerName, Strategy};
 pub use settings::{SettingsDigest, SettingsDigestError};
 pub use size::NodeSize;
 pub use spec::{
     ClusterSpec, DEFAULT_MEMORY_LIMIT, DEFAULT_RESERVED_CPU, DEFAULT_RESERVED_MEMORY, DEFAULT_TMP_SIZE,
-    MIN_MEMORY, NodeGroup, Profile, SlurmSpec, SpecError, SpecNode,
+    MAIN_FRAGMENT, MIN_MEMORY, NodeGroup, Profile, SlurmSpec, SpecError, SpecNode, TextPlace,
 };
 pub use ssh::{SshKeyError, SshPublicKey};
 pub use units::{Bytes, MilliCpu, UnitError};

@@ -1,14 +1,14 @@
 //! The settings a node is made with, as a digest: two nodes of one digest have the same files, whatever their sizes.
 //!
 //! ```text
-//! profile, slurm.main, ssh_keys --SHA-256--> digest in the node's row;  another digest: the node is to be made anew
+//! profile, slurm's texts and nodes, ssh_keys --SHA-256--> digest in the node's row;  another digest: the node is to be made anew
 //! ```
 
 use std::{collections::BTreeMap, fmt, fmt::Write, str::FromStr};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::ClusterSpec;
+use crate::{ClusterSpec, NodeSlurm};
 
 /// Digest of the settings of a node, as 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -20,13 +20,22 @@ pub struct SettingsDigest(String);
 pub struct SettingsDigestError;
 
 impl SettingsDigest {
-    /// The digest of these settings. Every part goes in with its length, and none but these: digests are kept in rows and
-    /// must not change when a specification gains a field.
+    /// The digest of these settings. Every part goes in with its length: digests are kept in rows and must not change when a
+    /// specification gains a field, so one that came later goes in only where it says something.
     #[must_use]
     pub fn of<'a>(
         profile: &str,
         slurm_main: &BTreeMap<String, String>,
         ssh_keys: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        Self::with(profile, slurm_main, ssh_keys, &[])
+    }
+
+    fn with<'a>(
+        profile: &str,
+        slurm_main: &BTreeMap<String, String>,
+        ssh_keys: impl IntoIterator<Item = &'a str>,
+        later: &[(&str, String)],
     ) -> Self {
         let mut hasher = Sha256::new();
         let mut part = |kind: &str, text: &str| {
@@ -43,6 +52,9 @@ impl SettingsDigest {
         for key in ssh_keys {
             part("ssh_key", key);
         }
+        for (kind, text) in later {
+            part(kind, text);
+        }
         let mut text = String::with_capacity(64);
         for byte in hasher.finalize() {
             // Writing to a String does not fail.
@@ -57,7 +69,23 @@ impl ClusterSpec {
     #[must_use]
     pub fn settings(&self) -> SettingsDigest {
         let keys = self.ssh_keys.iter().map(crate::SshPublicKey::as_str);
-        SettingsDigest::of(self.profile.as_str(), &self.slurm.main, keys)
+        let mut later = Vec::new();
+        for (name, text) in &self.slurm.files {
+            later.extend([("slurm.files", name.clone()), ("text", text.clone())]);
+        }
+        // slurm.conf and gres.conf describe all nodes, and most nodes have them.
+        for (number, group) in self.groups.iter().enumerate() {
+            let NodeSlurm { cpus: _, memory: _, gres, features, weight } = &group.slurm;
+            let gres = gres.iter().map(|gres| ("gres", gres.to_string()));
+            let features = features.iter().map(|feature| ("feature", feature.to_string()));
+            let weight = weight.map(|weight| ("weight", weight.to_string()));
+            let said: Vec<_> = gres.chain(features).chain(weight).collect();
+            if !said.is_empty() {
+                later.push(("group", format!("{number} of {}", group.count)));
+                later.extend(said);
+            }
+        }
+        SettingsDigest::with(self.profile.as_str(), &self.slurm.main, keys, &later)
     }
 }
 

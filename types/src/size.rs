@@ -20,8 +20,8 @@ pub struct NodeSize {
 }
 
 impl NodeGroup {
-    /// The size of each of its nodes. Slurm is told the size named for the cluster (`slurm.cpus`, `slurm.memory`); without
-    /// one the node's own: its CPU limit rounded up to whole cores, one if it has no limit, and its memory limit.
+    /// The size of each of its nodes. Slurm is told the size named for the group, else for the cluster (`slurm.cpus`,
+    /// `slurm.memory`); without one the node's own: its CPU limit rounded up to whole cores, one if it has no limit, and its memory limit.
     #[must_use]
     pub fn size(&self, slurm: &SlurmSpec) -> NodeSize {
         let own_cpus = self.cpu_limit.map_or(1, MilliCpu::cores_ceil);
@@ -30,8 +30,8 @@ impl NodeGroup {
             cpu_limit: self.cpu_limit,
             memory_limit: self.memory_limit,
             tmp_size: self.tmp_size,
-            slurm_cpus: slurm.cpus.unwrap_or(own_cpus).max(1),
-            slurm_memory: slurm.memory.unwrap_or(self.memory_limit),
+            slurm_cpus: self.slurm.cpus.or(slurm.cpus).unwrap_or(own_cpus).max(1),
+            slurm_memory: self.slurm.memory.or(slurm.memory).unwrap_or(self.memory_limit),
         }
     }
 }
@@ -50,6 +50,10 @@ mod tests {
         let told = group.size(&slurm);
         assert_eq!((told.slurm_cpus, told.slurm_memory), (128, Bytes::mib(512_000)));
         assert_eq!((told.cpu_limit, told.memory_limit), (own.cpu_limit, own.memory_limit));
+        let mut big = group.clone();
+        (big.slurm.cpus, big.slurm.memory) = (Some(256), Some(Bytes::mib(1024)));
+        let told = big.size(&slurm);
+        assert_eq!((told.slurm_cpus, told.slurm_memory), (256, Bytes::mib(1024)));
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, ClusterName, ImageRef, LabelExpr, NodeName, Placing, PlacingError, RealmName, Resources, Role,
-    RoleCount, SchedulerName, SshPublicKey,
+    Bytes, ClusterName, ImageRef, LabelExpr, NodeName, NodeSlurm, NodeSlurmError, Placing, PlacingError,
+    RealmName, Resources, Role, RoleCount, SchedulerName, SshPublicKey,
 };
 
 /// Most nodes of one cluster: a /16 holds no more with room for Docker's own range.
@@ -57,6 +57,9 @@ pub struct NodeGroup {
     pub tmp_size: Bytes,
     /// Conditions on hosts, besides the cluster's.
     pub constraints: Vec<LabelExpr>,
+    /// What Slurm is told of each.
+    #[serde(default, skip_serializing_if = "NodeSlurm::is_empty")]
+    pub slurm: NodeSlurm,
 }
 
 /// What a node that names no CPU size reserves: simulated nodes are idle most of the time.
@@ -83,6 +86,7 @@ impl NodeGroup {
             memory_limit: memory.unwrap_or(DEFAULT_MEMORY_LIMIT),
             tmp_size: DEFAULT_TMP_SIZE,
             constraints: Vec::new(),
+            slurm: NodeSlurm::default(),
         }
     }
 }
@@ -96,6 +100,49 @@ pub struct SlurmSpec {
     pub cpus: Option<u32>,
     /// Memory a worker tells Slurm it has; its limit if `None`.
     pub memory: Option<Bytes>,
+    /// Files beside slurm.conf, path below its directory -> text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+    /// Where texts were written, for messages: what a user calls a text ([`SlurmSpec::fragment`], [`SlurmSpec::file`]) -> its place.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub places: BTreeMap<String, TextPlace>,
+}
+
+/// Name of a fragment that was given without one.
+pub const MAIN_FRAGMENT: &str = "main";
+
+impl SlurmSpec {
+    /// What a user calls a fragment of `main`.
+    #[must_use]
+    pub fn fragment(name: &str) -> String {
+        if name == MAIN_FRAGMENT { "slurm.main".to_owned() } else { format!("slurm.main.{name}") }
+    }
+
+    /// What a user calls a file of `files`.
+    #[must_use]
+    pub fn file(name: &str) -> String {
+        format!("slurm.files.{name}")
+    }
+}
+
+/// Where a text was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextPlace {
+    /// The file, as it was named.
+    pub file: String,
+    /// The line of it that has the text's first, from 1.
+    pub line: u32,
+    /// Whether each line of the text is one of the file; else all of them are that one.
+    pub by_line: bool,
+}
+
+impl TextPlace {
+    /// The line of the file that has this one of the text; both from 1.
+    #[must_use]
+    pub fn line_of(&self, line: usize) -> u32 {
+        let after = u32::try_from(line.saturating_sub(1)).unwrap_or(u32::MAX);
+        if self.by_line { self.line.saturating_add(after) } else { self.line }
+    }
 }
 
 /// A cluster as asked for; checked by [`ClusterSpec::check`].
@@ -182,9 +229,61 @@ pub enum SpecError {
         /// The name, escaped.
         name: String,
     },
+    /// A file's name is no plain path, or its text is too long or has a NUL.
+    #[error(
+        "slurm.files `{name}` is not usable: a name such as `job_submit.lua` or `scripts/prolog`, and at most 1 MiB of text without NUL"
+    )]
+    File {
+        /// The name, escaped.
+        name: String,
+    },
+    /// More text than an archive should carry.
+    #[error("the texts for Slurm are too long together: at most {} MiB", MAX_TEXTS >> 20)]
+    Texts,
+    /// Slurm has no node of that role.
+    #[error("a {role} runs no jobs: `slurm` is for workers")]
+    NoSlurmNode {
+        /// The role.
+        role: Role,
+    },
+    /// What Slurm is told of a node cannot be.
+    #[error(transparent)]
+    NodeSlurm(#[from] NodeSlurmError),
     /// A rule of placing that cannot be.
     #[error(transparent)]
     Placing(#[from] PlacingError),
+}
+
+/// Longest text for Slurm, in bytes.
+const MAX_TEXT: usize = 1 << 20;
+/// Most bytes of all of them: they are in every node's archive.
+const MAX_TEXTS: usize = 4 << 20;
+/// Longest path of a file below Slurm's directory: a tar header holds 99 characters.
+const MAX_FILE_NAME: usize = 64;
+
+impl SlurmSpec {
+    /// Checks names and lengths of the texts.
+    fn check(&self) -> Result<(), SpecError> {
+        let plain = |name: &str, others: &[u8]| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || others.contains(&b))
+        };
+        let usable = |text: &str| text.len() <= MAX_TEXT && !text.contains('\0');
+        for (name, text) in &self.main {
+            if name.len() > MAX_FILE_NAME || !plain(name, b"-_") || !usable(text) {
+                return Err(SpecError::Fragment { name: name.escape_default().to_string() });
+            }
+        }
+        for (name, text) in &self.files {
+            let part = |part: &str| plain(part, b"-_.") && !part.starts_with('.');
+            if name.len() > MAX_FILE_NAME || !name.split('/').all(part) || !usable(text) {
+                return Err(SpecError::File { name: name.escape_default().to_string() });
+            }
+        }
+        match self.main.values().chain(self.files.values()).map(String::len).sum::<usize>() {
+            0..=MAX_TEXTS => Ok(()),
+            _ => Err(SpecError::Texts),
+        }
+    }
 }
 
 /// Most SSH keys of a cluster: they are in every node's archive.
@@ -225,20 +324,14 @@ impl ClusterSpec {
         if self.ssh_keys.len() > MAX_SSH_KEYS {
             return Err(SpecError::SshKeys { count: self.ssh_keys.len() });
         }
-        let plain = |n: &str| {
-            !n.is_empty()
-                && n.len() <= 64
-                && n.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        };
-        match self
-            .slurm
-            .main
-            .iter()
-            .find(|(name, text)| !plain(name) || text.len() > 1 << 20 || text.contains('\0'))
-        {
-            Some((name, _)) => Err(SpecError::Fragment { name: name.escape_default().to_string() }),
-            None => Ok(self.placing.check(&self.scheduler, || self.nodes().map(|(name, _)| name))?),
+        self.slurm.check()?;
+        if let Some(group) = self.groups.iter().find(|g| g.role != Role::Worker && !g.slurm.is_empty()) {
+            return Err(SpecError::NoSlurmNode { role: group.role });
         }
+        for group in &self.groups {
+            group.slurm.check()?;
+        }
+        Ok(self.placing.check(&self.scheduler, || self.nodes().map(|(name, _)| name))?)
     }
 
     /// The nodes with their names, in the order they are numbered: `controller`, `submitter`, `api`, `worker-0`, `worker-1`, ...;
@@ -305,6 +398,56 @@ mod tests {
         assert_eq!(names, ["controller", "worker-0", "worker-1", "worker-2"]);
         let numbers: Vec<_> = spec.numbered().map(|node| (node.group_number, node.index)).collect();
         assert_eq!(numbers, [(0, 0), (1, 0), (1, 1), (2, 2)]);
+    }
+
+    #[test]
+    fn what_nodes_are_made_with_is_in_their_digest() {
+        let plain = spec(2).settings();
+        assert_eq!(
+            plain,
+            crate::SettingsDigest::of("system", &BTreeMap::new(), []),
+            "as before there was more"
+        );
+        let change = |change: fn(&mut ClusterSpec)| {
+            let mut spec = spec(2);
+            change(&mut spec);
+            spec.settings()
+        };
+        let digests = [
+            plain,
+            change(|spec| drop(spec.slurm.files.insert("a".into(), "x".into()))),
+            change(|spec| drop(spec.slurm.files.insert("ax".into(), String::new()))),
+            change(|spec| spec.groups[1].slurm.gres.push("gpu:1".parse().unwrap())),
+            change(|spec| spec.groups[1].slurm.features.push("big".parse().unwrap())),
+            change(|spec| spec.groups[1].slurm.weight = Some(2)),
+        ];
+        let unique: std::collections::HashSet<_> = digests.iter().collect();
+        assert_eq!(unique.len(), digests.len());
+        // A size is the node's row's, and where a text was written is for messages.
+        let mut same = spec(2);
+        same.groups[1].slurm.cpus = Some(4);
+        let place = TextPlace { file: "dev.yaml".into(), line: 1, by_line: true };
+        same.slurm.places.insert("slurm.main".into(), place);
+        assert_eq!(same.settings(), spec(2).settings());
+    }
+
+    #[test]
+    fn texts_and_resources_have_bounds() {
+        let refused = |change: &dyn Fn(&mut ClusterSpec)| {
+            let mut spec = spec(1);
+            change(&mut spec);
+            spec.check().unwrap_err()
+        };
+        for name in ["", "../x", "/x", "a//b", ".x", "a b", &"x".repeat(65)] {
+            let error = refused(&|spec| drop(spec.slurm.files.insert(name.to_owned(), "x".into())));
+            assert!(matches!(error, SpecError::File { .. }), "{name}: {error}");
+        }
+        let many = |spec: &mut ClusterSpec| {
+            spec.slurm.files = (0..5).map(|n| (format!("f{n}"), "x".repeat(MAX_TEXT))).collect();
+        };
+        assert_eq!(refused(&many), SpecError::Texts);
+        let error = refused(&|spec| spec.groups[0].slurm.weight = Some(1));
+        assert_eq!(error, SpecError::NoSlurmNode { role: Role::Controller });
     }
 
     #[test]

@@ -16,19 +16,15 @@
 //! slurm: { cpus: 64, memory: 256g, main: { limits: "MaxJobCount=100\n" } }
 //! ```
 
-use std::collections::BTreeMap;
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, MapAccess, Visitor},
-};
-use shoal_types::{ClusterName, RealmName, SchedulerName};
+use serde::Deserialize;
+use shoal_types::{ClusterName, RealmName, SchedulerName, SlurmSpec};
 
 use super::{
     ConfigError, Source, explain,
     node::Node,
     placing::PlacingSection,
-    value::{Constraint, Count, Cpus, Size, SshKey, Word},
+    slurm::Slurm,
+    value::{Constraint, Cpus, Size, SshKey, Word},
 };
 
 /// Deepest nesting of a configuration; sind's goes to 4.
@@ -65,6 +61,9 @@ pub(crate) struct Document {
     pub(super) constraints: Option<Vec<Constraint>>,
     /// SSH public keys that open root's account on every node.
     pub(super) ssh_keys: Option<Vec<SshKey>>,
+    /// What the section `slurm` comes to, with the files that it names.
+    #[serde(skip)]
+    pub(super) told: SlurmSpec,
 }
 
 /// What a configuration describes.
@@ -91,67 +90,21 @@ pub(super) struct Defaults {
     pub(super) tmp_size: Option<Size>,
 }
 
-/// `slurm`: settings of Slurm.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Slurm {
-    /// Text for slurm.conf.
-    pub(super) main: Option<Fragments>,
-    /// CPUs a worker tells Slurm it has.
-    pub(super) cpus: Option<Count>,
-    /// Memory a worker tells Slurm it has.
-    pub(super) memory: Option<Size>,
-}
-
-/// Text for a Slurm file: one text, or named ones.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Fragments(pub(super) BTreeMap<String, String>);
-
-impl<'de> Deserialize<'de> for Fragments {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrMap;
-        impl<'de> Visitor<'de> for TextOrMap {
-            type Value = Fragments;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("text, or a map of names to text")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Fragments, E> {
-                Ok(Fragments([("main".to_owned(), filled(text.to_owned())?)].into()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fragments, A::Error> {
-                let mut fragments = BTreeMap::new();
-                while let Some((name, text)) = map.next_entry()? {
-                    fragments.insert(name, filled(text)?);
-                }
-                Ok(Fragments(fragments))
-            }
-        }
-        deserializer.deserialize_any(TextOrMap)
-    }
-}
-
-fn filled<E: Error>(text: String) -> Result<String, E> {
-    if text.trim().is_empty() { Err(E::custom("the text is empty")) } else { Ok(text) }
-}
-
 impl Document {
     /// Reads a configuration from `source`.
     ///
     /// # Errors
     /// [`ConfigError`]: it cannot be read, or is not a configuration.
     pub(crate) fn load(source: &Source) -> Result<Self, ConfigError> {
-        Self::parse(&source.name(), &source.read()?)
+        Self::parse(source, &source.read()?)
     }
 
-    /// Reads the configuration in `text`; messages call it `name`.
+    /// Reads the configuration in `text`, which is from `source`.
     ///
     /// # Errors
-    /// [`ConfigError`]: it is not a configuration, and where.
-    pub(super) fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
+    /// [`ConfigError`]: it is not a configuration, or names a file that cannot be read, and where.
+    pub(super) fn parse(source: &Source, text: &str) -> Result<Self, ConfigError> {
+        let name = &source.name();
         if text.lines().all(|line| line.trim_start().is_empty() || line.trim_start().starts_with('#')) {
             return Err(ConfigError::Empty { name: name.into() });
         }
@@ -165,6 +118,11 @@ impl Document {
             duplicate_keys: serde_saphyr::DuplicateKeyPolicy::Error,
             with_snippet: false,
         };
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| explain::explain(name, &error))
+        let read = serde_saphyr::from_str_with_options::<Self>(text, options);
+        let mut document = read.map_err(|error| explain::explain(name, &error))?;
+        if let Some(slurm) = &document.slurm {
+            document.told = slurm.clone().told(source, text)?;
+        }
+        Ok(document)
     }
 }

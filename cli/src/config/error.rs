@@ -2,6 +2,7 @@
 
 use std::io;
 
+use shoal_slurm::Refusals;
 use shoal_types::SpecError;
 
 /// Why a configuration cannot be used.
@@ -58,6 +59,9 @@ pub(crate) enum ConfigError {
         /// Why not.
         source: SpecError,
     },
+    /// Slurm is told what it cannot be.
+    #[error(transparent)]
+    Slurm(Refusals),
     /// `--workers` does not say which of several groups of workers it means.
     #[error("--workers needs exactly one group of workers, and {name} has {groups}")]
     Workers {
@@ -77,6 +81,9 @@ impl ConfigError {
                 "correct that line; `shoal validate FILE` checks it and creates nothing".into()
             }
             Self::Empty { .. } => "the least there can be is `kind: Cluster`".into(),
+            Self::Slurm(_) => {
+                "docs/slurm-keys.md says what each key is; `shoal validate FILE` checks a file and creates nothing".into()
+            }
             Self::Workers { .. } => "set `count` of the groups in the configuration".into(),
             Self::Read { .. } => {
                 "see that the file is there and may be read; `-` reads standard input".into()

@@ -6,11 +6,10 @@ use super::ConfigError;
 use crate::escape;
 
 /// Keys of sind's configuration that are not supported yet: a key of the section they belong to -> the keys.
-const NOT_YET: [(&str, &[&str]); 4] = [
+const NOT_YET: [(&str, &[&str]); 3] = [
     ("kind", &["storage", "users", "groups", "accounts", "identity", "mounts"]),
     ("image", &["pull", "capAdd", "capDrop", "devices", "securityOpt"]),
     ("role", &["image", "managed", "pull", "capAdd", "capDrop", "devices", "securityOpt"]),
-    ("main", &["cgroup", "gres", "topology", "plugstack"]),
 ];
 
 /// Least similarity (Jaro-Winkler, 0 to 1) at which a key is taken for a misspelt one.

@@ -10,6 +10,7 @@ mod error;
 mod explain;
 mod node;
 mod placing;
+mod slurm;
 mod source;
 mod spec;
 mod value;

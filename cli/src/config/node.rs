@@ -12,10 +12,13 @@ use serde::{
 };
 use shoal_types::{Role, RoleCount};
 
-use super::value::{Constraint, Count, Cpus, Size};
+use super::{
+    slurm::GroupSlurm,
+    value::{Constraint, Count, Cpus, Size},
+};
 
 /// Keys of the third form.
-const KEYS: &[&str] = &["role", "count", "cpus", "memory", "tmpSize", "constraints"];
+const KEYS: &[&str] = &["role", "count", "cpus", "memory", "tmpSize", "constraints", "slurm"];
 
 /// Some nodes of one role and size.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,12 +35,14 @@ pub(super) struct Node {
     pub(super) tmp_size: Option<Size>,
     /// Conditions on the hosts of these nodes, besides the cluster's.
     pub(super) constraints: Vec<Constraint>,
+    /// What Slurm is told of each.
+    pub(super) slurm: Option<GroupSlurm>,
 }
 
 impl Node {
     /// `count` nodes of a role and nothing else said.
     pub(super) fn new(role: Role, count: Count) -> Self {
-        Self { role, count, cpus: None, memory: None, tmp_size: None, constraints: Vec::new() }
+        Self { role, count, cpus: None, memory: None, tmp_size: None, constraints: Vec::new(), slurm: None }
     }
 
     /// Only workers are counted: of any other role there is at most one.
@@ -82,8 +87,8 @@ impl<'de> Visitor<'de> for Forms {
                 ))),
             };
         }
-        let (mut role, mut count, mut cpus, mut memory, mut tmp_size, mut constraints) =
-            (None, None, None, None, None, None::<Vec<Constraint>>);
+        let (mut role, mut count, mut cpus, mut memory, mut tmp_size, mut constraints, mut slurm) =
+            (None, None, None, None, None, None::<Vec<Constraint>>, None);
         while let Some(name) = key {
             match name.as_str() {
                 "role" => role = Some(map.next_value::<Role>()?),
@@ -92,12 +97,13 @@ impl<'de> Visitor<'de> for Forms {
                 "memory" => memory = map.next_value()?,
                 "tmpSize" => tmp_size = map.next_value()?,
                 "constraints" => constraints = map.next_value()?,
+                "slurm" => slurm = map.next_value()?,
                 unknown => return Err(A::Error::unknown_field(unknown, KEYS)),
             }
             key = map.next_key()?;
         }
         let role = role.ok_or_else(|| A::Error::missing_field("role"))?;
         let count = count.map_or(Ok(Count::ONE), |count| Node::counted(role, count))?;
-        Ok(Node { role, count, cpus, memory, tmp_size, constraints: constraints.unwrap_or_default() })
+        Ok(Node { role, count, cpus, memory, tmp_size, constraints: constraints.unwrap_or_default(), slurm })
     }
 }

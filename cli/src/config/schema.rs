@@ -5,13 +5,13 @@ use std::{borrow::Cow, fmt::Write};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::{Map, Value};
-use shoal_types::{LabelKey, Pin, Role, RoleCount, SchedulerName, Strategy};
+use shoal_types::{Feature, Gres, LabelKey, Pin, Role, RoleCount, SchedulerName, Strategy};
 
 use super::{
-    Document,
-    document::Fragments,
+    Document, Source,
     node::Node,
     placing::{Fallback, Limit},
+    slurm::{Fragments, GresSetting, GroupSlurm, Text, Words},
     value::{Constraint, Count, Cpus, Size, SshKey, Word},
 };
 use crate::generated::assert_published;
@@ -69,6 +69,35 @@ schema!(Fragments, "Fragments", |_| json_schema!({
         { "type": "object", "additionalProperties": { "type": "string", "pattern": "\\S" } },
     ],
 }));
+
+schema!(GresSetting, "GresSetting", |_| json_schema!({
+    "title": "`gpu:2`, `gpu:a100:2`, a list of such, or text (or a map of names to text) for gres.conf",
+    "anyOf": [
+        { "type": "string", "pattern": "\\S" },
+        { "type": "array", "items": { "type": "string", "pattern": GRES } },
+        { "type": "object", "additionalProperties": { "type": "string", "pattern": "\\S" }, "minProperties": 1 },
+    ],
+}));
+schema!(Text, "Text", |_| json_schema!({
+    "title": "text, or a path that begins with `/`, `./` or `../`",
+    "type": "string",
+    "pattern": "\\S",
+}));
+schema!(Words<Gres>, "Gres", |_| words("`gpu:2`, `gpu:a100:2`, or a list of such", GRES));
+schema!(Words<Feature>, "Features", |_| words("a word, or a list of words", WORD));
+
+/// A generic resource of a node.
+const GRES: &str = "^[A-Za-z][A-Za-z0-9_.-]*(:[A-Za-z][A-Za-z0-9_.-]*)?(:[0-9]{1,4})?$";
+/// A feature of a node.
+const WORD: &str = "^[A-Za-z][A-Za-z0-9_.-]*$";
+
+/// Words divided by commas, or a list.
+fn words(title: &str, pattern: &str) -> Schema {
+    json_schema!({
+        "title": title,
+        "anyOf": [{ "type": "string", "pattern": "\\S" }, { "type": "array", "items": { "type": "string", "pattern": pattern } }],
+    })
+}
 
 /// What one word stands for.
 trait Named {
@@ -150,6 +179,7 @@ impl JsonSchema for Node {
             <Option<Size>>::json_schema(generator),
         );
         let constraints = <Option<Vec<Constraint>>>::json_schema(generator);
+        let slurm = generator.subschema_for::<Option<GroupSlurm>>();
         let role = <Role as Named>::schema();
         let count_of = |role: Role| match role.count() {
             RoleCount::Many => count.clone().to_value(),
@@ -171,6 +201,7 @@ impl JsonSchema for Node {
                       "memory": of("Memory of each: reserved on its host, and its limit.", size.clone()),
                       "tmpSize": of("Size of `/tmp` of each.", size),
                       "constraints": of("Conditions on their hosts, besides the cluster's.", constraints),
+                      "slurm": of("What Slurm is told of each; only for workers.", slurm),
                   },
                   "required": ["role"], "additionalProperties": false },
             ],
@@ -195,6 +226,7 @@ fn reference(schema: &Value) -> String {
         ("An entry of `nodes`", node),
         ("`placing`", &schema["$defs"]["PlacingSection"]),
         ("`slurm`", &schema["$defs"]["Slurm"]),
+        ("`slurm` of an entry of `nodes`", &schema["$defs"]["GroupSlurm"]),
     ];
     for (title, section) in sections {
         write!(text, "\n## {title}\n\n| key | is | takes |\n|---|---|---|\n").unwrap();
@@ -215,6 +247,7 @@ fn takes(schema: &Value) -> String {
         return match name {
             "Node" => "[an entry of `nodes`](#an-entry-of-nodes)".to_owned(),
             "PlacingSection" => "[a section](#placing)".to_owned(),
+            "GroupSlurm" => "[a section](#slurm-of-an-entry-of-nodes)".to_owned(),
             section => format!("[a section](#{})", section.to_lowercase()),
         };
     }
@@ -237,6 +270,7 @@ const HEAD: &str = "\
 
 `shoal create cluster --config FILE` reads YAML. Flags override the file, the file overrides defaults. Unknown keys are refused, with their line and the nearest known key.
 `shoal validate FILE` checks a file without store, host or network.
+[What each key of slurm.conf is](slurm-keys.md) says which of them are followed, replaced or refused.
 [A JSON Schema](schema/cluster.json) lets an editor check it: `# yaml-language-server: $schema=.../cluster.json` as its first line.
 ";
 
@@ -246,6 +280,12 @@ fn what_is_published_is_what_is_read() {
     let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
     assert_published("schema", ".json", &[("cluster.json".to_owned(), text)].into());
     assert_published("", "configuration.md", &[("configuration.md".to_owned(), reference(&schema))].into());
+}
+
+#[test]
+fn every_key_of_slurm_conf_is_as_the_table_has_it() {
+    let page = shoal_slurm::reference();
+    assert_published("", "slurm-keys.md", &[("slurm-keys.md".to_owned(), page)].into());
 }
 
 #[test]
@@ -284,11 +324,23 @@ fn the_schema_and_the_reader_agree() {
         ("nodes: [{count: 2}]", false),
         ("nodes: [{role: worker, speed: 2}]", false),
         ("slurm: { main: ' ' }", false),
+        ("slurm: { gres: 'gpu:a100:2', cgroup: 'ConstrainCores=no', files: { a.conf: 'x' } }", true),
+        ("slurm: { gres: [gpu:2, fpga:1], topology: { a: 'SwitchName=s Nodes=worker-0' } }", true),
+        ("slurm: { gres: 'Name=gpu File=/dev/nvidia0', plugstack: 'optional x.so' }", true),
+        (
+            "nodes: [controller, { role: worker, slurm: { cpus: 2, memory: 1g, gres: gpu, features: [a, b], weight: 3 } }]",
+            true,
+        ),
+        ("nodes: [{ role: worker, slurm: { speed: 3 } }]", false),
+        ("nodes: [{ role: worker, slurm: { weight: 0 } }]", false),
+        ("slurm: { gres: ['2'] }", false),
+        ("slurm: { gres: {} }", false),
+        ("slurm: { files: { a.conf: ' ' } }", false),
         ("slurm: { cpus: 0 }", false),
     ] {
         let text = &format!("kind: Cluster\n{text}");
         let value: Value = serde_saphyr::from_str(text).unwrap();
-        assert_eq!(Document::parse("dev.yaml", text).is_ok(), fine, "reader: {text}");
+        assert_eq!(Document::parse(&Source::File("dev.yaml".into()), text).is_ok(), fine, "reader: {text}");
         let faults: Vec<_> = validator.iter_errors(&value).map(|fault| fault.to_string()).collect();
         assert_eq!(faults.is_empty(), fine, "schema: {text}: {faults:?}");
     }

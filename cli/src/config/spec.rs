@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, num::NonZeroU32};
 
 use shoal_types::{
-    Bytes, ClusterName, ClusterSpec, DEFAULT_TMP_SIZE, LabelExpr, MilliCpu, NodeGroup, Profile, RealmName,
-    Role, SchedulerName, SlurmSpec, SshPublicKey,
+    Bytes, ClusterName, ClusterSpec, DEFAULT_TMP_SIZE, Gres, LabelExpr, MilliCpu, NodeGroup, Profile,
+    RealmName, Role, SchedulerName, SshPublicKey,
 };
 
 use super::{
@@ -41,7 +41,8 @@ pub(crate) struct Overrides {
 /// The cluster that `document`, called `source` in messages, and the command line ask for.
 ///
 /// # Errors
-/// [`ConfigError::Workers`]: `--workers` is ambiguous. [`ConfigError::Spec`]: there can be no such cluster.
+/// [`ConfigError::Workers`]: `--workers` is ambiguous. [`ConfigError::Spec`], [`ConfigError::Slurm`]: there can be
+/// no such cluster.
 pub(crate) fn cluster_spec(
     source: &str,
     document: Document,
@@ -61,6 +62,7 @@ pub(crate) fn cluster_spec(
         }
     }
     let slurm = document.slurm.unwrap_or_default();
+    let gres = slurm.gres_of_each();
     let spec = ClusterSpec {
         realm,
         name: overrides.name.or(document.name).unwrap_or_default(),
@@ -77,18 +79,15 @@ pub(crate) fn cluster_spec(
             .collect(),
         groups: nodes
             .into_iter()
-            .map(|node| group(node, &defaults, overrides.cpus, overrides.memory))
+            .map(|node| group(node, &defaults, overrides.cpus, overrides.memory, gres))
             .collect(),
-        slurm: SlurmSpec {
-            main: slurm.main.unwrap_or_default().0,
-            cpus: slurm.cpus.map(|count| count.0.get()),
-            memory: slurm.memory.map(|size| size.0),
-        },
+        slurm: document.told,
         ssh_keys: once_each(
             document.ssh_keys.into_iter().flatten().map(|key| key.0).chain(overrides.ssh_keys),
         ),
     };
     spec.check().map_err(|error| ConfigError::Spec { name: source.into(), source: error })?;
+    shoal_slurm::check(&spec).map_err(ConfigError::Slurm)?;
     Ok(spec)
 }
 
@@ -98,10 +97,19 @@ fn once_each(keys: impl Iterator<Item = SshPublicKey>) -> Vec<SshPublicKey> {
     keys.filter(|key| seen.insert(key.clone())).collect()
 }
 
-fn group(node: Node, defaults: &Defaults, cpus: Option<MilliCpu>, memory: Option<Bytes>) -> NodeGroup {
+fn group(
+    node: Node,
+    defaults: &Defaults,
+    cpus: Option<MilliCpu>,
+    memory: Option<Bytes>,
+    gres: &[Gres],
+) -> NodeGroup {
     let cpus = cpus.or(node.cpus.or(defaults.cpus).map(|c| c.0));
     let memory = memory.or(node.memory.or(defaults.memory).map(|m| m.0));
+    // Only workers are nodes of Slurm's; what a group of others says of itself there is refused.
+    let gres = if node.role == Role::Worker { gres } else { &[] };
     NodeGroup {
+        slurm: node.slurm.unwrap_or_default().told(gres),
         tmp_size: node.tmp_size.or(defaults.tmp_size).map_or(DEFAULT_TMP_SIZE, |s| s.0),
         constraints: node.constraints.into_iter().map(|Constraint(expr)| expr).collect(),
         ..NodeGroup::new(node.role, node.count.0.get(), cpus, memory)

@@ -3,11 +3,11 @@
 use proptest::prelude::*;
 use shoal_types::{Bytes, ClusterSpec, MilliCpu, RealmName, Role, Strategy, chain};
 
-use super::{ConfigError, Document, Overrides, PlacingOverrides, cluster_spec};
+use super::{ConfigError, Document, Overrides, PlacingOverrides, Source, cluster_spec};
 use crate::escape;
 
 fn parse(text: &str) -> Result<Document, ConfigError> {
-    Document::parse("dev.yaml", text)
+    Document::parse(&Source::File("dev.yaml".into()), text)
 }
 
 fn spec_with(text: &str, overrides: Overrides) -> Result<ClusterSpec, ConfigError> {
@@ -167,7 +167,6 @@ fn refusals_of_keys() {
         "kind: Cluster\n\"a\\e[31m\": 1\n",
         "kind: Cluster\nstorage:\n  dataStorage: {type: volume}\n",
         "kind: Cluster\ndefaults: {capAdd: [SYS_ADMIN]}\n",
-        "kind: Cluster\nslurm: {gres: x}\n",
         "kind: Cluster\nnodes: [controller, {role: worker, image: x}]\n",
         "kind: Cluster\nnodes: [controller, {role: worker, managed: false}]\n",
         "kind: Cluster\nname: a\nname: b\n",
@@ -200,9 +199,6 @@ fn refusals_of_keys() {
         hint: remove it
     kind: Cluster\ndefaults: {capAdd: [SYS_ADMIN]}\n
         dev.yaml:2:12: `capAdd` is known but not supported yet
-        hint: remove it
-    kind: Cluster\nslurm: {gres: x}\n
-        dev.yaml:2:9: `gres` is known but not supported yet
         hint: remove it
     kind: Cluster\nnodes: [controller, {role: worker, image: x}]\n
         dev.yaml:2:36: `image` is known but not supported yet
@@ -396,13 +392,13 @@ fn refusals_of_values() {
         dev.yaml:2:15: the text is empty
         hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nslurm: {main: {a: ' '}}\n
-        dev.yaml:2:15: the text is empty
+        dev.yaml:2:19: the text is empty
         hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nslurm: {main: {'../x': y}}\n
         dev.yaml: slurm.main fragment `../x` is not usable: a plain name and at most 1 MiB of text without NUL
         hint: change that in the configuration or on the command line
     kind: Cluster\nslurm: {main: [x]}\n
-        dev.yaml:2:9: expected text, or a map of names to text, found sequence
+        dev.yaml:2:15: expected text, or a map of names to text, found sequence
         hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nslurm: {cpus: 0}\n
         dev.yaml:2:15: 0 is not a whole number from 1 to 4294967295
@@ -442,7 +438,7 @@ fn refusals_of_yaml() {
         dev.yaml:2:46: 0 is not a whole number from 1 to 4294967295
         hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nslurm: {main: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[
-        dev.yaml:2:9: expected text, or a map of names to text, found sequence
+        dev.yaml:2:30: recursion limit exceeded
         hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nslurm:\n  main: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a: {a:
         dev.yaml:3:13: expected text
@@ -540,4 +536,113 @@ fn rules_of_placing_that_cannot_be_are_told_with_their_line() {
         let text = chain(&refused(section));
         assert!(text.contains(message), "{section}: {text}");
     }
+}
+
+const SIND: &str = "kind: Cluster
+nodes:
+  - controller
+  - role: worker
+    count: 2
+    slurm: { gres: 'gpu:a100:2,fpga', features: [big, fast], weight: 10, cpus: 16, memory: 64g }
+  - worker: 1
+slurm:
+  gres: gpu:1
+  main: |
+
+    # theirs
+    MaxJobCount=10
+    SlurmdTimeout=30
+  cgroup: \"ConstrainCores=no\\n\"
+  topology:
+    b: SwitchName=s1 Nodes=worker-1
+    a: |
+      SwitchName=s0 Nodes=worker-0
+  plugstack: optional none.so
+  files:
+    prolog.sh: |
+      #!/bin/sh
+      true
+";
+
+#[test]
+fn what_slurm_is_told_of_nodes_and_files() {
+    let spec = spec(SIND);
+    let told = |group: usize| &spec.groups[group].slurm;
+    let shown = |group: usize| told(group).gres.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert!(told(0).is_empty(), "a controller runs no jobs");
+    assert_eq!((shown(1), shown(2)), (vec!["gpu:a100:2".into(), "fpga:1".into()], vec!["gpu:1".to_owned()]));
+    assert_eq!(told(1).features.iter().map(ToString::to_string).collect::<Vec<_>>(), ["big", "fast"]);
+    assert_eq!((told(1).weight, told(1).cpus, told(1).memory), (Some(10), Some(16), Some(Bytes::mib(65536))));
+    let files = &spec.slurm.files;
+    assert_eq!(
+        files.keys().collect::<Vec<_>>(),
+        ["cgroup.conf", "plugstack.conf", "prolog.sh", "topology.conf"]
+    );
+    assert_eq!(
+        files["topology.conf"],
+        "# a\nSwitchName=s0 Nodes=worker-0\n# b\nSwitchName=s1 Nodes=worker-1\n"
+    );
+    let line = |text: &str, line: usize| spec.slurm.places[text].line_of(line);
+    assert_eq!((line("slurm.main", 1), line("slurm.main", 4)), (11, 14), "blank lines count");
+    assert_eq!((line("slurm.files.cgroup.conf", 1), line("slurm.files.prolog.sh", 2)), (15, 24));
+}
+
+#[test]
+fn a_file_is_given_by_its_path_too() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("site.conf"), "MaxJobCount=10\nSlurmUser=me\n").unwrap();
+    let yaml = dir.path().join("dev.yaml");
+    let read = |text: &str| {
+        std::fs::write(&yaml, text).unwrap();
+        let source = Source::File(yaml.clone());
+        let document = Document::load(&source)?;
+        cluster_spec(&source.name(), document, Overrides::default(), RealmName::default(), "image")
+    };
+    let text = "kind: Cluster\nslurm: { main: Include site.conf, files: { site.conf: ./site.conf } }\n";
+    let told = read(text).unwrap_err().to_string().replace(&dir.path().display().to_string(), "DIR");
+    assert!(told.starts_with("DIR/./site.conf:2: `SlurmUser` is Shoal's"), "{told}");
+    let missing = "kind: Cluster\nslurm:\n  files:\n    x: ../nowhere/x\n";
+    let told = read(missing).unwrap_err().to_string();
+    assert!(told.contains("dev.yaml:4:8: cannot read") && told.contains("No such file"), "{told}");
+}
+
+#[test]
+fn refusals_of_what_slurm_is_told() {
+    let shown = refusals(&[
+        "kind: Cluster\nslurm:\n  main: |\n    MaxJobCount=1\n    SlurmctldHost=a\n    NodeName=worker-0 Feature=big Weight=10\n",
+        "kind: Cluster\nslurm: {main: \"A=1\\nAccountingStorageType=accounting_storage/slurmdbd\"}\n",
+        "kind: Cluster\nslurm: {main: {x: JobSubmitPlugins=lua}}\n",
+        "kind: Cluster\nslurm: {cgroup: A=1, files: {cgroup.conf: B=1}}\n",
+        "kind: Cluster\nslurm: {gres: 'gpu:many'}\n",
+        "kind: Cluster\nslurm: {files: {'../x': y}}\n",
+        "kind: Cluster\nnodes: [{role: controller, slurm: {weight: 2}}, worker]\n",
+        "kind: Cluster\nnodes: [controller, {role: worker, slurm: {features: ['a b']}}]\n",
+    ]);
+    insta::assert_snapshot!(shown, @r#"
+    kind: Cluster\nslurm:\n  main: |\n    MaxJobCount=1\n    SlurmctldHost=a\n    NodeName=worker-0 Feature=b
+        dev.yaml:5: `SlurmctldHost` is Shoal's: the controller is a node of the cluster, and its address is given out when the cluster is admitted; remove the line
+          dev.yaml:6: `NodeName` is Shoal's: a line for every worker is written, and Slurm takes one for each; write of a group of nodes `- {role: worker, slurm: {features: [big], weight: 10}}`
+        hint: docs/slurm-keys.md says what each key is; `shoal validate FILE` checks a file and creates nothing
+    kind: Cluster\nslurm: {main: "A=1\nAccountingStorageType=accounting_storage/slurmdbd"}\n
+        dev.yaml:2: `AccountingStorageType` is Shoal's: no role keeps Slurm's accounts: there is no database; write `AccountingStorageType=accounting_storage/none`, or nothing (`JobCompType=jobcomp/filetxt` keeps a list of jobs)
+        hint: docs/slurm-keys.md says what each key is; `shoal validate FILE` checks a file and creates nothing
+    kind: Cluster\nslurm: {main: {x: JobSubmitPlugins=lua}}\n
+        dev.yaml:2: `JobSubmitPlugins=lua` reads job_submit.lua, which is not given; write its text or path under `slurm.files`: `job_submit.lua: ./job_submit.lua`
+        hint: docs/slurm-keys.md says what each key is; `shoal validate FILE` checks a file and creates nothing
+    kind: Cluster\nslurm: {cgroup: A=1, files: {cgroup.conf: B=1}}\n
+        dev.yaml:2:1: cgroup.conf is there twice: here and in `files`
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
+    kind: Cluster\nslurm: {gres: 'gpu:many'}\n
+        dev.yaml:2:15: `gpu:many` is no resource of a node: `NAME:COUNT` or `NAME:TYPE:COUNT` such as `gpu:2` or `gpu:a100:2`, with a count from 1 to 1024
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
+    kind: Cluster\nslurm: {files: {'../x': y}}\n
+        dev.yaml: slurm.files `../x` is not usable: a name such as `job_submit.lua` or `scripts/prolog`, and at most 1 MiB of text without NUL
+        hint: change that in the configuration or on the command line
+    kind: Cluster\nnodes: [{role: controller, slurm: {weight: 2}}, worker]\n
+        dev.yaml: a controller runs no jobs: `slurm` is for workers
+        hint: change that in the configuration or on the command line
+    kind: Cluster\nnodes: [controller, {role: worker, slurm: {features: ['a b']}}]\n
+        dev.yaml:2:54: `a b` is no feature: a word of letters, digits, `_`, `-` and `.`, at most 32
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
+    "#);
 }

@@ -25,7 +25,10 @@ use crate::{
     edit::{
         commit::{Basis, ChangeSet, Edit, NewCluster, Trail, commit},
         network::network_for,
-        placing::{PlacementDecision, Record, check_pins, decide, request, root_warning, snapshot, wished},
+        placing::{
+            PlacementDecision, Record, check_needs, check_pins, decide, request, root_warning, snapshot,
+            unable, wished,
+        },
     },
     fleet::{coordinator::Coordinator, lease::HeldLease},
     observe::{image::ImageOfCluster, survey::HostObservation},
@@ -74,16 +77,22 @@ pub(crate) async fn dry_run(
     image: &ImageOfCluster,
 ) -> Result<DryRun, Fault> {
     check_pins(spec, seen)?;
+    check_needs(spec, seen)?;
     let basis = Basis::of(coordinator, spec, (None, BTreeSet::new())).await?;
     let snapshot = snapshot(seen, &basis.capacity, image);
-    let request = request_for(coordinator, spec, image);
+    let request = request_for(coordinator, spec, image, unable(spec, seen));
     let decided = decide(spec, &snapshot, &request).await?;
     Ok(DryRun { snapshot, request, decided })
 }
 
-fn request_for(coordinator: &Coordinator, spec: &ClusterSpec, image: &ImageOfCluster) -> Request {
+fn request_for(
+    coordinator: &Coordinator,
+    spec: &ClusterSpec,
+    image: &ImageOfCluster,
+    unable: BTreeMap<HostId, String>,
+) -> Request {
     let seed = u64::from_le_bytes(draw(&mut *coordinator.rng()));
-    request(spec, wished(spec), &image.architecture, BTreeMap::new(), seed)
+    request(spec, wished(spec), &image.architecture, unable, seed)
 }
 
 /// Admits a cluster.
@@ -95,6 +104,7 @@ pub(crate) async fn admit(
     terms: CreateTerms,
 ) -> Result<Admitted, Fault> {
     check_pins(spec, seen)?;
+    check_needs(spec, seen)?;
     let id = ClusterId::new(coordinator.now().0, draw(&mut *coordinator.rng()));
     let admission = Admission { id, spec, seen, image, terms };
     Ok(Admitted { id, lease: commit(coordinator, &admission).await? })
@@ -114,8 +124,8 @@ impl Edit for Admission<'_> {
 
     async fn decide(&self, coordinator: &Coordinator, basis: &Basis) -> Result<ChangeSet<NewCluster>, Fault> {
         let Self { id, spec, seen, image, terms } = *self;
-        let (snapshot, request) =
-            (snapshot(seen, &basis.capacity, image), request_for(coordinator, spec, image));
+        let snapshot = snapshot(seen, &basis.capacity, image);
+        let request = request_for(coordinator, spec, image, unable(spec, seen));
         let decided = decide(spec, &snapshot, &request).await?;
         let decided =
             decided.map_err(|source| PlacementFault::Unplaceable { cluster: spec.name.clone(), source })?;

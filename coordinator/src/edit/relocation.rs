@@ -14,7 +14,7 @@ use crate::{
     edit::{
         commit::{Basis, ChangeSet, Edit, Moves, Trail},
         network::misfit,
-        placing::{Record, decide, of_row, request, root_warning, snapshot},
+        placing::{Record, decide, of_row, request, root_warning, snapshot, unable},
     },
     fleet::{coordinator::Coordinator, lease::HeldLease},
     observe::{image::ImageOfCluster, intent::Intent, survey::HostObservation},
@@ -63,6 +63,8 @@ impl Relocation<'_> {
                 excluded.entry(host.id).or_insert(why);
             }
         }
+        let spec = &self.intent.cluster.spec;
+        excluded.extend(unable(spec, self.seen));
         excluded
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
-use shoal_slurm::{ClusterView, NodeView, RoleSpec, ViewError};
+use shoal_slurm::{ClusterView, Layout, NodeView, RoleSpec, ViewError};
 use shoal_storage::{Cluster, Network, NewRemnant, Node};
 use shoal_types::{DNS_ZONE, HostId, Role, Timestamp};
 
@@ -31,6 +31,11 @@ impl Intent {
         RoleSpec::of(node.role, self.cluster.spec.profile)
     }
 
+    /// Where its Slurm listens and keeps things.
+    pub(crate) fn layout(&self) -> Layout {
+        Layout::of(&self.cluster.spec.slurm)
+    }
+
     /// The nodes of one host.
     pub(crate) fn on(&self, host: HostId) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(move |n| n.host == host)
@@ -39,7 +44,11 @@ impl Intent {
     /// The cluster as rendering sees it.
     pub(crate) fn view(&self) -> Result<ClusterView, Fault> {
         let spec = &self.cluster.spec;
-        let view = |node: &Node| NodeView::new(node.name.clone(), node.role, node.address, &node.size);
+        let view = |node: &Node| {
+            let view = NodeView::new(node.name.clone(), node.role, node.address, &node.size);
+            let group = spec.groups.get(node.group as usize).filter(|group| group.role == node.role);
+            group.map_or(view.clone(), |group| view.with_slurm(&group.slurm))
+        };
         let view = ClusterView::new(
             spec.realm.clone(),
             spec.name.clone(),
@@ -92,10 +101,11 @@ impl Intent {
                 false => Place::There { underlay: underlays.get(&node.host).copied() },
             },
         };
+        let layout = self.layout();
         let services = self.nodes.iter().flat_map(|node| {
             self.role(node).ports.iter().filter_map(|port| {
                 let name = port.service?.to_owned();
-                Some(Service { name, target: node.name.clone(), port: port.number })
+                Some(Service { name, target: node.name.clone(), port: layout.port(port.number) })
             })
         });
         NetworkState {
@@ -266,5 +276,9 @@ pub(crate) mod tests {
         let services: Vec<_> =
             state.services.iter().map(|s| format!("{} {} {}", s.name, s.target, s.port)).collect();
         assert_eq!(services, ["_slurmctld._tcp controller 6817"]);
+        let mut moved = intent;
+        moved.cluster.spec.slurm.main.insert("main".into(), "SlurmctldPort=7000".into());
+        let state = moved.network_state(&naming, moved.nodes[0].host, &BTreeMap::new());
+        assert_eq!(state.services[0].port, 7000);
     }
 }

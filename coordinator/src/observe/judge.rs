@@ -222,6 +222,7 @@ mod tests {
         let running = Some(Some(ContainerState::Running));
         let idle = slurm(SlurmStatus::Idle, "", None);
         let down = slurm(SlurmStatus::Down, "*", Some("Not responding"));
+        let saving = slurm(SlurmStatus::Idle, "%", None);
         let young = NodeProbe { up: Duration::from_millis(500), ..probe(&[]) };
         let booting = NodeProbe { manager: false, ..young.clone() };
         for (name, container, seen, report, systemd, troubles) in [
@@ -273,6 +274,7 @@ mod tests {
                 SystemdState::Stopped,
                 &["its container is exited", "Slurm has it down*: Not responding"],
             ),
+            ("saves power", running, Some(probe(&ALL)), Some(&saving), SystemdState::Running, &[]),
             ("gone", Some(None), None, Some(&idle), SystemdState::Stopped, &["it has no container"]),
             ("host", None, None, Some(&idle), SystemdState::Unknown, &["its host does not answer"]),
             ("agent", running, None, Some(&idle), SystemdState::Unknown, &[]),

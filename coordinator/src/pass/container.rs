@@ -32,7 +32,7 @@ pub(crate) fn container_spec(
     };
     let mut mounts: Vec<_> = intent.role(node).tmpfs.iter().map(tmpfs).collect();
     if let Some(volume) = state_volume(naming, intent, node) {
-        mounts.push(Mount::Volume { name: volume.name, target: volume.target.into() });
+        mounts.push(Mount::Volume { name: volume.name, target: volume.target });
     }
     ContainerSpec {
         name: naming.container(&node.name, &spec.name, &spec.realm),
@@ -62,7 +62,7 @@ pub(crate) struct StateVolume {
     pub(crate) name: String,
     pub(crate) labels: BTreeMap<String, String>,
     /// Where it is mounted.
-    pub(crate) target: &'static str,
+    pub(crate) target: String,
 }
 
 /// The volume of a node whose role has state: one made again has it still.
@@ -71,7 +71,7 @@ pub(crate) fn state_volume(naming: &Naming, intent: &Intent, node: &Node) -> Opt
     intent.role(node).state.map(|target| StateVolume {
         name: naming.state_volume(&spec.name, &spec.realm),
         labels: naming.cluster_labels(intent.cluster.id, &spec.realm),
-        target,
+        target: intent.layout().directory(target).to_owned(),
     })
 }
 
@@ -110,8 +110,10 @@ mod tests {
         let controller = spec(0, &engine(true));
         let state = state_volume(&naming, &intent, &intent.nodes[0]).unwrap();
         assert_eq!(state.target, "/var/lib/slurm/slurmctld");
-        let volume = Mount::Volume { name: state.name, target: state.target.into() };
+        let volume = Mount::Volume { name: state.name, target: state.target };
         assert_eq!(controller.mounts, [run, lock, tmpfs("/tmp", 256, 0o1777), volume]);
         assert!(state_volume(&naming, &intent, &intent.nodes[1]).is_none());
+        intent.cluster.spec.slurm.main.insert("main".into(), "StateSaveLocation=/data/state".into());
+        assert_eq!(state_volume(&naming, &intent, &intent.nodes[0]).unwrap().target, "/data/state");
     }
 }

@@ -1,8 +1,11 @@
 //! Waits until every worker is IDLE in Slurm and every other node serves: the controller's port first, then one `sinfo` for all
 //! workers, then the ports of the other roles.
 //!
-//! Nothing is run in a node before slurmctld listens, or systemd takes commands and a [`STALL`] has passed: an early `docker
-//! exec` lands in the root of the node's cgroup tree and keeps systemd from dividing it.
+//! Nothing is run in a node before slurmctld listens, or its other services are up and it is not: an early `docker exec` lands in the
+//! root of the node's cgroup tree and keeps systemd from dividing it.
+//!
+//! A daemon that ends with `fatal` again and again is asked for its reason as soon as that can be told: a configuration that it
+//! refuses stays refused.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +14,7 @@ use std::{
 };
 
 use shoal_docker::{CallClass, ContainerState, ExecSpec};
-use shoal_slurm::{Readiness, RoleSpec, SlurmPart, Stage, fatal_reason, log_command, restarts_command};
+use shoal_slurm::{Complaint, Readiness, RoleSpec, SlurmPart, Stage, log_command};
 use shoal_storage::{Host, Node};
 use shoal_types::{EventKind, HostId, HostName, NodeName, NodeState};
 
@@ -23,9 +26,10 @@ use crate::{
         slurm::{self, SlurmNodes},
     },
     pass::{
-        diagnose::{LINES, TEXT_LIMIT},
+        diagnose::TEXT_LIMIT,
         work::{Halt, Work, on},
     },
+    words::agent::NodeProbe,
 };
 
 /// How often a daemon's port and Slurm's nodes are looked at.
@@ -33,10 +37,13 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How long nothing may change before the containers are observed again: one of them may have died.
 const STALL: Duration = Duration::from_secs(10);
 
-/// Starts of a daemon that ended before one is believed to go on so: systemd tries three times a second.
-const RESTARTS: u32 = 5;
-/// How long it is watched before: one that goes on so has been started again by then.
-const WATCH: Duration = Duration::from_secs(2);
+/// How long a daemon may be missing where everything else runs before it is asked for its reason, and how long until it is asked
+/// again.
+const MISSED: Duration = Duration::from_secs(1);
+/// Starts that ended for one reason before a daemon is believed to go on so: systemd tries up to three times a second.
+const STARTS: usize = 5;
+/// Lines of its log that are read for them.
+const LOG_LINES: u32 = 200;
 
 /// What came of waiting.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,7 +56,7 @@ pub(crate) enum WaitOutcome {
     Refused {
         /// The daemon.
         daemon: Stage,
-        /// Its own words.
+        /// Its own words, with the line of the user's that they are about.
         reason: String,
     },
     /// A node ends whenever it is started.
@@ -69,8 +76,15 @@ enum Listener {
     Up(String),
     /// The container does not run.
     Down,
-    /// The container runs, and nothing has listened for a [`STALL`].
-    Silent(String),
+    /// It gives up whenever it is started, and says why.
+    Refuses(String),
+}
+
+/// A daemon that does not listen.
+#[derive(Debug, Default)]
+struct Missing {
+    /// When its node was last seen with everything else up.
+    looked: Option<tokio::time::Instant>,
 }
 
 impl Work {
@@ -83,7 +97,7 @@ impl Work {
         links: &BTreeMap<HostId, Arc<HostLink>>,
         members: &BTreeMap<HostId, Host>,
     ) -> Result<WaitOutcome, (HostId, Halt)> {
-        let workers = self.await_workers(intent, controller, members).await;
+        let workers = self.await_workers(intent, controller, links, members).await;
         match workers.map_err(|halt| (controller.id, halt))? {
             WaitOutcome::Ready => {}
             unready @ (WaitOutcome::Stalled | WaitOutcome::Refused { .. } | WaitOutcome::Ended { .. }) => {
@@ -107,6 +121,7 @@ impl Work {
         &self,
         intent: &Intent,
         controller: &HostLink,
+        links: &BTreeMap<HostId, Arc<HostLink>>,
         members: &BTreeMap<HostId, Host>,
     ) -> Result<WaitOutcome, Halt> {
         let becomes_idle = |node: &Node| intent.role(node).readiness == Readiness::Idle;
@@ -114,12 +129,15 @@ impl Work {
             intent.nodes.iter().filter(|n| becomes_idle(n)).map(|n| n.name.clone()).collect();
         let Some(node) = intent.controller() else { return Ok(WaitOutcome::Stalled) };
         let role = intent.role(node);
-        let container = match self.listener(node, role, controller).await? {
+        let container = match self.listener(intent, node, controller).await? {
             Listener::Up(container) => container,
             Listener::Down => return Ok(WaitOutcome::Stalled),
-            Listener::Silent(container) => return self.refusal(role, controller, &container).await,
+            Listener::Refuses(reason) => {
+                return Ok(WaitOutcome::Refused { daemon: role.last_service(), reason });
+            }
         };
         let mut changed = tokio::time::Instant::now();
+        let mut missing = Missing::default();
         loop {
             self.may(controller, CallClass::Exec).await?;
             let answer = slurm::sinfo(controller, &container).await.map_err(on(controller))?;
@@ -139,8 +157,31 @@ impl Work {
             if changed.elapsed() > STALL {
                 return Ok(WaitOutcome::Stalled);
             }
+            if changed.elapsed() > MISSED
+                && let Some(refused) = self.worker_refuses(intent, &waiting, links, &mut missing).await?
+            {
+                return Ok(refused);
+            }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Whether the daemon of the first node that is waited for gives up whenever it is started: the others have its configuration.
+    async fn worker_refuses(
+        &self,
+        intent: &Intent,
+        waiting: &BTreeSet<NodeName>,
+        links: &BTreeMap<HostId, Arc<HostLink>>,
+        missing: &mut Missing,
+    ) -> Result<Option<WaitOutcome>, Halt> {
+        let first = intent.nodes.iter().find(|node| waiting.contains(&node.name));
+        let found = first.and_then(|node| Some((node, links.get(&node.host)?)));
+        let Some((node, link)) = found else { return Ok(None) };
+        let there = container_of(&self.coordinator.naming, link, node.id).await.map_err(on(link))?;
+        let Some(container) = there.filter(|c| c.state == ContainerState::Running) else { return Ok(None) };
+        let role = intent.role(node);
+        let reason = self.refusal(intent, role, (link, &container.id), missing).await?;
+        Ok(reason.map(|reason| WaitOutcome::Refused { daemon: role.last_service(), reason }))
     }
 
     /// Slurm's version, as its controller says it: `slurm-wlm 22.05.8`.
@@ -167,24 +208,26 @@ impl Work {
         if role.slurm == SlurmPart::Controller {
             return Ok(WaitOutcome::Ready);
         }
-        match self.listener(node, role, link).await? {
+        match self.listener(intent, node, link).await? {
             Listener::Up(_) => Ok(WaitOutcome::Ready),
             Listener::Down => Ok(WaitOutcome::Stalled),
-            Listener::Silent(container) => self.refusal(role, link, &container).await,
+            Listener::Refuses(reason) => Ok(WaitOutcome::Refused { daemon: role.last_service(), reason }),
         }
     }
 
     /// Waits until a node's daemon listens, if its role has it listen.
-    async fn listener(&self, node: &Node, role: &RoleSpec, link: &HostLink) -> Result<Listener, Halt> {
+    async fn listener(&self, intent: &Intent, node: &Node, link: &HostLink) -> Result<Listener, Halt> {
+        let role = intent.role(node);
         let there = container_of(&self.coordinator.naming, link, node.id).await.map_err(on(link))?;
         let Some(container) = there.filter(|c| c.state == ContainerState::Running).map(|c| c.id) else {
             return Ok(Listener::Down);
         };
         let port = match role.readiness {
-            Readiness::Listens(port) => port,
+            Readiness::Listens(port) => intent.layout().port(port),
             Readiness::Idle | Readiness::WithCluster => return Ok(Listener::Up(container)),
         };
         let since = tokio::time::Instant::now();
+        let mut missing = Missing::default();
         while since.elapsed() < STALL {
             self.may(link, CallClass::Read).await?;
             let detail = link.engine.inspect_container(&container).await.map_err(on(link))?;
@@ -196,39 +239,47 @@ impl Work {
                     return Ok(Listener::Up(container));
                 }
                 if since.elapsed() > STALL {
-                    return Ok(Listener::Silent(container));
+                    return Ok(Listener::Down);
+                }
+                if let Some(reason) = self.refusal(intent, role, (link, &container), &mut missing).await? {
+                    return Ok(Listener::Refuses(reason));
                 }
                 tokio::time::sleep(LOOK).await;
             }
         }
-        Ok(Listener::Silent(container))
+        Ok(Listener::Down)
     }
 
-    /// Whether a daemon that has not come up within a [`STALL`] ever will: a configuration that it refuses stays refused.
-    async fn refusal(&self, role: &RoleSpec, link: &HostLink, container: &str) -> Result<WaitOutcome, Halt> {
-        let daemon = role.last_service();
+    /// Why a daemon that is missing will never come up, if its log says so.
+    async fn refusal(
+        &self,
+        intent: &Intent,
+        role: &RoleSpec,
+        (link, container): (&HostLink, &str),
+        missing: &mut Missing,
+    ) -> Result<Option<String>, Halt> {
+        if missing.looked.is_some_and(|at| at.elapsed() < MISSED) {
+            return Ok(None);
+        }
         self.may(link, CallClass::Read).await?;
         let said = link.agent().await?.probe_nodes(vec![container.to_owned()]).await?;
-        if !said.probes.values().any(|probe| probe.manager) {
-            return Ok(WaitOutcome::Stalled);
-        }
-        let says = async |command: Vec<String>| -> Result<String, Halt> {
-            self.may(link, CallClass::Exec).await?;
-            let said = link.engine.exec(container, &ExecSpec::new(command), TEXT_LIMIT).await;
-            Ok(String::from_utf8_lossy(&said.map_err(on(link))?.stdout).into_owned())
+        let daemon = role.last_service().unit();
+        let missed = |probe: &NodeProbe| {
+            let booted = probe.manager && probe.munge && probe.sshd;
+            booted && daemon.is_some_and(|unit| !probe.units.contains(unit))
         };
-        let Some(restarts) = restarts_command(daemon) else { return Ok(WaitOutcome::Stalled) };
-        let before: u32 = says(restarts.clone()).await?.trim().parse().unwrap_or(0);
-        tokio::time::sleep(WATCH).await;
-        let now: u32 = says(restarts).await?.trim().parse().unwrap_or(0);
-        if now < RESTARTS || now == before {
-            return Ok(WaitOutcome::Stalled);
+        if !said.probes.values().any(missed) {
+            return Ok(None);
         }
-        let log = says(log_command(daemon, LINES)).await?;
-        Ok(fatal_reason(&log).map_or(WaitOutcome::Stalled, |reason| WaitOutcome::Refused {
-            daemon,
-            reason: reason.to_owned(),
-        }))
+        // The first look only begins the time in which a daemon comes up.
+        if missing.looked.replace(tokio::time::Instant::now()).is_none() {
+            return Ok(None);
+        }
+        self.may(link, CallClass::Exec).await?;
+        let command = ExecSpec::new(log_command(role.last_service(), LOG_LINES));
+        let said = link.engine.exec(container, &command, TEXT_LIMIT).await.map_err(on(link))?;
+        let complaint = Complaint::read(&String::from_utf8_lossy(&said.stdout), &intent.cluster.spec.slurm);
+        Ok(complaint.filter(|complaint| complaint.times >= STARTS).map(|complaint| complaint.to_string()))
     }
 
     /// The controller's container, if it runs.

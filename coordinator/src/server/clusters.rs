@@ -336,7 +336,10 @@ async fn delete_one(
 
 fn spec(spec: Option<v1::ClusterSpec>) -> Result<ClusterSpec, Fault> {
     let spec = spec.ok_or_else(|| shoal_proto::FieldError::new("spec", "is missing"))?;
-    Ok(spec.try_into()?)
+    let spec = ClusterSpec::try_from(spec)?;
+    let refused = |refused: shoal_slurm::Refusals| shoal_proto::FieldError::new("spec.slurm", refused);
+    shoal_slurm::check(&spec).map_err(refused)?;
+    Ok(spec)
 }
 
 fn names(realm: &str, name: &str) -> Result<(RealmName, ClusterName), Fault> {

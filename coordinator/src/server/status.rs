@@ -78,6 +78,7 @@ fn image(fault: &ImageFault) -> Code {
 fn placement(fault: &PlacementFault) -> Code {
     match fault {
         PlacementFault::Unplaceable { .. } | PlacementFault::NoAddress(_) => Code::ResourceExhausted,
+        PlacementFault::Unable { .. } => Code::InvalidArgument,
         PlacementFault::PinnedNowhere { .. } => Code::NotFound,
         PlacementFault::Program { .. } | PlacementFault::NoRecord { .. } => Code::FailedPrecondition,
         PlacementFault::Record(_) => Code::Internal,

@@ -142,3 +142,40 @@ fn users_keys_stand_beside_the_clusters() {
         assert_eq!(authorized, format!("{own}{line}\n"), "{node}");
     }
 }
+
+#[test]
+fn files_and_directories_of_the_user_come_along() {
+    use shoal_types::SlurmSpec;
+
+    let main = "StateSaveLocation=/data/state\nSlurmdSpoolDir=/var/spool/slurm/%n/d\nSlurmctldLogFile=/var/log/own/x.log";
+    let files = [
+        ("prolog.d/a", "#!/bin/sh\n"),
+        ("job_submit.lua", "return 0"),
+        ("cgroup.conf", "X=1\n"),
+        ("gres.conf", "Name=gpu File=/dev/nvidia[0-1]\n"),
+    ];
+    let slurm = SlurmSpec {
+        main: [("main".to_owned(), main.to_owned())].into(),
+        files: files.map(|(name, text)| (name.to_owned(), text.to_owned())).into(),
+        ..SlurmSpec::default()
+    };
+    let view = crate::view::tests::sized(1, slurm);
+    let template = BootstrapTemplate::new(view, ClusterKeys::derive(&[7; 32]), ACCOUNTS).unwrap();
+    for node in ["controller", "worker-0"] {
+        let (listing, contents) = read(&archive(&template, node));
+        for line in [
+            "- 0755 0:0 etc/slurm/prolog.d/a",
+            "- 0644 0:0 etc/slurm/job_submit.lua",
+            "d 0755 64030:64030 data/state",
+            "d 0755 64030:64030 var/spool/slurm",
+            "d 0755 64030:64030 var/log/own",
+        ] {
+            assert!(listing.lines().any(|l| l == line), "no `{line}` in {node}:\n{listing}");
+        }
+        assert!(!listing.lines().any(|l| l.ends_with(" var") || l.contains('%')), "{listing}");
+        assert_eq!(contents["etc/slurm/cgroup.conf"], b"X=1\n");
+        assert_eq!(listing.contains("shoal-bootstrap.service.d"), node == "worker-0", "{listing}");
+    }
+    let (_, contents) = read(&archive(&template, "worker-0"));
+    assert_eq!(contents["etc/shoal/devices"], b"/dev/nvidia0\n/dev/nvidia1\n");
+}

@@ -7,7 +7,10 @@
 
 use std::fmt::Write;
 
-use shoal_types::nodeset::{self, natural_key};
+use shoal_types::{
+    NodeSlurm,
+    nodeset::{self, natural_key},
+};
 
 use crate::NodeView;
 
@@ -25,14 +28,20 @@ pub(super) fn push_node_lines(text: &mut String, workers: &[&NodeView]) {
     }
 }
 
-/// Whether `b` can follow `a` on one line: same size, same kind of name, and the next address up in the same /24.
+/// Whether `b` can follow `a` on one line: same size and resources, same kind of name, and the next address up in the same /24.
 fn continues(a: &NodeView, b: &NodeView) -> bool {
     let (name_a, name_b) = (natural_key(a.name.as_str()), natural_key(b.name.as_str()));
     let numbered = name_a.number.is_some() && name_b.number.is_some() && name_a.prefix == name_b.prefix;
     let padded = name_a.is_padded() || name_b.is_padded();
     let ([.., last_a], [.., last_b]) = (a.address.octets(), b.address.octets());
     let same_net = a.address.octets()[..3] == b.address.octets()[..3];
-    numbered && !padded && same_net && last_a < last_b && a.cpus == b.cpus && a.memory == b.memory
+    numbered
+        && !padded
+        && same_net
+        && last_a < last_b
+        && a.cpus == b.cpus
+        && a.memory == b.memory
+        && a.slurm == b.slurm
 }
 
 /// One line for all of `nodes`; names and addresses are ranges of the same length in the same order.
@@ -51,5 +60,20 @@ fn push_line(text: &mut String, first: &NodeView, nodes: &[&NodeView]) {
         nodeset::push_ranges(text, &octets, 0);
         text.push(']');
     }
-    let _ = writeln!(text, " CPUs={} RealMemory={} State=UNKNOWN", first.cpus, first.memory.as_mib());
+    let _ = write!(text, " CPUs={} RealMemory={}", first.cpus, first.memory.as_mib());
+    let NodeSlurm { cpus: _, memory: _, gres, features, weight } = &first.slurm;
+    if !gres.is_empty() {
+        let _ = write!(text, " Gres={}", list(gres));
+    }
+    if !features.is_empty() {
+        let _ = write!(text, " Feature={}", list(features));
+    }
+    if let Some(weight) = weight {
+        let _ = write!(text, " Weight={weight}");
+    }
+    text.push_str(" State=UNKNOWN\n");
+}
+
+fn list(words: &[impl ToString]) -> String {
+    words.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }

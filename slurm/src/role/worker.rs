@@ -3,7 +3,10 @@
 use shoal_types::Profile;
 
 use super::{ConfigSource, Port, Readiness, RoleSpec, SSH, SYSTEMD_TMPFS, SlurmPart};
-use crate::{ClusterView, SLURMD_PORT, Stage, unit};
+use crate::{ClusterView, SLURMCTLD_PORT, SLURMD_PORT, Stage, unit};
+
+/// Where slurmd keeps job scripts and credentials: Debian's directory.
+pub(crate) const SPOOL_DIR: &str = "/var/lib/slurm/slurmd";
 
 static SYSTEM: RoleSpec = RoleSpec {
     services: &[Stage::Munge, Stage::Sshd, Stage::Slurmd],
@@ -27,5 +30,6 @@ pub(super) fn spec(profile: Profile) -> &'static RoleSpec {
 
 /// The file that [`unit::SLURMD_DROP_IN`] has slurmd's unit read.
 fn environment(view: &ClusterView) -> Vec<(&'static str, String)> {
-    vec![("etc/shoal/slurmd.env", unit::slurmd_environment(view.controller().address))]
+    let (address, port) = (view.controller().address, view.layout().port(SLURMCTLD_PORT));
+    vec![("etc/shoal/slurmd.env", unit::slurmd_environment(address, port))]
 }

@@ -165,6 +165,8 @@ pub struct Wish {
     pub scheduler: String,
     /// By which rules.
     pub placing: v1::Placing,
+    /// Text for slurm.conf.
+    pub main: String,
 }
 
 impl Wish {
@@ -180,6 +182,7 @@ impl Wish {
             keep: false,
             scheduler: "spread".into(),
             placing: v1::Placing::default(),
+            main: String::new(),
         }
     }
 
@@ -199,7 +202,9 @@ impl Wish {
             memory_limit_bytes: 512 << 20,
             tmp_size_bytes: 64 << 20,
             constraints: vec![],
+            ..v1::NodeGroup::default()
         };
+        let main = (!self.main.is_empty()).then(|| ("main".to_owned(), self.main.clone())).into_iter();
         let spec = v1::ClusterSpec {
             realm: "default".into(),
             name: self.name.clone(),
@@ -208,6 +213,7 @@ impl Wish {
             placing: Some(self.placing.clone()),
             profile: v1::Profile::System.into(),
             groups: vec![group(v1::Role::Controller, 1), group(v1::Role::Worker, self.workers)],
+            slurm_main: main.collect(),
             ..v1::ClusterSpec::default()
         };
         let wait_ms = u64::try_from(self.wait.as_millis()).unwrap_or(u64::MAX);

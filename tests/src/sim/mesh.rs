@@ -36,6 +36,10 @@ pub struct HostMesh {
     pub clock_ahead_ms: u64,
     /// Services that do not run in a node, by its name.
     pub stopped: BTreeMap<String, Vec<String>>,
+    /// Where slurmctld listens on it, if not where it does by itself.
+    pub slurmctld_port: Option<u16>,
+    /// What the daemon of a node says before it ends, whenever it is started; by the node's name.
+    pub refuses: BTreeMap<String, String>,
     /// Largest packet that reaches it; none at all with 0.
     pub largest_packet: Option<u32>,
     /// What it counts for a check, by VNI.

@@ -31,6 +31,8 @@ use super::{agent, mesh::HostMesh, points::Points};
 const CONTROLLER_BOOT: Duration = Duration::from_millis(1500);
 /// From the start of a worker until slurmd has registered.
 const WORKER_BOOT: Duration = Duration::from_millis(2500);
+/// From one start of a daemon that ends at once to the next.
+const RESTART: Duration = Duration::from_millis(400);
 /// Key of the cluster, the same in all its nodes.
 const MUNGE_KEY: &str = "/etc/munge/munge.key";
 
@@ -108,8 +110,28 @@ impl NodePrograms {
         let began = self.began().get(&(Arc::from(engine), pid)).cloned()?;
         let truth = self.fleet.engine(engine)?.truth();
         truth.containers.iter().find(|c| c.id == began.id && c.state == ContainerState::Running)?;
-        let up = began.controller && self.clock.now().since(began.at) >= CONTROLLER_BOOT;
-        Some(up.then_some(SLURMCTLD_PORT))
+        let refuses = began.node.as_ref().is_some_and(|(_, name)| self.refuses(engine, name).is_some());
+        let up = began.controller && !refuses && self.clock.now().since(began.at) >= CONTROLLER_BOOT;
+        let port = self.mesh(engine, |mesh| mesh.slurmctld_port.unwrap_or(SLURMCTLD_PORT));
+        Some(up.then_some(port))
+    }
+
+    /// What the daemon of a node says before it ends, if it does at every start.
+    fn refuses(&self, engine: &str, node: &str) -> Option<String> {
+        self.mesh(engine, |mesh| mesh.refuses.get(node).cloned())
+    }
+
+    /// The journal of a node.
+    fn journal(&self, inside: &Inside) -> String {
+        let (engine, id) = (&inside.container.engine, &inside.container.id);
+        let name = inside.container.spec.hostname.clone().unwrap_or_default();
+        let Some(words) = self.refuses(engine, &name) else { return String::new() };
+        let began = self.began();
+        let Some(at) = began.values().filter(|b| b.id == *id).map(|b| b.at).max() else {
+            return String::new();
+        };
+        let up = self.clock.now().since(at).saturating_sub(CONTROLLER_BOOT);
+        words.repeat(usize::try_from(up.as_millis() / RESTART.as_millis()).unwrap_or(usize::MAX).min(100))
     }
 
     /// What runs in the node of this container, as its host's agent would read it.
@@ -128,7 +150,9 @@ impl NodePrograms {
             _ => None,
         };
         let all = ["munge.service", "ssh.service"].into_iter().chain(daemon);
-        let units: Vec<String> = all.map(str::to_owned).filter(|unit| !stopped.contains(unit)).collect();
+        let refuses = self.refuses(engine, &name).is_some();
+        let runs = |unit: &String| !stopped.contains(unit) && !(refuses && Some(unit.as_str()) == daemon);
+        let units: Vec<String> = all.map(str::to_owned).filter(runs).collect();
         let has = |unit: &str| units.iter().any(|u| u == unit);
         v1::NodeProbe {
             container,
@@ -216,6 +240,9 @@ impl NodePrograms {
                         .0
                         .clone(),
                 };
+                if meshes.get(&host)?.refuses.contains_key(&name) {
+                    return None;
+                }
                 let back = of_host(&host, &own)?;
                 let expected = if host == here { Some(String::new()) } else { underlay(&here) };
                 (Some(back) == expected).then_some(())?;
@@ -249,7 +276,7 @@ impl NodePrograms {
             words if words == SINFO_COMMAND => self.sinfo(&inside),
             ["sinfo", "--version"] => Some("slurm-wlm 22.05.8\n".into()),
             ["systemctl", "is-active", units @ ..] => Some("active\n".repeat(units.len())),
-            ["journalctl", ..] => Some(String::new()),
+            ["journalctl", ..] => Some(self.journal(&inside)),
             _ => return not_found(command, stdio).await,
         };
         let Some(text) = text else { return 1 };

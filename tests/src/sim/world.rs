@@ -91,6 +91,11 @@ impl World {
     /// # Errors
     /// No directory can be made.
     pub fn new(seed: u64, hosts: usize) -> anyhow::Result<Self> {
+        let kinds = [Release::V28_5, Release::V20_10].into_iter().cycle();
+        Self::of(seed, &kinds.take(hosts).collect::<Vec<_>>())
+    }
+
+    fn of(seed: u64, hosts: &[Release]) -> anyhow::Result<Self> {
         let memory = Path::new(MEMORY);
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         let dir = dir.context("a directory for the store")?;
@@ -104,10 +109,9 @@ impl World {
         let watched = points.clone();
         fleet.observe(move |moment| observe(&watched, moment));
         let image = node_image_as(IMAGE)?;
-        for number in 1..=hosts {
-            let release = if number % 2 == 0 { Release::V20_10 } else { Release::V28_5 };
+        for (number, release) in (1_usize..).zip(hosts) {
             let name = format!("h{number}");
-            let engine = fleet.add(&HostSpec::new(&name, release));
+            let engine = fleet.add(&HostSpec::new(&name, *release));
             engine.add_image(&image);
             let [high, low] = u16::try_from(number).context("fewer hosts")?.to_be_bytes();
             cast.mesh(&name, |mesh| mesh.underlay = Some(Ipv4Addr::new(10, 77, high, low)));
@@ -121,7 +125,19 @@ impl World {
     /// # Errors
     /// As [`World::new`], or what the coordinator says.
     pub fn registered(seed: u64, hosts: usize) -> anyhow::Result<Self> {
-        let world = Self::new(seed, hosts)?;
+        Self::new(seed, hosts)?.with_hosts()
+    }
+
+    /// A registered host of this kind of engine.
+    ///
+    /// # Errors
+    /// As [`World::registered`].
+    pub fn only(seed: u64, release: Release) -> anyhow::Result<Self> {
+        Self::of(seed, &[release])?.with_hosts()
+    }
+
+    fn with_hosts(self) -> anyhow::Result<Self> {
+        let world = self;
         let names: Vec<String> = world.fleet().all().iter().map(|e| e.name().to_owned()).collect();
         world
             .live(async |life| {

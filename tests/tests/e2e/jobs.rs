@@ -56,6 +56,69 @@ pub(crate) fn a_program_submits_over_http(stage: &Stage) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What other people's slurm.conf says: ports and paths of their own, resources that no host has, files and scripts.
+const SITE: &str = r#"
+kind: Cluster
+name: site
+nodes:
+  - controller
+  - role: worker
+    count: 2
+    slurm: { gres: 'gpu:a100:2,fpga:1', features: [big], weight: 10, cpus: 4, memory: 4g }
+slurm:
+  main: |
+    SlurmctldPort=7000
+    SlurmdPort=7001
+    StateSaveLocation=/var/spool/site/state
+    SlurmdSpoolDir=/var/spool/slurmd.%n
+    SlurmctldLogFile=/var/log/site/slurmctld.log
+    DefMemPerNode=200
+    TopologyPlugin=topology/tree
+    JobSubmitPlugins=lua
+    TaskProlog=/etc/slurm/task_prolog
+    PrologFlags=X11
+    Include site.conf
+  topology: SwitchName=s0 Nodes=worker-[0-1]
+  files:
+    site.conf: MaxArraySize=77
+    job_submit.lua: |
+      function slurm_job_submit(job, parts, uid) job.comment = "lua" return slurm.SUCCESS end
+      function slurm_job_modify(job, rec, parts, uid) return slurm.SUCCESS end
+      return slurm.SUCCESS
+    task_prolog: |
+      #!/bin/sh
+      echo export SITE=here
+"#;
+
+/// Each line of it is followed, and jobs run by it.
+pub(crate) fn what_people_configure_is_followed(stage: &Stage) -> anyhow::Result<()> {
+    let home = stage.home()?;
+    home.call(&["create", "cluster", "--config", "-"]).input(SITE).end()?.ok()?;
+    let line = "srun -N2 --gres=gpu:1 -C big sh -c 'echo gpu $CUDA_VISIBLE_DEVICES $SITE'; srun true; squeue; sinfo -h -o '%G %w %f'; \
+                scontrol show config | grep -E '^(MaxArraySize|SlurmctldPort|SlurmdPort|ProctrackType) '; \
+                scontrol show job 2 | grep Comment; ls /var/spool/site/state/last_config_lite /var/log/site/slurmctld.log";
+    let ended = home.run(&["exec", "site", "--", "bash", "-c", line])?.with(0)?;
+    let said: Vec<String> =
+        ended.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    ensure!(said.iter().filter(|line| *line == "gpu 0 here").count() == 2, "{ended}");
+    for line in [
+        "gpu:a100:2,fpga:1 10 big",
+        "MaxArraySize = 77",
+        "SlurmctldPort = 7000",
+        "SlurmdPort = 7001",
+        "ProctrackType = proctrack/pgid",
+        "Comment=lua",
+        "/var/spool/site/state/last_config_lite",
+        "/var/log/site/slurmctld.log",
+    ] {
+        ensure!(said.iter().any(|said| said == line), "no `{line}` in {ended}");
+    }
+    // No command complains of the text.
+    ensure!(!ended.stderr.contains("error"), "{ended}");
+    home.run(&["delete", "cluster", "site", "--quiet"])?.ok()?;
+    Ok(())
+}
+
 /// The fields that programs read are there, and agree with the lab.
 pub(crate) fn what_json_tells_of_hosts_and_nodes(stage: &Stage) -> anyhow::Result<()> {
     let (home, dev) = (stage.home()?, stage.dev()?);

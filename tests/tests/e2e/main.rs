@@ -84,6 +84,7 @@ const STEADY: &[Test] = tests![
     collisions::images_that_cannot_be_nodes_are_named,
     collisions::subnets_of_others_are_left_to_them,
     jobs::a_program_submits_over_http,
+    jobs::what_people_configure_is_followed,
     failures::a_deadline_names_node_host_and_stage_and_leaves_nothing,
     failures::what_slurm_refuses_is_shown,
     failures::a_failure_can_be_kept,

@@ -13,3 +13,4 @@ mod lifecycle;
 mod placing;
 mod programs;
 mod schedules;
+mod slurm;

@@ -16,6 +16,7 @@ mod record;
 use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_scheduler::{HostView, NodeRequest, Request, Snapshot};
+use shoal_slurm::needs;
 use shoal_storage::{Host, Mode, Node, Session, StoreError, Usage};
 use shoal_types::{
     Capacity, CgroupWay, ClusterId, ClusterSpec, HostId, HostName, PrivilegedNodes, Profile, Role, nodeset,
@@ -109,6 +110,41 @@ pub(crate) fn root_warning<'h>(members: impl IntoIterator<Item = &'h Host>) -> O
         members.into_iter().filter(|host| host.makes_nodes_root()).map(|host| host.name.as_str()).collect();
     let hosts = nodeset::compress(names.iter().copied());
     if names.is_empty() { None } else { CgroupWay::SysAdmin.reach(&hosts) }
+}
+
+/// Hosts on which nodes cannot do what a line for Slurm needs, each with line and reason.
+pub(crate) fn unable(spec: &ClusterSpec, seen: &[HostObservation]) -> BTreeMap<HostId, String> {
+    let mut unable = BTreeMap::new();
+    for need in needs(&spec.slurm) {
+        for host in seen.iter().map(|seen| &seen.host) {
+            if let Some(why) = need.ability.missing(&host.engine) {
+                unable.entry(host.id).or_insert_with(|| format!("{need}: {why}"));
+            }
+        }
+    }
+    unable
+}
+
+/// Whether some host can do what each line for Slurm needs.
+///
+/// # Errors
+/// [`PlacementFault::Unable`]: none can.
+pub(crate) fn check_needs(spec: &ClusterSpec, seen: &[HostObservation]) -> Result<(), Fault> {
+    'needs: for need in needs(&spec.slurm) {
+        let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for host in seen.iter().map(|seen| &seen.host) {
+            match need.ability.missing(&host.engine) {
+                Some(why) => reasons.entry(why).or_default().push(host.name.as_str()),
+                None => continue 'needs,
+            }
+        }
+        if !reasons.is_empty() {
+            let each = reasons.into_iter().map(|(why, hosts)| format!("{}: {why}", nodeset::compress(hosts)));
+            let hosts = each.collect::<Vec<_>>().join("; ");
+            return Err(PlacementFault::Unable { line: need.to_string(), hosts }.into());
+        }
+    }
+    Ok(())
 }
 
 /// The nodes of a specification, as they are to be placed when the cluster is admitted.

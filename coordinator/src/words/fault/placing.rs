@@ -18,6 +18,14 @@ pub enum PlacementFault {
         /// Why, host by host.
         source: NoPlan,
     },
+    /// No host lets nodes do what a line for Slurm needs.
+    #[error("{line} can be on none of the hosts: {hosts}")]
+    Unable {
+        /// The line, and where it is.
+        line: String,
+        /// The hosts, with their reasons.
+        hosts: String,
+    },
     /// Nodes are pinned to hosts that are not registered.
     #[error("nodes are pinned to {hosts}, which is not registered: `shoal get hosts` lists those that are")]
     PinnedNowhere {
@@ -55,6 +63,7 @@ impl PlacementFault {
     pub(super) fn class(&self) -> Class {
         match self {
             Self::Unplaceable { .. }
+            | Self::Unable { .. }
             | Self::PinnedNowhere { .. }
             | Self::Program { .. }
             | Self::Record(_)
@@ -76,6 +85,10 @@ impl PlacementFault {
             }
             Self::Record(_) => {
                 Ok("the store may be from another version: the next cluster of that name is recorded anew"
+                    .into())
+            }
+            Self::Unable { .. } => {
+                Ok("remove the line, or register a host that can: `shoal doctor` shows the cgroups of each"
                     .into())
             }
             Self::PinnedNowhere { .. } | Self::NoRecord { .. } => Err(SAID),
