@@ -17,7 +17,7 @@ impl Credential {
     pub fn fits(&self, endpoint: &Endpoint) -> bool {
         match self {
             Self::Tls(_) => matches!(endpoint, Endpoint::Tcp { .. }),
-            Self::Ssh(_) => matches!(endpoint, Endpoint::Ssh { .. }),
+            Self::Ssh(_) => matches!(endpoint, Endpoint::Ssh(_)),
         }
     }
 

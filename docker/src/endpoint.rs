@@ -24,16 +24,20 @@ pub enum Endpoint {
         port: u16,
     },
     /// A unix socket of a machine that the user's OpenSSH client reaches.
-    Ssh {
-        /// The account there; `None`: as that client's configuration says.
-        user: Option<String>,
-        /// Name, address (IPv6 without brackets), or alias of that configuration.
-        host: String,
-        /// Port; `None`: as that configuration says.
-        port: Option<u16>,
-        /// The socket there.
-        socket: String,
-    },
+    Ssh(Box<SshDestination>),
+}
+
+/// Where the user's OpenSSH client goes, and to which socket there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SshDestination {
+    /// The account there; `None`: as that client's configuration says.
+    pub user: Option<String>,
+    /// Name, address (IPv6 without brackets), or alias of that configuration.
+    pub host: String,
+    /// Port; `None`: as that configuration says.
+    pub port: Option<u16>,
+    /// The engine's socket there.
+    pub socket: String,
 }
 
 /// The engine's usual socket.
@@ -159,7 +163,7 @@ fn ssh(rest: &str, shown: &dyn Fn() -> String) -> Result<Endpoint, EndpointError
         return Err(EndpointError::User(shown()));
     }
     let (host, port) = place(rest, shown)?;
-    Ok(Endpoint::Ssh { user, host, port, socket })
+    Ok(Endpoint::Ssh(SshDestination { user, host, port, socket }.into()))
 }
 
 /// Host and port.
@@ -206,7 +210,8 @@ impl fmt::Display for Endpoint {
         match self {
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
             Self::Tcp { host, port } => write!(f, "tcp://{}:{port}", bracketed(host)),
-            Self::Ssh { user, host, port, socket } => {
+            Self::Ssh(to) => {
+                let SshDestination { user, host, port, socket } = to.as_ref();
                 let user = user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
                 let port = port.map(|port| format!(":{port}")).unwrap_or_default();
                 let socket = if socket == SOCKET { "" } else { socket };

@@ -37,7 +37,7 @@ pub use container::{
     LogLimits, Mount, Removal, RestartPolicy,
 };
 pub use credential::Credential;
-pub use endpoint::{DEFAULT_TLS_PORT, Endpoint, EndpointError};
+pub use endpoint::{DEFAULT_TLS_PORT, Endpoint, EndpointError, SshDestination};
 pub use engine::{ByteStream, Engine, EventStream, PullProgress, UploadStream};
 pub use error::{EngineError, RetryClass, SshProblem, Subject, TlsProblem};
 pub use event::{ContainerAction, ContainerEvent};

@@ -71,7 +71,9 @@ fn engines_that_cannot_be_reached() {
         assert_eq!(exit, 5, "{error}");
         assert!(error.contains("host1") && error.contains("hint: "), "{error}");
     }
-    for endpoint in ["", "127.0.0.1:2375", "http://x", "tcp://", "unix://", "ssh://", "ssh://root:pw@x", "ssh://-x"] {
+    for endpoint in
+        ["", "127.0.0.1:2375", "http://x", "tcp://", "unix://", "ssh://", "ssh://root:pw@x", "ssh://-x"]
+    {
         let (exit, error) = shoal.fails(&["register", "host1", "--docker", endpoint]);
         assert_eq!(exit, 2, "{endpoint}: {error}");
     }

@@ -201,7 +201,7 @@ impl Fleet {
         host: &Host,
         secret: SecretId,
     ) -> Result<Credential, Fault> {
-        let is_ssh = matches!(host.settings.endpoint.parse()?, Endpoint::Ssh { .. });
+        let is_ssh = matches!(host.settings.endpoint.parse()?, Endpoint::Ssh(_));
         let kind = if is_ssh { SecretKind::DockerSsh } else { SecretKind::DockerTls };
         let mut read = store.read().await?;
         let sealed = read.secrets().open(secret, kind).await?;

@@ -187,10 +187,10 @@ pub(crate) fn underlay(host: &Host) -> Option<Ipv4Addr> {
 
 /// The same for a host whose facts are being read.
 fn underlay_with(host: &Host, default_address: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
+    let address = |host: String| host.parse::<Ipv4Addr>().ok().filter(|a| !a.is_loopback());
     let of_endpoint = || match host.settings.endpoint.parse() {
-        Ok(Endpoint::Tcp { host, .. } | Endpoint::Ssh { host, .. }) => {
-            host.parse::<Ipv4Addr>().ok().filter(|a| !a.is_loopback())
-        }
+        Ok(Endpoint::Tcp { host, .. }) => address(host),
+        Ok(Endpoint::Ssh(to)) => address(to.host),
         Ok(Endpoint::Unix(_)) | Err(_) => None,
     };
     host.settings.underlay.or_else(of_endpoint).or(default_address)

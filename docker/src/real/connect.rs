@@ -10,12 +10,12 @@ use super::{
     Docker,
     call::Call,
     fault::{fault, shorten, ssh},
-    ssh::{Destination, Way},
+    ssh::Way,
     transport::{Transport, shown_certificate, verdict},
 };
 use crate::{
-    CallClass, Credential, Endpoint, Engine, EngineError, SshProblem, Subject, Timeouts, TlsMaterial,
-    TlsProblem, tls::expiry,
+    CallClass, Credential, Endpoint, Engine, EngineError, SshDestination, SshProblem, Subject, Timeouts,
+    TlsMaterial, TlsProblem, tls::expiry,
 };
 
 /// The oldest API spoken: engine 20.10, the first with private cgroup namespaces and cgroup version 2.
@@ -39,10 +39,8 @@ pub async fn connect(
     let mut way = None;
     let transport = match (endpoint, credential) {
         (Endpoint::Unix(path), _) => Transport::unix(path, &timeouts),
-        (Endpoint::Ssh { user, host, port, socket }, _) => {
-            let (user, host, socket) = (user.clone(), host.clone(), socket.clone());
-            let to = Destination { user, host, port: *port, socket };
-            let opened = logged_in(endpoint, &to, credential).await?;
+        (Endpoint::Ssh(to), _) => {
+            let opened = logged_in(endpoint, to, credential).await?;
             let transport = Transport::ssh(opened.clone(), &timeouts);
             way = Some((opened, to));
             transport
@@ -91,7 +89,7 @@ pub async fn connect(
 /// An SSH connection that stands.
 async fn logged_in(
     endpoint: &Endpoint,
-    to: &Destination,
+    to: &SshDestination,
     credential: Option<&Credential>,
 ) -> Result<Way, EngineError> {
     let material = match credential {

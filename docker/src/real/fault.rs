@@ -213,7 +213,7 @@ fn tls_problem(endpoint: &Endpoint, error: &rustls::Error) -> TlsProblem {
 
     let host = match endpoint {
         Endpoint::Tcp { host, .. } => host.clone(),
-        Endpoint::Unix(_) | Endpoint::Ssh { .. } => endpoint.to_string(),
+        Endpoint::Unix(_) | Endpoint::Ssh(_) => endpoint.to_string(),
     };
     match error {
         Tls::InvalidCertificate(bad) => match bad {

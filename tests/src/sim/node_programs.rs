@@ -151,7 +151,7 @@ impl NodePrograms {
         };
         let all = ["munge.service", "ssh.service"].into_iter().chain(daemon);
         let refuses = self.refuses(engine, &name).is_some();
-        let runs = |unit: &String| !stopped.contains(unit) && !(refuses && Some(unit.as_str()) == daemon);
+        let runs = |unit: &String| !(stopped.contains(unit) || refuses && Some(unit.as_str()) == daemon);
         let units: Vec<String> = all.map(str::to_owned).filter(runs).collect();
         let has = |unit: &str| units.iter().any(|u| u == unit);
         v1::NodeProbe {

@@ -185,7 +185,8 @@ pub(crate) fn a_host_is_reached_by_a_sealed_ssh_key(stage: &Stage) -> anyhow::Re
     home.run(&["set", "host", "sealed", "--docker", endpoint, "--tls-dir", &tls])?.ok()?;
     home.run(&["set", "host", "sealed", "--tls-dir", &tls, "--docker", &door.endpoint])?.with(2)?;
     let (key, known) = (door.key.display().to_string(), door.known_hosts.display().to_string());
-    let back = ["set", "host", "sealed", "--docker", &door.endpoint, "--ssh-key", &key, "--ssh-known-hosts", &known];
+    let back =
+        ["set", "host", "sealed", "--docker", &door.endpoint, "--ssh-key", &key, "--ssh-known-hosts", &known];
     home.run(&back)?.ok()?;
     home.run(&["doctor", "sealed"])?.ok()?;
     home.run(&["unregister", "sealed"])?.ok().map(drop)

@@ -11,7 +11,7 @@ use std::{
 use rustix::fs::{MemfdFlags, Mode, fchmod, memfd_create};
 use tokio::process::Command;
 
-use crate::SshMaterial;
+use crate::{SshDestination, SshMaterial};
 
 /// Name of the socket in its directory.
 pub(super) const SOCKET: &str = "s";
@@ -29,20 +29,7 @@ kill $!
 exit $status
 "#;
 
-/// Where ssh goes.
-#[derive(Debug, Clone)]
-pub(in crate::real) struct Destination {
-    /// The account there; else the configuration's.
-    pub(in crate::real) user: Option<String>,
-    /// Name, address, or alias of the configuration.
-    pub(in crate::real) host: String,
-    /// Port; else the configuration's.
-    pub(in crate::real) port: Option<u16>,
-    /// The engine's socket there.
-    pub(in crate::real) socket: String,
-}
-
-impl Destination {
+impl SshDestination {
     /// As a person types it after `ssh`.
     pub(super) fn typed(&self) -> String {
         let port = self.port.map(|port| format!("-p {port} ")).unwrap_or_default();
@@ -90,14 +77,14 @@ pub(super) fn is_plain(path: &Path) -> bool {
 }
 
 /// ssh under its guard, with the socket in `dir`.
-pub(super) fn guarded(to: &Destination, keys: Option<&Keys>, dir: &Path) -> io::Result<Command> {
+pub(super) fn guarded(to: &SshDestination, keys: Option<&Keys>, dir: &Path) -> io::Result<Command> {
     let text = dir.to_str().filter(|_| is_plain(dir)).ok_or(io::ErrorKind::InvalidFilename)?;
     let mut command = Command::new("sh");
     command.args(["-c", GUARD, "sh", text, "ssh"]).args(options(to, keys, text));
     Ok(command)
 }
 
-fn options(to: &Destination, keys: Option<&Keys>, dir: &str) -> Vec<String> {
+fn options(to: &SshDestination, keys: Option<&Keys>, dir: &str) -> Vec<String> {
     let mut options = vec!["-N".to_owned(), "-T".to_owned()];
     let mut set = |keyword: &str, value: &str| {
         options.extend(["-o".to_owned(), format!("{keyword}={value}")]);
@@ -164,7 +151,7 @@ mod tests {
 
     #[test]
     fn openssh_reads_the_options_as_meant() {
-        let to = Destination {
+        let to = SshDestination {
             user: Some("ann".into()),
             host: "gpu1".into(),
             port: Some(2222),

@@ -30,12 +30,11 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-pub(super) use self::command::Destination;
 use self::{
     command::{Keys, guarded},
     words::{Said, problem},
 };
-use crate::{SshMaterial, SshProblem};
+use crate::{SshDestination, SshMaterial, SshProblem};
 
 /// How long a login may take, jump hosts included: less than a look at a host, so that it is ssh who says why.
 const LOGIN: Duration = Duration::from_secs(7);
@@ -72,7 +71,7 @@ pub(super) struct Way {
 
 impl Way {
     /// Begins to connect.
-    pub(super) fn open(to: Destination, material: Option<&SshMaterial>) -> io::Result<Self> {
+    pub(super) fn open(to: SshDestination, material: Option<&SshMaterial>) -> io::Result<Self> {
         let keys = material.map(|material| Keys::of(material, &to.host)).transpose()?;
         let (sender, state) = watch::channel(State::Starting);
         let said = Said::default();
@@ -112,7 +111,7 @@ impl Way {
     }
 
     /// Why sshd does not lead to the engine's socket, if it says so about a channel that was refused just now.
-    pub(super) async fn refusal(&self, to: &Destination) -> Option<SshProblem> {
+    pub(super) async fn refusal(&self, to: &SshDestination) -> Option<SshProblem> {
         let late = Instant::now() + LAST_WORDS;
         loop {
             match words::refusal(&self.said, to) {
@@ -124,7 +123,7 @@ impl Way {
 }
 
 /// Keeps ssh running until nobody has the receiver.
-async fn keep(to: Destination, keys: Option<Keys>, sender: watch::Sender<State>, said: Said) {
+async fn keep(to: SshDestination, keys: Option<Keys>, sender: watch::Sender<State>, said: Said) {
     let mut failures = 0u32;
     loop {
         said.clear();
@@ -154,7 +153,7 @@ fn back_off(failures: u32) -> Duration {
 
 /// Runs ssh until it ends or does not log in in time; the reason.
 async fn run(
-    to: &Destination,
+    to: &SshDestination,
     keys: Option<&Keys>,
     sender: &watch::Sender<State>,
     said: &Said,
@@ -188,7 +187,7 @@ async fn run(
     problem(said, status, to)
 }
 
-fn start(to: &Destination, keys: Option<&Keys>) -> io::Result<(TempDir, Child)> {
+fn start(to: &SshDestination, keys: Option<&Keys>) -> io::Result<(TempDir, Child)> {
     let dir = private_dir()?;
     let mut command = guarded(to, keys, dir.path())?;
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -54,7 +54,7 @@ fn logins_that_fail_come_ever_more_seldom() {
 
 #[tokio::test]
 async fn without_an_answer_ssh_is_quoted() {
-    let to = |host: &str| Destination {
+    let to = |host: &str| SshDestination {
         user: None,
         host: host.into(),
         port: Some(1),

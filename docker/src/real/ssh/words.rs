@@ -5,8 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::Destination;
-use crate::{SshProblem, real::fault::shorten};
+use crate::{SshDestination, SshProblem, real::fault::shorten};
 
 /// Most that is kept of what ssh says.
 const KEPT: usize = 4096;
@@ -38,7 +37,7 @@ impl Said {
 const NOT_FOUND: i32 = 127;
 
 /// Why ssh ended, or did not log in.
-pub(super) fn problem(said: &Said, status: Option<ExitStatus>, to: &Destination) -> SshProblem {
+pub(super) fn problem(said: &Said, status: Option<ExitStatus>, to: &SshDestination) -> SshProblem {
     let lines = said.lines();
     let with =
         |parts: &[&str]| lines.iter().find(|line| parts.iter().any(|part| line.contains(part))).cloned();
@@ -76,7 +75,7 @@ pub(super) fn problem(said: &Said, status: Option<ExitStatus>, to: &Destination)
 }
 
 /// Why sshd does not lead to the engine's socket, if it has said so.
-pub(super) fn refusal(said: &Said, to: &Destination) -> Option<SshProblem> {
+pub(super) fn refusal(said: &Said, to: &SshDestination) -> Option<SshProblem> {
     let lines = said.lines();
     let line = lines.iter().rev().find(|line| line.contains("open failed"))?;
     let (said, socket) = (shorten(line), to.socket.clone());
@@ -96,8 +95,8 @@ mod tests {
         problem(&said, None, &to())
     }
 
-    fn to() -> Destination {
-        Destination {
+    fn to() -> SshDestination {
+        SshDestination {
             user: Some("ann".into()),
             host: "gpu1".into(),
             port: None,
