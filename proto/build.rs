@@ -10,13 +10,14 @@ use std::{
 use prost_reflect::{Kind, MessageDescriptor};
 
 /// One file for each service; what several of them speak of is imported by them.
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "shoal/v1/access.proto",
     "shoal/v1/agent.proto",
     "shoal/v1/clusters.proto",
     "shoal/v1/hosts.proto",
     "shoal/v1/images.proto",
     "shoal/v1/insight.proto",
+    "shoal/v1/installation.proto",
     "shoal/v1/registries.proto",
     "shoal/v1/scheduler.proto",
     "shoal/v1/upkeep.proto",

@@ -5,7 +5,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "netlink attributes are an open set: only some are read")]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     net::Ipv4Addr,
     sync::atomic::{AtomicBool, Ordering},
@@ -19,11 +19,13 @@ use netlink_packet_route::{
     address::AddressAttribute,
     neighbour_table::{NeighbourTableAttribute, NeighbourTableMessage},
     route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage},
+    rule::RuleMessage,
 };
-use rtnetlink::{Handle, RouteMessageBuilder};
+use rtnetlink::{Handle, IpVersion, RouteMessageBuilder};
 use tokio::task::JoinSet;
 
 use crate::{
+    diversion::{self, Diversion},
     firewall,
     mesh::{Kind, MeshError, io_error, links},
 };
@@ -61,6 +63,8 @@ pub(crate) struct Facts {
     pub(crate) neighbour_limit: u32,
     /// Destinations of the main table, the default route left out.
     pub(crate) routes: Vec<Ipv4Net>,
+    /// What takes addresses whatever the main table says: other tables, rules, and the host's own addresses and gateways.
+    pub(crate) diversions: Vec<Diversion>,
     pub(crate) vnis: Vec<u32>,
     pub(crate) resident_bytes: u64,
     /// Why the kernel cannot filter tunnel packets, if it cannot.
@@ -91,7 +95,13 @@ pub(crate) async fn facts() -> Result<Facts, FactsError> {
 async fn facts_over(handle: &Handle) -> Result<Facts, FactsError> {
     let links = links(handle).await?;
     let mut addresses = addresses(handle).await?;
-    let (default, routes) = routes(handle).await?;
+    let Routes { default, main: routes, others, gateways } = routes(handle).await?;
+    let mut diversions = diversion::diversions(rules(handle).await?, &others);
+    let own = addresses.values().flatten().map(|address| (*address, "its own address"));
+    let gateways = gateways.into_iter().map(|address| (address, "the gateway of a route"));
+    diversions.extend(
+        own.chain(gateways).map(|(address, by)| Diversion { subnet: address.into(), by: by.to_owned() }),
+    );
     let default_address = default.and_then(|route| {
         route.source.or_else(|| addresses.get(&route.link).and_then(|a| a.first().copied()))
     });
@@ -112,6 +122,7 @@ async fn facts_over(handle: &Handle) -> Result<Facts, FactsError> {
         filter_fault: filter_fault().await,
         default_address,
         routes,
+        diversions,
         vnis,
     })
 }
@@ -151,26 +162,63 @@ struct DefaultRoute {
     source: Option<Ipv4Addr>,
 }
 
-async fn routes(handle: &Handle) -> Result<(Option<DefaultRoute>, Vec<Ipv4Net>), FactsError> {
+/// IPv4 routes.
+#[derive(Default)]
+struct Routes {
+    default: Option<DefaultRoute>,
+    /// Destinations of the main table, the default route left out.
+    main: Vec<Ipv4Net>,
+    /// Destinations of the other tables, default routes included.
+    others: BTreeMap<u32, Vec<Ipv4Net>>,
+    /// Of the main table.
+    gateways: BTreeSet<Ipv4Addr>,
+}
+
+async fn routes(handle: &Handle) -> Result<Routes, FactsError> {
     let request = RouteMessageBuilder::<Ipv4Addr>::new().build();
     let mut rows = std::pin::pin!(handle.route().get(request).execute());
-    let (mut default, mut subnets) = (None::<DefaultRoute>, Vec::new());
+    let mut routes = Routes::default();
     while let Some(row) = rows.try_next().await.map_err(|e| dump("routes", e))? {
-        if row.header.table != RouteHeader::RT_TABLE_MAIN {
+        let length = row.header.destination_prefix_length;
+        let to = destination(&row).and_then(|address| Ipv4Net::new(address, length).ok());
+        let table = table(&row);
+        if table != u32::from(RouteHeader::RT_TABLE_MAIN) {
+            let everywhere = || (length == 0).then(Ipv4Net::default);
+            routes.others.entry(table).or_default().extend(to.or_else(everywhere));
             continue;
         }
-        match (row.header.destination_prefix_length, destination(&row)) {
-            (0, _) => {
-                let route = default_route(&row);
-                if default.as_ref().is_none_or(|d| route.metric < d.metric) {
-                    default = Some(route);
-                }
+        routes.gateways.extend(gateway(&row));
+        if length == 0 {
+            let route = default_route(&row);
+            if routes.default.as_ref().is_none_or(|d| route.metric < d.metric) {
+                routes.default = Some(route);
             }
-            (length, Some(address)) => subnets.extend(Ipv4Net::new(address, length)),
-            (_, None) => {}
+        } else {
+            routes.main.extend(to);
         }
     }
-    Ok((default, subnets))
+    Ok(routes)
+}
+
+/// Numbers beyond 255 are in an attribute (rtnetlink(7)).
+fn table(route: &RouteMessage) -> u32 {
+    let beyond = route.attributes.iter().find_map(|a| match a {
+        RouteAttribute::Table(table) => Some(*table),
+        _ => None,
+    });
+    beyond.unwrap_or_else(|| route.header.table.into())
+}
+
+fn gateway(route: &RouteMessage) -> Option<Ipv4Addr> {
+    route.attributes.iter().find_map(|a| match a {
+        RouteAttribute::Gateway(RouteAddress::Inet(address)) => Some(*address),
+        _ => None,
+    })
+}
+
+async fn rules(handle: &Handle) -> Result<Vec<RuleMessage>, FactsError> {
+    let rows = handle.rule().get(IpVersion::V4).execute();
+    rows.try_collect().await.map_err(|e| dump("routing rules", e))
 }
 
 fn destination(route: &RouteMessage) -> Option<Ipv4Addr> {

@@ -17,6 +17,7 @@
 //! One thread is enough: its work is small, and what waits for a disk or walks over processes is done elsewhere.
 
 mod connect;
+mod diversion;
 mod dns;
 mod error;
 mod facts;

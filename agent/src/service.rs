@@ -217,6 +217,11 @@ fn facts_message(version: String, agent_id: String, facts: Facts) -> v1::GetHost
         inotify_instances: facts.inotify_instances,
         neighbour_limit: facts.neighbour_limit,
         routes: facts.routes.iter().map(ToString::to_string).collect(),
+        diversions: facts
+            .diversions
+            .into_iter()
+            .map(|d| v1::Diversion { subnet: d.subnet.to_string(), by: d.by })
+            .collect(),
         vnis: facts.vnis,
         resident_bytes: facts.resident_bytes,
         filter_fault: facts.filter_fault.unwrap_or_default(),

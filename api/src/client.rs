@@ -7,8 +7,8 @@ use shoal_proto::{
     FieldError,
     v1::{
         self, access_client::AccessClient, clusters_client::ClustersClient, hosts_client::HostsClient,
-        images_client::ImagesClient, insight_client::InsightClient, registries_client::RegistriesClient,
-        upkeep_client::UpkeepClient,
+        images_client::ImagesClient, insight_client::InsightClient, installation_client::InstallationClient,
+        registries_client::RegistriesClient, upkeep_client::UpkeepClient,
     },
 };
 use shoal_types::{ClusterName, ClusterSpec, Event, HostName, LabelExpr, NodeName, RealmName};
@@ -16,7 +16,7 @@ use tonic::{Streaming, service::interceptor::InterceptedService, transport::Chan
 
 use crate::{
     Begun, Caller, ClientError, Cluster, Create, CreateStep, DeleteStep, Examination, ExecFrame, ExecOutput,
-    Followed, Host, HostSettings, Images, Introduce, LoadFrame, LoadStep, Names, Network, Node,
+    Followed, Host, HostSettings, Images, Installation, Introduce, LoadFrame, LoadStep, Names, Network, Node,
     PlacementReason, Plan, ProxyFrame, ProxyOutput, Registry, ResumeStep, SshAccess, Status, Sweep,
     Unregistered,
     value::{all, need},
@@ -96,6 +96,10 @@ impl Client {
 
     fn images(&self) -> ImagesClient<Named> {
         ImagesClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
+    }
+
+    fn installations(&self) -> InstallationClient<Named> {
+        InstallationClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
     }
 
     fn registries(&self) -> RegistriesClient<Named> {
@@ -309,6 +313,18 @@ impl Client {
     pub async fn list_registries(&self) -> Result<Vec<Registry>, ClientError> {
         let answer = self.registries().list_registries(v1::ListRegistriesRequest {}).await?.into_inner();
         Ok(answer.registries.into_iter().map(Into::into).collect())
+    }
+
+    /// What holds for the whole installation.
+    pub async fn installation(&self) -> Result<Installation, ClientError> {
+        let answer = self.installations().get_installation(v1::GetInstallationRequest {}).await?.into_inner();
+        Ok(need("installation", answer.installation)?.into())
+    }
+
+    /// Sets where the subnets of new clusters come from; none: the default.
+    pub async fn set_pools(&self, pools: Vec<String>) -> Result<Installation, ClientError> {
+        let answer = self.installations().set_pools(v1::SetPoolsRequest { pools }).await?.into_inner();
+        Ok(need("installation", answer.installation)?.into())
     }
 
     /// Removes what no row explains, or says what would go; `grace_ms`: what is younger stays.

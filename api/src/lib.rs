@@ -23,6 +23,7 @@ mod exit;
 mod hint;
 mod host;
 mod image;
+mod installation;
 mod placement;
 mod result;
 #[cfg(feature = "schema")]
@@ -46,6 +47,7 @@ pub use exit::ExitClass;
 pub use hint::{hint_of, hinted};
 pub use host::{Agent, Amounts, Engine, Host, HostSettings, SshCredentials, TlsCredentials, Unregistered};
 pub use image::{Image, Images, LoadFrame, LoadOpen, LoadStep, Loaded, Registry, SilentHost};
+pub use installation::Installation;
 pub use placement::{Candidate, Placement, PlacementReason, Plan, PlanAmounts, PlannedHost, Refusal, Rules};
 pub use result::{Built, Deleted, Dockerfile, Forward, SshConfig, Validated, Version};
 pub use shoal_proto::{FRAME_BYTES, FieldError};

@@ -4,9 +4,9 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
 use crate::{
-    Built, Cluster, Deleted, Dockerfile, EventJson, Examination, Forward, Host, Images, Loaded, Network,
-    Node, PlacementReason, Plan, Registry, Resumed, SshConfig, Status, Sweep, Unregistered, Validated,
-    Version,
+    Built, Cluster, Deleted, Dockerfile, EventJson, Examination, Forward, Host, Images, Installation, Loaded,
+    Network, Node, PlacementReason, Plan, Registry, Resumed, SshConfig, Status, Sweep, Unregistered,
+    Validated, Version,
 };
 
 /// A kind of result.
@@ -39,6 +39,7 @@ pub const KINDS: &[Kind] = &[
     kind::<PlacementReason>("placement-reason", "shoal explain placement"),
     kind::<Plan>("plan", "shoal create cluster --dry-run"),
     kind::<Vec<Registry>>("registries", "shoal get registries"),
+    kind::<Installation>("installation", "shoal get installation, shoal set installation"),
     kind::<Resumed>("resumed", "shoal resume"),
     kind::<SshConfig>("ssh-config", "shoal get ssh-config"),
     kind::<Status>("status", "shoal status"),

@@ -31,6 +31,7 @@ mod lease;
 mod migrations;
 mod network;
 mod node;
+mod pool;
 mod postgres;
 mod query;
 mod registry;

@@ -207,13 +207,25 @@ pub struct HostFacts {
     pub inotify_instances: u32,
     /// `net.ipv4.neigh.default.gc_thresh3`.
     pub neighbour_limit: u32,
-    /// Subnets of the machine's routes.
+    /// Destinations of the machine's main routing table, the default route left out.
     pub routes: Vec<Ipv4Net>,
+    /// What takes addresses whatever that table says; none in rows older than it.
+    #[serde(default)]
+    pub diversions: Vec<Diversion>,
     /// VXLAN identifiers in use on the machine.
     pub vnis: Vec<Vni>,
     /// Why the kernel cannot filter tunnel packets; empty if it can, and in rows older than it.
     #[serde(default)]
     pub filter_fault: String,
+}
+
+/// Addresses that something on a host leads away, swallows or has itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diversion {
+    /// The addresses.
+    pub subnet: Ipv4Net,
+    /// What does, as a person is told.
+    pub by: String,
 }
 
 /// Whether a host can be used.

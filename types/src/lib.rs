@@ -19,6 +19,7 @@ mod node;
 mod node_slurm;
 pub mod nodeset;
 mod placing;
+mod pool;
 mod scheduler;
 mod settings;
 mod size;
@@ -32,8 +33,8 @@ pub use cluster::{ClusterPhase, InvalidTransition, PhaseChange};
 pub use event::{Event, EventKind, EventLevel, NewEvent, Progress};
 pub use expr::{LabelExpr, LabelExprError};
 pub use host::{
-    AgentState, Capacity, CgroupWay, EngineFacts, HostFacts, HostState, Overcommit, PrivilegedNodes,
-    PrivilegedNodesError, Resources,
+    AgentState, Capacity, CgroupWay, Diversion, EngineFacts, HostFacts, HostState, Overcommit,
+    PrivilegedNodes, PrivilegedNodesError, Resources,
 };
 pub use ids::{
     ClusterId, Epoch, Generation, HostId, IdError, InstallationId, NetworkId, NodeId, Revision, SecretId,
@@ -45,6 +46,7 @@ pub use net::{DNS_ZONE, MacAddr, MacError, SubnetPlan, Vni, VniError, node_fqdn}
 pub use node::{NodeState, Power, Role, RoleCount, RoleError};
 pub use node_slurm::{Feature, FeatureError, Gres, GresError, MAX_GRES, NodeSlurm, NodeSlurmError};
 pub use placing::{MAX_SCHEDULER_TIMEOUT_MS, Pin, PinError, Placing, PlacingError, SCHEDULER_TIMEOUT_MS};
+pub use pool::{PoolError, Pools};
 pub use scheduler::{SchedulerAddress, SchedulerError, SchedulerName, Strategy};
 pub use settings::{SettingsDigest, SettingsDigestError};
 pub use size::NodeSize;

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use shoal_api::{Client, EventJson, Image};
 use shoal_types::{ClusterName, LabelExpr, RealmName, natural};
 
-use super::ssh_config;
+use super::{installation, ssh_config};
 use crate::{
     args::Global,
     complete,
@@ -56,6 +56,8 @@ enum What {
     Images,
     /// Registries with known credentials; passwords are never shown
     Registries,
+    /// What holds for the whole installation: its id, and where subnets of clusters come from
+    Installation,
     /// Networks of the realm's clusters
     Networks,
     /// Configuration for ssh, scp, sftp, rsync and Ansible: one Host block per node
@@ -120,6 +122,11 @@ async fn show(what: What, realm: &RealmName, client: &Client, global: &Global) -
             let registries = client.list_registries().await?;
             let names = registries.iter().map(|registry| registry.registry.clone());
             screen.named(&registries, names, |width, _| registries_table(width, &registries))
+        }
+        What::Installation => {
+            let installation = client.installation().await?;
+            let names = [installation.id.clone()];
+            screen.named(&installation, names, |_, _| installation::text(&installation))
         }
         What::Networks => {
             let mut networks = client.list_networks(realm).await?;

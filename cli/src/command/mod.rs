@@ -17,6 +17,7 @@ mod frames;
 mod get;
 mod host_options;
 mod inside;
+mod installation;
 mod load;
 mod logs;
 mod placing_args;

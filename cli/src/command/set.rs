@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
 use shoal_types::HostName;
 
-use super::{host_options::HostOptions, registry::SetRegistry};
+use super::{host_options::HostOptions, installation::SetInstallation, registry::SetRegistry};
 use crate::{
     args::Global, complete, connect::Session, docker_cli::Contexts, error::CliError, exit::Exit,
     interrupt::Interrupt, output::host_line, parse::word,
@@ -22,11 +22,15 @@ pub(crate) struct Set {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Change a host; values without a flag stay
-    Host(SetHost),
+    Host(Box<SetHost>),
     /// Set or forget the credentials for a registry of images
     ///
     /// The store seals the password. Only engines that pull from this registry get it.
     Registry(SetRegistry),
+    /// Change what holds for the whole installation: where subnets of clusters come from
+    ///
+    /// Clusters that are there keep their subnets.
+    Installation(SetInstallation),
 }
 
 #[derive(Debug, Args)]
@@ -52,8 +56,9 @@ struct SetHost {
 impl Set {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
         let set = match self.what {
-            What::Host(set) => set,
+            What::Host(set) => *set,
             What::Registry(set) => return set.run(global, interrupt).await,
+            What::Installation(set) => return set.run(global, interrupt).await,
         };
         let mut endpoint = set.docker;
         let mut settings = set.options.settings(endpoint.as_deref())?;

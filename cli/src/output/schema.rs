@@ -5,8 +5,9 @@ use jsonschema::Validator;
 use serde_json::Value;
 use shoal_api::{
     Agent, Amounts, Built, CgroupVersion, Cluster, Deleted, Dockerfile, Engine, EventJson, Forward, Host,
-    Image, Images, Network, Node, Phase, Registry, ResumeEnd, Resumed, ResumedCluster, SilentHost, SshConfig,
-    Sweep, SweepEnd, SweptHost, SweptThing, ThingKind, TooMuch, Unregistered, Validated, Version,
+    Image, Images, Installation, Network, Node, Phase, Registry, ResumeEnd, Resumed, ResumedCluster,
+    SilentHost, SshConfig, Sweep, SweepEnd, SweptHost, SweptThing, ThingKind, TooMuch, Unregistered,
+    Validated, Version,
     schema::{KINDS, Kind},
 };
 use shoal_types::{
@@ -111,6 +112,8 @@ fn what_is_printed_fits_what_is_published() {
     assert_fits("dockerfile", &Dockerfile { directory: text("d"), suite: text("bookworm") });
     let silent = vec![SilentHost { host: text("host1"), error: text("refused") }];
     assert_fits("images", &Images { images: vec![Image::default()], silent });
+    let pools = vec![text("10.96.0.0/12")];
+    assert_fits("installation", &Installation { id: text("0a1b2c"), pools });
     assert_fits("registries", &[Registry { registry: text("r:1"), username: text("ann"), updated: None }]);
     assert_fits("deleted", &Deleted { deleted: vec![text("dev")] });
     let (name, left_behind) = (text("host1"), vec![text("a volume")]);

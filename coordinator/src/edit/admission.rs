@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 use crate::{
     edit::{
         commit::{Basis, ChangeSet, Edit, NewCluster, Trail, commit},
-        network::network_for,
+        network::{Surroundings, network_for},
         placing::{
             PlacementDecision, Record, check_needs, check_pins, decide, request, root_warning, snapshot,
             unable, wished,
@@ -137,7 +137,8 @@ impl Edit for Admission<'_> {
         let at = coordinator.now();
         let count = spec.groups.iter().fold(0u32, |sum, g| sum.saturating_add(g.count));
         let network = NetworkId::new(at.0, draw(&mut *rng));
-        let network = network_for(network, &mut *rng, count, &members, &basis.networks)?;
+        let around = Surroundings { pools: &basis.pools, members: &members, others: &basis.networks };
+        let (network, within) = network_for(network, &mut *rng, count, around)?;
         let nodes = nodes(id, spec, plan, &network, at, &mut || NodeId::new(at.0, draw(&mut *rng)))?;
         let event = |level, message| {
             NewEvent::new(at, level, EventKind::Admitted, message).of(&spec.realm, &spec.name)
@@ -146,6 +147,7 @@ impl Edit for Admission<'_> {
             .fallback
             .as_ref()
             .map(|why| event(EventLevel::Warn, format!("{why}: {} placed instead", decided.by)));
+        let within = within.map(|warning| event(EventLevel::Warn, warning));
         let root = root_warning(members.iter().copied()).map(|warning| event(EventLevel::Warn, warning));
         let admitted = format!(
             "{} nodes on {} hosts, network {} (VNI {})",
@@ -166,7 +168,7 @@ impl Edit for Admission<'_> {
             at,
         };
         let admitted = event(EventLevel::Info, admitted);
-        let events = fallback.into_iter().chain([admitted]).chain(root).collect();
+        let events = fallback.into_iter().chain([admitted]).chain(within).chain(root).collect();
         let decision = Decision { cluster: id, at, document };
         Ok(ChangeSet { change: new, trail: Trail { decision, events } })
     }
@@ -182,7 +184,7 @@ fn nodes(
     id: &mut dyn FnMut() -> NodeId,
 ) -> Result<Vec<Node>, Fault> {
     let subnet = SubnetPlan { subnet: network.subnet };
-    let full = || NoAddress::Subnet { prefix: network.subnet.prefix_len() };
+    let full = || NoAddress::Full { subnet: network.subnet.to_string() };
     let settings = spec.settings();
     let mut nodes = Vec::with_capacity(plan.placements.len());
     for (number, (wish, placement)) in (0..).zip(spec.numbered().zip(&plan.placements)) {

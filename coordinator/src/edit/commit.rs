@@ -8,7 +8,8 @@ use shoal_storage::{
     StoreError, Writes,
 };
 use shoal_types::{
-    ClusterId, ClusterPhase, ClusterSpec, Generation, HostId, NetworkId, NewEvent, NodeId, Timestamp, Vni,
+    ClusterId, ClusterPhase, ClusterSpec, Generation, HostId, NetworkId, NewEvent, NodeId, Pools, Timestamp,
+    Vni,
 };
 use zeroize::Zeroizing;
 
@@ -66,6 +67,8 @@ pub(crate) struct Basis {
     pub(crate) capacity: CapacityInUse,
     /// VNIs and subnets of all networks.
     pub(crate) networks: Vec<(Vni, Ipv4Net)>,
+    /// Where subnets come from.
+    pub(crate) pools: Pools,
 }
 
 /// What is written, all of it or nothing.
@@ -152,6 +155,7 @@ impl Basis {
             capacity: CapacityInUse::read(&mut read, spec, cluster, &leaving).await?,
             version: read.placement_version().await?,
             networks: read.networks().taken().await?,
+            pools: read.pools().await?,
         })
     }
 }

@@ -174,6 +174,7 @@ fn host_facts(host: &Host, said: AgentFacts) -> HostFacts {
         inotify_instances: said.inotify_instances,
         neighbour_limit: said.neighbour_limit,
         routes: said.routes,
+        diversions: said.diversions,
         vnis: said.vnis,
         filter_fault: said.filter_fault,
     }

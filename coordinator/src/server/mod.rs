@@ -9,6 +9,7 @@ mod follow;
 mod hosts;
 mod images;
 mod insight;
+mod installation;
 mod listing;
 mod registries;
 mod status;
@@ -21,8 +22,8 @@ use shoal_proto::{
     CONNECTION_WINDOW, FieldError, HTTP2_FRAME, MAX_STREAMS, STREAM_WINDOW,
     v1::{
         access_server::AccessServer, clusters_server::ClustersServer, hosts_server::HostsServer,
-        images_server::ImagesServer, insight_server::InsightServer, registries_server::RegistriesServer,
-        upkeep_server::UpkeepServer,
+        images_server::ImagesServer, insight_server::InsightServer, installation_server::InstallationServer,
+        registries_server::RegistriesServer, upkeep_server::UpkeepServer,
     },
 };
 use tonic::{metadata::MetadataMap, transport::server::Router};
@@ -53,6 +54,10 @@ pub(crate) fn router(coordinator: &Arc<Coordinator>) -> Router {
         )
         .add_service(
             RegistriesServer::new(registries::RegistriesService(coordinator.clone()))
+                .max_decoding_message_size(limit),
+        )
+        .add_service(
+            InstallationServer::new(installation::InstallationService(coordinator.clone()))
                 .max_decoding_message_size(limit),
         )
         .add_service(

@@ -7,7 +7,7 @@ use std::{
 };
 
 use ipnet::Ipv4Net;
-use shoal_types::{Bytes, InstallationId, MacAddr, NetworkId, NodeName, Revision, Timestamp, Vni};
+use shoal_types::{Bytes, Diversion, InstallationId, MacAddr, NetworkId, NodeName, Revision, Timestamp, Vni};
 
 /// One host's part of a network, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +97,8 @@ pub(crate) struct AgentFacts {
     pub(crate) neighbour_limit: u32,
     /// Destination subnets of the main table.
     pub(crate) routes: Vec<Ipv4Net>,
+    /// What takes addresses whatever the main table says.
+    pub(crate) diversions: Vec<Diversion>,
     /// Of the machine's VXLAN devices.
     pub(crate) vnis: Vec<Vni>,
     /// Why the kernel cannot filter tunnel packets; empty if it can.

@@ -120,6 +120,7 @@ impl Agent for Service {
                 inotify_instances: 1 << 20,
                 neighbour_limit: 1 << 20,
                 routes: vec!["0.0.0.0/0".into(), "10.77.0.0/16".into()],
+                diversions: vec![],
                 vnis: mesh.devices.values().map(|d| d.vni).collect(),
                 resident_bytes: 1,
                 filter_fault: String::new(),

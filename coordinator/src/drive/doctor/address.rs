@@ -1,11 +1,12 @@
-//! Addresses that collide: of hosts with each other, of clusters' subnets with a host's routes. Pure.
+//! Addresses that collide: of hosts with each other, of clusters' subnets with what a host does with addresses. Pure.
 
 use shoal_api::{Check, Finding};
 use shoal_storage::Host;
+use shoal_types::{Diversion, Pools};
 
 use crate::{
     drive::doctor::Subnet,
-    edit::addressing::{InUse, choose_subnet},
+    edit::addressing::{InUse, choose_subnet, overlaps},
     observe::survey::underlay,
 };
 
@@ -13,7 +14,7 @@ use crate::{
 const SMALL: u8 = 24;
 
 /// The first collision of a host, if there is one. `all` are all registered hosts, itself included.
-pub(super) fn judge(host: &Host, all: &[Host], subnets: &[Subnet]) -> Finding {
+pub(super) fn judge(host: &Host, all: &[Host], subnets: &[Subnet], pools: &Pools) -> Finding {
     let fail = |message: String, fix: String| Finding::fail(Check::Addresses, message, fix);
     let Some(facts) = &host.facts else {
         return fail("the agent has told no addresses".into(), "run this again".into());
@@ -42,9 +43,11 @@ pub(super) fn judge(host: &Host, all: &[Host], subnets: &[Subnet]) -> Finding {
             ),
         );
     }
-    // A wider route loses against that of the bridge; one inside the subnet leads its addresses away.
-    for Subnet { cluster, subnet, members } in subnets.iter().filter(|s| s.members.contains(&host.id)) {
-        debug_assert!(!members.is_empty());
+    let mut in_use = InUse::default();
+    in_use.add(host);
+    // A wider route loses against that of the bridge; one inside the subnet, or a table that is asked before, leads its addresses
+    // away.
+    for Subnet { cluster, subnet, .. } in subnets.iter().filter(|s| s.members.contains(&host.id)) {
         let inside = |route: &&ipnet::Ipv4Net| subnet.contains(*route) && *route != subnet;
         if let Some(route) = facts.routes.iter().find(inside) {
             return fail(
@@ -52,16 +55,32 @@ pub(super) fn judge(host: &Host, all: &[Host], subnets: &[Subnet]) -> Finding {
                 format!("remove it: `ip route del {route}`"),
             );
         }
+        let diverts = |d: &&Diversion| overlaps(&d.subnet, subnet) && !is_own(d, subnet);
+        if let Some(Diversion { subnet: part, by }) = facts.diversions.iter().find(diverts) {
+            return fail(
+                format!("{by} leads addresses of cluster {cluster} ({subnet}) away: {part}"),
+                "remove what set it up, or delete the cluster and name another range with `shoal set installation --pool CIDR`".into(),
+            );
+        }
     }
-    let strangers = |net: &&ipnet::Ipv4Net| !subnets.iter().any(|s| s.subnet == **net);
-    let taken = facts.routes.iter().chain(&host.engine.subnets).filter(strangers).copied().collect();
-    match choose_subnet(SMALL, &InUse { subnets: taken, ..InUse::default() }) {
-        Ok(_) => Finding::pass(
+    in_use.taken.retain(|taken| !subnets.iter().any(|s| s.subnet.contains(&taken.subnet)));
+    match choose_subnet(SMALL, pools, &in_use) {
+        Ok((_, None)) => Finding::pass(
             Check::Addresses,
             format!("underlay {address}, MTU {}; no address collides", facts.underlay_mtu),
         ),
-        Err(error) => fail(error.to_string(), "remove the route or the Docker network that covers it".into()),
+        Ok((_, Some(wide))) => Finding::warn(
+            Check::Addresses,
+            format!("clusters' addresses would be within {}: they mean the clusters' nodes there", wide.by),
+            "name another range with `shoal set installation --pool CIDR`, if those addresses are in use",
+        ),
+        Err(error) => fail(error.to_string(), "remove what covers it".into()),
     }
+}
+
+/// The bridge of a cluster has an address in its subnet.
+fn is_own(diversion: &Diversion, subnet: &ipnet::Ipv4Net) -> bool {
+    diversion.subnet.prefix_len() == 32 && subnet.contains(&diversion.subnet)
 }
 
 #[cfg(test)]
@@ -117,25 +136,37 @@ mod tests {
             (with(own(), |_, f| f.underlay_mtu = 0), other.clone(), "no interface"),
             (with(own(), |h, _| h.engine.id = "E2".into()), other.clone(), "same machine"),
             (with(own(), |_, f| f.agent_id = "A2".into()), other.clone(), "same machine"),
-            (routes(own(), &["10.96.0.0/24", "10.0.0.0/10", "0.0.0.0/0"]), other.clone(), ""),
+            (routes(own(), &["10.96.0.0/24", "0.0.0.0/0"]), other.clone(), ""),
             (
                 routes(own(), &["10.96.0.128/25"]),
                 other.clone(),
                 "10.96.0.128/25 leads addresses of cluster dev",
             ),
-            (routes(own(), &["10.0.0.0/8"]), other.clone(), "no free /24 subnet"),
+            (routes(own(), &["0.0.0.0/1", "128.0.0.0/1"]), other.clone(), ""),
+            (
+                with(own(), |_, f| {
+                    let subnet = "10.0.0.0/8".parse().unwrap();
+                    f.diversions = vec![Diversion { subnet, by: "routing table 52 (rule 5270)".into() }];
+                }),
+                other.clone(),
+                "routing table 52 (rule 5270) leads addresses of cluster dev (10.96.0.0/24) away",
+            ),
             (
                 with(own(), |h, _| h.engine.subnets = vec!["10.96.0.0/12".parse().unwrap()]),
                 other.clone(),
                 "no free /24",
             ),
         ] {
-            let found = judge(&judged, &[judged.clone(), other], std::slice::from_ref(&dev));
+            let found =
+                judge(&judged, &[judged.clone(), other], std::slice::from_ref(&dev), &Pools::default());
             let expected = if says.is_empty() { Verdict::Pass } else { Verdict::Fail };
             assert_eq!(found.verdict, expected, "{says}: {found:?}");
             assert!(found.message.contains(says), "{says}: {found:?}");
         }
+        let wide = judge(&routes(own(), &["10.0.0.0/8"]), &[], &[], &Pools::default());
+        assert_eq!(wide.verdict, Verdict::Warn, "{wide:?}");
+        assert!(wide.message.contains("route 10.0.0.0/8 on host1"), "{wide:?}");
         let silent = Host { facts: None, ..own() };
-        assert_eq!(judge(&silent, &[], &[]).verdict, Verdict::Fail);
+        assert_eq!(judge(&silent, &[], &[], &Pools::default()).verdict, Verdict::Fail);
     }
 }

@@ -93,6 +93,7 @@ pub(crate) async fn examine(
     let networks = read.networks().list().await?;
     let attachments = read.networks().attachments().await?;
     let nodes = read.nodes().list().await?;
+    let pools = read.pools().await?;
     drop(read);
     let mut wanted = Vec::new();
     for name in names {
@@ -147,7 +148,7 @@ pub(crate) async fn examine(
         let (findings, error) = match evidence {
             Ok(evidence) => {
                 let mut findings = judge::judge(&evidence, &skews);
-                findings.push(address::judge(&evidence.host, &all, &subnets));
+                findings.push(address::judge(&evidence.host, &all, &subnets, &pools));
                 findings.push(judge::udp(ports.get(&seen.host.id)));
                 (findings, None)
             }

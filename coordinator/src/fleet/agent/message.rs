@@ -9,7 +9,7 @@ use shoal_proto::{
     FieldError,
     v1::{self, tunnel_request, tunnel_response},
 };
-use shoal_types::{Bytes, Timestamp, Vni};
+use shoal_types::{Bytes, Diversion, Timestamp, Vni};
 
 use crate::words::agent::{
     AgentFacts, Bridge, HostHealth, Interface, KeptNetwork, KeptNetworks, Member, NetworkRemoval,
@@ -101,6 +101,9 @@ impl TryFrom<v1::GetHostFactsResponse> for AgentFacts {
             let addresses = parse_all("facts.interfaces.addresses", &i.addresses)?;
             Ok(Interface { addresses, mtu: i.mtu })
         });
+        let diversions = said.diversions.iter().map(|d| {
+            Ok(Diversion { subnet: parse("facts.diversions.subnet", &d.subnet)?, by: d.by.clone() })
+        });
         Ok(Self {
             default_address: default_address
                 .map(|address| parse("facts.default_address", &address))
@@ -109,6 +112,7 @@ impl TryFrom<v1::GetHostFactsResponse> for AgentFacts {
             inotify_instances: said.inotify_instances,
             neighbour_limit: said.neighbour_limit,
             routes: parse_all("facts.routes", &said.routes)?,
+            diversions: diversions.collect::<Result<_, FieldError>>()?,
             vnis: vnis.collect::<Result<_, FieldError>>()?,
             version: said.version,
             agent_id: said.agent_id,

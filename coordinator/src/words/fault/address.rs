@@ -1,20 +1,35 @@
 //! Why a network gets no subnet or VNI.
 
-use ipnet::Ipv4Net;
-
-/// Where cluster subnets come from. Kept clear of 10.0.0.0/12 and 172.16.0.0/12, which sites and engines use most.
-pub(crate) const POOL: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 96, 0, 0), 12);
-
 /// Nothing is left.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoAddress {
     /// No subnet of the length is free.
-    #[error("no free /{prefix} subnet is left in {POOL}: delete clusters, or free the range on the hosts")]
+    #[error("no free /{prefix} subnet is left in {pools}: {by}: {advice}", advice = advice(*clusters))]
     Subnet {
         /// Length of its prefix.
         prefix: u8,
+        /// The ranges.
+        pools: String,
+        /// What takes them, the widest first.
+        by: String,
+        /// Whether clusters are among that.
+        clusters: bool,
+    },
+    /// The network of the cluster has fewer addresses than it has nodes.
+    #[error("subnet {subnet} is full")]
+    Full {
+        /// The subnet.
+        subnet: String,
     },
     /// All 16 million are in use.
     #[error("no free VXLAN network identifier is left")]
     Vni,
+}
+
+fn advice(clusters: bool) -> &'static str {
+    if clusters {
+        "delete clusters, or name further ranges with `shoal set installation --pool CIDR`"
+    } else {
+        "name other ranges with `shoal set installation --pool CIDR`"
+    }
 }

@@ -17,6 +17,7 @@ mod readiness;
 mod start;
 pub(crate) mod store;
 
+pub(crate) use self::class::{Class, Retry};
 pub use self::{
     address::NoAddress,
     agent::{AgentError, BinaryError},
@@ -26,10 +27,6 @@ pub use self::{
     placing::{NoPlan, PlacementFault, ProgramError, Unreadable},
     readiness::{NotReady, StuckNode},
     start::CoordinatorError,
-};
-pub(crate) use self::{
-    address::POOL,
-    class::{Class, Retry},
 };
 
 /// What to do next, or why there is nothing to be said.

@@ -1,0 +1,57 @@
+//! The service for what holds for the whole installation.
+
+use std::sync::Arc;
+
+use shoal_api::Installation;
+use shoal_proto::{FieldError, v1};
+use shoal_types::Pools;
+use tonic::{Request, Response, Status};
+
+use crate::{fleet::coordinator::Coordinator, words::fault::Fault};
+
+/// The installation.
+#[derive(Debug)]
+pub(crate) struct InstallationService(pub(crate) Arc<Coordinator>);
+
+impl InstallationService {
+    fn told(&self, pools: &Pools) -> Installation {
+        Installation {
+            id: self.0.store.installation().to_string(),
+            pools: pools.ranges().iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl v1::installation_server::Installation for InstallationService {
+    async fn get_installation(
+        &self,
+        _: Request<v1::GetInstallationRequest>,
+    ) -> Result<Response<v1::GetInstallationResponse>, Status> {
+        let pools = async { self.0.store.read().await?.pools().await };
+        let told = self.told(&pools.await.map_err(Fault::from)?);
+        Ok(Response::new(v1::GetInstallationResponse { installation: Some(told.into()) }))
+    }
+
+    async fn set_pools(
+        &self,
+        request: Request<v1::SetPoolsRequest>,
+    ) -> Result<Response<v1::SetPoolsResponse>, Status> {
+        let given = request.into_inner().pools;
+        let pools = match given.is_empty() {
+            true => None,
+            false => {
+                let read = given.join(",").parse::<Pools>();
+                Some(read.map_err(|error| Fault::from(FieldError::new("pools", error)))?)
+            }
+        };
+        let written = async {
+            let mut tx = self.0.store.begin().await?;
+            tx.set_pools(pools.as_ref()).await?;
+            tx.commit().await
+        };
+        written.await.map_err(Fault::from)?;
+        let told = self.told(&pools.unwrap_or_default());
+        Ok(Response::new(v1::SetPoolsResponse { installation: Some(told.into()) }))
+    }
+}
