@@ -1,8 +1,9 @@
-//! What a daemon of Slurm said before it gave up, and which line of the user's text it is about.
+//! What a daemon of Slurm said before it ended, and which line of the user's text it is about.
 //!
 //! ```text
 //! slurmctld: error: _parse_next_key: Parsing error at unrecognized key: NoSuchKey     <- said, and the line with this word
 //! slurmctld: fatal: Unable to process configuration file                             <- it gave up
+//! slurmctld.service: Main process exited, code=exited, status=1/FAILURE              <- the end of one start
 //! ```
 
 use shoal_types::SlurmSpec;
@@ -13,37 +14,53 @@ use crate::conf::{Entry, UserText};
 const FATAL: &str = "fatal: ";
 /// Slurm's mark of what went wrong.
 const ERROR: &str = "error: ";
+/// systemd's mark of the end of a daemon, and what follows it.
+const EXITED: &str = "Main process exited, ";
 /// Words of a slurmd that has not reached its controller: that may still come.
 const WAITING: &[&str] = &["fetch_config", "configuration source", "failed to load configs"];
 
-/// Why a daemon gave up, by its log.
+/// Why a daemon ends whenever it is started, by its log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
-    /// Its own words: the errors that are about a line of the user's, then why it ended.
+    /// Its own words: the error that is about a line of the user's, then why it ended.
     pub said: Vec<String>,
     /// The line of the user's text they are about, and where that is.
     pub line: Option<String>,
-    /// How often the log has it give up for this reason.
+    /// How many of its starts in the log ended, without one between that went on.
     pub times: usize,
 }
 
 impl Complaint {
-    /// Reads the log of a daemon, oldest line first; `None`: it did not give up, or for a reason that may pass.
+    /// Reads the journal of a daemon, oldest line first, and the file that it logs to besides, if it does; `None`: it did not end, or
+    /// for a reason that may pass.
     #[must_use]
-    pub fn read(log: &str, slurm: &SlurmSpec) -> Option<Self> {
-        let lines: Vec<&str> = log.lines().collect();
-        let fatal = |line: &str| line.split_once(FATAL).map(|(_, reason)| reason.trim().to_owned());
-        let last = lines.iter().rposition(|line| line.contains(FATAL))?;
-        let reason = fatal(lines[last])?;
-        let times = lines.iter().filter(|line| fatal(line).as_ref() == Some(&reason)).count();
-        let begin =
-            lines[..last].iter().rposition(|line| line.contains(FATAL)).map_or(0, |before| before + 1);
-        let run = &lines[begin..last];
-        if run.iter().chain([&lines[last]]).any(|line| WAITING.iter().any(|word| line.contains(word))) {
+    pub fn read(journal: &str, file: &str, slurm: &SlurmSpec) -> Option<Self> {
+        let lines: Vec<&str> = journal.lines().collect();
+        let starts: Vec<&[&str]> = lines.split_inclusive(|line| line.contains(EXITED)).collect();
+        let ended = |start: &&[&str]| start.last().is_some_and(|line| line.contains(EXITED));
+        let last = starts.iter().copied().rfind(ended)?;
+        let times = starts.iter().filter(|start| ended(start)).count();
+        if last.iter().any(|line| WAITING.iter().any(|word| line.contains(word))) {
             return None;
         }
-        let error = |line: &&str| line.split_once(ERROR).map(|(_, said)| said.trim().to_owned());
-        let errors: Vec<String> = run.iter().filter_map(error).collect();
+        let file: Vec<&str> = file.lines().collect();
+        let from = match file.iter().rposition(|line| line.contains(FATAL)) {
+            Some(end) => {
+                file[..end].iter().rposition(|line| line.contains(FATAL)).map_or(0, |before| before + 1)
+            }
+            None => file.len(),
+        };
+        // A daemon writes there once it has read its configuration: what is there was said later, and is told first.
+        let last: Vec<&str> = file[from..].iter().chain(last).copied().collect();
+        let after = |mark: &str| {
+            let each =
+                last.iter().filter_map(|line| line.split_once(mark)).map(|(_, said)| said.trim().to_owned());
+            each.collect::<Vec<_>>()
+        };
+        let errors = after(ERROR);
+        // One that does not say so itself is known by the status it ended with.
+        let reason =
+            after(FATAL).pop().or_else(|| after(EXITED).pop().map(|how| format!("it ended with {how}")))?;
         let text = UserText::of(slurm);
         let about = |said: &str| text.entries().find(|entry| is_about(said, entry));
         let blamed = errors.iter().chain([&reason]).find_map(|said| Some((said.clone(), about(said)?)));
@@ -97,16 +114,21 @@ mod tests {
     }
 
     fn read(log: &str, main: &str) -> Option<(String, usize)> {
-        Complaint::read(log, &spec(main)).map(|complaint| (complaint.to_string(), complaint.times))
+        Complaint::read(log, "", &spec(main)).map(|complaint| (complaint.to_string(), complaint.times))
     }
+
+    const END: &str = "slurmctld.service: Main process exited, code=exited, status=1/FAILURE\n";
 
     #[test]
     fn slurms_own_line_comes_first_with_the_users() {
+        // Slurm writes each line to its output and to syslog.
         let start = "slurmctld: error: _parse_next_key: Parsing error at unrecognized key: NoSuchKey\n\
                      slurmctld: fatal: Unable to process configuration file \n\
-                     slurmctld.service: Failed with result 'exit-code'.\n";
+                     error: _parse_next_key: Parsing error at unrecognized key: NoSuchKey\n\
+                     fatal: Unable to process configuration file\n";
+        let log = format!("{start}{END}Started slurmctld.service\n").repeat(3);
         assert_eq!(
-            read(&start.repeat(3), "SlurmdTimeout=30\nnosuchkey = 1 # mine\n"),
+            read(&log, "SlurmdTimeout=30\nnosuchkey = 1 # mine\n"),
             Some((
                 "_parse_next_key: Parsing error at unrecognized key: NoSuchKey (slurm.main, line 2: \
                  nosuchkey = 1 # mine); Unable to process configuration file"
@@ -121,26 +143,48 @@ mod tests {
         let log = "slurmctld: error: Couldn't find the specified plugin name for select/nosuch looking at all files\n\
                    slurmctld: error: cannot create select context for select/nosuch\n\
                    slurmctld: fatal: failed to initialize node selection plugin\n";
-        let (text, _) = read(log, "MaxJobCount=10\nSelectType=select/nosuch").unwrap();
+        let (text, _) = read(&format!("{log}{END}"), "MaxJobCount=10\nSelectType=select/nosuch").unwrap();
         assert!(
             text.starts_with("Couldn't find") && text.contains("(slurm.main, line 2: SelectType="),
             "{text}"
         );
-        let (text, _) = read("slurmctld: fatal: FirstJobId cannot be zero", "A=1\nFirstJobId=0").unwrap();
+        let log = format!("slurmctld: fatal: FirstJobId cannot be zero\n{END}");
+        let (text, _) = read(&log, "A=1\nFirstJobId=0").unwrap();
         assert_eq!(text, "FirstJobId cannot be zero (slurm.main, line 2: FirstJobId=0)");
     }
 
     #[test]
     fn what_nobody_wrote_has_no_line() {
-        let log = "slurmctld: error: disk is full 10\nslurmctld: fatal: cannot write\n";
-        assert_eq!(read(log, "A=10\nB=full"), Some(("disk is full 10; cannot write".to_owned(), 1)));
+        let log = format!("slurmctld: error: disk is full 10\nslurmctld: fatal: cannot write\n{END}");
+        assert_eq!(read(&log, "A=10\nB=full"), Some(("disk is full 10; cannot write".to_owned(), 1)));
         assert_eq!(read("slurmctld: error: it is not fatal\n", ""), None);
     }
 
     #[test]
+    fn a_daemon_that_ends_without_a_word_is_known_by_its_status() {
+        assert_eq!(
+            read(&format!("slurmctld: error: odd\n{END}").repeat(2), ""),
+            Some(("odd; it ended with code=exited, status=1/FAILURE".to_owned(), 2))
+        );
+    }
+
+    #[test]
+    fn a_log_file_says_more_than_the_journal() {
+        let file = "[2026-11-27T02:00:00.100] error: older\n[2026-11-27T02:00:00.100] fatal: older\n\
+                    [2026-11-27T02:00:01.100] error: Couldn't find the plugin sched/nosuch\n\
+                    [2026-11-27T02:00:01.200] fatal: failed to initialize sched plugin\n";
+        let journal = format!("slurmctld: error: harmless\n{END}");
+        let complaint = Complaint::read(&journal, file, &spec("SchedulerType=sched/nosuch")).unwrap();
+        assert_eq!(
+            complaint.to_string(),
+            "Couldn't find the plugin sched/nosuch (slurm.main, line 1: SchedulerType=sched/nosuch); failed to initialize sched plugin"
+        );
+    }
+
+    #[test]
     fn a_slurmd_that_waits_for_its_controller_has_not_given_up() {
-        let log = "slurmd: error: fetch_config: DNS SRV lookup failed\n\
-                   slurmd: fatal: Could not establish a configuration source\n";
-        assert_eq!(read(log, ""), None);
+        let log =
+            "error: _establish_configuration: failed to load configs\nerror: slurmd initialization failed\n";
+        assert_eq!(read(&format!("{log}{END}"), ""), None);
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     role::{CONTROLLER_STATE_DIR, WORKER_SPOOL_DIR},
     rule::gives_way,
 };
-pub(crate) use gres::{devices, gres_conf};
+pub(crate) use gres::{GRES_CONF, device_files, devices, gres_conf, is_device};
 pub(crate) use user::{Entry, UserText};
 
 /// Where slurmctld has the key that it signs tokens with.

@@ -75,12 +75,22 @@ impl fmt::Display for Stage {
     }
 }
 
-/// What to run in a running node for the last `lines` lines of the log of a stage.
+/// What to run in a running node for the last `lines` lines of the log of a stage. What one of Slurm's daemons writes to syslog before it
+/// ends is its unit's only if journald looks at it in time, so it is asked for by name, too.
 #[must_use]
 pub fn log_command(stage: Stage, lines: u32) -> Vec<String> {
     let mut command: Vec<_> = ["journalctl", "--no-pager", "--output=cat"].map(str::to_owned).into();
     command.push(format!("--lines={lines}"));
-    command.extend(stage.unit().map(|unit| format!("--unit={unit}")));
+    match stage.unit() {
+        Some(unit) if stage.is_daemon() => {
+            let own = format!("_SYSTEMD_UNIT={unit}");
+            let systemds = [format!("UNIT={unit}"), "_PID=1".to_owned()];
+            let or = || "+".to_owned();
+            command.extend([own, or()].into_iter().chain(systemds));
+            command.extend([or(), format!("SYSLOG_IDENTIFIER={stage}")]);
+        }
+        unit => command.extend(unit.map(|unit| format!("--unit={unit}"))),
+    }
     command
 }
 
@@ -92,8 +102,20 @@ mod tests {
     fn log_of_a_stage() {
         assert_eq!(
             log_command(Stage::Slurmd, 5),
-            ["journalctl", "--no-pager", "--output=cat", "--lines=5", "--unit=slurmd.service"]
+            [
+                "journalctl",
+                "--no-pager",
+                "--output=cat",
+                "--lines=5",
+                "_SYSTEMD_UNIT=slurmd.service",
+                "+",
+                "UNIT=slurmd.service",
+                "_PID=1",
+                "+",
+                "SYSLOG_IDENTIFIER=slurmd"
+            ]
         );
+        assert_eq!(log_command(Stage::Sshd, 5)[4..], ["--unit=ssh.service"]);
         assert_eq!(log_command(Stage::Systemd, 5).len(), 4);
     }
 }

@@ -56,10 +56,12 @@ pub(crate) fn slurmd_environment(controller: Ipv4Addr, port: u16) -> String {
     format!("SLURMD_OPTIONS=--conf-server={controller}:{port}\n")
 }
 
-/// For the bootstrap service of a worker that pretends to have devices: files under /dev, which is made anew at every start.
+/// For the bootstrap service of a worker that pretends to have devices: names below /dev, which is made anew at every start. Slurm
+/// wants a device behind each, and a node may make none: it gets a link to one that does nothing.
 pub(crate) const DEVICES_DROP_IN: &str = "\
 [Service]
-ExecStart=/bin/sh -c 'while read -r file; do mkdir -p \"$${file%%/*}\" && touch \"$$file\"; done </etc/shoal/devices'
+ExecStart=/bin/sh -c 'while read -r file; do \
+mkdir -p \"$${file%%/*}\"; [ -e \"$$file\" ] || ln -s /dev/null \"$$file\"; done </etc/shoal/devices'
 ";
 
 /// sshd: root by key only, and one host key with its certificate. The first value of a setting holds (sshd_config(5)), and

@@ -275,10 +275,18 @@ impl Work {
         if missing.looked.replace(tokio::time::Instant::now()).is_none() {
             return Ok(None);
         }
-        self.may(link, CallClass::Exec).await?;
-        let command = ExecSpec::new(log_command(role.last_service(), LOG_LINES));
-        let said = link.engine.exec(container, &command, TEXT_LIMIT).await.map_err(on(link))?;
-        let complaint = Complaint::read(&String::from_utf8_lossy(&said.stdout), &intent.cluster.spec.slurm);
+        let says = async |command: Vec<String>| -> Result<String, Halt> {
+            self.may(link, CallClass::Exec).await?;
+            let said = link.engine.exec(container, &ExecSpec::new(command), TEXT_LIMIT).await;
+            Ok(String::from_utf8_lossy(&said.map_err(on(link))?.stdout).into_owned())
+        };
+        let daemon = role.last_service();
+        let journal = says(log_command(daemon, LOG_LINES)).await?;
+        let file = match intent.layout().log_file(daemon) {
+            Some(file) => says(["tail", "-n", "100", file].map(str::to_owned).into()).await?,
+            None => String::new(),
+        };
+        let complaint = Complaint::read(&journal, &file, &intent.cluster.spec.slurm);
         Ok(complaint.filter(|complaint| complaint.times >= STARTS).map(|complaint| complaint.to_string()))
     }
 

@@ -1,7 +1,7 @@
 //! Generic resources: gres.conf (gres.conf(5)), and the devices that a worker pretends to have.
 //!
 //! ```text
-//! NodeName=worker-[0-1] Name=gpu Type=a100 File=/dev/nvidia[0-1]     files that nothing is behind, so that jobs get numbers of GPUs
+//! NodeName=worker-[0-1] Name=gpu Type=a100 File=/dev/nvidia[0-1]     links to /dev/null, so that jobs get numbers of GPUs
 //! NodeName=worker-[0-1] Name=fpga Count=2                            anything else is counted
 //! ```
 //! A job is told which GPUs are its own (`CUDA_VISIBLE_DEVICES`) only where each has a file.
@@ -24,7 +24,7 @@ const GPU: &str = "gpu";
 /// Its files, each with a number behind.
 const GPU_FILE: &str = "/dev/nvidia";
 /// The file of Slurm's directory that says which resources nodes have.
-const GRES_CONF: &str = "gres.conf";
+pub(crate) const GRES_CONF: &str = "gres.conf";
 /// Where pretend devices are: of other files nodes have their own.
 const DEVICES: &str = "/dev/";
 
@@ -68,16 +68,18 @@ pub(crate) fn gres_conf(view: &ClusterView) -> Option<String> {
 /// The devices that every worker pretends to have: those of its own gres.conf, or of the user's.
 pub(crate) fn devices(view: &ClusterView) -> BTreeSet<String> {
     let text = view.slurm().files.get(GRES_CONF).cloned().or_else(|| gres_conf(view)).unwrap_or_default();
-    let mut devices = BTreeSet::new();
-    for statement in pieces(&text).into_iter().filter_map(|piece| piece.statement) {
-        let (first, pairs) = statement.described();
-        let of_line = pairs.filter(|(key, _)| is_file(key)).map(|(_, value)| value);
-        for set in is_file(&statement.key).then_some(first).into_iter().chain(of_line) {
-            let files = nodeset::expand(set).unwrap_or_default();
-            devices.extend(files.into_iter().filter(|file| is_device(file)).take(MAX_GRES as usize));
-        }
-    }
-    devices
+    let statements = pieces(&text).into_iter().filter_map(|piece| piece.statement);
+    let files = statements.flat_map(|statement| device_files(&statement).collect::<Vec<_>>());
+    files.filter(|file| is_device(file)).collect()
+}
+
+/// The files that a line of gres.conf names; of one line as many as a node may have of a resource.
+pub(crate) fn device_files(line: &Statement) -> impl Iterator<Item = String> {
+    let (first, pairs) = line.described();
+    let of_line = pairs.filter(|(key, _)| is_file(key)).map(|(_, value)| value);
+    let sets: Vec<&str> = is_file(&line.key).then_some(first).into_iter().chain(of_line).collect();
+    let files = sets.into_iter().flat_map(|set| nodeset::expand(set).unwrap_or_default());
+    files.take(MAX_GRES as usize).collect::<Vec<_>>().into_iter()
 }
 
 /// Slurm has two words for it.
@@ -87,7 +89,7 @@ fn is_file(key: &str) -> bool {
 }
 
 /// A plain path below /dev.
-fn is_device(path: &str) -> bool {
+pub(crate) fn is_device(path: &str) -> bool {
     let part = |part: &str| {
         !matches!(part, "" | "." | "..")
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     SSH_PORT,
-    conf::{Entry, UserText},
+    conf::{Entry, GRES_CONF, UserText, device_files, is_device},
     text::{INCLUDE, Statement, pieces},
 };
 
@@ -190,7 +190,20 @@ fn files(slurm: &SlurmSpec, refused: &mut Vec<Refusal>) {
             continue;
         }
         for piece in pieces(text) {
-            let Some(statement) = piece.statement.filter(|statement| statement.is(INCLUDE)) else { continue };
+            let Some(statement) = piece.statement else { continue };
+            if name == GRES_CONF {
+                for file in device_files(&statement).filter(|file| missing_device(file, slurm)) {
+                    let why = format!("`{file}` is no device that a node can pretend to have");
+                    refused.push(Refusal {
+                        at: at(piece.line),
+                        why,
+                        instead: "write one such as `/dev/nvidia0`".into(),
+                    });
+                }
+            }
+            if !statement.is(INCLUDE) {
+                continue;
+            }
             let path = statement.value.as_str();
             let whole = if path.starts_with('/') { path.to_owned() } else { format!("{FILES_DIR}{path}") };
             if let Some(missing) = missing(&whole, slurm) {
@@ -209,6 +222,11 @@ fn files(slurm: &SlurmSpec, refused: &mut Vec<Refusal>) {
             refused.push(Refusal { at, why, instead: "write `#!/bin/sh` as its first line".into() });
         }
     }
+}
+
+/// Whether a node has no file of this name: it is not below /dev, and not given.
+fn missing_device(file: &str, slurm: &SlurmSpec) -> bool {
+    !is_device(file) && !file.strip_prefix(FILES_DIR).is_some_and(|name| slurm.files.contains_key(name))
 }
 
 /// The given files that a key has Slurm run.

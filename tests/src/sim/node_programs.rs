@@ -131,7 +131,8 @@ impl NodePrograms {
             return String::new();
         };
         let up = self.clock.now().since(at).saturating_sub(CONTROLLER_BOOT);
-        words.repeat(usize::try_from(up.as_millis() / RESTART.as_millis()).unwrap_or(usize::MAX).min(100))
+        let start = format!("{words}x.service: Main process exited, code=exited, status=1/FAILURE\n");
+        start.repeat(usize::try_from(up.as_millis() / RESTART.as_millis()).unwrap_or(usize::MAX).min(100))
     }
 
     /// What runs in the node of this container, as its host's agent would read it.

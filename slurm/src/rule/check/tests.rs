@@ -127,6 +127,7 @@ fn a_file_that_is_named_is_given() {
         ("Epilog=/etc/slurm/x", &[("x", "true\n")], "`#!/bin/sh`"),
         ("Include site.conf", &[], "`site.conf: ./site.conf`"),
         ("", &[("plugstack.conf", "include /etc/slurm/plug.d/*")], "not given"),
+        ("", &[("gres.conf", "Name=gpu File=/opt/gpu[0-0]")], "`/opt/gpu0` is no device"),
         ("", &[("slurm.conf", "A=1")], "is Shoal's"),
         ("", &[("a", "1"), ("a/b", "2")], "a file and a directory"),
         ("PrologFlags=X11\nProctrackType=proctrack/linuxproc", &[], "proctrack/pgid"),
@@ -142,6 +143,10 @@ fn a_file_that_is_named_is_given() {
             &[("site.conf", "MaxJobCount=1"), ("more.conf", "")],
         ),
         ("PrologFlags=Alloc,X11", &[]),
+        (
+            "GresTypes=gpu",
+            &[("gres.conf", "Name=gpu File=/dev/nvidia[0-1]\nName=x File=/etc/slurm/x"), ("x", "")],
+        ),
     ] {
         assert_eq!(refused(main, files), Vec::<String>::new(), "{main}");
     }
