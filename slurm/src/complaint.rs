@@ -31,10 +31,9 @@ pub struct Complaint {
 }
 
 impl Complaint {
-    /// Reads the journal of a daemon, oldest line first, and the file that it logs to besides, if it does; `None`: it did not end, or
-    /// for a reason that may pass.
+    /// Reads the journal of a daemon, oldest line first; `None`: it did not end, or for a reason that may pass.
     #[must_use]
-    pub fn read(journal: &str, file: &str, slurm: &SlurmSpec) -> Option<Self> {
+    pub fn read(journal: &str, slurm: &SlurmSpec) -> Option<Self> {
         let lines: Vec<&str> = journal.lines().collect();
         let starts: Vec<&[&str]> = lines.split_inclusive(|line| line.contains(EXITED)).collect();
         let ended = |start: &&[&str]| start.last().is_some_and(|line| line.contains(EXITED));
@@ -43,35 +42,42 @@ impl Complaint {
         if last.iter().any(|line| WAITING.iter().any(|word| line.contains(word))) {
             return None;
         }
-        let file: Vec<&str> = file.lines().collect();
-        let from = match file.iter().rposition(|line| line.contains(FATAL)) {
-            Some(end) => {
-                file[..end].iter().rposition(|line| line.contains(FATAL)).map_or(0, |before| before + 1)
-            }
-            None => file.len(),
-        };
-        // A daemon writes there once it has read its configuration: what is there was said later, and is told first.
-        let last: Vec<&str> = file[from..].iter().chain(last).copied().collect();
-        let after = |mark: &str| {
-            let each =
-                last.iter().filter_map(|line| line.split_once(mark)).map(|(_, said)| said.trim().to_owned());
-            each.collect::<Vec<_>>()
-        };
-        let errors = after(ERROR);
-        // One that does not say so itself is known by the status it ended with.
-        let reason =
-            after(FATAL).pop().or_else(|| after(EXITED).pop().map(|how| format!("it ended with {how}")))?;
-        let text = UserText::of(slurm);
-        let about = |said: &str| text.entries().find(|entry| is_about(said, entry));
-        let blamed = errors.iter().chain([&reason]).find_map(|said| Some((said.clone(), about(said)?)));
-        let (first, line) = match blamed {
-            Some((said, entry)) => (Some(said), Some(entry.shown())),
-            None => (errors.into_iter().next(), None),
-        };
-        let mut said: Vec<_> = first.into_iter().chain([reason]).collect();
-        said.dedup();
+        let (said, line) = words(last, slurm)?;
         Some(Self { said, line, times })
     }
+
+    /// The same with what the daemon said when it was run by hand, where that says why it ended.
+    #[must_use]
+    pub fn with(self, output: &str, slurm: &SlurmSpec) -> Self {
+        let lines: Vec<&str> = output.lines().collect();
+        match words(&lines, slurm) {
+            Some((said, line)) => Self { said, line, ..self },
+            None => self,
+        }
+    }
+}
+
+/// Why a start ended, and the line of the user's that it is about.
+fn words(start: &[&str], slurm: &SlurmSpec) -> Option<(Vec<String>, Option<String>)> {
+    let after = |mark: &str| {
+        let each =
+            start.iter().filter_map(|line| line.split_once(mark)).map(|(_, said)| said.trim().to_owned());
+        each.collect::<Vec<_>>()
+    };
+    let mut errors = after(ERROR);
+    // One that does not say so itself is known by its last error, or the status it ended with.
+    let ended = || after(EXITED).pop().map(|how| format!("it ended with {how}"));
+    let reason = after(FATAL).pop().or_else(ended).or_else(|| errors.pop())?;
+    let text = UserText::of(slurm);
+    let about = |said: &str| text.entries().find(|entry| is_about(said, entry));
+    let blamed = errors.iter().chain([&reason]).find_map(|said| Some((said.clone(), about(said)?)));
+    let (first, line) = match blamed {
+        Some((said, entry)) => (Some(said), Some(entry.shown())),
+        None => (errors.pop(), None),
+    };
+    let mut said: Vec<_> = first.into_iter().chain([reason]).collect();
+    said.dedup();
+    Some((said, line))
 }
 
 impl std::fmt::Display for Complaint {
@@ -92,7 +98,8 @@ fn is_about(said: &str, entry: &Entry<'_>) -> bool {
     let Some(statement) = &entry.statement else { return false };
     let value = statement.value.split_whitespace().next().unwrap_or_default();
     let telling = value.len() > 4 && !value.bytes().all(|b| b.is_ascii_digit());
-    has_word(said, &statement.key) || (telling && has_word(said, value))
+    let partition = statement.is("PartitionName") && has_word(said, &format!("partition {value}"));
+    has_word(said, &statement.key) || partition || (telling && has_word(said, value))
 }
 
 /// Whether `word` stands in `text` with no letter or digit beside it; case does not matter.
@@ -114,7 +121,7 @@ mod tests {
     }
 
     fn read(log: &str, main: &str) -> Option<(String, usize)> {
-        Complaint::read(log, "", &spec(main)).map(|complaint| (complaint.to_string(), complaint.times))
+        Complaint::read(log, &spec(main)).map(|complaint| (complaint.to_string(), complaint.times))
     }
 
     const END: &str = "slurmctld.service: Main process exited, code=exited, status=1/FAILURE\n";
@@ -169,15 +176,20 @@ mod tests {
     }
 
     #[test]
-    fn a_log_file_says_more_than_the_journal() {
-        let file = "[2026-11-27T02:00:00.100] error: older\n[2026-11-27T02:00:00.100] fatal: older\n\
-                    [2026-11-27T02:00:01.100] error: Couldn't find the plugin sched/nosuch\n\
-                    [2026-11-27T02:00:01.200] fatal: failed to initialize sched plugin\n";
-        let journal = format!("slurmctld: error: harmless\n{END}");
-        let complaint = Complaint::read(&journal, file, &spec("SchedulerType=sched/nosuch")).unwrap();
+    fn a_daemon_run_by_hand_says_more_than_the_journal() {
+        let slurm = spec("MaxJobCount=1\nPartitionName=x Nodes=nowhere");
+        let complaint = Complaint::read(&format!("slurmctld: error: harmless\n{END}"), &slurm).unwrap();
+        let output = "slurmctld: error: harmless\nslurmctld: error: lookup failure for node\n\
+                      slurmctld: fatal: Invalid node names in partition x\n";
         assert_eq!(
-            complaint.to_string(),
-            "Couldn't find the plugin sched/nosuch (slurm.main, line 1: SchedulerType=sched/nosuch); failed to initialize sched plugin"
+            complaint.clone().with(output, &slurm).to_string(),
+            "Invalid node names in partition x (slurm.main, line 2: PartitionName=x Nodes=nowhere)"
+        );
+        assert_eq!(complaint.clone().with("it runs\n", &slurm), complaint);
+        let output = "slurmd: error: cannot find task plugin for task/nosuch\nslurmd: error: slurmd initialization failed\n";
+        assert_eq!(
+            complaint.with(output, &spec("TaskPlugin=task/nosuch")).to_string(),
+            "cannot find task plugin for task/nosuch (slurm.main, line 1: TaskPlugin=task/nosuch); slurmd initialization failed"
         );
     }
 

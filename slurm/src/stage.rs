@@ -94,6 +94,18 @@ pub fn log_command(stage: Stage, lines: u32) -> Vec<String> {
     command
 }
 
+/// What to run in a node whose daemon ends whenever it is started, for its own words: once more, by hand. Of those of a daemon that
+/// ends at once the journal may have none: Slurm 22.05 lost all it said to systemd after it had read its configuration.
+#[must_use]
+pub fn once_more_command(daemon: Stage) -> Option<Vec<String>> {
+    let line = match daemon {
+        Stage::Slurmctld => "timeout 5 /usr/sbin/slurmctld -D -s 2>&1",
+        Stage::Slurmd => ". /etc/shoal/slurmd.env; timeout 5 /usr/sbin/slurmd -D $SLURMD_OPTIONS 2>&1",
+        Stage::Slurmrestd | Stage::Container | Stage::Systemd | Stage::Munge | Stage::Sshd => return None,
+    };
+    Some(["/bin/sh", "-c", line].map(str::to_owned).into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

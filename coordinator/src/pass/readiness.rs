@@ -14,7 +14,7 @@ use std::{
 };
 
 use shoal_docker::{CallClass, ContainerState, ExecSpec};
-use shoal_slurm::{Complaint, Readiness, RoleSpec, SlurmPart, Stage, log_command};
+use shoal_slurm::{Complaint, Readiness, RoleSpec, SlurmPart, Stage, log_command, once_more_command};
 use shoal_storage::{Host, Node};
 use shoal_types::{EventKind, HostId, HostName, NodeName, NodeState};
 
@@ -280,14 +280,16 @@ impl Work {
             let said = link.engine.exec(container, &ExecSpec::new(command), TEXT_LIMIT).await;
             Ok(String::from_utf8_lossy(&said.map_err(on(link))?.stdout).into_owned())
         };
-        let daemon = role.last_service();
-        let journal = says(log_command(daemon, LOG_LINES)).await?;
-        let file = match intent.layout().log_file(daemon) {
-            Some(file) => says(["tail", "-n", "100", file].map(str::to_owned).into()).await?,
+        let (daemon, slurm) = (role.last_service(), &intent.cluster.spec.slurm);
+        let complaint = Complaint::read(&says(log_command(daemon, LOG_LINES)).await?, slurm);
+        let Some(complaint) = complaint.filter(|complaint| complaint.times >= STARTS) else {
+            return Ok(None);
+        };
+        let output = match once_more_command(daemon) {
+            Some(command) => says(command).await?,
             None => String::new(),
         };
-        let complaint = Complaint::read(&journal, &file, &intent.cluster.spec.slurm);
-        Ok(complaint.filter(|complaint| complaint.times >= STARTS).map(|complaint| complaint.to_string()))
+        Ok(Some(complaint.with(&output, slurm).to_string()))
     }
 
     /// The controller's container, if it runs.

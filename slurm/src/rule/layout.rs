@@ -3,7 +3,7 @@
 use shoal_types::SlurmSpec;
 
 use crate::{
-    SLURMCTLD_PORT, SLURMD_PORT, Stage,
+    SLURMCTLD_PORT, SLURMD_PORT,
     conf::UserText,
     role::{CONTROLLER_STATE_DIR, WORKER_SPOOL_DIR},
 };
@@ -16,8 +16,6 @@ pub struct Layout {
     state: String,
     spool: String,
     logs: Vec<String>,
-    slurmctld_log: Option<String>,
-    slurmd_log: Option<String>,
 }
 
 impl Layout {
@@ -40,8 +38,6 @@ impl Layout {
             state: path("StateSaveLocation").unwrap_or_else(|| CONTROLLER_STATE_DIR.to_owned()),
             spool: path("SlurmdSpoolDir").unwrap_or_else(|| WORKER_SPOOL_DIR.to_owned()),
             logs: logs.into_iter().filter_map(path).collect(),
-            slurmctld_log: path("SlurmctldLogFile"),
-            slurmd_log: path("SlurmdLogFile"),
         }
     }
 
@@ -63,18 +59,6 @@ impl Layout {
             WORKER_SPOOL_DIR => &self.spool,
             other => other,
         }
-    }
-
-    /// The file that a daemon logs to, if the user's text names one: what it says after reading its configuration is there alone.
-    #[must_use]
-    pub fn log_file(&self, daemon: Stage) -> Option<&str> {
-        let file = match daemon {
-            Stage::Slurmctld => self.slurmctld_log.as_deref(),
-            Stage::Slurmd => self.slurmd_log.as_deref(),
-            Stage::Slurmrestd | Stage::Container | Stage::Systemd | Stage::Munge | Stage::Sshd => None,
-        };
-        // With the node's name in it, it is another in each.
-        file.filter(|file| !file.contains('%'))
     }
 
     /// Directories that a node needs besides those of its image, outermost first, and which the user's text names.

@@ -234,6 +234,7 @@ pub(super) const TABLE: &[Row] = &[
             "AccountingStorageHost",
             "AccountingStoragePass",
             "AccountingStoragePort",
+            "AccountingStorageTRES",
             "AccountingStorageUser",
         ],
         DATABASE,

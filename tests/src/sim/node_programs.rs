@@ -278,6 +278,7 @@ impl NodePrograms {
             ["sinfo", "--version"] => Some("slurm-wlm 22.05.8\n".into()),
             ["systemctl", "is-active", units @ ..] => Some("active\n".repeat(units.len())),
             ["journalctl", ..] => Some(self.journal(&inside)),
+            ["/bin/sh", "-c", line] if line.contains("/usr/sbin/slurm") => Some(String::new()),
             _ => return not_found(command, stdio).await,
         };
         let Some(text) = text else { return 1 };

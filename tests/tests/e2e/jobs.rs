@@ -74,17 +74,16 @@ slurm:
     SlurmctldLogFile=/var/log/site/slurmctld.log
     DefMemPerNode=200
     TopologyPlugin=topology/tree
-    JobSubmitPlugins=lua
+    Prolog=/etc/slurm/prolog
     TaskProlog=/etc/slurm/task_prolog
     PrologFlags=X11
     Include site.conf
   topology: SwitchName=s0 Nodes=worker-[0-1]
   files:
     site.conf: MaxArraySize=77
-    job_submit.lua: |
-      function slurm_job_submit(job, parts, uid) job.comment = "lua" return slurm.SUCCESS end
-      function slurm_job_modify(job, rec, parts, uid) return slurm.SUCCESS end
-      return slurm.SUCCESS
+    prolog: |
+      #!/bin/sh
+      touch /tmp/prolog
     task_prolog: |
       #!/bin/sh
       echo export SITE=here
@@ -94,9 +93,9 @@ slurm:
 pub(crate) fn what_people_configure_is_followed(stage: &Stage) -> anyhow::Result<()> {
     let home = stage.home()?;
     home.call(&["create", "cluster", "--config", "-"]).input(SITE).end()?.ok()?;
-    let line = "srun -N2 --gres=gpu:1 -C big sh -c 'echo gpu $CUDA_VISIBLE_DEVICES $SITE'; srun true; squeue; sinfo -h -o '%G %w %f'; \
+    let line = "srun -N2 --gres=gpu:1 -C big sh -c 'echo gpu $CUDA_VISIBLE_DEVICES $SITE; ls /tmp/prolog'; squeue; sinfo -h -o '%G %w %f'; \
                 scontrol show config | grep -E '^(MaxArraySize|SlurmctldPort|SlurmdPort|ProctrackType) '; \
-                scontrol show job 2 | grep Comment; ls /var/spool/site/state/last_config_lite /var/log/site/slurmctld.log";
+                ls /var/spool/site/state/last_config_lite /var/log/site/slurmctld.log";
     let ended = home.run(&["exec", "site", "--", "bash", "-c", line])?.with(0)?;
     let said: Vec<String> =
         ended.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
@@ -107,7 +106,7 @@ pub(crate) fn what_people_configure_is_followed(stage: &Stage) -> anyhow::Result
         "SlurmctldPort = 7000",
         "SlurmdPort = 7001",
         "ProctrackType = proctrack/pgid",
-        "Comment=lua",
+        "/tmp/prolog",
         "/var/spool/site/state/last_config_lite",
         "/var/log/site/slurmctld.log",
     ] {
