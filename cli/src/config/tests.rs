@@ -621,7 +621,7 @@ fn refusals_of_what_slurm_is_told() {
     insta::assert_snapshot!(shown, @r#"
     kind: Cluster\nslurm:\n  main: |\n    MaxJobCount=1\n    SlurmctldHost=a\n    NodeName=worker-0 Feature=b
         dev.yaml:5: `SlurmctldHost` is Shoal's: the controller is a node of the cluster, and its address is given out when the cluster is admitted; remove the line
-          dev.yaml:6: `NodeName` is Shoal's: a line for every worker is written, and Slurm takes one for each; write of a group of nodes `- {role: worker, slurm: {features: [big], weight: 10}}`
+      dev.yaml:6: `NodeName` is Shoal's: a line for every worker is written, and Slurm takes one for each; write of a group of nodes `- {role: worker, slurm: {features: [big], weight: 10}}`
         hint: docs/slurm-keys.md says what each key is; `shoal validate FILE` checks a file and creates nothing
     kind: Cluster\nslurm: {main: "A=1\nAccountingStorageType=accounting_storage/slurmdbd"}\n
         dev.yaml:2: `AccountingStorageType` is Shoal's: no role keeps Slurm's accounts: there is no database; write `AccountingStorageType=accounting_storage/none`, or nothing (`JobCompType=jobcomp/filetxt` keeps a list of jobs)
