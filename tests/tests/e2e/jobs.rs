@@ -101,7 +101,7 @@ pub(crate) fn what_people_configure_is_followed(stage: &Stage) -> anyhow::Result
         ended.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     ensure!(said.iter().filter(|line| *line == "gpu 0 here").count() == 2, "{ended}");
     for line in [
-        "gpu:a100:2,fpga:1 10 big",
+        "fpga:1,gpu:a100:2 10 big",
         "MaxArraySize = 77",
         "SlurmctldPort = 7000",
         "SlurmdPort = 7001",
