@@ -18,9 +18,9 @@ pub use check::{Refusal, Refusals, check};
 pub use layout::Layout;
 pub use need::{Ability, Need, needs};
 pub use reference::reference;
+pub(crate) use table::gives_way;
 #[cfg(test)]
 pub(crate) use table::is_known;
-pub(crate) use table::{FILES_DIR, REQUIRED, gives_way};
 
 /// A row: keys that are treated alike.
 #[derive(Debug)]

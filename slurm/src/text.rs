@@ -22,6 +22,9 @@ pub(crate) struct Statement {
     pub(crate) value: String,
 }
 
+/// Where Slurm's files are in a node, and where an included one is looked for.
+pub(crate) const FILES_DIR: &str = "/etc/slurm/";
+
 /// The key of a line that brings in another file.
 pub(crate) const INCLUDE: &str = "Include";
 

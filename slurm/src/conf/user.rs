@@ -11,10 +11,11 @@ use std::{
 
 use shoal_types::{SlurmSpec, TextPlace};
 
-use crate::{
-    rule::{FILES_DIR, REQUIRED},
-    text::{INCLUDE, Piece, Statement, pieces},
-};
+use crate::text::{FILES_DIR, INCLUDE, Piece, Statement, pieces};
+
+/// Key -> the word that its list must hold; the table says why.
+const REQUIRED: &[(&str, &str)] =
+    &[("SlurmctldParameters", "enable_configless"), ("SlurmdParameters", "config_overrides")];
 
 /// Deepest nesting of files that include others.
 const MAX_DEPTH: usize = 8;

@@ -7,12 +7,12 @@ use shoal_types::{ClusterSpec, SlurmSpec};
 use super::{
     Named, Rule, Value,
     layout::{is_of_any_image, unusable},
-    table::{FILES_DIR, is_our_file, rows},
+    table::{is_our_file, rows},
 };
 use crate::{
     SSH_PORT,
     conf::{Entry, GRES_CONF, UserText, device_files, is_device},
-    text::{INCLUDE, Statement, pieces},
+    text::{FILES_DIR, INCLUDE, Statement, pieces},
 };
 
 /// One thing that is refused.

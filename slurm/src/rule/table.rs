@@ -3,10 +3,7 @@
 use super::{Ability, Named, Row, Rule, Value};
 use crate::conf::UserText;
 
-/// Where Slurm's files are in a node.
-pub(crate) const FILES_DIR: &str = "/etc/slurm/";
-
-/// Files there that are Shoal's, and why.
+/// Files in Slurm's directory that are Shoal's, and why.
 const OUR_FILES: &[(&str, &str)] =
     &[("slurm.conf", "it is rendered: write `slurm.main`"), ("jwt_hs256.key", "it is a key of the cluster")];
 
@@ -14,10 +11,6 @@ const OUR_FILES: &[(&str, &str)] =
 pub(crate) fn is_our_file(name: &str) -> Option<&'static str> {
     OUR_FILES.iter().find(|(ours, _)| *ours == name).map(|(_, why)| *why)
 }
-
-/// Key -> the word that its list must hold.
-pub(crate) const REQUIRED: &[(&str, &str)] =
-    &[("SlurmctldParameters", "enable_configless"), ("SlurmdParameters", "config_overrides")];
 
 const GONE: &str = "remove the line";
 
