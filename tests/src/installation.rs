@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context;
 use serde_json::Value;
+use shoal_lab::Lab;
 use tempfile::TempDir;
 
 use crate::{
@@ -129,6 +130,22 @@ impl Installation {
             let endpoint = &machine.host().endpoint;
             self.run(&["register", &name, "--docker", endpoint, "--tls-dir", &tls, "--label", &label])?
                 .ok()?;
+        }
+        Ok(())
+    }
+
+    /// Registers the same hosts by SSH, with the lab's key.
+    ///
+    /// # Errors
+    /// One is refused, or has no sshd.
+    pub fn register_by_ssh(&self, lab: &Lab, machines: &[Machine]) -> anyhow::Result<()> {
+        for machine in machines {
+            let door = lab.open_ssh(machine.host().name)?;
+            let (name, label) = (machine.name(), format!("engine={}", machine.engine()));
+            let (key, known) = (door.key.display().to_string(), door.known_hosts.display().to_string());
+            let words = ["register", &name, "--docker", &door.endpoint, "--label", &label];
+            let keys = ["--ssh-key", &key, "--ssh-known-hosts", &known];
+            self.run(&[&words[..], &keys].concat())?.ok()?;
         }
         Ok(())
     }

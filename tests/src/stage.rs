@@ -21,6 +21,9 @@ nodes:
   - worker: 7
 ";
 
+/// Set to `ssh`, the hosts of [`Stage::home`] are reached by SSH: the same tests, another way.
+const WAY: &str = "SHOAL_TEST_WAY";
+
 /// In the state directory of the installation: the key of a user of `dev`.
 pub const USER_KEY: &str = "user_key";
 
@@ -108,7 +111,10 @@ impl Stage {
     pub fn home(&self) -> anyhow::Result<&Installation> {
         once(&self.home, || {
             let home = Installation::new(&self.means, None)?;
-            home.register(self.machines()?)?;
+            match env::var_os(WAY).is_some_and(|way| way == "ssh") {
+                false => home.register(self.machines()?)?,
+                true => home.register_by_ssh(self.lab()?, self.machines()?)?,
+            }
             home.load(&self.means.image)?;
             Ok(home)
         })

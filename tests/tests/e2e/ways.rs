@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
@@ -97,6 +98,14 @@ fn clients(door: &SshDoor) -> anyhow::Result<Vec<(Pid, PathBuf)>> {
     Ok(found)
 }
 
+/// One of them, once its socket is there.
+fn connected(door: &SshDoor) -> anyhow::Result<(Pid, PathBuf)> {
+    until(GOES, || match clients(door)?.first() {
+        Some((pid, dir)) if dir.join("s").exists() => Ok((*pid, dir.clone())),
+        Some(_) | None => Err(anyhow::anyhow!("no ssh yet")),
+    })
+}
+
 fn logins(door: &SshDoor) -> usize {
     fs::read_to_string(&door.log).unwrap_or_default().matches("Accepted publickey").count()
 }
@@ -130,20 +139,18 @@ pub(crate) fn a_host_is_reached_by_the_users_own_ssh(stage: &Stage) -> anyhow::R
     ensure!(bytes.len() > 3_000_000 && bytes.contains("worker-1"), "{} bytes", bytes.len());
 
     // A create outlives its connection: it is made anew.
-    let mut create = client.call(&home, &["create", "cluster", "second", "--workers", "3"]).begin()?;
-    let running = until(GOES, || match clients(&door)?.first() {
-        Some((pid, dir)) if dir.join("s").exists() => Ok((*pid, dir.clone())),
-        _ => Err(anyhow::anyhow!("no ssh yet")),
-    })?;
-    kill(running.0, Signal::SIGKILL)?;
-    ensure!(create.wait()?.success(), "the create failed");
+    let mut create = client.call(&home, &["create", "cluster", "second", "--workers", "8"]).begin()?;
+    let mut lines = BufReader::new(create.stdout.take().context("no output")?).lines();
+    let first = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("created")));
+    first.context("no node was created")??;
+    let (pid, _) = connected(&door)?;
+    kill(pid, Signal::SIGKILL)?;
+    let rest = lines.collect::<Result<Vec<_>, _>>()?.join("\n");
+    ensure!(create.wait()?.success() && rest.contains("second is ready"), "{rest}");
 
     // And nothing of it outlives a `shoal` that is killed.
     let mut child = client.call(&home, &["exec", "dev", "--", "sleep", "1000"]).begin()?;
-    let (_, dir) = until(GOES, || match clients(&door)?.first() {
-        Some((pid, dir)) if dir.join("s").exists() => Ok((*pid, dir.clone())),
-        _ => Err(anyhow::anyhow!("no ssh yet")),
-    })?;
+    let (_, dir) = connected(&door)?;
     ensure!(fs::metadata(&dir)?.permissions().mode() & 0o777 == 0o700);
     let shoal = Pid::from_raw(i32::try_from(child.id())?);
     kill(Pid::from_raw(-shoal.as_raw()), Signal::SIGKILL)?;
@@ -212,7 +219,7 @@ pub(crate) fn what_ssh_refuses_is_told(stage: &Stage) -> anyhow::Result<()> {
     for (endpoint, key, known, exit, parts) in [
         (door.endpoint.clone(), &key, &changed, 1, &["Host key for", "has changed", "ssh-keygen -R"][..]),
         (door.endpoint.clone(), &stranger, &known, 1, &["Permission denied (publickey)", "ssh-add"]),
-        (at("/nowhere.sock"), &key, &known, 1, &["open failed", "/nowhere.sock", "group docker"]),
+        (at("/nowhere.sock"), &key, &known, 1, &["connect failed", "/nowhere.sock", "group docker"]),
         (door.endpoint.clone(), &key, &file("empty", "")?, 2, &["no host key", "--ssh-known-hosts"]),
         (door.endpoint.clone(), &format!("{stranger}.pub"), &known, 2, &["public key"]),
         (one.host().endpoint.clone(), &key, &known, 2, &["--ssh-key is for an ssh:// endpoint"]),
@@ -229,7 +236,10 @@ pub(crate) fn what_ssh_refuses_is_told(stage: &Stage) -> anyhow::Result<()> {
         ])?;
         let said = ended.stderr.clone();
         let ended = ended.with(exit)?;
-        ensure!(parts.iter().all(|part| said.matches(part).count() == 1), "{ended}");
+        ensure!(
+            said.matches(parts[0]).count() == 1 && parts.iter().all(|part| said.contains(part)),
+            "{ended}"
+        );
         ensure!(!said.contains("authorized use"), "{ended}");
     }
     // Without a key it is the user's own client, which does not know the host.

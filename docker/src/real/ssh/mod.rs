@@ -15,7 +15,9 @@ mod command;
 mod words;
 
 use std::{
+    fs::Permissions,
     io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -34,13 +36,13 @@ use self::{
     command::{Keys, guarded},
     words::{Said, problem},
 };
-use crate::{SshDestination, SshMaterial, SshProblem};
+use crate::{SshMaterial, SshDestination, SshProblem};
 
 /// How long a login may take, jump hosts included: less than a look at a host, so that it is ssh who says why.
 const LOGIN: Duration = Duration::from_secs(7);
 /// How often the socket is looked for meanwhile.
 const LOOK: Duration = Duration::from_millis(20);
-/// How often a socket is dialled that ssh has made and does not listen on yet.
+/// How often a socket is dialled on which nobody listens.
 const DIALS: usize = 10;
 /// A connection that stood for so long was good.
 const HELD: Duration = Duration::from_secs(10);
@@ -99,11 +101,17 @@ impl Way {
     /// # Errors
     /// An [`SshProblem`] as `io::Error`, or the socket's.
     pub(super) async fn dial(&self) -> io::Result<UnixStream> {
-        let socket = self.ready().await.map_err(io::Error::other)?;
         let mut dials = 0;
         loop {
+            let socket = self.ready().await.map_err(io::Error::other)?;
             match UnixStream::connect(&socket).await {
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && dials < DIALS => dials += 1,
+                // ssh does not listen yet, or ended just now.
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound)
+                        && dials < DIALS =>
+                {
+                    dials += 1;
+                }
                 done => return done,
             }
             sleep(LOOK).await;
@@ -128,11 +136,11 @@ async fn keep(to: SshDestination, keys: Option<Keys>, sender: watch::Sender<Stat
     loop {
         said.clear();
         let began = Instant::now();
-        let ran = tokio::select! {
+        let (ran, was_up) = tokio::select! {
             ran = run(&to, keys.as_ref(), &sender, &said) => ran,
             () = sender.closed() => return,
         };
-        let held = began.elapsed() >= HELD && matches!(*sender.borrow(), State::Up(_));
+        let held = was_up && began.elapsed() >= HELD;
         failures = if held { 0 } else { failures.saturating_add(1) };
         tracing::debug!(host = %to.host, failures, problem = %ran, "ssh ended");
         // One that held is made anew at once: who dials meanwhile waits for it.
@@ -142,8 +150,8 @@ async fn keep(to: SshDestination, keys: Option<Keys>, sender: watch::Sender<Stat
                 () = sleep(back_off(failures)) => {}
                 () = sender.closed() => return,
             }
+            sender.send_replace(State::Starting);
         }
-        sender.send_replace(State::Starting);
     }
 }
 
@@ -151,16 +159,16 @@ fn back_off(failures: u32) -> Duration {
     BACK_OFF.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(BACK_OFF_MAX)
 }
 
-/// Runs ssh until it ends or does not log in in time; the reason.
+/// Runs ssh until it ends or does not log in in time; the reason, and whether it had logged in.
 async fn run(
     to: &SshDestination,
     keys: Option<&Keys>,
     sender: &watch::Sender<State>,
     said: &Said,
-) -> SshProblem {
+) -> (SshProblem, bool) {
     let (dir, mut child) = match start(to, keys) {
         Ok(started) => started,
-        Err(error) => return SshProblem::Client(error.to_string()),
+        Err(error) => return (SshProblem::Client(error.to_string()), false),
     };
     // Its end is the guard's sign: it is kept open for as long as ssh is wanted.
     let tie = child.stdin.take();
@@ -181,10 +189,12 @@ async fn run(
         status = child.wait() => status.ok(),
         _ = up => None,
     };
+    // Its socket goes with it.
+    let was_up = matches!(sender.send_replace(State::Starting), State::Up(_));
     // What it wrote last may not be read yet.
     let _ = timeout(LAST_WORDS, words).await;
     drop(tie);
-    problem(said, status, to)
+    (problem(said, status, to), was_up)
 }
 
 fn start(to: &SshDestination, keys: Option<&Keys>) -> io::Result<(TempDir, Child)> {
@@ -200,7 +210,9 @@ fn start(to: &SshDestination, keys: Option<&Keys>) -> io::Result<(TempDir, Child
 fn private_dir() -> io::Result<TempDir> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let runtime = runtime.filter(|dir| command::is_plain(dir) && dir.is_dir());
-    let made = |dir: &Path| tempfile::Builder::new().prefix("shoal-").tempdir_in(dir);
+    let private = Permissions::from_mode(0o700);
+    let made =
+        |dir: &Path| tempfile::Builder::new().prefix("shoal-").permissions(private.clone()).tempdir_in(dir);
     // One that cannot be written serves as little as none.
     if let Some(Ok(dir)) = runtime.as_deref().map(made) {
         return Ok(dir);

@@ -14,6 +14,7 @@ fn guard(dir: &Path, words: &[&str]) -> Command {
 #[test]
 fn what_is_guarded_ends_with_the_pipe_of_its_owner() {
     let dir = private_dir().unwrap();
+    assert_eq!(dir.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
     fs::write(dir.path().join("s"), "").unwrap();
     let mut child = guard(dir.path(), &["sh", "-c", "echo $$; exec sleep 1000"]).spawn().unwrap();
     let mut line = String::new();

@@ -29,7 +29,9 @@ impl Said {
     fn lines(&self) -> Vec<String> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let text = String::from_utf8_lossy(&kept).into_owned();
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+        // What to do follows behind a colon.
+        let lines = text.lines().map(|line| line.trim().trim_end_matches('.'));
+        lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
     }
 }
 
@@ -121,7 +123,7 @@ mod tests {
             ),
             (
                 "ann@gpu1: Permission denied (publickey).\r\n",
-                "ann@gpu1: Permission denied (publickey).",
+                "ann@gpu1: Permission denied (publickey): `ssh",
                 "ssh -o BatchMode=yes",
             ),
             (
@@ -140,7 +142,7 @@ mod tests {
             "ssh: Could not resolve hostname gpu1: Name or service not known\n",
             "Timeout, server gpu1 not responding.\n",
         ] {
-            assert_eq!(told(text), SshProblem::Ended(text.trim().into()));
+            assert_eq!(told(text), SshProblem::Ended(text.trim().trim_end_matches('.').into()));
         }
         let jump = told(
             "ssh: connect to host bastion port 22: No route to host\nConnection closed by UNKNOWN port 65535\n",
