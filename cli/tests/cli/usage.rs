@@ -83,7 +83,7 @@ fn arguments_that_cannot_be() {
         &["exec", "dev"],
         &["exec", "dev", "hostname"],
         &["ssh"],
-        &["ssh", "a.b.c"],
+        &["ssh", "a.b.c.d"],
         &["ssh", "-oProxyCommand=x"],
         &["sweep", "--grace", "5"],
         &["resume", "dev"],
