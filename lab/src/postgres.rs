@@ -1,8 +1,10 @@
-//! A PostgreSQL server of a test's own, on a socket in a temporary directory.
+//! A PostgreSQL server of a test's own, on a socket in a temporary directory, and PgBouncer before it on a second one.
 //!
 //! ```text
-//! test --pipe--> sh: initdb; pg_ctl start; "ready"; read (blocks); pg_ctl stop; rm -rf
+//! test --pipe--> sh: initdb; pg_ctl start; pgbouncer; "ready"; read (blocks); pgbouncer, pg_ctl stop; rm -rf
 //! ```
+//! PgBouncer gives each transaction one of four connections of the server, whichever is free, and each statement
+//! in the database `each_statement`.
 //! The shell waits on a pipe whose other end only the test's process has, so it cleans up however the test ends, also when it
 //! is killed. The server refuses to run as root, so for root it and the shell run as the first of `postgres`, the user
 //! Debian's package makes, and `nobody` there is.
@@ -18,17 +20,44 @@ use std::{
 use anyhow::{Context, bail};
 use nix::unistd::{User, geteuid};
 
-/// `$1`: where PostgreSQL's programs are; `$2`: the superuser. Its directory's name must be short: a socket's path has at
+/// `$1`: where PostgreSQL's programs are; `$2`: the superuser; `$3`: PgBouncer. Its directory's name must be short: a socket's path has at
 /// most 107 bytes (unix(7)). A reader that is gone must not end it before it has cleaned up, hence the trap on PIPE.
 const KEEPER: &str = r#"
 trap '' PIPE
 directory=$(mktemp -d /tmp/shoal-pg-XXXXXX) || exit 1
-trap '"$1/pg_ctl" stop -s -m immediate -D "$directory/data" 2>&1; rm -rf "$directory"' EXIT
+pooler=
+trap '[ -z "$pooler" ] || kill -INT "$pooler"
+    "$1/pg_ctl" stop -s -m immediate -D "$directory/data" 2>&1; rm -rf "$directory"' EXIT
 {
   "$1/initdb" --no-sync --auth=trust --encoding=UTF8 --locale=C -U "$2" -D "$directory/data" &&
   "$1/pg_ctl" start -w -s -D "$directory/data" -l "$directory/server.log" \
     -o "-k $directory -c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=300"
 } </dev/null >"$directory/log" 2>&1 || { cat "$directory/log" "$directory/server.log"; exit 1; }
+mkdir "$directory/pool"
+cat >"$directory/pool/users" <<END
+"$2" ""
+"guest" ""
+END
+cat >"$directory/pool/ini" <<END
+[databases]
+each_statement = host=$directory dbname=postgres pool_mode=statement
+* = host=$directory
+[pgbouncer]
+listen_addr =
+unix_socket_dir = $directory/pool
+listen_port = 5432
+auth_type = trust
+auth_file = $directory/pool/users
+pool_mode = transaction
+default_pool_size = 4
+max_client_conn = 500
+END
+"$3" -q "$directory/pool/ini" </dev/null >"$directory/log" 2>&1 &
+pooler=$!
+until [ -S "$directory/pool/.s.PGSQL.5432" ]; do
+  kill -0 "$pooler" 2>/dev/null || { cat "$directory/log"; exit 1; }
+  sleep 0.05
+done
 echo "ready $directory"
 read -r _
 "#;
@@ -56,7 +85,10 @@ impl Postgres {
             "PostgreSQL is not installed: install `postgresql`, or set SHOAL_TEST_POSTGRES=off to leave its half out",
         )?;
         let mut keeper = Command::new("sh");
-        keeper.args(["-c", KEEPER, "sh"]).arg(programs).arg(Self::USER);
+        let pooler = pooler().context(
+            "PgBouncer is not installed: install `pgbouncer`, or set SHOAL_TEST_POSTGRES=off to leave that half out",
+        )?;
+        keeper.args(["-c", KEEPER, "sh"]).arg(programs).arg(Self::USER).arg(pooler);
         if geteuid().is_root() {
             let user = |name| User::from_name(name).ok().flatten();
             let user =
@@ -80,6 +112,12 @@ impl Postgres {
     #[must_use]
     pub fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    /// The directory of the pooler's socket.
+    #[must_use]
+    pub fn pool(&self) -> PathBuf {
+        self.socket.join("pool")
     }
 
     /// URL of its own database, for the superuser.
@@ -108,4 +146,13 @@ fn programs() -> Option<PathBuf> {
     env::split_paths(&path)
         .chain(debian)
         .find(|place| place.join("initdb").exists() && place.join("pg_ctl").exists())
+}
+
+/// Where PgBouncer is: in PATH, or where Debian keeps it.
+fn pooler() -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin")])
+        .map(|place| place.join("pgbouncer"))
+        .find(|file| file.exists())
 }

@@ -18,10 +18,10 @@ impl Connection {
     pub(crate) async fn execute(&mut self, query: Query) -> Result<u64, sqlx::Error> {
         match self {
             Self::Sqlite(tx) => {
-                query.prepare::<Sqlite>().execute(&mut **tx).await.map(|done| done.rows_affected())
+                query.prepare::<Sqlite>(true).execute(&mut **tx).await.map(|done| done.rows_affected())
             }
             Self::Postgres(tx) => {
-                query.prepare::<Postgres>().execute(&mut **tx).await.map(|done| done.rows_affected())
+                query.prepare::<Postgres>(false).execute(&mut **tx).await.map(|done| done.rows_affected())
             }
         }
     }
@@ -31,12 +31,12 @@ impl Connection {
         let table = query.table;
         match self {
             Self::Sqlite(tx) => query
-                .prepare::<Sqlite>()
+                .prepare::<Sqlite>(true)
                 .fetch_all(&mut **tx)
                 .await
                 .map(|rows| rows.into_iter().map(|row| Row::sqlite(table, row)).collect()),
             Self::Postgres(tx) => query
-                .prepare::<Postgres>()
+                .prepare::<Postgres>(false)
                 .fetch_all(&mut **tx)
                 .await
                 .map(|rows| rows.into_iter().map(|row| Row::postgres(table, row)).collect()),
@@ -57,7 +57,9 @@ impl Connection {
             }
             Self::Postgres(tx) => {
                 let connection: &mut PgConnection = tx;
-                migrations.run_direct(target, connection, false).await
+                migrations.run_direct(target, connection, false).await?;
+                // The names of what was prepared for it would be in the way of whom a pooler gives this connection next.
+                Ok(sqlx::Connection::clear_cached_statements(&mut **tx).await?)
             }
         }
     }

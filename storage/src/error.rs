@@ -98,6 +98,17 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// The database server let the user in and lacks nothing but a right, or a setting of what is before it.
+    #[error("store {store} does not let its role do that: {advice}")]
+    Denied {
+        /// The store.
+        store: String,
+        /// What to grant or to set, as one clause.
+        advice: &'static str,
+        /// What the server said.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The database server refused the user, or the user what is needed, or it does not have the database.
     #[error(
         "store {store} is refused to this user; check user, password, database name and the user's rights in it"

@@ -32,6 +32,8 @@ impl Label {
             Kind::ReadOnly => StoreError::ReadOnly { store },
             Kind::Full => StoreError::Full { store },
             Kind::Damaged => StoreError::Damaged { store, source },
+            Kind::Denied => StoreError::Denied { store, advice: advice(&operation.to_string()), source },
+            Kind::Pooling => StoreError::Denied { store, advice: POOLING, source },
             Kind::Refused => StoreError::Refused { store, source },
             Kind::Unproven => StoreError::Unproven { store, source },
             Kind::Unreachable => StoreError::Unreachable { store, source },
@@ -62,9 +64,26 @@ enum Kind {
     ReadOnly,
     Full,
     Damaged,
+    Denied,
+    Pooling,
     Refused,
     Unproven,
     Unreachable,
+}
+
+/// What a pooler must be set to.
+const POOLING: &str = "set pool_mode = transaction (or session) in PgBouncer";
+
+/// What a role must be granted for an operation.
+fn advice(operation: &str) -> &'static str {
+    match operation {
+        "opening" => "`GRANT CONNECT ON DATABASE its-database TO its-role`, and `GRANT USAGE` on the schema",
+        "migration" => {
+            "its tables are made or changed by a role that owns them and has `GRANT USAGE, CREATE ON SCHEMA public`; open the store \
+             as that role once, or grant it"
+        }
+        _ => "`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO its-role`",
+    }
 }
 
 impl Kind {
@@ -88,6 +107,10 @@ impl Kind {
             return Some(Self::Referenced);
         }
         let code = database.code()?;
+        // PgBouncer says it in no other way.
+        if code == "08P01" && database.message().contains("pooling mode") {
+            return Some(Self::Pooling);
+        }
         if code.len() == 5 { Self::of_sqlstate(&code) } else { Self::of_sqlite(code.parse().ok()?) }
     }
 
@@ -118,8 +141,10 @@ impl Kind {
             "53100" => Some(Self::Full),
             // data_corrupted, index_corrupted
             "XX001" | "XX002" => Some(Self::Damaged),
-            // invalid password or authorization, no such database, no schema to create in, insufficient_privilege
-            "28P01" | "28000" | "3D000" | "3F000" | "42501" => Some(Self::Refused),
+            // insufficient_privilege; no schema to create in, which is what a role without USAGE on any has
+            "42501" | "3F000" => Some(Self::Denied),
+            // invalid password or authorization, no such database
+            "28P01" | "28000" | "3D000" => Some(Self::Refused),
             // too_many_connections, admin_shutdown, crash_shutdown, cannot_connect_now, idle-in-transaction timeout
             "53300" | "57P01" | "57P02" | "57P03" | "25P03" => Some(Self::Unreachable),
             _ => None,

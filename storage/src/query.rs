@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use sqlx::{AssertSqlSafe, Database, Encode, Type, query::Query as Prepared};
+use sqlx::{AssertSqlSafe, Database, Encode, Type, database::HasStatementCache, query::Query as Prepared};
 
 use crate::column::{Column, Primitive, Value};
 
@@ -84,8 +84,11 @@ impl Query {
         Operation { verb, table: self.table.name }
     }
 
-    /// The statement as one database takes it.
-    pub(crate) fn prepare<DB: Database>(self) -> Prepared<'static, DB, DB::Arguments>
+    /// The statement as one database takes it; `named`: prepared once per connection, for all times it runs.
+    pub(crate) fn prepare<DB: Database + HasStatementCache>(
+        self,
+        named: bool,
+    ) -> Prepared<'static, DB, DB::Arguments>
     where
         Option<i64>: for<'q> Encode<'q, DB> + Type<DB>,
         Option<String>: for<'q> Encode<'q, DB> + Type<DB>,
@@ -96,7 +99,7 @@ impl Query {
             // Only the numbers of placeholders are not from this source text.
             Some(rows) => sqlx::query(AssertSqlSafe(rows.sql(self.head))),
         };
-        self.values.into_iter().fold(query, |query, value| match value {
+        self.values.into_iter().fold(query.persistent(named), |query, value| match value {
             Value::Int(value) => query.bind(value),
             Value::Text(value) => query.bind(value),
             Value::Blob(value) => query.bind(value),

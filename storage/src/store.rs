@@ -66,7 +66,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Directory`], [`StoreError::Locked`], [`StoreError::ReadOnly`], [`StoreError::Full`],
-    /// [`StoreError::Damaged`], [`StoreError::Unreachable`], [`StoreError::Refused`]: it cannot be used, each for that
+    /// [`StoreError::Damaged`], [`StoreError::Unreachable`], [`StoreError::Refused`],
+    /// [`StoreError::Denied`]: it cannot be used, each for that
     /// reason. [`StoreError::Newer`], [`StoreError::Altered`]: its schema is not one of ours. [`StoreError::WrongKey`]: its
     /// secrets are sealed with another key.
     pub async fn open(
@@ -114,10 +115,9 @@ impl Store {
         let work = self.shared.watch.work().map_err(|source| self.shared.label.fault("BEGIN", source))?;
         let connection = match &self.shared.pools {
             Pools::Sqlite { readers, .. } => readers.begin_with("BEGIN").await.map(Connection::Sqlite),
-            Pools::Postgres(pool) => pool
-                .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                .await
-                .map(Connection::Postgres),
+            Pools::Postgres(pool) => {
+                postgres::read(pool, self.shared.label.lock_wait).await.map(Connection::Postgres)
+            }
         };
         let connection = connection.map_err(|source| self.shared.label.fault("BEGIN", source))?;
         Ok(Session::new(connection, Arc::clone(&self.shared), work))
@@ -149,7 +149,9 @@ impl Store {
             Pools::Sqlite { writer, .. } => {
                 writer.begin_with("BEGIN IMMEDIATE").await.map(Connection::Sqlite)
             }
-            Pools::Postgres(pool) => postgres::begin(pool).await.map(Connection::Postgres),
+            Pools::Postgres(pool) => {
+                postgres::begin(pool, shared.label.lock_wait).await.map(Connection::Postgres)
+            }
         };
         let connection = connection.map_err(|source| shared.label.fault("BEGIN", source))?;
         Ok(Session::new(connection, Arc::clone(shared), work))

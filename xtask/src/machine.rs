@@ -57,4 +57,6 @@ pub(crate) fn has_postgres() -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places = std::env::split_paths(&path).chain(debian.map(|version| version.path().join("bin")));
     places.any(|place| place.join("initdb").exists() && place.join("pg_ctl").exists())
+        && (Path::new("/usr/sbin/pgbouncer").exists()
+            || std::env::split_paths(&path).any(|place| place.join("pgbouncer").exists()))
 }

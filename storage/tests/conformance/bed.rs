@@ -58,8 +58,17 @@ impl Bed {
 
     /// On PostgreSQL, in a database of its own; `None` if it was switched off.
     pub(crate) async fn postgres() -> Option<Self> {
+        Self::on_server(server()?.socket()).await
+    }
+
+    /// The same through a pooler, which gives each transaction another connection.
+    pub(crate) async fn pooled() -> Option<Self> {
+        Self::on_server(&server()?.pool()).await
+    }
+
+    async fn on_server(socket: &Path) -> Option<Self> {
         static DATABASES: AtomicU32 = AtomicU32::new(0);
-        let socket = server()?.socket().display();
+        let socket = socket.display();
         let name = format!("t{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         let mut admin = PgConnection::connect(&server()?.url()).await.unwrap();
         let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
@@ -100,6 +109,11 @@ impl Bed {
         &self.text
     }
 
+    /// The same past the pooler, for statements that are no store's.
+    fn direct(&self) -> String {
+        self.text.trim_end_matches("/pool").to_owned()
+    }
+
     /// Makes the store anew as a version had it whose last migration was `version`, with these rows in it, and closed:
     /// [`Bed::again`] opens it as this version does. `BLOB` in the text is a value of bytes.
     pub(crate) async fn as_of(&self, version: i64, rows: &str) {
@@ -116,7 +130,7 @@ impl Bed {
             connection.close().await.unwrap();
         } else {
             self.raw("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await;
-            let mut connection = PgConnection::connect(&self.text).await.unwrap();
+            let mut connection = PgConnection::connect(&self.direct()).await.unwrap();
             migrations("postgres").await.run_to(version, &mut connection).await.unwrap();
             let rows = AssertSqlSafe(rows.replace("BLOB", "'\\x0a0b'::bytea"));
             sqlx::raw_sql(rows).execute(&mut connection).await.unwrap();
@@ -131,7 +145,7 @@ impl Bed {
             sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
             connection.close().await.unwrap();
         } else {
-            let mut connection = PgConnection::connect(&self.text).await.unwrap();
+            let mut connection = PgConnection::connect(&self.direct()).await.unwrap();
             sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
             connection.close().await.unwrap();
         }
@@ -159,6 +173,13 @@ macro_rules! on_both {
             #[tokio::test]
             async fn postgres() {
                 if let Some(mut bed) = $crate::bed::Bed::postgres().await {
+                    super::$name(&mut bed).await;
+                }
+            }
+
+            #[tokio::test]
+            async fn pooled() {
+                if let Some(mut bed) = $crate::bed::Bed::pooled().await {
                     super::$name(&mut bed).await;
                 }
             }

@@ -1,5 +1,6 @@
 //! What the store promises, checked on both databases: every test runs once on SQLite in a temporary directory and once on
-//! a real PostgreSQL server that this process starts on a socket in a temporary directory.
+//! a real PostgreSQL server that this process starts on a socket in a temporary directory, and there once more through PgBouncer, which
+//! gives each transaction another connection.
 //!
 //! Without an installed server the PostgreSQL half fails and says so; `SHOAL_TEST_POSTGRES=off` leaves it out, and says so
 //! too. What is particular to one database is in `opening.rs`, `elsewhere.rs` and `lost_disk.rs`.

@@ -222,8 +222,46 @@ async fn a_database_that_may_not_be_written_or_used_is_told_apart() {
     assert!(matches!(outcome, Err(StoreError::ReadOnly { .. })), "{outcome:?}");
 
     let Some(bed) = Bed::postgres().await else { return };
-    bed.raw("DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE ROLE guest LOGIN").await;
     let guest: StoreUrl = bed.text().replace(&format!("//{USER}:"), "//guest:").parse().unwrap();
-    let outcome = open(&guest, &bed.key_file()).await;
-    assert!(matches!(outcome, Err(StoreError::Refused { .. })), "{outcome:?}");
+    // What it lacks, one after the other, and what it is told to ask for.
+    for (sql, advice) in [
+        (
+            "DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE ROLE guest LOGIN;
+             DO $$ BEGIN EXECUTE 'REVOKE CONNECT ON DATABASE ' || current_database() || ' FROM PUBLIC'; END $$",
+            "GRANT CONNECT ON DATABASE",
+        ),
+        (
+            "DO $$ BEGIN EXECUTE 'GRANT CONNECT ON DATABASE ' || current_database() || ' TO guest'; END $$",
+            "GRANT USAGE, CREATE ON SCHEMA",
+        ),
+        ("GRANT USAGE ON SCHEMA public TO guest", "GRANT USAGE, CREATE ON SCHEMA"),
+    ] {
+        bed.raw(sql).await;
+        let error = open(&guest, &bed.key_file()).await.unwrap_err();
+        assert!(matches!(error, StoreError::Denied { .. }), "{advice}: {error:?}");
+        assert!(error.to_string().contains(advice), "{error}");
+    }
+    // Another role makes the tables: who may only use them needs nothing more.
+    bed.again(SOON).await.unwrap();
+    bed.raw("GRANT SELECT ON ALL TABLES IN SCHEMA public TO guest").await;
+    let store = open(&guest, &bed.key_file()).await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    let error = tx.hosts().insert(&make::host(1)).await.unwrap_err();
+    assert!(error.to_string().contains("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES"), "{error}");
+    drop(tx);
+    bed.raw("GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO guest").await;
+    let mut tx = store.begin().await.unwrap();
+    tx.hosts().insert(&make::host(1)).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pooler_that_keeps_no_transaction_together_is_told_apart() {
+    let Some(server) = server() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let pool = server.pool().display().to_string();
+    let url: StoreUrl = format!("postgres://{USER}@localhost/each_statement?host={pool}").parse().unwrap();
+    let error = open(&url, &directory.path().join("key")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Denied { .. }), "{error:?}");
+    assert!(error.to_string().contains("pool_mode = transaction"), "{error}");
 }

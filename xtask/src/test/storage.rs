@@ -19,7 +19,7 @@ pub(super) fn run(workspace: &Workspace, results: &mut Results) -> anyhow::Resul
     results.tests(&mut cargo)
 }
 
-/// Sees to it that PostgreSQL's server programs are there.
+/// Sees to it that PostgreSQL's server programs and PgBouncer are there.
 ///
 /// # Errors
 /// Why they are not and cannot be.
@@ -30,5 +30,6 @@ pub(super) fn ensure_server() -> Result<(), machine::Reason> {
     if !machine::is_root() {
         return Err("PostgreSQL is not installed, and only root can install it".into());
     }
-    install::ensure_packages(&["postgresql"]).map_err(|failed| format!("PostgreSQL is not there: {failed}"))
+    install::ensure_packages(&["postgresql", "pgbouncer"])
+        .map_err(|failed| format!("PostgreSQL is not there: {failed}"))
 }

@@ -43,6 +43,7 @@ pub(super) fn hint(error: &StoreError) -> Hint {
         | StoreError::Damaged { .. }
         | StoreError::Newer { .. }
         | StoreError::WrongKey { .. }
+        | StoreError::Denied { .. }
         | StoreError::Refused { .. }
         | StoreError::Unproven { .. } => Err(SAID),
     }
