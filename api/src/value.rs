@@ -97,7 +97,7 @@ pub fn without_host<'a>(name: &str, error: &'a str) -> &'a str {
     error
         .strip_prefix("host ")
         .and_then(|e| e.strip_prefix(name))
-        .and_then(|e| e.strip_prefix(": "))
+        .and_then(|e| e.strip_prefix(": ").or_else(|| e.strip_prefix(' ')))
         .unwrap_or(error)
 }
 
@@ -119,6 +119,11 @@ mod tests {
     #[test]
     fn a_name_is_not_said_twice() {
         assert_eq!(without_host("host1", "host host1: refused"), "refused");
+        assert_eq!(
+            without_host("host1", "host host1 did not answer within 2 s"),
+            "did not answer within 2 s"
+        );
         assert_eq!(without_host("host1", "host host10: refused"), "host host10: refused");
+        assert_eq!(without_host("host1", "host host10 did not answer"), "host host10 did not answer");
     }
 }

@@ -106,6 +106,12 @@ pub fn once_more_command(daemon: Stage) -> Option<Vec<String>> {
     Some(["/bin/sh", "-c", line].map(str::to_owned).into())
 }
 
+/// Whether a line of a node's log says nothing of the node: systemd's, of a cgroup hierarchy that containers do not have.
+#[must_use]
+pub fn is_noise(line: &str) -> bool {
+    line.contains("compat systemd cgroup")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,5 +135,11 @@ mod tests {
         );
         assert_eq!(log_command(Stage::Sshd, 5)[4..], ["--unit=ssh.service"]);
         assert_eq!(log_command(Stage::Systemd, 5).len(), 4);
+    }
+
+    #[test]
+    fn what_every_container_logs_is_noise() {
+        let line = "slurmd.service: Failed to attach 112 to compat systemd cgroup /system.slice/slurmd.service, ignoring: No such file";
+        assert!(is_noise(line) && !is_noise("slurmd: fatal: Failed to attach"));
     }
 }

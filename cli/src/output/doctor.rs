@@ -1,6 +1,6 @@
 //! What is wrong with hosts: a list per host, then the ways between them.
 
-use shoal_api::{Examination, Pair, Verdict};
+use shoal_api::{Examination, Pair, Verdict, without_host};
 
 use super::Width;
 use crate::escape;
@@ -73,7 +73,11 @@ pub(crate) fn doctor_text(_: Width, found: &Examination) -> String {
         lines.push(escape::line(&host.host));
         if let Some(error) = &host.error {
             let fix = "see that the engine runs and listens there, then run this again";
-            lines.push(line(Verdict::Fail, &format!("not reached: {error}"), Some(fix)));
+            lines.push(line(
+                Verdict::Fail,
+                &format!("not reached: {}", without_host(&host.host, error)),
+                Some(fix),
+            ));
         }
         lines.extend(host.findings.iter().map(|f| line(f.verdict, &f.message, f.fix.as_deref())));
     }

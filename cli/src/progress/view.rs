@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
 };
 
-use shoal_api::Placed;
+use shoal_api::{Placed, without_host};
 use shoal_types::{Event, EventKind, EventLevel, NewEvent, natural};
 
 use super::transfer::Transfer;
@@ -175,10 +175,11 @@ impl View {
         };
         let host = event.host.as_ref().map(ToString::to_string);
         if let Some(failed) = failed {
-            let of = [host, event.node.as_ref().map(ToString::to_string)];
+            let of = [host.clone(), event.node.as_ref().map(ToString::to_string)];
             let of: Vec<_> = of.into_iter().flatten().collect();
             let colon = if of.is_empty() { "" } else { ": " };
-            self.trouble = Some((failed, format!("{}{colon}{}", of.join(" "), event.message)));
+            let message = without_host(host.as_deref().unwrap_or_default(), &event.message);
+            self.trouble = Some((failed, format!("{}{colon}{message}", of.join(" "))));
         } else if is_step {
             let host = host.map(|host| format!("{host}: ")).unwrap_or_default();
             self.step = format!("{host}{}", event.message);

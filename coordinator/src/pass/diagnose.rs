@@ -15,7 +15,7 @@ use futures_util::{
 };
 use shoal_api::{ContainerState as Shown, NodeStatus, ServiceState, SystemdState};
 use shoal_docker::{ContainerState, EngineError, ExecSpec};
-use shoal_slurm::{Readiness, RoleSpec, Stage, log_command};
+use shoal_slurm::{Readiness, RoleSpec, Stage, is_noise, log_command};
 use shoal_storage::Node;
 use shoal_types::{HostId, NodeState, Role, chain};
 
@@ -157,7 +157,8 @@ impl Work {
             log.extend(end_of(link, &container.id).await?);
             return Ok(log);
         }
-        let command = ExecSpec::new(log_command(stage, LINES));
+        // More than is shown: some are left out.
+        let command = ExecSpec::new(log_command(stage, 4 * LINES));
         let output = link.engine.exec(&container.id, &command, TEXT_LIMIT).await?;
         Ok(last_lines(&String::from_utf8_lossy(&output.stdout)))
     }
@@ -172,7 +173,7 @@ pub(super) async fn end_of(link: &HostLink, container: &str) -> Result<Option<St
 }
 
 fn last_lines(text: &str) -> Vec<String> {
-    let lines: Vec<_> = text.lines().map(str::trim_end).filter(|l| !l.is_empty()).collect();
+    let lines: Vec<_> = text.lines().map(str::trim_end).filter(|l| !l.is_empty() && !is_noise(l)).collect();
     lines[lines.len().saturating_sub(LINES as usize)..]
         .iter()
         .map(|l| l.chars().take(300).collect())
@@ -254,5 +255,13 @@ mod tests {
             let role = RoleSpec::of(told.role, Profile::System);
             assert_eq!(standing(role, &told, serves), expected, "{what}");
         }
+    }
+
+    #[test]
+    fn the_last_lines_that_say_something() {
+        let noise = "Failed to attach 7 to compat systemd cgroup /x, ignoring: No such file or directory\n";
+        let text: String = (0..20).map(|n| format!("line {n}  \n{noise}\n")).collect();
+        let lines = last_lines(&text);
+        assert_eq!((lines.len(), lines[0].as_str(), lines[11].as_str()), (12, "line 8", "line 19"));
     }
 }

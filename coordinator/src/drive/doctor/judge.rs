@@ -110,6 +110,9 @@ fn engine(version: &str) -> Finding {
     }
 }
 
+/// Days of a certificate that are more than anybody plans for: some are made to last as long as a date can be written.
+const FAR: u64 = 10 * 365;
+
 fn tls(dates: &[(Certificate, Timestamp)], now: Timestamp) -> Vec<Finding> {
     let finding = |(whose, until): &(Certificate, Timestamp)| {
         let (what, fix) = match whose {
@@ -127,9 +130,11 @@ fn tls(dates: &[(Certificate, Timestamp)], now: Timestamp) -> Vec<Finding> {
         let left = until.0.saturating_sub(now.0) / 86_400_000;
         match until.0 {
             at if at <= now.0 => Finding::fail(Check::Tls, format!("{what} has expired"), fix),
-            at if at - now.0 < u64::try_from(SOON.as_millis()).unwrap_or(u64::MAX) => {
-                Finding::warn(Check::Tls, format!("{what} expires in {left} days"), fix)
-            }
+            at if at - now.0 < u64::try_from(SOON.as_millis()).unwrap_or(u64::MAX) => Finding::warn(
+                Check::Tls,
+                format!("{what} expires in {left} {}", if left == 1 { "day" } else { "days" }),
+                fix,
+            ),
             _ => Finding::pass(Check::Tls, format!("{what} is good for {left} days")),
         }
     };
@@ -141,7 +146,11 @@ fn tls(dates: &[(Certificate, Timestamp)], now: Timestamp) -> Vec<Finding> {
         _ => {
             let first = dates.iter().map(|(_, until)| until.0).min().unwrap_or_default();
             let left = first.saturating_sub(now.0) / 86_400_000;
-            vec![Finding::pass(Check::Tls, format!("certificates are good for {left} days"))]
+            let text = match left {
+                FAR.. => "certificates do not expire soon".to_owned(),
+                left => format!("certificates are good for {left} days"),
+            };
+            vec![Finding::pass(Check::Tls, text)]
         }
     }
 }
@@ -385,12 +394,14 @@ mod tests {
             tls(&dates, now)
         };
         assert_eq!(of(&[200, 300, 400])[0].message, "certificates are good for 100 days");
+        assert_eq!(of(&[755_822, 9_999_999, 755_822])[0].message, "certificates do not expire soon");
+        assert_eq!(of(&[3_749, 9_999, 9_999])[0].message, "certificates are good for 3649 days");
         assert_eq!(verdicts(&of(&[])), [Verdict::Pass]);
         assert_eq!(verdicts(&of(&[200, 129, 400])), [Verdict::Warn]);
         assert_eq!(verdicts(&of(&[200, 130, 400])), [Verdict::Pass]);
         let bad = of(&[100, 300, 101]);
         assert_eq!(verdicts(&bad), [Verdict::Fail, Verdict::Warn]);
-        assert_eq!(bad[1].message, "the engine's certificate expires in 1 days");
+        assert_eq!(bad[1].message, "the engine's certificate expires in 1 day");
     }
 
     #[test]
