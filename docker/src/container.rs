@@ -31,8 +31,8 @@ pub struct ContainerSpec {
     pub memory: Option<Bytes>,
     /// Most processes and threads it may have.
     pub pids: Option<u32>,
-    /// Most files a process in it may have open.
-    pub files: Option<u32>,
+    /// Limits of each of its processes; what is left out is the engine's choice.
+    pub limits: Vec<ProcessLimit>,
     /// Whether nothing outside of its mounts can be written.
     pub read_only: bool,
     /// What is mounted into it.
@@ -53,6 +53,17 @@ pub struct ContainerSpec {
     pub restart: RestartPolicy,
     /// Bounds of the engine's copy of its output.
     pub log: LogLimits,
+}
+
+/// A limit of a process (getrlimit(2)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessLimit {
+    /// Its name, such as `nofile`.
+    pub name: String,
+    /// What holds unless a process asks for more; none if `None`.
+    pub soft: Option<u64>,
+    /// The most it may ask for; none if `None`.
+    pub hard: Option<u64>,
 }
 
 /// Which network a container is on.

@@ -23,6 +23,8 @@ const LINKS: &[(&str, &str)] = &[
     ("etc/systemd/system/default.target", "/lib/systemd/system/multi-user.target"),
     // The bus starts when somebody asks for it.
     ("etc/systemd/system/multi-user.target.wants/dbus.service", "/dev/null"),
+    // So does logind: libpam-systemd is not installed, so no login asks it for anything, but `reboot` and its kin do.
+    ("etc/systemd/system/multi-user.target.wants/systemd-logind.service", "/dev/null"),
     // Would close the node to logins until systemd-user-sessions opens it, which is masked.
     ("etc/tmpfiles.d/systemd-nologin.conf", "/dev/null"),
 ];

@@ -44,6 +44,7 @@ impl From<&NodeGroup> for v1::NodeGroup {
             cpu_limit_milli: group.cpu_limit.map(|c| c.0),
             memory_limit_bytes: group.memory_limit.0,
             tmp_size_bytes: group.tmp_size.0,
+            shm_size_bytes: group.shm_size.map(|size| size.0),
             constraints: group.constraints.iter().map(ToString::to_string).collect(),
             slurm: (!group.slurm.is_empty()).then(|| (&group.slurm).into()),
         }
@@ -90,6 +91,7 @@ impl TryFrom<v1::NodeGroup> for NodeGroup {
             cpu_limit: group.cpu_limit_milli.map(MilliCpu),
             memory_limit: Bytes(group.memory_limit_bytes),
             tmp_size: Bytes(group.tmp_size_bytes),
+            shm_size: group.shm_size_bytes.map(Bytes),
             constraints: parse_all("spec.groups.constraints", &group.constraints)?,
             slurm: group.slurm.map(TryInto::try_into).transpose()?.unwrap_or_default(),
         })

@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-/// Runs early at every boot, before anything that looks up a name. Docker mounts its own file over /etc/resolv.conf and fills it
-/// anew, so the file is written in place: a rename over a mount point fails.
+/// Runs early at every boot, before anything that looks up a name. Docker mounts files of its own over /etc/resolv.conf and
+/// /etc/hosts and fills them anew, so they are written in place: a rename over a mount point fails.
 pub(crate) const BOOTSTRAP_SERVICE: &str = "\
 [Unit]
 Description=Names of the Slurm cluster
@@ -15,6 +15,7 @@ Before=sysinit.target
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=/bin/cp /etc/shoal/resolv.conf /etc/resolv.conf
+ExecStart=/bin/cp /etc/shoal/hosts /etc/hosts
 
 [Install]
 WantedBy=sysinit.target
@@ -64,11 +65,16 @@ ExecStart=/bin/sh -c 'while read -r file; do \
 mkdir -p \"$${file%%/*}\"; [ -e \"$$file\" ] || ln -s /dev/null \"$$file\"; done </etc/shoal/devices'
 ";
 
-/// sshd: root by key only, and one host key with its certificate. The first value of a setting holds (sshd_config(5)), and
+/// sshd: by key only, and one host key with its certificate. The cluster's key, and those given at its creation, open every account:
+/// they open root's. Logins and sessions are as many as the node has processes for: of more than ten that are not through yet, a
+/// machine's sshd drops some, and a script over all nodes or a parallel copy has more. The first value of a setting holds (sshd_config(5)), and
 /// Debian reads these files first.
 pub(crate) const SSHD_DROP_IN: &str = "\
 HostKey /etc/ssh/ssh_host_ed25519_key
 HostCertificate /etc/ssh/ssh_host_ed25519_key-cert.pub
+AuthorizedKeysFile .ssh/authorized_keys /etc/ssh/authorized_keys
+MaxStartups 1000
+MaxSessions 1000
 PermitRootLogin prohibit-password
 PasswordAuthentication no
 KbdInteractiveAuthentication no

@@ -55,6 +55,9 @@ pub struct NodeGroup {
     pub memory_limit: Bytes,
     /// Size of `/tmp`, in bytes.
     pub tmp_size: Bytes,
+    /// Size of `/dev/shm`, in bytes; half of the memory limit if `None`.
+    #[serde(default)]
+    pub shm_size: Option<Bytes>,
     /// Conditions on hosts, besides the cluster's.
     pub constraints: Vec<LabelExpr>,
     /// What Slurm is told of each.
@@ -85,6 +88,7 @@ impl NodeGroup {
             cpu_limit: cpus,
             memory_limit: memory.unwrap_or(DEFAULT_MEMORY_LIMIT),
             tmp_size: DEFAULT_TMP_SIZE,
+            shm_size: None,
             constraints: Vec::new(),
             slurm: NodeSlurm::default(),
         }

@@ -88,6 +88,8 @@ pub(super) struct Defaults {
     pub(super) memory: Option<Size>,
     /// Size of `/tmp`.
     pub(super) tmp_size: Option<Size>,
+    /// Size of `/dev/shm`; half of the memory if left out.
+    pub(super) shm_size: Option<Size>,
 }
 
 impl Document {

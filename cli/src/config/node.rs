@@ -18,7 +18,7 @@ use super::{
 };
 
 /// Keys of the third form.
-const KEYS: &[&str] = &["role", "count", "cpus", "memory", "tmpSize", "constraints", "slurm"];
+const KEYS: &[&str] = &["role", "count", "cpus", "memory", "tmpSize", "shmSize", "constraints", "slurm"];
 
 /// Some nodes of one role and size.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,7 @@ pub(super) struct Node {
     pub(super) memory: Option<Size>,
     /// Size of `/tmp` of each.
     pub(super) tmp_size: Option<Size>,
+    pub(super) shm_size: Option<Size>,
     /// Conditions on the hosts of these nodes, besides the cluster's.
     pub(super) constraints: Vec<Constraint>,
     /// What Slurm is told of each.
@@ -42,7 +43,16 @@ pub(super) struct Node {
 impl Node {
     /// `count` nodes of a role and nothing else said.
     pub(super) fn new(role: Role, count: Count) -> Self {
-        Self { role, count, cpus: None, memory: None, tmp_size: None, constraints: Vec::new(), slurm: None }
+        Self {
+            role,
+            count,
+            cpus: None,
+            memory: None,
+            tmp_size: None,
+            shm_size: None,
+            constraints: Vec::new(),
+            slurm: None,
+        }
     }
 
     /// Only workers are counted: of any other role there is at most one.
@@ -87,8 +97,16 @@ impl<'de> Visitor<'de> for Forms {
                 ))),
             };
         }
-        let (mut role, mut count, mut cpus, mut memory, mut tmp_size, mut constraints, mut slurm) =
-            (None, None, None, None, None, None::<Vec<Constraint>>, None);
+        let (
+            mut role,
+            mut count,
+            mut cpus,
+            mut memory,
+            mut tmp_size,
+            mut shm_size,
+            mut constraints,
+            mut slurm,
+        ) = (None, None, None, None, None, None, None::<Vec<Constraint>>, None);
         while let Some(name) = key {
             match name.as_str() {
                 "role" => role = Some(map.next_value::<Role>()?),
@@ -96,6 +114,7 @@ impl<'de> Visitor<'de> for Forms {
                 "cpus" => cpus = map.next_value()?,
                 "memory" => memory = map.next_value()?,
                 "tmpSize" => tmp_size = map.next_value()?,
+                "shmSize" => shm_size = map.next_value()?,
                 "constraints" => constraints = map.next_value()?,
                 "slurm" => slurm = map.next_value()?,
                 unknown => return Err(A::Error::unknown_field(unknown, KEYS)),
@@ -104,6 +123,15 @@ impl<'de> Visitor<'de> for Forms {
         }
         let role = role.ok_or_else(|| A::Error::missing_field("role"))?;
         let count = count.map_or(Ok(Count::ONE), |count| Node::counted(role, count))?;
-        Ok(Node { role, count, cpus, memory, tmp_size, constraints: constraints.unwrap_or_default(), slurm })
+        Ok(Node {
+            role,
+            count,
+            cpus,
+            memory,
+            tmp_size,
+            shm_size,
+            constraints: constraints.unwrap_or_default(),
+            slurm,
+        })
     }
 }

@@ -111,6 +111,7 @@ fn group(
     NodeGroup {
         slurm: node.slurm.unwrap_or_default().told(gres),
         tmp_size: node.tmp_size.or(defaults.tmp_size).map_or(DEFAULT_TMP_SIZE, |s| s.0),
+        shm_size: node.shm_size.or(defaults.shm_size).map(|s| s.0),
         constraints: node.constraints.into_iter().map(|Constraint(expr)| expr).collect(),
         ..NodeGroup::new(node.role, node.count.0.get(), cpus, memory)
     }

@@ -66,7 +66,7 @@ fn everything_at_once() {
 kind: Cluster
 name: dev
 realm: lab
-defaults: { image: 'own:1', cpus: 0.5, memory: 128m, tmpSize: 16777216 }
+defaults: { image: 'own:1', cpus: 0.5, memory: 128m, tmpSize: 16777216, shmSize: 64m }
 scheduler: metadata
 constraints: ['rack in (a,b)']
 nodes:
@@ -76,6 +76,7 @@ nodes:
     cpus: 1500m
     memory: 1g
     tmpSize: 64Mi
+    shmSize: 1g
     constraints: [gpu, '!old']
 slurm:
   cpus: 128
@@ -92,6 +93,7 @@ slurm:
     assert_eq!(controller.tmp_size, Bytes::mib(16));
     assert_eq!((worker.cpu_limit, worker.memory_limit), (Some(MilliCpu(1500)), Bytes::mib(1024)));
     assert_eq!((worker.reserve.memory, worker.tmp_size), (Bytes::mib(1024), Bytes::mib(64)));
+    assert_eq!((controller.shm_size, worker.shm_size), (Some(Bytes::mib(64)), Some(Bytes::mib(1024))));
     let constraints: Vec<_> = worker.constraints.iter().map(ToString::to_string).collect();
     assert_eq!(constraints, ["gpu", "!old"]);
     assert_eq!((spec.slurm.cpus, spec.slurm.memory), (Some(128), Some(Bytes::mib(512 << 10))));

@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use shoal_docker::{ContainerNetwork, ContainerSpec, Mount, RestartPolicy};
-use shoal_slurm::Tmpfs;
+use shoal_docker::{ContainerNetwork, ContainerSpec, Mount, ProcessLimit, RestartPolicy};
+use shoal_slurm::{LIMITS, PIDS, Tmpfs};
 use shoal_storage::Node;
-use shoal_types::EngineFacts;
+use shoal_types::{Bytes, EngineFacts};
 
 use crate::{observe::intent::Intent, words::naming::Naming};
-
-/// Processes and threads a node may have at most; a runaway job must not take the host's.
-const PIDS: u32 = 4096;
 
 /// Capabilities of every container by an engine's default that no node needs. With raw sockets a node sends frames from any
 /// address, as any other node, and fills the host's tables; `ping` works without, by `net.ipv4.ping_group_range`.
@@ -31,6 +28,10 @@ pub(crate) fn container_spec(
         mode: t.mode,
     };
     let mut mounts: Vec<_> = intent.role(node).tmpfs.iter().map(tmpfs).collect();
+    // An engine gives 64 MiB, which one job of MPI fills.
+    let group = usize::try_from(node.group).ok().and_then(|group| spec.groups.get(group));
+    let shared = group.and_then(|group| group.shm_size).unwrap_or(Bytes(node.size.memory_limit.0 / 2));
+    mounts.push(Mount::Tmpfs { target: "/dev/shm".into(), size: Some(shared), mode: 0o1777 });
     if let Some(volume) = state_volume(naming, intent, node) {
         mounts.push(Mount::Volume { name: volume.name, target: volume.target });
     }
@@ -49,6 +50,9 @@ pub(crate) fn container_spec(
         cpu: node.size.cpu_limit.filter(|_| engine.cpu_limits),
         memory: Some(node.size.memory_limit),
         pids: Some(PIDS),
+        limits: LIMITS
+            .map(|limit| ProcessLimit { name: limit.name.into(), soft: limit.soft, hard: limit.hard })
+            .into(),
         cap_drop: DROPPED.map(str::to_owned).into(),
         mounts,
         cgroup: Some(engine.cgroup_way()),
@@ -77,7 +81,7 @@ pub(crate) fn state_volume(naming: &Naming, intent: &Intent, node: &Node) -> Opt
 
 #[cfg(test)]
 mod tests {
-    use shoal_types::{Bytes, InstallationId, MilliCpu};
+    use shoal_types::{InstallationId, MilliCpu};
 
     use super::*;
     use crate::observe::intent::tests::intent;
@@ -105,14 +109,27 @@ mod tests {
             size: Some(Bytes::mib(size)),
             mode,
         };
+        // As a machine's: half of its memory, until the configuration says otherwise.
+        let shared = |size| Mount::Tmpfs { target: "/dev/shm".into(), size: Some(size), mode: 0o1777 };
         let (run, lock) = (tmpfs("/run", 64, 0o755), tmpfs("/run/lock", 4, 0o1777));
-        assert_eq!(worker.mounts, [run.clone(), lock.clone(), tmpfs("/tmp", 9, 0o1777)]);
+        assert_eq!(
+            worker.mounts,
+            [run.clone(), lock.clone(), tmpfs("/tmp", 9, 0o1777), shared(Bytes::mib(350))]
+        );
         let controller = spec(0, &engine(true));
         let state = state_volume(&naming, &intent, &intent.nodes[0]).unwrap();
         assert_eq!(state.target, "/var/lib/slurm/slurmctld");
         let volume = Mount::Volume { name: state.name, target: state.target };
-        assert_eq!(controller.mounts, [run, lock, tmpfs("/tmp", 256, 0o1777), volume]);
+        assert_eq!(
+            controller.mounts,
+            [run, lock, tmpfs("/tmp", 256, 0o1777), shared(Bytes::mib(256)), volume]
+        );
         assert!(state_volume(&naming, &intent, &intent.nodes[1]).is_none());
+        let files = worker.limits.iter().find(|limit| limit.name == "nofile").unwrap();
+        assert_eq!((files.soft, files.hard), (Some(1024), Some(16_384)));
+        intent.cluster.spec.groups.iter_mut().for_each(|group| group.shm_size = Some(Bytes::mib(3)));
+        let named = container_spec(&naming, &intent, &intent.nodes[2], "net", &engine(true));
+        assert!(named.mounts.contains(&shared(Bytes::mib(3))));
         intent.cluster.spec.slurm.main.insert("main".into(), "StateSaveLocation=/data/state".into());
         assert_eq!(state_volume(&naming, &intent, &intent.nodes[0]).unwrap().target, "/data/state");
     }

@@ -9,7 +9,7 @@ use bollard::models::{
 };
 use shoal_types::{Bytes, CgroupWay};
 
-use crate::{ContainerNetwork, ContainerSpec, LogLimits, Mount, RestartPolicy};
+use crate::{ContainerNetwork, ContainerSpec, LogLimits, Mount, ProcessLimit, RestartPolicy};
 
 pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
     ContainerCreateBody {
@@ -38,10 +38,7 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         // Memory and swap together: equal to memory means no swap.
         memory_swap: spec.memory.map(|memory| clamp(memory.0)),
         pids_limit: spec.pids.map(i64::from),
-        ulimits: spec.files.map(|files| {
-            let (soft, hard) = (Some(i64::from(files)), Some(i64::from(files)));
-            vec![ResourcesUlimits { name: Some("nofile".to_owned()), soft, hard }]
-        }),
+        ulimits: Some(spec.limits.iter().map(limit).collect()),
         readonly_rootfs: Some(spec.read_only),
         mounts: Some(spec.mounts.iter().filter_map(mount).collect()),
         tmpfs: Some(spec.mounts.iter().filter_map(tmpfs).collect()),
@@ -76,6 +73,12 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         }
     }
     config
+}
+
+/// -1 is none.
+fn limit(limit: &ProcessLimit) -> ResourcesUlimits {
+    let value = |limit: Option<u64>| Some(limit.map_or(-1, clamp));
+    ResourcesUlimits { name: Some(limit.name.clone()), soft: value(limit.soft), hard: value(limit.hard) }
 }
 
 fn clamp(value: u64) -> i64 {
@@ -157,7 +160,7 @@ mod tests {
             cpu: Some(MilliCpu(50)),
             memory: Some(Bytes::mib(64)),
             pids: Some(500),
-            files: Some(1000),
+            limits: vec![ProcessLimit { name: "nofile".into(), soft: Some(1000), hard: None }],
             read_only: true,
             ..ContainerSpec::default()
         });
@@ -165,7 +168,7 @@ mod tests {
         assert_eq!((host.memory, host.memory_swap), (Some(64 << 20), Some(64 << 20)));
         assert_eq!((host.pids_limit, host.readonly_rootfs), (Some(500), Some(true)));
         let files = host.ulimits.unwrap().remove(0);
-        assert_eq!((files.name.as_deref(), files.soft, files.hard), (Some("nofile"), Some(1000), Some(1000)));
+        assert_eq!((files.name.as_deref(), files.soft, files.hard), (Some("nofile"), Some(1000), Some(-1)));
         assert_eq!(host.init, Some(false));
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, future::join_all};
 use shoal_docker::{
     ContainerAction, ContainerNetwork, ContainerSpec, ContainerState, Created, EngineError, LabelFilter,
-    Mount, Removal, RestartPolicy, Subject,
+    Mount, ProcessLimit, Removal, RestartPolicy, Subject,
 };
 use shoal_types::{Bytes as Size, CgroupWay};
 
@@ -232,13 +232,21 @@ async fn text(bench: &Bench, id: &str, words: &[&str]) -> String {
 
 pub(crate) async fn mounts_and_hostname_are_there(bench: &Bench) {
     let tmp = Mount::Tmpfs { target: "/tmp".into(), size: Some(Size::mib(8)), mode: 0o1777 };
+    let shared = Mount::Tmpfs { target: "/dev/shm".into(), size: Some(Size::mib(32)), mode: 0o1777 };
     let bind = Mount::Bind { source: "/proc/sys/kernel".into(), target: "/bound".into(), read_only: true };
     let spec = ContainerSpec {
         hostname: Some("n3".into()),
         env: [("GREETING".to_owned(), "hi".to_owned())].into(),
         memory: Some(Size::mib(64)),
         pids: Some(100),
-        mounts: vec![tmp, bind],
+        limits: [
+            ("nofile", Some(1000), Some(2000)),
+            ("core", Some(0), None),
+            ("memlock", Some(65_536), Some(65_536)),
+        ]
+        .map(|(name, soft, hard)| ProcessLimit { name: name.into(), soft, hard })
+        .into(),
+        mounts: vec![tmp, shared, bind],
         ..bench.sleeper("mounts")
     };
     let id = bench.create(&spec).await;
@@ -250,4 +258,17 @@ pub(crate) async fn mounts_and_hostname_are_there(bench: &Bench) {
     let line = |target: &str| mounts.lines().find(|line| line.contains(target)).unwrap();
     assert!(line(" /tmp ").contains("size=8192k") && !line(" /tmp ").contains("noexec"), "{mounts}");
     assert!(line(" /bound ").contains("ro"), "{mounts}");
+    // Instead of the engine's own, of 64 MiB.
+    let shared: Vec<_> = mounts.lines().filter(|line| line.contains(" /dev/shm ")).collect();
+    assert!(shared.len() == 1 && shared[0].contains("size=32768k"), "{mounts}");
+    let limits = show("/proc/self/limits").await;
+    let limits: Vec<String> =
+        limits.lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for line in [
+        "Max open files 1000 2000 files",
+        "Max core file size 0 unlimited bytes",
+        "Max locked memory 65536 65536 bytes",
+    ] {
+        assert!(limits.iter().any(|limit| limit == line), "{limits:?}");
+    }
 }

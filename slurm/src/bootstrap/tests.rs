@@ -66,9 +66,15 @@ fn contents_without_secrets() {
     let text = |path: &str| String::from_utf8(files[path].clone()).unwrap();
     insta::assert_snapshot!(
         "units",
-        ["etc/shoal/resolv.conf", "etc/shoal/slurmd.env", "etc/systemd/system/slurmd.service.d/shoal.conf"]
-            .map(|path| format!("## {path}\n{}", text(path)))
-            .concat()
+        [
+            "etc/shoal/resolv.conf",
+            "etc/shoal/hosts",
+            "etc/shoal/slurmd.env",
+            "etc/systemd/system.conf.d/shoal.conf",
+            "etc/systemd/system/slurmd.service.d/shoal.conf"
+        ]
+        .map(|path| format!("## {path}\n{}", text(path)))
+        .concat()
     );
     let trust = text("etc/ssh/ssh_known_hosts");
     assert!(trust.starts_with("@cert-authority * ssh-ed25519 ") && trust.lines().count() == 1, "{trust}");
@@ -77,8 +83,17 @@ fn contents_without_secrets() {
 #[test]
 fn every_parent_is_in_the_image_or_comes_first() {
     // What Debian's packages of the node image bring.
-    let image = ["etc/munge", "etc/ssh", "etc/ssh/sshd_config.d", "etc/systemd/system", "etc", "root"]
-        .map(str::to_owned);
+    let image = [
+        "etc/munge",
+        "etc/ssh",
+        "etc/ssh/sshd_config.d",
+        "etc/systemd",
+        "etc/systemd/system",
+        "etc",
+        "root",
+        "usr/lib/systemd",
+    ]
+    .map(str::to_owned);
     for node in ["controller", "submitter", "worker-0"] {
         let mut known: std::collections::BTreeSet<_> = image.iter().cloned().collect();
         for line in read(&archive(&template(1), node)).0.lines() {
@@ -137,7 +152,7 @@ fn users_keys_stand_beside_the_clusters() {
     let template = BootstrapTemplate::new(with, ClusterKeys::derive(&[7; 32]), ACCOUNTS).unwrap();
     for node in ["controller", "worker-0"] {
         let (_, files) = read(&archive(&template, node));
-        let authorized = String::from_utf8(files["root/.ssh/authorized_keys"].clone()).unwrap();
+        let authorized = String::from_utf8(files["etc/ssh/authorized_keys"].clone()).unwrap();
         let own = String::from_utf8(files["root/.ssh/id_ed25519.pub"].clone()).unwrap();
         assert_eq!(authorized, format!("{own}{line}\n"), "{node}");
     }

@@ -201,6 +201,7 @@ impl Wish {
             cpu_limit_milli: None,
             memory_limit_bytes: 512 << 20,
             tmp_size_bytes: 64 << 20,
+            shm_size_bytes: None,
             constraints: vec![],
             ..v1::NodeGroup::default()
         };

@@ -20,6 +20,7 @@ mod interrupted;
 mod intruders;
 mod jobs;
 mod lost_hosts;
+mod machines;
 mod names;
 mod progress;
 mod refusals;
@@ -53,6 +54,7 @@ const STEADY: &[Test] = tests![
     jobs::what_json_tells_of_hosts_and_nodes,
     names::every_host_gives_the_same_answers,
     names::what_is_not_there_has_no_answer,
+    machines::limits_and_shared_memory_are_the_same_on_every_engine,
     access::any_node_reaches_any_other_by_ssh,
     access::a_host_key_that_is_not_the_nodes_is_refused,
     access::ssh_passes_input_output_and_status,
@@ -85,6 +87,7 @@ const STEADY: &[Test] = tests![
     collisions::subnets_of_others_are_left_to_them,
     jobs::a_program_submits_over_http,
     jobs::what_people_configure_is_followed,
+    machines::a_node_reboots_and_powers_off_as_it_is_told,
     failures::a_deadline_names_node_host_and_stage_and_leaves_nothing,
     failures::what_slurm_refuses_is_shown,
     failures::a_failure_can_be_kept,

@@ -17,7 +17,8 @@ use std::{
 use hyper_util::rt::TokioIo;
 use shoal_docker::{
     ContainerNetwork, ContainerSpec, ContainerState, ContainerSummary, Created, Engine, EngineError,
-    ExecDuplex, ExecSpec, FileContent, ImageArchive, ImageFile, Layer, Mount, PackedImage, RestartPolicy,
+    ExecDuplex, ExecSpec, FileContent, ImageArchive, ImageFile, Layer, Mount, PackedImage, ProcessLimit,
+    RestartPolicy,
 };
 use shoal_proto::{CONNECTION_WINDOW, GREETING_PREFIX, HTTP2_FRAME, STREAM_WINDOW};
 use shoal_types::{Bytes, HostName};
@@ -47,7 +48,7 @@ const MEMORY: Bytes = Bytes::mib(256);
 const PIDS: u32 = 512;
 /// Files: 64 connections to each name server and a few hundred tunnels. The limit is made by whoever starts the container, and
 /// cannot be above the engine's own where it lacks SYS_RESOURCE.
-const FILES: u32 = 16_384;
+const FILES: u64 = 16_384;
 /// How long the agent may take to greet: its process must be started in its container first.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(20);
 /// A session whose other side answers no ping for this long is dead.
@@ -216,7 +217,7 @@ impl Seat {
             host_pids: true,
             memory: Some(MEMORY),
             pids: Some(PIDS),
-            files: Some(FILES),
+            limits: vec![ProcessLimit { name: "nofile".into(), soft: Some(FILES), hard: Some(FILES) }],
             read_only: true,
             mounts: vec![
                 Mount::Volume { name, target: STATE_DIR.into() },

@@ -36,7 +36,7 @@ use self::{
     command::{Keys, guarded},
     words::{Said, problem},
 };
-use crate::{SshMaterial, SshDestination, SshProblem};
+use crate::{SshDestination, SshMaterial, SshProblem};
 
 /// How long a login may take, jump hosts included: less than a look at a host, so that it is ssh who says why.
 const LOGIN: Duration = Duration::from_secs(7);
