@@ -5,8 +5,8 @@
 //! rules by priority:  0 local   5270 lookup 52   32766 main   32767 default
 //!                               ^^^^^^^^^^^^^^ every route of table 52 is a diversion
 //! ```
-//! A rule for packets with a mark, of a user, of a source or of an incoming device does not meet what the host itself sends to a
-//! node, which has none of these.
+//! A rule for packets with a mark, of a user, of a source or of an incoming device other than `lo` does not meet what the host
+//! itself sends to a node, which has none of these.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "netlink attributes are an open set: only some are read")]
 
@@ -20,8 +20,8 @@ use netlink_packet_route::{
 
 /// The kernel's table of addresses that are the host's own (rtnetlink(7), `RT_TABLE_LOCAL`).
 const LOCAL: u32 = 255;
-/// Longest prefix that a rule may suppress in the main table so that a cluster's still counts: ours have 24 at most.
-const OURS: u32 = 23;
+/// Longest prefix that a rule may suppress in the main table so that a cluster's still counts: the shortest of ours has 16.
+const OURS: u32 = 15;
 
 /// Addresses that a host cannot give to a cluster's network, and what takes them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,8 +109,9 @@ impl Rule {
                     rule.to = Ipv4Net::new(*to, message.header.dst_len).map_or(ALL, |net| net.trunc());
                 }
                 RuleAttribute::FwMark(mark) => selects |= *mark != 0,
+                // Packets that the host itself sends.
+                RuleAttribute::Iifname(name) => selects |= name != "lo",
                 RuleAttribute::Source(_)
-                | RuleAttribute::Iifname(_)
                 | RuleAttribute::Oifname(_)
                 | RuleAttribute::UidRange(_)
                 | RuleAttribute::IpProtocol(_)
@@ -186,7 +187,7 @@ mod tests {
             ])
         };
         assert_eq!(told(all(0), tables), Vec::<String>::new());
-        assert_eq!(told(all(24), tables), ["0.0.0.0/0 by routing table 51820 (rule 32765)"]);
+        assert_eq!(told(all(20), tables), ["0.0.0.0/0 by routing table 51820 (rule 32765)"]);
     }
 
     #[test]
@@ -201,6 +202,11 @@ mod tests {
             ("a mark", rule(100, 100, &[RuleAttribute::FwMark(1)]), None),
             ("a source", rule(100, 100, &[RuleAttribute::Source("192.168.1.5".parse().unwrap())]), None),
             ("a device", rule(100, 100, &[RuleAttribute::Iifname("eth1".into())]), None),
+            (
+                "what the host sends",
+                rule(100, 100, &[RuleAttribute::Iifname("lo".into())]),
+                Some("0.0.0.0/0 by routing table 100 (rule 100)"),
+            ),
             ("a destination", to("10.96.0.0", 16), Some("10.96.0.0/16 by routing table 100 (rule 100)")),
             ("nothing", rule(100, 100, &[]), Some("0.0.0.0/0 by routing table 100 (rule 100)")),
         ] {

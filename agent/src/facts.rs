@@ -18,7 +18,7 @@ use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::AddressAttribute,
     neighbour_table::{NeighbourTableAttribute, NeighbourTableMessage},
-    route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage},
+    route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType},
     rule::RuleMessage,
 };
 use rtnetlink::{Handle, IpVersion, RouteMessageBuilder};
@@ -183,6 +183,10 @@ async fn routes(handle: &Handle) -> Result<Routes, FactsError> {
         let to = destination(&row).and_then(|address| Ipv4Net::new(address, length).ok());
         let table = table(&row);
         if table != u32::from(RouteHeader::RT_TABLE_MAIN) {
+            // `throw` says: ask the next rule.
+            if row.header.kind == RouteType::Throw {
+                continue;
+            }
             let everywhere = || (length == 0).then(Ipv4Net::default);
             routes.others.entry(table).or_default().extend(to.or_else(everywhere));
             continue;

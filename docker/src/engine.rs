@@ -8,17 +8,15 @@
 
 use std::{collections::BTreeMap, fmt, io, time::Duration};
 
+use crate::{
+    CallClass, ContainerDetail, ContainerEvent, ContainerSpec, ContainerSummary, Created, Endpoint,
+    EngineError, ExecOutput, ExecSession, ExecSpec, ImageInfo, ImageSummary, LabelFilter, NetworkInfo,
+    NetworkSpec, Pulse, RegistryAuth, Removal, VolumeInfo,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use shoal_types::EngineFacts;
-use tokio::time::Instant;
-
-use crate::{
-    CallClass, ContainerDetail, ContainerEvent, ContainerSpec, ContainerSummary, Created, Endpoint,
-    EngineError, ExecOutput, ExecSession, ExecSpec, ImageInfo, ImageSummary, LabelFilter, NetworkInfo,
-    NetworkSpec, RegistryAuth, Removal, VolumeInfo,
-};
 
 /// Bytes from an engine, in chunks, ending at the first error.
 pub type ByteStream = BoxStream<'static, Result<Bytes, EngineError>>;
@@ -43,10 +41,8 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// The longest a call of this class takes before it ends in [`EngineError::Timeout`].
     fn limit(&self, class: CallClass) -> Duration;
 
-    /// When it last answered a call of this client, whatever it was asked; `None` if nobody keeps that.
-    fn heard(&self) -> Option<Instant> {
-        None
-    }
+    /// Its signs of life.
+    fn pulse(&self) -> &Pulse;
 
     /// Whether the engine answers at all.
     async fn ping(&self) -> Result<(), EngineError>;

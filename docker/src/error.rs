@@ -475,6 +475,12 @@ impl EngineError {
         }
     }
 
+    /// Whether the engine said nothing at all.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Unreachable { .. } | Self::Timeout { .. })
+    }
+
     /// Whether the call may have taken effect although it failed: only looking again tells.
     #[must_use]
     pub fn effect_unknown(&self) -> bool {

@@ -21,6 +21,7 @@ mod exec;
 mod image;
 mod label;
 mod network;
+mod pulse;
 mod real;
 mod refusal;
 mod registry;
@@ -45,6 +46,7 @@ pub use exec::{ExecChunk, ExecDuplex, ExecOutput, ExecSession, ExecSpec, Resize,
 pub use image::{ImageInfo, ImageSummary};
 pub use label::LabelFilter;
 pub use network::{NetworkInfo, NetworkSpec};
+pub use pulse::Pulse;
 pub use real::{connect, server_expiry};
 pub use refusal::{Unusable, refusal};
 pub use registry::RegistryAuth;

@@ -110,6 +110,7 @@ pub(crate) fn choose_subnet(
         pools: pools.to_string(),
         by: by.join(", "),
         clusters: !clusters.is_empty(),
+        everything: taken.iter().any(|taken| taken.subnet.prefix_len() < SITE),
     })
 }
 
@@ -169,8 +170,14 @@ mod tests {
             (
                 24,
                 &[],
+                &["10.0.0.0/8", "172.16.0.0/12"],
+                "no free /24 subnet is left in 10.96.0.0/12, 172.20.0.0/16: route 10.0.0.0/8 on host1, route 172.16.0.0/12 on host1: name other ranges with `shoal set installation --pool CIDR`",
+            ),
+            (
+                24,
+                &[],
                 &["0.0.0.0/0"],
-                "no free /24 subnet is left in 10.96.0.0/12, 172.20.0.0/16: route 0.0.0.0/0 on host1: name other ranges with `shoal set installation --pool CIDR`",
+                "no free /24 subnet is left in 10.96.0.0/12, 172.20.0.0/16: route 0.0.0.0/0 on host1: no range is free of that: remove the rule or the route, or let it except a range",
             ),
         ] {
             assert_eq!(chosen(prefix, pools, &in_use(clusters, taken, &[])), expected);

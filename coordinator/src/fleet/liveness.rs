@@ -15,8 +15,8 @@ const BEAT: Duration = Duration::from_secs(2);
 /// How long it may take to give one: a machine that starts a hundred nodes is slow.
 const PING: Duration = Duration::from_secs(5);
 
-/// How long a host may say nothing while somebody is at work there. It counts from the host's last answer, whatever was asked:
-/// a call that waited in vain for half a minute was half a minute of silence.
+/// How long a host may say nothing while somebody is at work there. It counts from the first call that was not answered after the
+/// last that was: a call that waited in vain for half a minute was half a minute of silence.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
     /// When the work began: before, nobody asked.
@@ -27,7 +27,7 @@ pub(crate) struct Patience {
 impl Patience {
     /// Since when the host has been silent.
     pub(crate) fn silent_since(&self, link: &HostLink) -> Instant {
-        link.engine.heard().map_or(self.began, |heard| heard.max(self.began))
+        link.engine.pulse().silent_since().map_or_else(Instant::now, |missed| missed.max(self.began))
     }
 }
 
@@ -61,7 +61,7 @@ pub(crate) async fn silent_without(
         sleep_until(next).await;
         // An answer to a call is a sign of life, too. A ping beside calls that are answered would open a second connection to
         // every host at work, and a connection costs 25 KiB here, as long as it is kept.
-        if let Some(answer) = link.engine.heard().filter(|answer| answer.elapsed() < BEAT) {
+        if let Some(answer) = link.engine.pulse().answered().filter(|answer| answer.elapsed() < BEAT) {
             (heard, last, next) = (answer, count(), answer + BEAT);
             continue;
         }
@@ -69,7 +69,10 @@ pub(crate) async fn silent_without(
         let now = count();
         if answered || now != last {
             (heard, last) = (Instant::now(), now);
-        } else if heard.elapsed() >= patience.limit {
+        }
+        // Other calls may have been answered while the ping was not.
+        heard = link.engine.pulse().answered().map_or(heard, |answer| answer.max(heard));
+        if heard.elapsed() >= patience.limit {
             return Fault::Host(HostFault::Lost {
                 host: link.name.clone(),
                 seconds: patience.limit.as_secs(),

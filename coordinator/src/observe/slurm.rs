@@ -42,7 +42,13 @@ pub(crate) async fn sinfo(
     controller: &str,
 ) -> Result<Result<SlurmNodes, String>, EngineError> {
     let spec = ExecSpec::new(SINFO_COMMAND.iter().copied());
-    let output = link.engine.exec(controller, &spec, LIMIT).await?;
+    let output = match link.engine.exec(controller, &spec, LIMIT).await {
+        // A controller that is starved of CPU is not its host, which others watch.
+        Err(EngineError::Timeout { after, .. }) => {
+            return Ok(Err(format!("sinfo did not answer within {} s", after.as_secs())));
+        }
+        output => output?,
+    };
     if output.truncated {
         return Ok(Err(format!("sinfo printed more than {LIMIT} bytes")));
     }

@@ -36,31 +36,40 @@ impl Work {
         let hosts = u32::try_from(links.len()).unwrap_or(u32::MAX);
         loop {
             tokio::time::sleep(LOOK.max(LOOK_PER_HOST.saturating_mul(hosts))).await;
-            let looks = links.values().map(|link| {
-                let look = HostContainers::look(&self.coordinator.naming, link, Scope::Cluster(self.cluster))
-                    .map(|there| there.map_err(Fault::engine(&link.name)));
-                async move { (link, limited(&link.name, LIMIT, look).await) }.boxed()
-            });
-            let mut observe_again = false;
-            for (link, there) in join_all(looks).await {
-                let Ok(there) = there else { continue };
-                for node in intent.on(link.id) {
-                    let ended = |state| matches!(state, ContainerState::Exited | ContainerState::Dead);
-                    let Some(container) = there.of(node.id).filter(|c| ended(c.state)) else { continue };
-                    observe_again = true;
-                    if self.effects.ended(node.id) >= ENDS {
-                        let how = end_of(link, &container.id).await.ok().flatten();
-                        return WaitOutcome::Ended {
-                            node: node.name.clone(),
-                            host: link.name.clone(),
-                            how: how.unwrap_or_else(|| "exited".into()),
-                        };
-                    }
-                }
-            }
-            if observe_again {
-                return WaitOutcome::Stalled;
+            if let Some(outcome) = self.look_for_fallen(intent, links).await {
+                return outcome;
             }
         }
+    }
+
+    /// Counts the nodes that have ended; `None`: there are none.
+    pub(crate) async fn look_for_fallen(
+        &self,
+        intent: &Intent,
+        links: &BTreeMap<HostId, Arc<HostLink>>,
+    ) -> Option<WaitOutcome> {
+        let looks = links.values().map(|link| {
+            let look = HostContainers::look(&self.coordinator.naming, link, Scope::Cluster(self.cluster))
+                .map(|there| there.map_err(Fault::engine(&link.name)));
+            async move { (link, limited(&link.name, LIMIT, look).await) }.boxed()
+        });
+        let mut observe_again = false;
+        for (link, there) in join_all(looks).await {
+            let Ok(there) = there else { continue };
+            for node in intent.on(link.id) {
+                let ended = |state| matches!(state, ContainerState::Exited | ContainerState::Dead);
+                let Some(container) = there.of(node.id).filter(|c| ended(c.state)) else { continue };
+                observe_again = true;
+                if self.effects.ended(node.id) >= ENDS {
+                    let how = end_of(link, &container.id).await.ok().flatten();
+                    return Some(WaitOutcome::Ended {
+                        node: node.name.clone(),
+                        host: link.name.clone(),
+                        how: how.unwrap_or_else(|| "exited".into()),
+                    });
+                }
+            }
+        }
+        observe_again.then_some(WaitOutcome::Stalled)
     }
 }

@@ -96,6 +96,13 @@ impl Work {
             fallen = self.fallen(&intent, &links) => Ok(fallen),
             ((host, fault), ..) = select_all(silences) => Err((host, fault.into())),
         };
+        // What the wait is stalled by may be a node that has ended.
+        let waited = match waited {
+            Ok(WaitOutcome::Stalled) => {
+                Ok(self.look_for_fallen(&intent, &links).await.unwrap_or(WaitOutcome::Stalled))
+            }
+            waited => waited,
+        };
         match waited {
             Ok(
                 unready @ (WaitOutcome::Stalled | WaitOutcome::Refused { .. } | WaitOutcome::Ended { .. }),

@@ -1,12 +1,7 @@
 //! The trait on a fake engine, with the real adapter's own decisions: what is missing when it is to be removed is gone
 //! already, a name in use is looked at.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -14,11 +9,11 @@ use futures_util::{StreamExt as _, stream};
 use shoal_docker::{
     ByteStream, CallClass, ContainerDetail, ContainerSpec, ContainerState, ContainerSummary, Created,
     Endpoint, Engine, EngineError, EventStream, ExecOutput, ExecSession, ExecSpec, ImageInfo, ImageSummary,
-    LabelFilter, NetworkInfo, NetworkSpec, PullProgress, RegistryAuth, Removal, Subject, UploadStream,
+    LabelFilter, NetworkInfo, NetworkSpec, PullProgress, Pulse, RegistryAuth, Removal, Subject, UploadStream,
     VolumeInfo,
 };
 use shoal_types::EngineFacts;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::{Call, Image, Method, Refusal, Saves, machine::Machine, state::State};
 
@@ -32,8 +27,7 @@ const OLDEST_API: u32 = 41;
 pub(crate) struct Client {
     pub(crate) machine: Arc<Machine>,
     pub(crate) name: Arc<str>,
-    /// When a call of it was answered last.
-    pub(crate) heard: Arc<Mutex<Option<Instant>>>,
+    pub(crate) pulse: Pulse,
 }
 
 impl std::fmt::Debug for Client {
@@ -76,7 +70,7 @@ fn facts(state: &State) -> EngineFacts {
 
 impl Client {
     pub(crate) fn new(machine: Arc<Machine>, name: Arc<str>) -> Self {
-        Self { machine, name, heard: Arc::default() }
+        Self { machine, name, pulse: Pulse::default() }
     }
 
     /// What the real adapter asks first.
@@ -125,8 +119,8 @@ impl Engine for Client {
         self.machine.timeouts.limit(class)
     }
 
-    fn heard(&self) -> Option<Instant> {
-        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     async fn ping(&self) -> Result<(), EngineError> {

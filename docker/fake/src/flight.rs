@@ -9,7 +9,7 @@
 use std::{
     future::{Future, pending},
     io,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -83,18 +83,21 @@ impl Client {
             let refused = Refusal::BadRequest("not a usable name".into());
             return Err(refused.error(&self.machine.endpoint, call));
         }
+        let began = Instant::now();
         let asked = timeout(limit, self.ask(call, Box::new(effect), then)).await;
-        if !matches!(asked, Err(_) | Ok(Err(EngineError::Refused { .. } | EngineError::Unreachable { .. }))) {
-            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        }
-        asked.unwrap_or_else(|_| {
+        let answer = asked.unwrap_or_else(|_| {
             Err(EngineError::Timeout {
                 endpoint: self.machine.endpoint.clone(),
                 call: call.method.name(),
                 subject: call.subject.clone(),
                 after: limit,
             })
-        })
+        });
+        match &answer {
+            Err(error) if error.is_silence() => self.pulse.note_miss(began),
+            Ok(_) | Err(_) => self.pulse.note_answer(),
+        }
+        answer
     }
 
     async fn ask<T, U, F>(

@@ -5,6 +5,8 @@ use std::future::Future;
 use bollard::errors::Error;
 use shoal_types::ImageRef;
 
+use tokio::time::Instant;
+
 use super::{Docker, fault::fault};
 use crate::{CallClass, EngineError, Subject};
 
@@ -40,11 +42,17 @@ impl Docker {
         request: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, EngineError> {
         self.check(call)?;
-        let limit = self.timeouts.limit(call.class);
-        match tokio::time::timeout(limit, request).await {
+        let (limit, began) = (self.timeouts.limit(call.class), Instant::now());
+        let answer = match tokio::time::timeout(limit, request).await {
             Ok(answer) => answer.map_err(|error| self.fault(call, error)),
             Err(_) => Err(self.timed_out(call)),
+        };
+        if let Err(error) = &answer
+            && error.is_silence()
+        {
+            self.transport.pulse().note_miss(began);
         }
+        answer
     }
 
     /// Maps an error of a call.

@@ -2,17 +2,15 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use shoal_types::EngineFacts;
-use tokio::time::Instant;
-
 use super::Docker;
 use crate::{
     ByteStream, CallClass, ContainerDetail, ContainerSpec, ContainerSummary, Created, Endpoint, Engine,
     EngineError, EventStream, ExecOutput, ExecSession, ExecSpec, ImageInfo, ImageSummary, LabelFilter,
-    NetworkInfo, NetworkSpec, PullProgress, RegistryAuth, Removal, UploadStream, VolumeInfo,
+    NetworkInfo, NetworkSpec, PullProgress, Pulse, RegistryAuth, Removal, UploadStream, VolumeInfo,
 };
+use async_trait::async_trait;
+use bytes::Bytes;
+use shoal_types::EngineFacts;
 
 #[async_trait]
 impl Engine for Docker {
@@ -24,8 +22,8 @@ impl Engine for Docker {
         self.timeouts.limit(class)
     }
 
-    fn heard(&self) -> Option<Instant> {
-        self.transport.heard().last()
+    fn pulse(&self) -> &Pulse {
+        self.transport.pulse()
     }
 
     async fn ping(&self) -> Result<(), EngineError> {

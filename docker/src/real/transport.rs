@@ -4,14 +4,7 @@
 //! against delayed acknowledgements; measured 2026-11-21), open a connection per call, and trust the system's roots
 //! beside the given CA. Hence this one.
 
-use std::{
-    fmt,
-    future::Future,
-    io,
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, future::Future, io, path::Path, sync::Arc, time::Duration};
 
 use bollard::{API_DEFAULT_VERSION, BollardRequest, body_full, errors::Error};
 use bytes::Bytes;
@@ -30,7 +23,6 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::{
     io::AsyncReadExt as _,
     net::{TcpStream, UnixStream},
-    time::Instant,
 };
 use tokio_rustls::TlsConnector;
 use tower::{Service as _, service_fn};
@@ -40,7 +32,7 @@ use super::{
     request::collected,
     ssh::Way,
 };
-use crate::Timeouts;
+use crate::{Pulse, Timeouts};
 
 /// Idle connections kept to one engine, and for how long: enough for the calls of a node, which follow each other, and few
 /// enough for a thousand engines. More calls at once open further ones.
@@ -59,27 +51,13 @@ const BOLLARD_LIMIT: u64 = 24 * 3600;
 type Requester =
     Arc<dyn Fn(BollardRequest) -> BoxFuture<'static, Result<Response<Incoming>, Error>> + Send + Sync>;
 
-/// When an engine last answered, whatever it was asked; clones are the same one.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Heard(Arc<Mutex<Option<Instant>>>);
-
-impl Heard {
-    fn note(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    pub(super) fn last(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// A pool of connections to one engine.
 #[derive(Clone)]
 pub(super) struct Transport {
     requester: Requester,
     /// `http://docker` for a unix socket, where the host is only for the Host header; else `https://host:port`.
     address: String,
-    heard: Heard,
+    pulse: Pulse,
 }
 
 impl fmt::Debug for Transport {
@@ -90,18 +68,18 @@ impl fmt::Debug for Transport {
 
 impl Transport {
     fn new(pool: Requester, address: String) -> Self {
-        let heard = Heard::default();
-        let noted = heard.clone();
+        let pulse = Pulse::default();
+        let noted = pulse.clone();
         let requester: Requester = Arc::new(move |request| {
             let noted = noted.clone();
-            pool(request).inspect_ok(move |_| noted.note()).boxed()
+            pool(request).inspect_ok(move |_| noted.note_answer()).boxed()
         });
-        Self { requester, address, heard }
+        Self { requester, address, pulse }
     }
 
     /// Of the engine at its other end.
-    pub(super) fn heard(&self) -> Heard {
-        self.heard.clone()
+    pub(super) fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// Where it leads to, as the beginning of a request's URI.

@@ -21,6 +21,7 @@ mod make;
 mod networks;
 mod nodes;
 mod opening;
+mod pools;
 mod registries;
 mod remnants;
 mod reservations;

@@ -138,8 +138,14 @@ fn a_host_lost_with_started_nodes_fails_the_create_which_is_finished_when_it_is_
 
 #[test]
 fn a_node_that_ends_whenever_it_is_started_ends_the_create() {
+    for node in ["worker-1", "controller"] {
+        ends_the_create(node);
+    }
+}
+
+fn ends_the_create(node: &str) {
     let world = World::registered(3, 3).unwrap();
-    world.doom("worker-1", Duration::from_secs(1), 255);
+    world.doom(node, Duration::from_secs(1), 255);
     let (answer, rows) = world
         .command("create", async |_, c| {
             let began = Instant::now();
@@ -147,9 +153,8 @@ fn a_node_that_ends_whenever_it_is_started_ends_the_create() {
         })
         .unwrap();
     let (status, after) = (answer.0.unwrap_err(), answer.1);
-    for word in
-        ["worker-1 on h", "ends when it is started: exited, exit status 255", "| no space left in /run"]
-    {
+    let on: &str = &format!("{node} on h");
+    for word in [on, "ends when it is started: exited, exit status 255", "| no space left in /run"] {
         assert!(status.message().contains(word), "no `{word}` in {status:?}");
     }
     assert!(after < Duration::from_secs(20), "told after {after:?}");

@@ -2,7 +2,7 @@
 
 use shoal_api::{Check, Finding};
 use shoal_storage::Host;
-use shoal_types::{Diversion, Pools};
+use shoal_types::{Diversion, Pools, SubnetPlan};
 
 use crate::{
     drive::doctor::Subnet,
@@ -80,7 +80,7 @@ pub(super) fn judge(host: &Host, all: &[Host], subnets: &[Subnet], pools: &Pools
 
 /// The bridge of a cluster has an address in its subnet.
 fn is_own(diversion: &Diversion, subnet: &ipnet::Ipv4Net) -> bool {
-    diversion.subnet.prefix_len() == 32 && subnet.contains(&diversion.subnet)
+    diversion.subnet == SubnetPlan { subnet: *subnet }.gateway().into()
 }
 
 #[cfg(test)]
@@ -150,6 +150,17 @@ mod tests {
                 }),
                 other.clone(),
                 "routing table 52 (rule 5270) leads addresses of cluster dev (10.96.0.0/24) away",
+            ),
+            (
+                with(own(), |_, f| {
+                    let one = |text: &str| Diversion {
+                        subnet: text.parse().unwrap(),
+                        by: "its own address".into(),
+                    };
+                    f.diversions = vec![one("10.96.0.1/32"), one("10.96.0.7/32")];
+                }),
+                other.clone(),
+                "10.96.0.7/32",
             ),
             (
                 with(own(), |h, _| h.engine.subnets = vec!["10.96.0.0/12".parse().unwrap()]),

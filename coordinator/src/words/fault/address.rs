@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoAddress {
     /// No subnet of the length is free.
-    #[error("no free /{prefix} subnet is left in {pools}: {by}: {advice}", advice = advice(*clusters))]
+    #[error("no free /{prefix} subnet is left in {pools}: {by}: {advice}", advice = advice(*clusters, *everything))]
     Subnet {
         /// Length of its prefix.
         prefix: u8,
@@ -14,6 +14,8 @@ pub enum NoAddress {
         by: String,
         /// Whether clusters are among that.
         clusters: bool,
+        /// Whether one of it takes every address there is.
+        everything: bool,
     },
     /// The network of the cluster has fewer addresses than it has nodes.
     #[error("subnet {subnet} is full")]
@@ -26,8 +28,10 @@ pub enum NoAddress {
     Vni,
 }
 
-fn advice(clusters: bool) -> &'static str {
-    if clusters {
+fn advice(clusters: bool, everything: bool) -> &'static str {
+    if everything {
+        "no range is free of that: remove the rule or the route, or let it except a range"
+    } else if clusters {
         "delete clusters, or name further ranges with `shoal set installation --pool CIDR`"
     } else {
         "name other ranges with `shoal set installation --pool CIDR`"

@@ -154,10 +154,7 @@ pub(super) fn engine(error: &EngineError) -> Class {
         RetryClass::Fatal => Retry::Elsewhere,
         RetryClass::User => Retry::Never,
     };
-    let silent = matches!(
-        error,
-        EngineError::Refused { .. } | EngineError::Unreachable { .. } | EngineError::Timeout { .. }
-    );
+    let silent = error.is_silence();
     Class { retry, blames: error.blames_host(), doubt: error.effect_unknown(), silent }
 }
 

@@ -55,14 +55,14 @@ async fn requests_name_the_agreed_version_and_share_a_connection() {
 async fn every_answer_is_a_sign_of_life_and_silence_is_none() {
     let stub = Stub::unix(Manner::engine("1.41"));
     let engine = connect(&stub.endpoint, None, Timeouts::default()).await.unwrap();
-    let first = engine.heard().expect("the engine answered the connect");
+    let first = engine.pulse().answered().expect("the engine answered the connect");
     // An answer that is of no use is one all the same.
     engine.facts().await.unwrap_err();
-    let second = engine.heard().unwrap();
+    let second = engine.pulse().answered().unwrap();
     assert!(second > first);
     drop(stub);
     engine.ping().await.unwrap_err();
-    assert_eq!(engine.heard(), Some(second));
+    assert_eq!(engine.pulse().answered(), Some(second));
 }
 
 #[tokio::test]
