@@ -27,9 +27,9 @@ use crate::{
 };
 
 /// `$1` is the directory, `$2` the name in it. A link at its end is followed if it leads somewhere. What has no length, as pipes and
-/// files of /proc, is read into a file that has. The archive's root is `c`, and its last entry `end`.
+/// files of /proc, is read into a file that has. The archive's root is `c`, and its last entry `end`. tar(1) takes names as they are.
 const PACK: &str = r#"
-cd || exit 1
+cd || exit 63
 export LC_ALL=C
 dir=$1 name=$2
 [ -e "$dir$name" ] || [ -L "$dir$name" ] || exit 61
@@ -40,9 +40,9 @@ if [ -L "$dir$name" ] && [ -e "$dir$name" ]; then
     [ -n "$name" ] || exit 61
 fi
 umask 077
-work=$(mktemp -d) || exit 1
+work=$(mktemp -d) || exit 63
 trap 'rm -rf -- "$work"' EXIT
-trap 'exit 1' HUP INT TERM
+trap 'exit 63' HUP INT TERM
 : >"$work/end"
 read=
 [ -L "$dir$name" ] || case "$(stat -f -c %T -- "$dir$name")" in
@@ -51,11 +51,11 @@ esac
 [ -L "$dir$name" ] || [ -f "$dir$name" ] || [ -d "$dir$name" ] || read=whole
 if [ -S "$dir$name" ]; then
     printf '%s\n' "$dir$name is a socket" >&2
-    exit 1
+    exit 63
 elif [ -n "$read" ] && [ -d "$dir$name" ]; then
     mkdir "$work/s"
     cp -r --attributes-only --no-preserve=all -- "$dir$name" "$work/s/$name"
-    cd -- "$dir" || exit 1
+    cd -- "$dir" || exit 63
     find "./$name" -type f -exec sh -c '
         to=$1
         shift
@@ -63,10 +63,10 @@ elif [ -n "$read" ] && [ -d "$dir$name" ]; then
     dir=$work/s/
 elif [ -n "$read" ]; then
     mkdir "$work/s"
-    cat -- "$dir$name" >"$work/s/$name" || exit 1
+    cat -- "$dir$name" >"$work/s/$name" || exit 63
     dir=$work/s/
 fi
-tar --create --file=- --format=gnu --sparse --transform='s,^\./[^/]*,./c,rhS' \
+tar --create --file=- --format=gnu --sparse --no-unquote --transform='s,^\./[^/]*,./c,rhS' \
     --directory="$dir" "./$name" --directory="$work" end
 "#;
 /// `$1` is the file.
@@ -75,6 +75,8 @@ cd || exit 1
 [ -e "$1" ] || exit 61
 exec cat -- "$1"
 "#;
+/// The script's status when it did not come to tar(1), or was told to end.
+const NOT_PACKED: i32 = 63;
 /// tar(1)'s status when a file changed under it, as live logs do.
 const CHANGED: i32 = 1;
 /// tar(1)'s status when there is something that it could not read; its standard error says what.
@@ -129,6 +131,7 @@ pub(super) async fn to_path(
             let cut = || Err(io::Error::new(io::ErrorKind::InvalidData, "the node sent half of it"));
             return unpacked.and_then(|_| cut()).map_err(failed);
         }
+        (NOT_PACKED, _) => ended(from, "the copy", &result)?,
         (_, _) => ended(from, "tar", &result)?,
     }
     let mut unpacked = unpacked.map_err(failed)?;
@@ -247,7 +250,33 @@ mod tests {
         }
         let (_, _, fresh) = copied(&at("a tree"), "loop");
         assert!(fresh.path().join(ROOT).is_symlink(), "one that leads nowhere is copied itself");
-        assert!(!packed(&at("a tree"), "sock").status.success());
+    }
+
+    #[test]
+    fn what_is_not_packed_says_why() {
+        let home = tempfile::tempdir().unwrap();
+        let _listens = UnixListener::bind(home.path().join("sock")).unwrap();
+        for (directory, name, says) in [
+            (home.path(), "sock", "sock is a socket\n"),
+            (Path::new("/proc/self"), "mem", "/proc/self/mem: "),
+        ] {
+            let output = packed(directory, name);
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(NOT_PACKED), "{said}");
+            assert!(said.contains(says), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_taken_as_it_is() {
+        let home = tempfile::tempdir().unwrap();
+        for name in [r"a\nb", r"c:\\d\101", "two\nlines", "-C", "*"] {
+            fs::create_dir(home.path().join(name)).unwrap();
+            fs::write(home.path().join(name).join(name), name).unwrap();
+            let (unpacked, said, fresh) = copied(home.path(), name);
+            assert_eq!((unpacked.left_out, said), (vec![], Said::default()));
+            assert_eq!(fs::read_to_string(fresh.path().join(ROOT).join(name)).unwrap(), name);
+        }
     }
 
     #[test]

@@ -29,16 +29,14 @@ impl Said {
         for line in said.lines() {
             let line = line.strip_prefix("tar: ").unwrap_or(line);
             let shown = crate::escape::line(line);
-            let (name, what) = line.split_once(": ").unwrap_or(("", line));
             if line == "Exiting with failure status due to previous errors" {
-            } else if what == "file changed as we read it" {
+            } else if line.ends_with(": file changed as we read it") {
                 read.changed.push(shown);
-            } else if let Some(rest) = what.strip_prefix("File shrank by ") {
-                let zeros = rest.split(' ').next().and_then(|n| n.parse().ok());
+            } else if let Some((name, zeros)) = shrunk(line) {
                 read.changed.push(shown);
-                read.cut.extend(below(name).zip(zeros));
+                read.cut.extend(below(name).map(|path| (path, zeros)));
             } else {
-                if what.starts_with("Read error at byte ") {
+                if let Some((name, _)) = line.rsplit_once(": Read error at byte ") {
                     read.gone.extend(below(name));
                 }
                 read.left_out.push(shown);
@@ -62,6 +60,12 @@ impl Said {
         }
         Ok(())
     }
+}
+
+/// The name of a file that shrank, and by how much. A name may hold what a message does: what tar adds to it is at the end.
+fn shrunk(line: &str) -> Option<(&str, u64)> {
+    let (name, by) = line.strip_suffix("; padding with zeros")?.rsplit_once(": File shrank by ")?;
+    Some((name, by.split_once(' ')?.0.parse().ok()?))
 }
 
 /// The path of `./NAME/REST` below NAME, as tar quotes it: `\n` and its kin, and bytes as three octal digits.
@@ -150,6 +154,18 @@ tar: Exiting with failure status due to previous errors
             [("".into(), 1)]
         );
         assert_eq!(Said::read(""), Said::default());
+    }
+
+    #[test]
+    fn a_name_may_hold_what_tar_says() {
+        let name = "a: b: File shrank by 9 bytes; padding with zeros: Read error at byte 1";
+        let read = |what: &str| Said::read(&format!("tar: ./src/{name}: {what}\n"));
+        assert_eq!(read("File shrank by 3 bytes; padding with zeros").cut, [(name.into(), 3)]);
+        let failed = read("Read error at byte 0, while reading 512 bytes: Input/output error");
+        assert_eq!((failed.gone, failed.left_out.len()), (vec![name.into()], 1));
+        assert_eq!(read("file changed as we read it").changed.len(), 1);
+        let socket = Said::read("tar: ./a: File shrank by 9 bytes; padding with zeros: socket ignored\n");
+        assert_eq!((socket.cut, socket.left_out.len()), (vec![], 1));
     }
 
     #[test]
