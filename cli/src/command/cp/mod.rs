@@ -9,6 +9,7 @@
 //! archive is not trusted: it is unpacked by relative names inside a new directory ([`unpack`]).
 
 mod download;
+mod holes;
 mod pack;
 mod place;
 mod said;

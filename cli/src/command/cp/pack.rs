@@ -24,6 +24,8 @@ use nix::{
 };
 use tar::{Builder, EntryType, Header};
 
+use super::holes;
+
 /// What is copied, in the archive.
 pub(super) const ROOT: &str = "c";
 /// NUL-ended pairs of a length and a path.
@@ -133,7 +135,7 @@ impl<W: Write> Packer<W> {
             }
             Ok((file, head, hole))
         });
-        let (mut file, head, hole) = match read {
+        let (file, head, hole) = match read {
             Ok(read) => read,
             Err(error) => return self.leave_out(path, &error),
         };
@@ -142,7 +144,7 @@ impl<W: Write> Packer<W> {
         }
         let read = head.len() as u64;
         if hole {
-            self.archive.append_file(name, &mut file)
+            self.holed(path, name, meta, &file)
         } else if read <= SMALL {
             self.archive.append_data(&mut header(meta, EntryType::Regular, read), name, head.as_slice())
         } else if meta.size() == 0 {
@@ -157,18 +159,51 @@ impl<W: Write> Packer<W> {
             let mut exactly = Exactly { from: head.chain(file), left: size, read: 0, failed: None };
             self.archive.append_data(&mut header(meta, EntryType::Regular, size), name, &mut exactly)?;
             let Exactly { read, failed, .. } = exactly;
-            if let Some(error) = failed {
-                push(&mut self.gone, name.as_os_str().as_bytes());
-                self.links.remove(&id);
+            self.changed(path, name, meta, failed, (read < size).then_some(read))
+        }
+    }
+
+    /// A file with holes: only its data.
+    fn holed(&mut self, path: &Path, name: &Path, meta: &Metadata, file: &File) -> io::Result<()> {
+        // It may have changed since.
+        let found = file.metadata().and_then(|meta| Ok((meta.size(), holes::pieces(file, meta.size())?)));
+        let (size, pieces) = match found {
+            Ok(found) => found,
+            Err(error) => {
+                self.links.remove(&(meta.dev(), meta.ino()));
                 return self.leave_out(path, &error);
             }
-            if read < size {
-                push(&mut self.cut, read.to_string().as_bytes());
-                push(&mut self.cut, name.as_os_str().as_bytes());
-                self.left.changed.push(format!("{}: it shrank while it was read", shown(path)));
-            }
-            Ok(())
+        };
+        let left = holes::length(&pieces);
+        let mut header = header(meta, EntryType::GNUSparse, left);
+        let blocks = holes::describe(&mut header, &pieces, size);
+        let data = holes::Data::new(file, pieces);
+        let mut exactly = Exactly { from: data, left, read: 0, failed: None };
+        self.archive.append_data(&mut header, name, blocks.as_slice().chain(&mut exactly))?;
+        let Exactly { from, failed, .. } = exactly;
+        self.changed(path, name, meta, failed, from.end)
+    }
+
+    /// Notes what is wrong with a file in the archive: reading it failed, or it ended early.
+    fn changed(
+        &mut self,
+        path: &Path,
+        name: &Path,
+        meta: &Metadata,
+        failed: Option<io::Error>,
+        end: Option<u64>,
+    ) -> io::Result<()> {
+        if let Some(error) = failed {
+            push(&mut self.gone, name.as_os_str().as_bytes());
+            self.links.remove(&(meta.dev(), meta.ino()));
+            return self.leave_out(path, &error);
         }
+        if let Some(end) = end {
+            push(&mut self.cut, end.to_string().as_bytes());
+            push(&mut self.cut, name.as_os_str().as_bytes());
+            self.left.changed.push(format!("{}: it shrank while it was read", shown(path)));
+        }
+        Ok(())
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "the end of a branch whose other ends write")]
@@ -284,6 +319,53 @@ mod tests {
         let mut all = Vec::new();
         exactly.read_to_end(&mut all).unwrap();
         assert_eq!((all.as_slice(), exactly.read), (&b"abcd"[..], 4), "what was added is left");
+    }
+
+    /// Gives a file another length as soon as something about it is written.
+    struct Meanwhile<'f> {
+        archive: Vec<u8>,
+        file: &'f File,
+        length: u64,
+    }
+
+    impl Write for Meanwhile<'_> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.file.set_len(self.length)?;
+            self.archive.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_file_with_holes_that_shrinks_spoils_nothing() {
+        use std::{os::unix::fs::FileExt, process::Command};
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("file");
+        let file = File::create(&path).unwrap();
+        file.set_len(1 << 40).unwrap();
+        for n in 0..30 {
+            file.write_all_at(&[b'x'; 4096], n << 20).unwrap();
+        }
+        // As it was, and shorter than what was found.
+        for (now, warns) in [(1 << 40, 0), ((20 << 20) + 5, 1)] {
+            let mut meanwhile = Meanwhile { archive: vec![], file: &file, length: now };
+            let left = pack(&path, &mut meanwhile).unwrap();
+            let archive = meanwhile.archive;
+            assert_eq!((left.out.len(), left.changed.len()), (0, warns), "{now}");
+            let to = tempfile::tempdir().unwrap();
+            fs::write(to.path().join("archive"), &archive).unwrap();
+            let tar = Command::new("tar").args(["-xf", "archive"]).current_dir(to.path()).output().unwrap();
+            assert!(tar.status.success(), "{tar:?}");
+            assert!(to.path().join(END).exists());
+            let copy = File::open(to.path().join(ROOT)).unwrap();
+            let mut text = [0; 4098];
+            copy.read_exact_at(&mut text, (20 << 20) - 1).unwrap();
+            assert_eq!(text.iter().filter(|byte| **byte == b'x').count(), if warns == 0 { 4096 } else { 5 });
+            assert!(archive.len() < 1 << 20, "{} bytes", archive.len());
+        }
     }
 
     #[test]
