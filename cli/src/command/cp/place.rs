@@ -1,7 +1,8 @@
 //! Moves a whole transfer into place: to a free name, or into an existing directory.
 
 use std::{
-    fs, io,
+    fs::{self, Metadata},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -25,30 +26,49 @@ pub(super) fn target(to: &Path, name: &str) -> io::Result<(PathBuf, PathBuf)> {
     }
 }
 
-/// Moves `from` to `to`. A directory is merged with one that is there; a file replaces a file; one never replaces the other.
-/// Symbolic links on the way are never followed.
+/// Moves `from` to `to`. A directory is merged with one that is there; a file replaces a file; one never replaces the other: if one
+/// would anywhere, nothing is moved. Symbolic links on the way are never followed.
 ///
 /// # Errors
 /// A directory would replace something else, or something else a directory; the disk.
 pub(super) fn place(from: &Path, to: &Path) -> io::Result<()> {
-    let there = match fs::symlink_metadata(to) {
-        Ok(there) => there,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return fs::rename(from, to),
-        Err(error) => return Err(error),
-    };
-    let here = fs::symlink_metadata(from)?;
+    fits(from, to)?;
+    put(from, to)
+}
+
+/// Whether nothing in `from` would replace something of another kind.
+fn fits(from: &Path, to: &Path) -> io::Result<()> {
+    let Some(there) = there(to)? else { return Ok(()) };
     let wrong = |kind, what: &str| Err(io::Error::new(kind, format!("{} {what}", to.display())));
-    match (here.is_dir(), there.is_dir()) {
-        (false, false) => fs::rename(from, to),
+    match (fs::symlink_metadata(from)?.is_dir(), there.is_dir()) {
+        (false, false) => Ok(()),
         (false, true) => wrong(io::ErrorKind::IsADirectory, "is a directory"),
         (true, false) => wrong(io::ErrorKind::NotADirectory, "is no directory"),
-        (true, true) => {
-            for entry in fs::read_dir(from)? {
-                let entry = entry?;
-                place(&entry.path(), &to.join(entry.file_name()))?;
-            }
-            fs::set_permissions(to, here.permissions())
-        }
+        (true, true) => fs::read_dir(from)?.try_for_each(|entry| {
+            let entry = entry?;
+            fits(&entry.path(), &to.join(entry.file_name()))
+        }),
+    }
+}
+
+fn put(from: &Path, to: &Path) -> io::Result<()> {
+    let here = fs::symlink_metadata(from)?;
+    if there(to)?.is_none() || !here.is_dir() {
+        return fs::rename(from, to);
+    }
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        put(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    fs::set_permissions(to, here.permissions())
+}
+
+/// What is there, if anything.
+fn there(path: &Path) -> io::Result<Option<Metadata>> {
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok(Some(there)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -68,6 +88,28 @@ mod tests {
         assert!(target(&home.join("new/"), "a").is_err());
         assert!(target(&home.join("file/"), "a").is_err());
         assert!(target(Path::new(".."), "a").is_ok());
+    }
+
+    #[test]
+    fn a_conflict_anywhere_moves_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let path = |name: &str| home.path().join(name);
+        for dir in ["from/b/c", "from/new", "to/b"] {
+            fs::create_dir_all(path(dir)).unwrap();
+        }
+        for n in 0..20 {
+            fs::write(path(&format!("from/{n}")), "").unwrap();
+        }
+        // A file where a directory comes; a link to one is none.
+        fs::write(path("to/b/c"), "stays").unwrap();
+        for _ in 0..2 {
+            let error = place(&path("from"), &path("to")).unwrap_err();
+            assert!(error.to_string().ends_with("to/b/c is no directory"), "{error}");
+            assert_eq!(fs::read_dir(path("to")).unwrap().count(), 1);
+            assert_eq!(fs::read_dir(path("from")).unwrap().count(), 22);
+            fs::remove_file(path("to/b/c")).unwrap();
+            std::os::unix::fs::symlink(home.path(), path("to/b/c")).unwrap();
+        }
     }
 
     #[test]

@@ -22,7 +22,8 @@ use crate::{
     exit::Exit,
 };
 
-/// `$1` is the target, `$2` the name of a copy in a directory, as printf(1) reads it. Into a directory, or under the target's name.
+/// `$1` is the target, `$2` the name of a copy in a directory, as printf(1) reads it. Into a directory, or under the target's name. What
+/// would replace another kind of thing anywhere in a directory is looked for before any of it is copied.
 const UNPACK: &str = r#"
 cd || exit 1
 umask 077
@@ -47,7 +48,20 @@ find "$fresh/c" -type f -perm /6000 -exec chmod ug-s {} + || exit 1
 if [ ! -e "$name" ] && [ ! -L "$name" ]; then
     mv -T -- "$fresh/c" "./$name"
 elif [ -d "$fresh/c" ] && [ ! -L "$fresh/c" ]; then
-    [ -d "$name" ] && [ ! -L "$name" ] || fail "$name is no directory"
+    find "$fresh/c" -exec sh -c '
+        from=$1 to=$2
+        shift 2
+        for path; do
+            there=$to${path#"$from"}
+            [ -e "$there" ] || [ -L "$there" ] || continue
+            what=
+            if [ -d "$path" ] && [ ! -L "$path" ]; then
+                [ -d "$there" ] && [ ! -L "$there" ] || what="is no directory"
+            elif [ -d "$there" ] && [ ! -L "$there" ]; then
+                what="is a directory"
+            fi
+            [ -z "$what" ] || { printf "%s\n" "$there $what" >&2; exit 1; }
+        done' sh "$fresh/c" "./$name" {} + || exit 1
     cp -a --no-target-directory --remove-destination -- "$fresh/c" "./$name"
 else
     [ ! -d "$name" ] || [ -L "$name" ] || fail "$name is a directory"
@@ -276,6 +290,29 @@ mod tests {
         fs::write(path("node/src/sub dir/a"), "0").unwrap();
         assert_eq!(unpack("node", &archive), (0, String::new()));
         assert_eq!((text("node/src/sub dir/a"), text("node/src/sub dir/b")), ("1".into(), "2".into()));
+        // All or nothing of it: a file where a directory comes, a link to a directory, and a directory where a file comes.
+        fs::remove_file(path("node/src/sub dir/b")).unwrap();
+        fs::create_dir(path("src/z")).unwrap();
+        for name in ["src/a", "src/y", "src/sub dir/b"] {
+            fs::write(path(name), "new").unwrap();
+        }
+        let more = packed(&path("src"));
+        for (at, is, says) in [
+            ("node/src/z", "file", "z is no directory"),
+            ("node/src/z", "link", "z is no directory"),
+            ("node/src/y", "directory", "y is a directory"),
+        ] {
+            match is {
+                "file" => fs::write(path(at), "stays").unwrap(),
+                "link" => std::os::unix::fs::symlink("/", path(at)).unwrap(),
+                _ => fs::create_dir(path(at)).unwrap(),
+            }
+            let (status, said) = unpack("node", &more);
+            assert!(status == 1 && said.contains(says), "{status} {said}");
+            assert_eq!(fs::read_dir(path("node/src")).unwrap().count(), 2, "{says}");
+            assert_eq!(fs::read_dir(path("node/src/sub dir")).unwrap().count(), 1, "{says}");
+            fs::remove_file(path(at)).or_else(|_| fs::remove_dir(path(at))).unwrap();
+        }
         // Never instead of a file.
         fs::write(path("node/file"), "stays").unwrap();
         assert_eq!(unpack("node/file", &archive).0, 1);
