@@ -63,7 +63,9 @@ async fn bring_up_to_date(pool: &PgPool, label: &Label) -> Result<(), StoreError
     let fault = |source| label.fault("opening", source);
     let mut tx = begin(pool, label.lock_wait).await.map_err(fault)?;
     // Of a schema that is as it should be nothing more is asked: its role needs no right to make tables.
-    if is_current(&mut tx).await.map_err(fault)? {
+    let current =
+        is_current(&mut tx).await.map_err(|source| label.fault("SELECT on _sqlx_migrations", source));
+    if current? {
         return tx.commit().await.map_err(fault);
     }
     upgrade(Connection::Postgres(tx), &OF_POSTGRES, label).await

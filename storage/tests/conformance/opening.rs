@@ -243,6 +243,8 @@ async fn a_database_that_may_not_be_written_or_used_is_told_apart() {
     }
     // Another role makes the tables: who may only use them needs nothing more.
     bed.again(SOON).await.unwrap();
+    let error = open(&guest, &bed.key_file()).await.unwrap_err();
+    assert!(error.to_string().contains("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES"), "{error}");
     bed.raw("GRANT SELECT ON ALL TABLES IN SCHEMA public TO guest").await;
     let store = open(&guest, &bed.key_file()).await.unwrap();
     let mut tx = store.begin().await.unwrap();
