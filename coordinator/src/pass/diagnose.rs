@@ -29,7 +29,9 @@ use crate::{
 /// Nodes described in full; of the rest only the number is told.
 const SHOWN: usize = 5;
 /// Last log lines shown of each.
-pub(super) const LINES: u32 = 12;
+const LINES: u32 = 12;
+/// Last log lines read for them: some say nothing.
+const READ: u32 = 4 * LINES;
 /// Nodes asked at once.
 const FAN_OUT: usize = 8;
 /// How long one node may take to answer.
@@ -153,12 +155,11 @@ impl Work {
             return Ok(vec!["it was not created".into()]);
         };
         if container.state != ContainerState::Running {
-            let mut log = last_lines(&link.engine.logs_tail(&container.id, LINES).await?);
+            let mut log = last_lines(&link.engine.logs_tail(&container.id, READ).await?);
             log.extend(end_of(link, &container.id).await?);
             return Ok(log);
         }
-        // More than is shown: some are left out.
-        let command = ExecSpec::new(log_command(stage, 4 * LINES));
+        let command = ExecSpec::new(log_command(stage, READ));
         let output = link.engine.exec(&container.id, &command, TEXT_LIMIT).await?;
         Ok(last_lines(&String::from_utf8_lossy(&output.stdout)))
     }
