@@ -6,6 +6,7 @@ use std::{
     io::{self, Write as _},
     os::fd::AsRawFd as _,
     path::Path,
+    process::Stdio,
 };
 
 use rustix::fs::{MemfdFlags, Mode, fchmod, memfd_create};
@@ -77,11 +78,27 @@ pub(super) fn is_plain(path: &Path) -> bool {
 }
 
 /// ssh under its guard, with the socket in `dir`.
-pub(super) fn guarded(to: &SshDestination, keys: Option<&Keys>, dir: &Path) -> io::Result<Command> {
+pub(super) async fn guarded(to: &SshDestination, keys: Option<&Keys>, dir: &Path) -> io::Result<Command> {
     let text = dir.to_str().filter(|_| is_plain(dir)).ok_or(io::ErrorKind::InvalidFilename)?;
     let mut command = Command::new("sh");
-    command.args(["-c", GUARD, "sh", text, "ssh"]).args(options(to, keys, text));
+    command.args(["-c", GUARD, "sh", text, "ssh"]);
+    // Where no file of the user's is read, none forks.
+    if keys.is_none() && forks_if_told().await {
+        command.args(["-o", STAY]);
+    }
+    command.args(options(to, keys, text));
     Ok(command)
+}
+
+/// An ssh that forks is out of its guard's reach.
+const STAY: &str = "ForkAfterAuthentication=no";
+
+/// Whether the client knows [`STAY`]: since 8.7, an error for an older one. `IgnoreUnknown` here would take the place of the user's.
+async fn forks_if_told() -> bool {
+    let mut asked = Command::new("ssh");
+    asked.args(["-F", "none", "-G", "-o", STAY, "localhost"]).kill_on_drop(true);
+    asked.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    asked.status().await.is_ok_and(|status| status.success())
 }
 
 fn options(to: &SshDestination, keys: Option<&Keys>, dir: &str) -> Vec<String> {
@@ -93,6 +110,8 @@ fn options(to: &SshDestination, keys: Option<&Keys>, dir: &str) -> Vec<String> {
         // Nobody is there to answer, and an unknown host key is none to be learnt in passing.
         ("BatchMode", "yes"),
         ("StrictHostKeyChecking", "yes"),
+        ("NoHostAuthenticationForLocalhost", "no"),
+        ("VerifyHostKeyDNS", "no"),
         ("ConnectTimeout", "5"),
         ("ConnectionAttempts", "1"),
         // A silent host is noticed after 15 s, also by streams that say nothing for hours.
@@ -103,7 +122,9 @@ fn options(to: &SshDestination, keys: Option<&Keys>, dir: &str) -> Vec<String> {
         ("ControlPath", "none"),
         ("ControlPersist", "no"),
         // Forwards of the user's for this host may be taken by a session of theirs; ours is seen by its socket.
+        ("ClearAllForwardings", "no"),
         ("ExitOnForwardFailure", "no"),
+        // ssh takes the last mask that it reads, against its rule: the directory is what keeps others out.
         ("StreamLocalBindMask", "0177"),
         ("StreamLocalBindUnlink", "yes"),
         ("ForwardAgent", "no"),
@@ -126,7 +147,6 @@ fn options(to: &SshDestination, keys: Option<&Keys>, dir: &str) -> Vec<String> {
             ("UserKnownHostsFile", &path(&keys.known_hosts)),
             ("GlobalKnownHostsFile", "/dev/null"),
             ("HostKeyAlias", &to.host),
-            ("VerifyHostKeyDNS", "no"),
             ("UpdateHostKeys", "no"),
         ] {
             set(keyword, value);
@@ -185,6 +205,55 @@ mod tests {
             assert!(said.lines().any(|l| l == line), "{line} in {said}");
         }
         assert_eq!(std::fs::read_to_string(path(&keys.known_hosts)).unwrap(), format!("gpu1 {host}\n"));
+    }
+
+    #[tokio::test]
+    async fn nothing_for_all_hosts_breaks_the_way() {
+        const HOSTILE: &str = "Host *
+    IgnoreUnknown OnlyElsewhere
+    OnlyElsewhere yes
+    BatchMode no
+    ClearAllForwardings yes
+    ControlMaster auto
+    ControlPath /nowhere/one-for-all
+    ControlPersist yes
+    ConnectTimeout 90
+    ExitOnForwardFailure yes
+    ForkAfterAuthentication yes
+    ForwardAgent yes
+    ForwardX11 yes
+    LogLevel QUIET
+    NoHostAuthenticationForLocalhost yes
+    PermitLocalCommand yes
+    RemoteCommand tmux attach
+    RequestTTY force
+    ServerAliveInterval 0
+    SessionType default
+    StreamLocalBindUnlink no
+    StrictHostKeyChecking no
+    Tunnel yes
+    VerifyHostKeyDNS yes
+";
+        let to = SshDestination { user: None, host: "gpu1".into(), port: None, socket: "/run/d.sock".into() };
+        let command = guarded(&to, None, Path::new("/tmp/shoal-x")).await.unwrap();
+        let words: Vec<_> = command.as_std().get_args().skip_while(|word| *word != "ssh").skip(1).collect();
+        let dir = tempfile::tempdir().unwrap();
+        let understood = |config: &str| {
+            let file = dir.path().join("config");
+            std::fs::write(&file, config).unwrap();
+            let ssh = std::process::Command::new("ssh").arg("-F").arg(&file).arg("-G").args(&words).output();
+            let output = ssh.unwrap();
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let (alone, among) = (understood(""), understood(HOSTILE));
+        // It is shown where it is set only.
+        let shown = |text: &str| {
+            let lines = text.lines().filter(|line| !line.starts_with("ignoreunknown"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&alone), shown(&among));
+        assert!(among.contains("\nlocalforward /tmp/shoal-x/s /run/d.sock\n"), "{among}");
     }
 
     #[test]

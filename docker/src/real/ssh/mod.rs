@@ -166,7 +166,7 @@ async fn run(
     sender: &watch::Sender<State>,
     said: &Said,
 ) -> (SshProblem, bool) {
-    let (dir, mut child) = match start(to, keys) {
+    let (dir, mut child) = match start(to, keys).await {
         Ok(started) => started,
         Err(error) => return (SshProblem::Client(error.to_string()), false),
     };
@@ -197,9 +197,9 @@ async fn run(
     (problem(said, status, to), was_up)
 }
 
-fn start(to: &SshDestination, keys: Option<&Keys>) -> io::Result<(TempDir, Child)> {
+async fn start(to: &SshDestination, keys: Option<&Keys>) -> io::Result<(TempDir, Child)> {
     let dir = private_dir()?;
-    let mut command = guarded(to, keys, dir.path())?;
+    let mut command = guarded(to, keys, dir.path()).await?;
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     // Out of the terminal's group: Ctrl-C there is for us, who need the way to roll back.
     command.process_group(0);
