@@ -103,7 +103,7 @@ async fn forget_nodes(
     told
 }
 
-/// Takes a host and its credentials out of the store.
+/// Takes a host and its credentials out of the store, and ends this process's link to it.
 pub(crate) async fn forget(
     coordinator: &Coordinator,
     id: HostId,
@@ -116,6 +116,7 @@ pub(crate) async fn forget(
         tx.secrets().delete(secret).await?;
     }
     tx.commit().await?;
+    coordinator.fleet.forget(id);
     Ok(())
 }
 

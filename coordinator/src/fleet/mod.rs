@@ -189,6 +189,12 @@ impl Fleet {
         links.get(&id).map(|(_, link)| link.clone())
     }
 
+    /// Drops what is kept of a host that is no more: a link over SSH would log in for ever.
+    pub(crate) fn forget(&self, id: HostId) {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.silences.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
     fn kept(&self, id: HostId, made: &Made) -> Option<Arc<HostLink>> {
         let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         links.get(&id).filter(|(kept, _)| kept == made).map(|(_, link)| link.clone())
@@ -276,5 +282,9 @@ mod tests {
         tokio::time::sleep(SILENCE).await;
         assert!(fleet.connect_once(host, &made(), &endpoint, None).await.is_err());
         assert_eq!(connect.0.load(Ordering::Relaxed), 3);
+        // Of one that is forgotten nothing is known.
+        fleet.forget(host);
+        assert!(fleet.connect_once(host, &made(), &endpoint, None).await.is_err());
+        assert_eq!(connect.0.load(Ordering::Relaxed), 4);
     }
 }
