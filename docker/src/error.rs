@@ -145,6 +145,9 @@ pub enum TlsProblem {
     Other(String),
 }
 
+/// What stores a key, and the keys of its host with it.
+const STORE: &str = "`shoal set host NAME --docker ENDPOINT --ssh-key FILE` stores it";
+
 /// Why the OpenSSH client does not lead to an engine: its own words, once, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SshProblem {
@@ -155,35 +158,57 @@ pub enum SshProblem {
     Client(String),
     /// Nothing tells this host from another.
     #[error(
-        "{said}: `ssh {typed}` once shows its fingerprint: compare that with the host's own, then answer yes"
+        "{said}: {}",
+        if *stored {
+            format!("the store has no such key of the host: {STORE}, with the host's line in ~/.ssh/known_hosts")
+        } else {
+            format!("`ssh {typed}` once shows its fingerprint: compare that with the host's own, then answer yes")
+        }
     )]
     HostKeyUnknown {
         /// ssh's words.
         said: String,
         /// The destination as typed after `ssh`.
         typed: String,
+        /// Whether the keys are the store's (`--ssh-key`) instead of the user's.
+        stored: bool,
     },
     /// Another key than the known one.
     #[error(
-        "{said}: another machine may answer there. If the host was made anew, `ssh-keygen -R HOST` forgets the old key and `ssh \
-         {typed}` learns the new one; a host registered with --ssh-key is told it by `shoal set host NAME --docker ENDPOINT --ssh-key FILE`"
+        "{said}: another machine may answer there. If the host was made anew, {}",
+        if *stored {
+            format!("`ssh-keygen -R HOST` forgets the old key in ~/.ssh/known_hosts; once the new one is there, {STORE}")
+        } else {
+            format!("`ssh-keygen -R HOST` forgets the old key and `ssh {typed}` learns the new one")
+        }
     )]
     HostKeyChanged {
         /// ssh's words.
         said: String,
         /// The destination as typed after `ssh`.
         typed: String,
+        /// Whether the keys are the store's (`--ssh-key`) instead of the user's.
+        stored: bool,
     },
     /// No key opens the account.
     #[error(
-        "{said}: `ssh -o BatchMode=yes {typed} true` must work without a question: add the key to the agent (`ssh-add`), or name \
-         user and key in ~/.ssh/config"
+        "{said}: {}",
+        if *stored {
+            format!("the account must take the stored key (~/.ssh/authorized_keys there), or another one is stored: {STORE}")
+        } else {
+            format!(
+                "`ssh -o BatchMode=yes {typed} true` must work without a question: add the key to the agent (`ssh-add`), or name \
+                 user and key in ~/.ssh/config"
+            )
+        }
     )]
     Denied {
         /// ssh's words.
         said: String,
         /// The destination as typed after `ssh`.
         typed: String,
+        /// Whether the keys are the store's (`--ssh-key`) instead of the user's.
+        stored: bool,
     },
     /// Nobody listens on the engine's socket there, or not for this account.
     #[error(

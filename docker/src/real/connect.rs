@@ -36,15 +36,9 @@ pub async fn connect(
     timeouts: Timeouts,
 ) -> Result<Arc<dyn Engine>, EngineError> {
     let tls = credential.and_then(Credential::tls);
-    let mut way = None;
     let transport = match (endpoint, credential) {
         (Endpoint::Unix(path), _) => Transport::unix(path, &timeouts),
-        (Endpoint::Ssh(to), _) => {
-            let opened = logged_in(endpoint, to, credential).await?;
-            let transport = Transport::ssh(opened.clone(), &timeouts);
-            way = Some((opened, to));
-            transport
-        }
+        (Endpoint::Ssh(to), _) => Transport::ssh(logged_in(endpoint, to, credential).await?, &timeouts),
         (Endpoint::Tcp { .. }, None | Some(Credential::Ssh(_))) => {
             return Err(EngineError::TlsRequired { endpoint: endpoint.clone() });
         }
@@ -74,9 +68,6 @@ pub async fn connect(
     };
     let api = match asked.await {
         Ok(api) => api,
-        Err(broken @ EngineError::Unreachable { .. }) if let Some((way, to)) = &way => {
-            return Err(way.refusal(to).await.map_or(broken, |problem| ssh(endpoint, problem)));
-        }
         Err(broken @ EngineError::Unreachable { .. }) if !is_silence(&broken) => {
             return Err(doubted(alert(endpoint, tls, &call, timeouts, broken).await, tls));
         }

@@ -191,6 +191,11 @@ fn connection(endpoint: &Endpoint, call: &Call, error: &Error) -> EngineError {
 pub(super) fn ssh(endpoint: &Endpoint, problem: SshProblem) -> EngineError {
     match problem {
         SshProblem::Ended(said) => unreachable(endpoint, io::ErrorKind::NotConnected, said),
+        // An engine that is stopped, as on any other way to it.
+        absent @ SshProblem::NoSocket { .. } => EngineError::Refused {
+            endpoint: endpoint.clone(),
+            source: io::Error::new(io::ErrorKind::ConnectionRefused, absent),
+        },
         problem => EngineError::Ssh { endpoint: endpoint.clone(), problem },
     }
 }

@@ -121,14 +121,31 @@ impl Transport {
         Self::new(pooled(dial), format!("https://{host}:{port}"))
     }
 
-    /// Through an SSH connection.
+    /// Through an SSH connection. A channel that sshd refuses is closed for hyper: why, ssh says.
     pub(super) fn ssh(way: Way, timeouts: &Timeouts) -> Self {
         let limit = timeouts.connect;
+        let dialled = way.clone();
         let dial = service_fn(move |_: Uri| {
-            let way = way.clone();
+            let way = dialled.clone();
             Box::pin(async move { within(limit, way.dial()).await.map(metered) })
         });
-        Self::new(pooled(dial), "http://docker".to_owned())
+        let pool = pooled(dial);
+        let requester: Requester = Arc::new(move |request| {
+            let (way, mark, answer) = (way.clone(), way.mark(), pool(request));
+            async move {
+                match answer.await {
+                    Err(Error::HyperLegacyError { err }) if !err.is_connect() => {
+                        let refused = way.refusal(mark).await;
+                        Err(refused.map_or(Error::HyperLegacyError { err }, |problem| Error::IOError {
+                            err: io::Error::other(problem),
+                        }))
+                    }
+                    answer => answer,
+                }
+            }
+            .boxed()
+        });
+        Self::new(requester, "http://docker".to_owned())
     }
 
     /// The API version that an engine puts on its answer to a ping; `None` if the answer is not a Docker Engine's.

@@ -137,3 +137,22 @@ fn foreign_text_is_one_short_line() {
     let shown = error.to_string();
     assert!(!shown.contains(['\n', '\u{1b}']) && shown.ends_with("...") && shown.len() < 400, "{shown}");
 }
+
+#[test]
+fn a_stopped_engine_is_refused_over_ssh_as_over_tcp() {
+    let to: Endpoint = "ssh://gpu1".parse().unwrap();
+    let call = Call::new("ping", Subject::Engine, CallClass::Read);
+    let over = |problem: SshProblem| fault(&to, &call, Error::IOError { err: io::Error::other(problem) });
+    let said = || "channel 1: open failed: connect failed".to_owned();
+    let stopped = over(SshProblem::NoSocket {
+        said: said(),
+        socket: "/var/run/docker.sock".into(),
+        typed: "gpu1".into(),
+    });
+    assert!(matches!(stopped, EngineError::Refused { .. }), "{stopped:?}");
+    assert_eq!(stopped.class(), RetryClass::Retry);
+    let told = shoal_types::chain(&stopped);
+    assert!(told.contains("sshd does not reach /var/run/docker.sock"), "{told}");
+    let barred = over(SshProblem::Forbidden { said: said() });
+    assert_eq!(barred.class(), RetryClass::Fatal);
+}

@@ -20,6 +20,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
     time::Duration,
 };
 
@@ -29,12 +30,13 @@ use tokio::{
     net::UnixStream,
     process::{Child, ChildStderr},
     sync::watch,
+    task::JoinSet,
     time::{Instant, sleep, timeout},
 };
 
 use self::{
     command::{Keys, guarded},
-    words::{Said, problem},
+    words::{End, Said, problem},
 };
 use crate::{SshDestination, SshMaterial, SshProblem};
 
@@ -67,8 +69,11 @@ enum State {
 /// A connection that is kept: made anew whenever it breaks, for as long as anybody has this.
 #[derive(Debug, Clone)]
 pub(super) struct Way {
+    to: Arc<SshDestination>,
     state: watch::Receiver<State>,
     said: Said,
+    /// Ends with the last clone.
+    _keeper: Arc<JoinSet<()>>,
 }
 
 impl Way {
@@ -77,8 +82,10 @@ impl Way {
         let keys = material.map(|material| Keys::of(material, &to.host)).transpose()?;
         let (sender, state) = watch::channel(State::Starting);
         let said = Said::default();
-        tokio::spawn(keep(to, keys, sender, said.clone()));
-        Ok(Self { state, said })
+        let to = Arc::new(to);
+        let mut keeper = JoinSet::new();
+        keeper.spawn(keep(to.clone(), keys, sender, said.clone()));
+        Ok(Self { to, state, said, _keeper: Arc::new(keeper) })
     }
 
     /// Waits until the connection is up.
@@ -118,11 +125,16 @@ impl Way {
         }
     }
 
-    /// Why sshd does not lead to the engine's socket, if it says so about a channel that was refused just now.
-    pub(super) async fn refusal(&self, to: &SshDestination) -> Option<SshProblem> {
+    /// How much ssh has said by now.
+    pub(super) fn mark(&self) -> u64 {
+        self.said.mark()
+    }
+
+    /// Why sshd does not lead to the engine's socket, if it says so about a channel that was refused just now, after `mark`.
+    pub(super) async fn refusal(&self, mark: u64) -> Option<SshProblem> {
         let late = Instant::now() + LAST_WORDS;
         loop {
-            match words::refusal(&self.said, to) {
+            match words::refusal(&self.said, mark, &self.to) {
                 None if Instant::now() < late => sleep(LOOK).await,
                 said => return said,
             }
@@ -130,26 +142,20 @@ impl Way {
     }
 }
 
-/// Keeps ssh running until nobody has the receiver.
-async fn keep(to: SshDestination, keys: Option<Keys>, sender: watch::Sender<State>, said: Said) {
+/// Keeps ssh running, for ever.
+async fn keep(to: Arc<SshDestination>, keys: Option<Keys>, sender: watch::Sender<State>, said: Said) {
     let mut failures = 0u32;
     loop {
         said.clear();
         let began = Instant::now();
-        let (ran, was_up) = tokio::select! {
-            ran = run(&to, keys.as_ref(), &sender, &said) => ran,
-            () = sender.closed() => return,
-        };
+        let (ran, was_up) = run(&to, keys.as_ref(), &sender, &said).await;
         let held = was_up && began.elapsed() >= HELD;
         failures = if held { 0 } else { failures.saturating_add(1) };
         tracing::debug!(host = %to.host, failures, problem = %ran, "ssh ended");
         // One that held is made anew at once: who dials meanwhile waits for it.
         if !held {
             sender.send_replace(State::Down(ran));
-            tokio::select! {
-                () = sleep(back_off(failures)) => {}
-                () = sender.closed() => return,
-            }
+            sleep(back_off(failures)).await;
             sender.send_replace(State::Starting);
         }
     }
@@ -173,7 +179,8 @@ async fn run(
     // Its end is the guard's sign: it is kept open for as long as ssh is wanted.
     let tie = child.stdin.take();
     let socket = dir.path().join(command::SOCKET);
-    let words = tokio::spawn(read(child.stderr.take(), said.clone()));
+    let mut words = JoinSet::new();
+    words.spawn(read(child.stderr.take(), said.clone()));
     let up = async {
         let late = Instant::now() + LOGIN;
         while !socket.exists() {
@@ -192,9 +199,13 @@ async fn run(
     // Its socket goes with it.
     let was_up = matches!(sender.send_replace(State::Starting), State::Up(_));
     // What it wrote last may not be read yet.
-    let _ = timeout(LAST_WORDS, words).await;
+    let _ = timeout(LAST_WORDS, words.join_next()).await;
     drop(tie);
-    (problem(said, status, to), was_up)
+    let end = match status {
+        None => End::GivenUp,
+        Some(status) => End::Itself { status, was_up },
+    };
+    (problem(said, end, to, keys.is_some()), was_up)
 }
 
 async fn start(to: &SshDestination, keys: Option<&Keys>) -> io::Result<(TempDir, Child)> {

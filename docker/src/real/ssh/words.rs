@@ -2,7 +2,7 @@
 
 use std::{
     process::ExitStatus,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{SshDestination, SshProblem, real::fault::shorten};
@@ -12,23 +12,47 @@ const KEPT: usize = 4096;
 
 /// The last that ssh said; clones are the same.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Said(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Said(Arc<Mutex<Heard>>);
+
+#[derive(Debug, Default)]
+struct Heard {
+    kept: Vec<u8>,
+    /// Bytes that were ever said, also those that are not kept.
+    total: u64,
+}
 
 impl Said {
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn note(&self, bytes: &[u8]) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.extend_from_slice(bytes);
-        let over = kept.len().saturating_sub(KEPT);
-        kept.drain(..over);
+        let mut heard = self.heard();
+        heard.kept.extend_from_slice(bytes);
+        heard.total += bytes.len() as u64;
+        let over = heard.kept.len().saturating_sub(KEPT);
+        heard.kept.drain(..over);
     }
 
     pub(super) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.heard().kept.clear();
+    }
+
+    /// How much was said by now, for [`refusal`].
+    pub(super) fn mark(&self) -> u64 {
+        self.heard().total
     }
 
     fn lines(&self) -> Vec<String> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let text = String::from_utf8_lossy(&kept).into_owned();
+        self.lines_after(0)
+    }
+
+    fn lines_after(&self, mark: u64) -> Vec<String> {
+        let heard = self.heard();
+        let new = usize::try_from(heard.total.saturating_sub(mark)).unwrap_or(usize::MAX);
+        let kept = heard.kept.get(heard.kept.len().saturating_sub(new)..).unwrap_or_default();
+        let text = String::from_utf8_lossy(kept).into_owned();
+        drop(heard);
         // What to do follows behind a colon.
         let lines = text.lines().map(|line| line.trim().trim_end_matches('.'));
         lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
@@ -38,27 +62,41 @@ impl Said {
 /// Exit status of a shell that does not find a program.
 const NOT_FOUND: i32 = 127;
 
-/// Why ssh ended, or did not log in.
-pub(super) fn problem(said: &Said, status: Option<ExitStatus>, to: &SshDestination) -> SshProblem {
+/// How a run of ssh was over.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    /// It did not log in in time.
+    GivenUp,
+    /// It ended.
+    Itself {
+        /// The guard's, which is ssh's.
+        status: ExitStatus,
+        /// Whether it had logged in.
+        was_up: bool,
+    },
+}
+
+/// Why ssh ended, or did not log in; `stored`: with keys from the store instead of the user's.
+pub(super) fn problem(said: &Said, end: End, to: &SshDestination, stored: bool) -> SshProblem {
     let lines = said.lines();
     let with =
         |parts: &[&str]| lines.iter().find(|line| parts.iter().any(|part| line.contains(part))).cloned();
     let typed = to.typed();
-    if status.and_then(|status| status.code()) == Some(NOT_FOUND) {
+    if matches!(end, End::Itself { status, .. } if status.code() == Some(NOT_FOUND)) {
         return SshProblem::Client("there is no `ssh` in PATH".into());
     }
     if with(&["REMOTE HOST IDENTIFICATION HAS CHANGED", "Host key for"]).is_some() {
         let line = with(&["Host key for"]).unwrap_or_else(|| "Host key verification failed.".into());
-        return SshProblem::HostKeyChanged { said: shorten(&line), typed };
+        return SshProblem::HostKeyChanged { said: shorten(&line), typed, stored };
     }
     if with(&["Host key verification failed"]).is_some() {
         let line = with(&["host key is known for"]).unwrap_or_else(|| "Host key verification failed.".into());
-        return SshProblem::HostKeyUnknown { said: shorten(&line), typed };
+        return SshProblem::HostKeyUnknown { said: shorten(&line), typed, stored };
     }
     if let Some(line) =
         with(&["Permission denied (", "Too many authentication failures", "No more authentication methods"])
     {
-        return SshProblem::Denied { said: shorten(&line), typed };
+        return SshProblem::Denied { said: shorten(&line), typed, stored };
     }
     if let Some(line) = with(&[
         "Bad configuration option",
@@ -70,15 +108,25 @@ pub(super) fn problem(said: &Said, status: Option<ExitStatus>, to: &SshDestinati
     }
     // Jump hosts complain before ssh does.
     let last: Vec<String> = lines.iter().rev().take(2).rev().cloned().collect();
-    SshProblem::Ended(match last.as_slice() {
-        [] => format!("ssh did not log in within {} s", super::LOGIN.as_secs()),
-        lines => shorten(&lines.join("; ")),
+    let last = shorten(&last.join("; "));
+    SshProblem::Ended(match (end, last.is_empty()) {
+        (End::GivenUp, silent) => {
+            let said = if silent { String::new() } else { format!("; it said: {last}") };
+            format!("ssh did not log in within {} s{said}", super::LOGIN.as_secs())
+        }
+        (End::Itself { .. }, false) => last,
+        (End::Itself { status, was_up: true }, true) => {
+            format!("ssh was logged in and ended without a word ({status})")
+        }
+        (End::Itself { status, was_up: false }, true) => {
+            format!("ssh ended without a word before it was logged in ({status})")
+        }
     })
 }
 
-/// Why sshd does not lead to the engine's socket, if it has said so.
-pub(super) fn refusal(said: &Said, to: &SshDestination) -> Option<SshProblem> {
-    let lines = said.lines();
+/// Why sshd does not lead to the engine's socket, if it has said so after `mark`.
+pub(super) fn refusal(said: &Said, mark: u64, to: &SshDestination) -> Option<SshProblem> {
+    let lines = said.lines_after(mark);
     let line = lines.iter().rev().find(|line| line.contains("open failed"))?;
     let (said, socket) = (shorten(line), to.socket.clone());
     Some(match line.contains("prohibited") {
@@ -89,12 +137,22 @@ pub(super) fn refusal(said: &Said, to: &SshDestination) -> Option<SshProblem> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
     use super::*;
 
-    fn told(text: &str) -> SshProblem {
+    fn ended(was_up: bool) -> End {
+        End::Itself { status: ExitStatus::from_raw(255 << 8), was_up }
+    }
+
+    fn after(text: &str, end: End, stored: bool) -> SshProblem {
         let said = Said::default();
         said.note(text.as_bytes());
-        problem(&said, None, &to())
+        problem(&said, end, &to(), stored)
+    }
+
+    fn told(text: &str) -> SshProblem {
+        after(text, ended(false), false)
     }
 
     fn to() -> SshDestination {
@@ -151,11 +209,41 @@ mod tests {
     }
 
     #[test]
+    fn how_it_was_over_comes_before_what_it_said() {
+        let banner = "*** Authorized use only ***\r\n";
+        for (text, end, shown) in [
+            ("", End::GivenUp, "ssh did not log in within 7 s"),
+            (banner, End::GivenUp, "ssh did not log in within 7 s; it said: *** Authorized use only ***"),
+            ("", ended(true), "ssh was logged in and ended without a word (exit status: 255)"),
+            ("", ended(false), "ssh ended without a word before it was logged in (exit status: 255)"),
+        ] {
+            assert_eq!(after(text, end, false), SshProblem::Ended(shown.into()));
+        }
+    }
+
+    #[test]
+    fn a_host_with_keys_of_its_own_is_told_of_these() {
+        for text in [
+            "No ED25519 host key is known for gpu1 and you have requested strict checking.\nHost key verification failed.\n",
+            "Host key for gpu1 has changed and you have requested strict checking.\nHost key verification failed.\n",
+            "ann@gpu1: Permission denied (publickey).\n",
+        ] {
+            let shown = after(text, ended(false), true).to_string();
+            assert!(shown.contains("`shoal set host NAME --docker ENDPOINT --ssh-key FILE`"), "{shown}");
+            for users in ["`ssh ann@gpu1`", "ssh-add", "~/.ssh/config"] {
+                assert!(!shown.contains(users), "{users} in {shown}");
+            }
+        }
+    }
+
+    #[test]
     fn a_socket_that_sshd_does_not_lead_to() {
         let of = |line: &str| {
             let said = Said::default();
             said.note(line.as_bytes());
-            refusal(&said, &to())
+            let told = refusal(&said, 0, &to());
+            assert_eq!(refusal(&said, said.mark(), &to()), None, "a later failure is another");
+            told
         };
         assert_eq!(of("Warning: Permanently added\n"), None);
         let absent = of("channel 1: open failed: connect failed: open failed\n").unwrap().to_string();
