@@ -1,9 +1,10 @@
 //! `shoal set host`: a new certificate, endpoint, labels or capacity. `shoal set registry` is in `registry.rs`.
 
-use std::env;
+use std::{env, ffi::OsString};
 
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
+use shoal_api::HostSettings;
 use shoal_types::HostName;
 
 use super::{host_options::HostOptions, installation::SetInstallation, registry::SetRegistry};
@@ -53,6 +54,21 @@ struct SetHost {
     options: HostOptions,
 }
 
+impl SetHost {
+    /// The endpoint, if it changes, and the settings for it; `env` is the environment as a function.
+    fn wanted(
+        &self,
+        env: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<(Option<String>, HostSettings), CliError> {
+        let Some(context) = &self.context else {
+            return Ok((self.docker.clone(), self.options.settings(self.docker.as_deref())?));
+        };
+        let place = Contexts::locate(env)?.place(context)?;
+        let settings = self.options.settings(Some(&place.endpoint))?;
+        Ok((Some(place.endpoint), HostSettings { tls: place.tls, ..settings }))
+    }
+}
+
 impl Set {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
         let set = match self.what {
@@ -60,12 +76,7 @@ impl Set {
             What::Registry(set) => return set.run(global, interrupt).await,
             What::Installation(set) => return set.run(global, interrupt).await,
         };
-        let mut endpoint = set.docker;
-        let mut settings = set.options.settings(endpoint.as_deref())?;
-        if let Some(context) = &set.context {
-            let place = Contexts::locate(|key| env::var_os(key))?.place(context)?;
-            (endpoint, settings.tls) = (Some(place.endpoint), place.tls);
-        }
+        let (endpoint, settings) = set.wanted(|key| env::var_os(key))?;
         let host = Session::within(global, interrupt, async |client| {
             Ok(client.update_host(&set.name, endpoint, settings).await?)
         })
@@ -73,5 +84,36 @@ impl Set {
         let line = host_line("changed", &host);
         global.screen().named(&host, [set.name.to_string()], |_, _| line)?;
         Ok(Exit::Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::{Args as _, FromArgMatches as _};
+
+    use super::*;
+
+    #[test]
+    fn an_ssh_key_is_for_the_endpoint_of_the_context() {
+        let dir = tempfile::tempdir().unwrap();
+        let meta = dir.path().join("contexts/meta/aa");
+        fs::create_dir_all(&meta).unwrap();
+        let far = r#"{"Name":"far","Endpoints":{"docker":{"Host":"ssh://me@gpu1"}}}"#;
+        fs::write(meta.join("meta.json"), far).unwrap();
+        let (key, known) = (dir.path().join("id"), dir.path().join("known"));
+        fs::write(&key, "-----BEGIN PRIVATE KEY-----\nMII=\n-----END PRIVATE KEY-----\n").unwrap();
+        fs::write(&known, "gpu1 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA==\n").unwrap();
+        let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+        let words =
+            ["set", "h1", "--context", "far", "--ssh-key", &text(&key), "--ssh-known-hosts", &text(&known)];
+        let matches = SetHost::augment_args(clap::Command::new("set")).try_get_matches_from(words).unwrap();
+        let set = SetHost::from_arg_matches(&matches).unwrap();
+        let config = dir.path().to_owned();
+        let env = |key: &str| (key == "DOCKER_CONFIG").then(|| config.clone().into_os_string());
+        let (endpoint, settings) = set.wanted(env).unwrap();
+        assert_eq!(endpoint.as_deref(), Some("ssh://me@gpu1"));
+        assert!(settings.ssh.is_some() && settings.tls.is_none());
     }
 }
