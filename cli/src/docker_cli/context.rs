@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 use super::{LOCAL, Place};
 use crate::pem::PemError;
@@ -104,6 +105,19 @@ struct EndpointMeta {
     host: String,
 }
 
+/// Contexts by the names of their directories, by which Docker finds both files.
+#[derive(Default)]
+struct All {
+    /// By name.
+    whole: Vec<(OsString, Meta)>,
+    broken: Vec<(OsString, ContextError)>,
+}
+
+/// The name of a context's directory: Docker takes the SHA-256 of its name, in hexadecimal digits.
+fn directory(name: &str) -> String {
+    hex::encode(Sha256::digest(name))
+}
+
 /// The directory of Docker's client.
 #[derive(Debug)]
 pub(crate) struct Contexts(PathBuf);
@@ -133,8 +147,12 @@ impl Contexts {
             return Ok(Place { endpoint: LOCAL.into(), tls: None });
         }
         let all = self.all()?;
-        let Some((id, meta)) = all.iter().find(|(_, meta)| meta.name == name) else {
-            let have = all.into_iter().map(|(_, meta)| meta.name).collect();
+        let Some((id, meta)) = all.whole.iter().find(|(_, meta)| meta.name == name) else {
+            // Its directory tells whose the broken file is.
+            if let Some((_, broken)) = all.broken.into_iter().find(|(id, _)| *id == *directory(name)) {
+                return Err(broken);
+            }
+            let have = all.whole.into_iter().map(|(_, meta)| meta.name).collect();
             return Err(ContextError::Unknown { name: name.into(), dir: self.contexts(), have });
         };
         let docker = meta.endpoints.docker.as_ref();
@@ -153,15 +171,15 @@ impl Contexts {
     /// # Errors
     /// As [`Contexts::place`].
     pub(crate) fn names(&self) -> Result<Vec<String>, ContextError> {
-        Ok(self.all()?.into_iter().map(|(_, meta)| meta.name).collect())
+        Ok(self.all()?.whole.into_iter().map(|(_, meta)| meta.name).collect())
     }
 
     fn contexts(&self) -> PathBuf {
         self.0.join("contexts")
     }
 
-    /// Directory name -> context, by name. Docker derives the directory's name from the context's; both files are found by it.
-    fn all(&self) -> Result<Vec<(OsString, Meta)>, ContextError> {
+    /// What there is; a file that cannot be read makes no other context unusable.
+    fn all(&self) -> Result<All, ContextError> {
         let dir = self.contexts().join("meta");
         let failed = |path: &Path| {
             let path = path.to_owned();
@@ -169,10 +187,10 @@ impl Contexts {
         };
         let entries = match fs::read_dir(&dir) {
             Ok(entries) => entries,
-            Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(All::default()),
             Err(other) => return Err(failed(&dir)(other)),
         };
-        let mut all = Vec::new();
+        let mut all = All::default();
         for entry in entries {
             let id = entry.map_err(failed(&dir))?.file_name();
             let path = dir.join(&id).join("meta.json");
@@ -184,13 +202,17 @@ impl Contexts {
                 {
                     continue;
                 }
-                Err(other) => return Err(failed(&path)(other)),
+                Err(other) => {
+                    all.broken.push((id, failed(&path)(other)));
+                    continue;
+                }
             };
-            let meta =
-                serde_json::from_slice(&text).map_err(|source| ContextError::Malformed { path, source })?;
-            all.push((id, meta));
+            match serde_json::from_slice(&text) {
+                Ok(meta) => all.whole.push((id, meta)),
+                Err(source) => all.broken.push((id, ContextError::Malformed { path, source })),
+            }
         }
-        all.sort_by(|(_, a): &(_, Meta), (_, b)| a.name.cmp(&b.name));
+        all.whole.sort_by(|(_, a): &(_, Meta), (_, b)| a.name.cmp(&b.name));
         Ok(all)
     }
 }
@@ -272,8 +294,14 @@ mod tests {
         let none = Contexts(dir.path().join("nowhere"));
         assert_eq!(none.names().unwrap(), [""; 0]);
         assert!(none.place("x").unwrap_err().to_string().ends_with("(there are none)"));
-        let broken = contexts(dir.path(), &[("aa", "{")]);
+        // printf x | sha256sum
+        let of_x = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
+        let near = r#"{"Name":"near","Endpoints":{"docker":{"Host":"unix:///run/d.sock"}}}"#;
+        let broken = contexts(dir.path(), &[(of_x, "{"), ("aa", "{"), ("bb", near)]);
         let error = chain(&broken.place("x").unwrap_err());
-        assert!(error.contains("meta/aa/meta.json is no Docker context: EOF"), "{error}");
+        assert!(error.contains(&format!("meta/{of_x}/meta.json is no Docker context: EOF")), "{error}");
+        assert_eq!(broken.place("near").unwrap().endpoint, "unix:///run/d.sock");
+        assert_eq!(broken.names().unwrap(), ["near"]);
+        assert!(matches!(broken.place("y"), Err(ContextError::Unknown { .. })));
     }
 }

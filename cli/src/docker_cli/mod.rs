@@ -33,13 +33,18 @@ pub(crate) struct Place {
     pub(crate) tls: Option<TlsCredentials>,
 }
 
+/// Whether an endpoint is reached with TLS material.
+fn needs_tls(endpoint: &str) -> bool {
+    endpoint.starts_with("tcp://")
+}
+
 impl Place {
     /// An engine at `endpoint`; TLS material, where it needs some, is in `dir`.
     ///
     /// # Errors
     /// [`PemError`]: a file is missing, or no credential.
     fn at(endpoint: String, dir: &Path) -> Result<Self, PemError> {
-        let tls = match endpoint.starts_with("tcp://") {
+        let tls = match needs_tls(&endpoint) {
             true => Some(pem::read_dir(dir)?),
             false => None,
         };

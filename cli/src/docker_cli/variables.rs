@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use shoal_types::{HostName, chain};
 
-use super::{Contexts, Place};
+use super::{Contexts, Place, needs_tls};
 use crate::error::CliError;
 
 /// A name for the host where nothing better is known.
@@ -36,11 +36,16 @@ pub(crate) fn named_by_variables(env: impl Fn(&str) -> Option<OsString>) -> Resu
     if let Some(endpoint) = text("DOCKER_HOST")? {
         let name = name_of(&endpoint)?;
         let named = env("DOCKER_CERT_PATH").filter(|value| !value.is_empty()).map(PathBuf::from);
-        let dir = match named {
-            Some(dir) => dir,
-            None => Contexts::locate(&env)?.config().to_owned(),
+        let dir = || match named {
+            Some(dir) => Ok(dir),
+            None => Contexts::locate(&env).map(|contexts| contexts.config().to_owned()),
         };
-        return Ok(Some(Named { variable: "DOCKER_HOST", place: Place::at(endpoint, &dir)?, name }));
+        // Only there is a directory of files needed, which no variable may name.
+        let place = match needs_tls(&endpoint) {
+            true => Place::at(endpoint, &dir()?)?,
+            false => Place { endpoint, tls: None },
+        };
+        return Ok(Some(Named { variable: "DOCKER_HOST", place, name }));
     }
     match text("DOCKER_CONTEXT")? {
         None => Ok(None),
@@ -97,6 +102,12 @@ mod tests {
         assert_eq!(read(&vars).unwrap().unwrap().place.tls.unwrap().key, KEY);
         let config = [("DOCKER_HOST", "tcp://gpu1:2376"), ("DOCKER_CONFIG", &*path)];
         assert!(read(&config).unwrap().unwrap().place.tls.is_some());
+        // Without TLS, nothing need say where.
+        assert!(matches!(read(&config[..1]), Err(CliError::Context(_))));
+        for endpoint in ["unix:///x.sock", "ssh://me@gpu1"] {
+            let place = read(&[("DOCKER_HOST", endpoint)]).unwrap().unwrap().place;
+            assert_eq!(place, Place { endpoint: endpoint.into(), tls: None });
+        }
     }
 
     #[test]
