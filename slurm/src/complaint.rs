@@ -16,6 +16,12 @@ const FATAL: &str = "fatal: ";
 const ERROR: &str = "error: ";
 /// systemd's mark of the end of a daemon, and what follows it.
 const EXITED: &str = "Main process exited, ";
+/// systemd's mark of one that ended as it should.
+const STOPPED: &str = "Deactivated successfully";
+/// Words of a start that went on.
+const WENT_ON: &[&str] = &[STOPPED, "Running as primary controller", "slurmd started on"];
+/// The status of timeout(1) where it had to end what it ran.
+const TIMED_OUT: i64 = 124;
 /// Words of a slurmd that has not reached its controller: that may still come.
 const WAITING: &[&str] = &["fetch_config", "configuration source", "failed to load configs"];
 
@@ -26,8 +32,10 @@ pub struct Complaint {
     pub said: Vec<String>,
     /// The line of the user's text they are about, and where that is.
     pub line: Option<String>,
-    /// How many of its starts in the log ended, without one between that went on.
-    pub times: usize,
+    /// How many of its last starts in the log ended for this reason.
+    times: usize,
+    /// The log holds no other start.
+    always: bool,
 }
 
 impl Complaint {
@@ -35,26 +43,60 @@ impl Complaint {
     #[must_use]
     pub fn read(journal: &str, slurm: &SlurmSpec) -> Option<Self> {
         let lines: Vec<&str> = journal.lines().collect();
-        let starts: Vec<&[&str]> = lines.split_inclusive(|line| line.contains(EXITED)).collect();
-        let ended = |start: &&[&str]| start.last().is_some_and(|line| line.contains(EXITED));
-        let last = starts.iter().copied().rfind(ended)?;
-        let times = starts.iter().filter(|start| ended(start)).count();
-        if last.iter().any(|line| WAITING.iter().any(|word| line.contains(word))) {
-            return None;
-        }
+        let is_end = |line: &&str| line.contains(EXITED) || line.contains(STOPPED);
+        let starts: Vec<&[&str]> = lines.split_inclusive(is_end).collect();
+        let ended = || starts.iter().copied().filter(|start| start.last().is_some_and(is_end)).rev();
+        let last = ended().next().filter(|last| !may_pass(last))?;
+        let times = ended().take_while(|start| !may_pass(start) && is_alike(start, last)).count();
         let (said, line) = words(last, slurm)?;
-        Some(Self { said, line, times })
+        Some(Self { said, line, times, always: times == ended().count() })
     }
 
-    /// The same with what the daemon said when it was run by hand, where that says why it ended.
+    /// How many of its starts ended for this reason: those in the log or, where that is full of them, those that systemd has counted.
     #[must_use]
-    pub fn with(self, output: &str, slurm: &SlurmSpec) -> Self {
+    pub fn starts(&self, restarts: usize) -> usize {
+        if self.always { self.times.max(restarts) } else { self.times }
+    }
+
+    /// The same with what the daemon said when it was run by hand, where that says why it ended; `None`: it went on until it was
+    /// ended.
+    #[must_use]
+    pub fn with(self, status: i64, output: &str, slurm: &SlurmSpec) -> Option<Self> {
         let lines: Vec<&str> = output.lines().collect();
         match words(&lines, slurm) {
-            Some((said, line)) => Self { said, line, ..self },
-            None => self,
+            _ if status == TIMED_OUT => None,
+            Some((said, line)) => Some(Self { said, line, ..self }),
+            None => Some(self),
         }
     }
+}
+
+/// Why systemd has given up a service that is none of Slurm's daemons, by its log: the last words of its own.
+#[must_use]
+pub fn given_up(log: &str) -> String {
+    let systemds = |line: &&str| {
+        line.contains(".service: ")
+            || ["Start", "Stopp", "Failed to start "].iter().any(|w| line.starts_with(w))
+    };
+    match log.lines().map(str::trim).rfind(|line| !line.is_empty() && !systemds(line)) {
+        Some(said) => format!("{said}; its unit has failed"),
+        None => "its unit has failed, and its log says nothing".to_owned(),
+    }
+}
+
+/// Whether a start went on, or waited for what may still come.
+fn may_pass(start: &[&str]) -> bool {
+    start.iter().any(|line| WAITING.iter().chain(WENT_ON).any(|word| line.contains(word)))
+}
+
+/// Whether two starts ended for one reason: with one status, and with one last line where the log has it of both.
+fn is_alike(one: &[&str], other: &[&str]) -> bool {
+    let after = |start: &[&str], mark: &str| {
+        start.iter().rev().find_map(|line| Some(line.split_once(mark)?.1.trim().to_owned()))
+    };
+    let fatal = (after(one, FATAL), after(other, FATAL));
+    after(one, EXITED) == after(other, EXITED)
+        && (fatal.0 == fatal.1 || fatal.0.is_none() || fatal.1.is_none())
 }
 
 /// Why a start ended, and the line of the user's that it is about.
@@ -182,15 +224,46 @@ mod tests {
         let output = "slurmctld: error: harmless\nslurmctld: error: lookup failure for node\n\
                       slurmctld: fatal: Invalid node names in partition x\n";
         assert_eq!(
-            complaint.clone().with(output, &slurm).to_string(),
+            complaint.clone().with(1, output, &slurm).unwrap().to_string(),
             "Invalid node names in partition x (slurm.main, line 2: PartitionName=x Nodes=nowhere)"
         );
-        assert_eq!(complaint.clone().with("it runs\n", &slurm), complaint);
+        assert_eq!(complaint.clone().with(1, "no reason\n", &slurm), Some(complaint.clone()));
+        assert_eq!(complaint.clone().with(124, output, &slurm), None, "it went on until it was ended");
         let output = "slurmd: error: cannot find task plugin for task/nosuch\nslurmd: error: slurmd initialization failed\n";
         assert_eq!(
-            complaint.with(output, &spec("TaskPlugin=task/nosuch")).to_string(),
+            complaint.with(1, output, &spec("TaskPlugin=task/nosuch")).unwrap().to_string(),
             "cannot find task plugin for task/nosuch (slurm.main, line 1: TaskPlugin=task/nosuch); slurmd initialization failed"
         );
+    }
+
+    #[test]
+    fn only_the_last_starts_that_ended_alike_are_counted() {
+        let bad = format!("slurmctld: fatal: bad\n{END}");
+        let other = format!("slurmctld: fatal: other\n{END}");
+        let killed = "slurmctld.service: Main process exited, code=killed, status=9/KILL\n";
+        let waited = format!("error: failed to load configs\n{END}");
+        let ran = format!("slurmctld: Running as primary controller\n{END}");
+        let stopped = "slurmctld.service: Deactivated successfully.\n";
+        for before in [&other, killed, &waited, &ran, stopped] {
+            let log = format!("{}{}", before.repeat(4), bad.repeat(2));
+            assert_eq!(read(&log, "").map(|(_, times)| times), Some(2), "{before}");
+            let complaint = Complaint::read(&log, &spec("")).unwrap();
+            assert_eq!(complaint.starts(9), 2, "{before}");
+            let log = format!("{bad}{before}");
+            assert_eq!(read(&log, "").map_or(0, |(_, times)| times) > 1, false, "{before}");
+        }
+        // One that said nothing that journald saw is no other.
+        assert_eq!(read(&format!("{bad}{END}{bad}"), "").map(|(_, times)| times), Some(3));
+        assert_eq!(Complaint::read(&bad, &spec("")).unwrap().starts(9), 9, "the log is full of one");
+    }
+
+    #[test]
+    fn a_unit_that_was_given_up_has_its_own_words() {
+        let log = "Starting MUNGE authentication service...\nmunged: Error: Keyfile is insecure\n\
+                   munge.service: Control process exited, code=exited, status=1/FAILURE\n\
+                   munge.service: Failed with result 'exit-code'.\nFailed to start MUNGE authentication service.\n";
+        assert_eq!(given_up(log), "munged: Error: Keyfile is insecure; its unit has failed");
+        assert_eq!(given_up("Starting MUNGE\n"), "its unit has failed, and its log says nothing");
     }
 
     #[test]

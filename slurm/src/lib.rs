@@ -33,7 +33,7 @@ mod view;
 
 pub use accounts::{Accounts, AccountsError, Owner};
 pub use bootstrap::{BootstrapError, BootstrapTemplate};
-pub use complaint::Complaint;
+pub use complaint::{Complaint, given_up};
 pub use conf::slurm_conf;
 pub use keys::{ClusterKeys, KeyError, SshKeyPair};
 pub use known_hosts::known_hosts;
@@ -42,5 +42,5 @@ pub use role::{ConfigSource, Port, Readiness, RoleSpec, SlurmPart, Tmpfs};
 pub use rule::{Ability, Layout, Need, Refusal, Refusals, check, needs, reference};
 pub use shoal_types::nodeset::{MAX_NODESET, NodesetError, compress, expand};
 pub use sinfo::{NodeReport, NodeStatus, SINFO_COMMAND, parse_sinfo};
-pub use stage::{Stage, is_noise, log_command, once_more_command};
+pub use stage::{Stage, is_noise, log_command, once_more_command, state_command};
 pub use view::{ClusterView, NodeView, SLURMCTLD_PORT, SLURMD_PORT, SLURMRESTD_PORT, SSH_PORT, ViewError};

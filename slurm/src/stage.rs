@@ -94,6 +94,14 @@ pub fn log_command(stage: Stage, lines: u32) -> Vec<String> {
     command
 }
 
+/// What to run in a running node for a property of the unit of a stage; `None`: it has none.
+#[must_use]
+pub fn state_command(stage: Stage, property: &str) -> Option<Vec<String>> {
+    let unit = stage.unit()?;
+    let property = format!("--property={property}");
+    Some(["systemctl", "show", &property, "--value", unit].map(str::to_owned).into())
+}
+
 /// What to run in a node whose daemon ends whenever it is started, for its own words: once more, by hand. Of those of a daemon that
 /// ends at once the journal may have none: Slurm 22.05 lost all it said to systemd after it had read its configuration.
 #[must_use]
@@ -135,6 +143,9 @@ mod tests {
         );
         assert_eq!(log_command(Stage::Sshd, 5)[4..], ["--unit=ssh.service"]);
         assert_eq!(log_command(Stage::Systemd, 5).len(), 4);
+        let restarts = state_command(Stage::Slurmd, "NRestarts");
+        assert_eq!(restarts.unwrap()[2..], ["--property=NRestarts", "--value", "slurmd.service"]);
+        assert_eq!(state_command(Stage::Systemd, "NRestarts"), None);
     }
 
     #[test]

@@ -14,7 +14,9 @@ use std::{
 };
 
 use shoal_docker::{CallClass, ContainerState, ExecSpec};
-use shoal_slurm::{Complaint, Readiness, RoleSpec, SlurmPart, Stage, log_command, once_more_command};
+use shoal_slurm::{
+    Complaint, Readiness, RoleSpec, SlurmPart, Stage, given_up, log_command, once_more_command, state_command,
+};
 use shoal_storage::{Host, Node};
 use shoal_types::{EventKind, HostId, HostName, NodeName, NodeState};
 
@@ -29,7 +31,6 @@ use crate::{
         diagnose::TEXT_LIMIT,
         work::{Halt, Work, on},
     },
-    words::agent::NodeProbe,
 };
 
 /// How often a daemon's port and Slurm's nodes are looked at.
@@ -40,9 +41,11 @@ const STALL: Duration = Duration::from_secs(10);
 /// How long a daemon may be missing where everything else runs before it is asked for its reason, and how long until it is asked
 /// again.
 const MISSED: Duration = Duration::from_secs(1);
+/// How long munged or sshd may be missing where systemd takes commands before that is asked whether it has given them up.
+const BOOT: Duration = Duration::from_secs(3);
 /// Starts that ended for one reason before a daemon is believed to go on so: systemd tries up to three times a second.
 const STARTS: usize = 5;
-/// Lines of its log that are read for them.
+/// Lines of its log that are read for its words.
 const LOG_LINES: u32 = 200;
 
 /// What came of waiting.
@@ -76,8 +79,8 @@ enum Listener {
     Up(String),
     /// The container does not run.
     Down,
-    /// It gives up whenever it is started, and says why.
-    Refuses(String),
+    /// A daemon of it gives up whenever it is started, and says why.
+    Refuses(Stage, String),
 }
 
 /// A daemon that does not listen.
@@ -85,6 +88,10 @@ enum Listener {
 struct Missing {
     /// When its node was last seen with everything else up.
     looked: Option<tokio::time::Instant>,
+    /// Since when what it needs has been missing, or when that was last asked for.
+    booting: Option<tokio::time::Instant>,
+    /// It was run by hand, and went on: only time tells.
+    works: bool,
 }
 
 impl Work {
@@ -97,8 +104,7 @@ impl Work {
         links: &BTreeMap<HostId, Arc<HostLink>>,
         members: &BTreeMap<HostId, Host>,
     ) -> Result<WaitOutcome, (HostId, Halt)> {
-        let workers = self.await_workers(intent, controller, links, members).await;
-        match workers.map_err(|halt| (controller.id, halt))? {
+        match self.await_workers(intent, controller, links, members).await? {
             WaitOutcome::Ready => {}
             unready @ (WaitOutcome::Stalled | WaitOutcome::Refused { .. } | WaitOutcome::Ended { .. }) => {
                 return Ok(unready);
@@ -123,24 +129,23 @@ impl Work {
         controller: &HostLink,
         links: &BTreeMap<HostId, Arc<HostLink>>,
         members: &BTreeMap<HostId, Host>,
-    ) -> Result<WaitOutcome, Halt> {
+    ) -> Result<WaitOutcome, (HostId, Halt)> {
+        let of_controller = |halt| (controller.id, halt);
         let becomes_idle = |node: &Node| intent.role(node).readiness == Readiness::Idle;
         let mut waiting: BTreeSet<NodeName> =
             intent.nodes.iter().filter(|n| becomes_idle(n)).map(|n| n.name.clone()).collect();
         let Some(node) = intent.controller() else { return Ok(WaitOutcome::Stalled) };
-        let role = intent.role(node);
-        let container = match self.listener(intent, node, controller).await? {
+        let container = match self.listener(intent, node, controller).await.map_err(of_controller)? {
             Listener::Up(container) => container,
             Listener::Down => return Ok(WaitOutcome::Stalled),
-            Listener::Refuses(reason) => {
-                return Ok(WaitOutcome::Refused { daemon: role.last_service(), reason });
-            }
+            Listener::Refuses(daemon, reason) => return Ok(WaitOutcome::Refused { daemon, reason }),
         };
         let mut changed = tokio::time::Instant::now();
         let mut missing = Missing::default();
         loop {
-            self.may(controller, CallClass::Exec).await?;
-            let answer = slurm::sinfo(controller, &container).await.map_err(on(controller))?;
+            self.may(controller, CallClass::Exec).await.map_err(of_controller)?;
+            let answer = slurm::sinfo(controller, &container).await;
+            let answer = answer.map_err(on(controller)).map_err(of_controller)?;
             let reports = answer.unwrap_or_else(|reason| {
                 tracing::debug!(cluster.id = %self.cluster, reason, "Slurm gives no answer");
                 SlurmNodes::new()
@@ -167,21 +172,23 @@ impl Work {
     }
 
     /// Whether the daemon of the first node that is waited for gives up whenever it is started: the others have its configuration.
+    /// A halt is of that node's host.
     async fn worker_refuses(
         &self,
         intent: &Intent,
         waiting: &BTreeSet<NodeName>,
         links: &BTreeMap<HostId, Arc<HostLink>>,
         missing: &mut Missing,
-    ) -> Result<Option<WaitOutcome>, Halt> {
+    ) -> Result<Option<WaitOutcome>, (HostId, Halt)> {
         let first = intent.nodes.iter().find(|node| waiting.contains(&node.name));
         let found = first.and_then(|node| Some((node, links.get(&node.host)?)));
         let Some((node, link)) = found else { return Ok(None) };
-        let there = container_of(&self.coordinator.naming, link, node.id).await.map_err(on(link))?;
+        let there = container_of(&self.coordinator.naming, link, node.id).await;
+        let there = there.map_err(on(link)).map_err(|halt| (link.id, halt))?;
         let Some(container) = there.filter(|c| c.state == ContainerState::Running) else { return Ok(None) };
-        let role = intent.role(node);
-        let reason = self.refusal(intent, role, (link, &container.id), missing).await?;
-        Ok(reason.map(|reason| WaitOutcome::Refused { daemon: role.last_service(), reason }))
+        let refusal = self.refusal(intent, intent.role(node), (link, &container.id), missing).await;
+        let refusal = refusal.map_err(|halt| (link.id, halt))?;
+        Ok(refusal.map(|(daemon, reason)| WaitOutcome::Refused { daemon, reason }))
     }
 
     /// Slurm's version, as its controller says it: `slurm-wlm 22.05.8`.
@@ -211,7 +218,7 @@ impl Work {
         match self.listener(intent, node, link).await? {
             Listener::Up(_) => Ok(WaitOutcome::Ready),
             Listener::Down => Ok(WaitOutcome::Stalled),
-            Listener::Refuses(reason) => Ok(WaitOutcome::Refused { daemon: role.last_service(), reason }),
+            Listener::Refuses(daemon, reason) => Ok(WaitOutcome::Refused { daemon, reason }),
         }
     }
 
@@ -241,8 +248,9 @@ impl Work {
                 if since.elapsed() > STALL {
                     return Ok(Listener::Down);
                 }
-                if let Some(reason) = self.refusal(intent, role, (link, &container), &mut missing).await? {
-                    return Ok(Listener::Refuses(reason));
+                let refusal = self.refusal(intent, role, (link, &container), &mut missing).await?;
+                if let Some((daemon, reason)) = refusal {
+                    return Ok(Listener::Refuses(daemon, reason));
                 }
                 tokio::time::sleep(LOOK).await;
             }
@@ -250,46 +258,85 @@ impl Work {
         Ok(Listener::Down)
     }
 
-    /// Why a daemon that is missing will never come up, if its log says so.
+    /// Which daemon that is missing will never come up, and why, if its log says so.
     async fn refusal(
         &self,
         intent: &Intent,
         role: &RoleSpec,
         (link, container): (&HostLink, &str),
         missing: &mut Missing,
-    ) -> Result<Option<String>, Halt> {
-        if missing.looked.is_some_and(|at| at.elapsed() < MISSED) {
+    ) -> Result<Option<(Stage, String)>, Halt> {
+        if missing.works || missing.looked.is_some_and(|at| at.elapsed() < MISSED) {
             return Ok(None);
         }
         self.may(link, CallClass::Read).await?;
         let said = link.agent().await?.probe_nodes(vec![container.to_owned()]).await?;
-        let daemon = role.last_service().unit();
-        let missed = |probe: &NodeProbe| {
-            let booted = probe.manager && probe.munge && probe.sshd;
-            booted && daemon.is_some_and(|unit| !probe.units.contains(unit))
-        };
-        if !said.probes.values().any(missed) {
+        let Some(probe) = said.probes.into_values().find(|probe| probe.manager) else { return Ok(None) };
+        let needed = [(Stage::Munge, probe.munge), (Stage::Sshd, probe.sshd)];
+        if let Some((stage, _)) = needed.into_iter().find(|(_, up)| !up) {
+            let now = tokio::time::Instant::now();
+            if missing.booting.get_or_insert(now).elapsed() < BOOT {
+                return Ok(None);
+            }
+            missing.booting = Some(now);
+            return self.given_up(stage, link, container).await;
+        }
+        let daemon = role.last_service();
+        if daemon.unit().is_none_or(|unit| probe.units.contains(unit)) {
             return Ok(None);
         }
         // The first look only begins the time in which a daemon comes up.
         if missing.looked.replace(tokio::time::Instant::now()).is_none() {
             return Ok(None);
         }
-        let says = async |command: Vec<String>| -> Result<String, Halt> {
-            self.may(link, CallClass::Exec).await?;
-            let said = link.engine.exec(container, &ExecSpec::new(command), TEXT_LIMIT).await;
-            Ok(String::from_utf8_lossy(&said.map_err(on(link))?.stdout).into_owned())
+        let slurm = &intent.cluster.spec.slurm;
+        let (_, log) = self.ask(link, container, log_command(daemon, LOG_LINES)).await?;
+        let Some(complaint) = Complaint::read(&log, slurm) else { return Ok(None) };
+        let restarts = match state_command(daemon, "NRestarts") {
+            Some(command) => self.ask(link, container, command).await?.1.trim().parse().unwrap_or(0),
+            None => 0,
         };
-        let (daemon, slurm) = (role.last_service(), &intent.cluster.spec.slurm);
-        let complaint = Complaint::read(&says(log_command(daemon, LOG_LINES)).await?, slurm);
-        let Some(complaint) = complaint.filter(|complaint| complaint.times >= STARTS) else {
+        if complaint.starts(restarts) < STARTS {
             return Ok(None);
+        }
+        let complaint = match once_more_command(daemon) {
+            Some(command) => {
+                let (status, output) = self.ask(link, container, command).await?;
+                complaint.with(status, &output, slurm)
+            }
+            None => Some(complaint),
         };
-        let output = match once_more_command(daemon) {
-            Some(command) => says(command).await?,
-            None => String::new(),
-        };
-        Ok(Some(complaint.with(&output, slurm).to_string()))
+        missing.works = complaint.is_none();
+        Ok(complaint.map(|complaint| (daemon, complaint.to_string())))
+    }
+
+    /// Whether systemd has given up a service that every node needs, and its last words.
+    async fn given_up(
+        &self,
+        stage: Stage,
+        link: &HostLink,
+        container: &str,
+    ) -> Result<Option<(Stage, String)>, Halt> {
+        let Some(command) = state_command(stage, "ActiveState") else { return Ok(None) };
+        let (_, state) = self.ask(link, container, command).await?;
+        if state.trim() != "failed" {
+            return Ok(None);
+        }
+        let (_, log) = self.ask(link, container, log_command(stage, LOG_LINES)).await?;
+        Ok(Some((stage, given_up(&log))))
+    }
+
+    /// Runs a command in a node: its status and output.
+    async fn ask(
+        &self,
+        link: &HostLink,
+        container: &str,
+        command: Vec<String>,
+    ) -> Result<(i64, String), Halt> {
+        self.may(link, CallClass::Exec).await?;
+        let said = link.engine.exec(container, &ExecSpec::new(command), TEXT_LIMIT).await;
+        let said = said.map_err(on(link))?;
+        Ok((said.status, String::from_utf8_lossy(&said.stdout).into_owned()))
     }
 
     /// The controller's container, if it runs.

@@ -40,6 +40,8 @@ pub struct HostMesh {
     pub slurmctld_port: Option<u16>,
     /// What the daemon of a node says before it ends, whenever it is started; by the node's name.
     pub refuses: BTreeMap<String, String>,
+    /// A daemon that ends whenever systemd starts it goes on when it is run by hand.
+    pub works_by_hand: bool,
     /// Largest packet that reaches it; none at all with 0.
     pub largest_packet: Option<u32>,
     /// What it counts for a check, by VNI.

@@ -111,7 +111,12 @@ impl NodePrograms {
         let truth = self.fleet.engine(engine)?.truth();
         truth.containers.iter().find(|c| c.id == began.id && c.state == ContainerState::Running)?;
         let refuses = began.node.as_ref().is_some_and(|(_, name)| self.refuses(engine, name).is_some());
-        let up = began.controller && !refuses && self.clock.now().since(began.at) >= CONTROLLER_BOOT;
+        let has_all = |(_, name): &(String, String)| {
+            ["munge.service", "ssh.service"].iter().all(|unit| !self.is_stopped(engine, name, unit))
+        };
+        let needed = began.node.as_ref().is_none_or(has_all);
+        let up =
+            began.controller && needed && !refuses && self.clock.now().since(began.at) >= CONTROLLER_BOOT;
         let port = self.mesh(engine, |mesh| mesh.slurmctld_port.unwrap_or(SLURMCTLD_PORT));
         Some(up.then_some(port))
     }
@@ -121,18 +126,40 @@ impl NodePrograms {
         self.mesh(engine, |mesh| mesh.refuses.get(node).cloned())
     }
 
-    /// The journal of a node.
-    fn journal(&self, inside: &Inside) -> String {
+    /// Whether a unit of a node does not run.
+    fn is_stopped(&self, engine: &str, node: &str, unit: &str) -> bool {
+        self.mesh(engine, |mesh| mesh.stopped.get(node).is_some_and(|units| units.iter().any(|u| u == unit)))
+    }
+
+    /// What systemd says of a unit's property.
+    fn property(&self, inside: &Inside, property: &str, unit: &str) -> String {
+        let name = inside.container.spec.hostname.clone().unwrap_or_default();
+        match property {
+            "--property=NRestarts" => self.ends(inside).map_or(0, |(_, ends)| ends).to_string(),
+            _ if self.is_stopped(&inside.container.engine, &name, unit) => "failed".to_owned(),
+            _ => "active".to_owned(),
+        }
+    }
+
+    /// The last lines of the journal of a node.
+    fn journal(&self, inside: &Inside, command: &[&str]) -> String {
+        let Some((words, ends)) = self.ends(inside) else { return String::new() };
+        let lines = command.iter().find_map(|word| word.strip_prefix("--lines=")?.parse().ok());
+        let start = format!("{words}x.service: Main process exited, code=exited, status=1/FAILURE\n");
+        let log = start.repeat(ends);
+        let all: Vec<&str> = log.split_inclusive('\n').collect();
+        all[all.len().saturating_sub(lines.unwrap_or(usize::MAX))..].concat()
+    }
+
+    /// What the daemon of a node says whenever it ends, and how often it has.
+    fn ends(&self, inside: &Inside) -> Option<(String, usize)> {
         let (engine, id) = (&inside.container.engine, &inside.container.id);
         let name = inside.container.spec.hostname.clone().unwrap_or_default();
-        let Some(words) = self.refuses(engine, &name) else { return String::new() };
-        let began = self.began();
-        let Some(at) = began.values().filter(|b| b.id == *id).map(|b| b.at).max() else {
-            return String::new();
-        };
+        let words = self.refuses(engine, &name)?;
+        let at = self.began().values().filter(|b| b.id == *id).map(|b| b.at).max()?;
         let up = self.clock.now().since(at).saturating_sub(CONTROLLER_BOOT);
-        let start = format!("{words}x.service: Main process exited, code=exited, status=1/FAILURE\n");
-        start.repeat(usize::try_from(up.as_millis() / RESTART.as_millis()).unwrap_or(usize::MAX).min(100))
+        let ends = usize::try_from(up.as_millis() / RESTART.as_millis()).unwrap_or(usize::MAX).min(100);
+        Some((words, ends))
     }
 
     /// What runs in the node of this container, as its host's agent would read it.
@@ -277,8 +304,14 @@ impl NodePrograms {
             words if words == SINFO_COMMAND => self.sinfo(&inside),
             ["sinfo", "--version"] => Some("slurm-wlm 22.05.8\n".into()),
             ["systemctl", "is-active", units @ ..] => Some("active\n".repeat(units.len())),
-            ["journalctl", ..] => Some(self.journal(&inside)),
-            ["/bin/sh", "-c", line] if line.contains("/usr/sbin/slurm") => Some(String::new()),
+            ["systemctl", "show", property, "--value", unit] => {
+                Some(self.property(&inside, property, unit) + "\n")
+            }
+            ["journalctl", ..] => Some(self.journal(&inside, &words)),
+            ["/bin/sh", "-c", line] if line.contains("/usr/sbin/slurm") => {
+                let works = self.mesh(&inside.container.engine, |mesh| mesh.works_by_hand);
+                return if works { 124 } else { 1 };
+            }
             _ => return not_found(command, stdio).await,
         };
         let Some(text) = text else { return 1 };

@@ -6,7 +6,7 @@ use std::{
 };
 
 use shoal_docker::ContainerState;
-use shoal_docker_fake::{Action, Method, Refusal, Rule};
+use shoal_docker_fake::{Action, ContainerTruth, Method, Refusal, Rule};
 use shoal_tests::sim::{IMAGE, Rows, Wish, World, forgotten, none, nothing_wrong};
 use shoal_types::ClusterPhase;
 use tokio::time::{Instant, sleep};
@@ -160,6 +160,47 @@ fn ends_the_create(node: &str) {
     assert!(after < Duration::from_secs(20), "told after {after:?}");
     assert!(rows.cluster("dev").is_none());
     nothing_wrong(&world, &rows);
+}
+
+/// Slurm is waited for on the controller's host, a worker's host is asked why that does not come up: the one that hangs is named.
+#[test]
+fn a_workers_host_that_hangs_is_blamed_itself() {
+    let world = World::registered(3, 3).unwrap();
+    for host in ["h1", "h2", "h3"] {
+        let waits = "slurmd: error: failed to load configs\n".to_owned();
+        world.mesh(host, |mesh| mesh.refuses.insert("worker-0".into(), waits));
+    }
+    let seen = world.clone();
+    let host_of = move |node: &str| {
+        ["h1", "h2", "h3"].into_iter().find(|host| {
+            let runs = |c: &ContainerTruth| {
+                c.state == ContainerState::Running && c.spec.hostname.as_deref() == Some(node)
+            };
+            seen.engine(host).truth().containers.iter().any(runs)
+        })
+    };
+    let hung = world.clone();
+    let (answer, _) = world
+        .command("create", async |_, c| {
+            let hangs = tokio::spawn(async move {
+                loop {
+                    if let (Some(of), Some(on)) = (host_of("controller"), host_of("worker-0")) {
+                        sleep(Duration::from_secs(4)).await;
+                        hung.engine(on).hang();
+                        return (of, on);
+                    }
+                    sleep(Duration::from_millis(20)).await;
+                }
+            });
+            let answer = c.create(&Wish::new("dev", 4)).await.map(drop);
+            (answer, hangs.await.unwrap())
+        })
+        .unwrap();
+    let (answer, (controllers, workers)) = answer;
+    assert_ne!(controllers, workers);
+    let status = answer.unwrap_err();
+    assert!(status.message().contains(workers), "{status:?}");
+    assert!(!status.message().contains(&format!("{controllers}:")), "{status:?}");
 }
 
 #[test]

@@ -30,6 +30,49 @@ fn a_daemon_that_refuses_its_configuration_ends_the_create() -> anyhow::Result<(
     Ok(())
 }
 
+/// Five ends of a daemon that talks much are not in the end of its log; systemd counts them.
+#[test]
+fn a_daemon_that_says_much_is_found_to_refuse() -> anyhow::Result<()> {
+    let world = World::registered(1, 1)?;
+    let words = format!("{}slurmctld: fatal: bad\n", "slurmctld: debug: more\n".repeat(150));
+    world.mesh("h1", |mesh| mesh.refuses.insert("controller".into(), words));
+    let began = world.now();
+    let (created, _) = world.command("a", async |_, c| c.create(&Wish::new("dev", 1)).await)?;
+    let error = created.unwrap_err().to_string();
+    assert!(error.contains("slurmctld does not start: bad"), "{error}");
+    assert!(world.now().since(began).as_secs() < 7);
+    Ok(())
+}
+
+/// The log holds ends of an hour ago, too: a daemon that goes on when it is run by hand is waited for.
+#[test]
+fn a_daemon_that_goes_on_by_hand_does_not_refuse() -> anyhow::Result<()> {
+    let world = World::registered(1, 1)?;
+    world.mesh("h1", |mesh| {
+        mesh.works_by_hand = true;
+        mesh.refuses.insert("controller".into(), "slurmctld: fatal: bad\n".into());
+    });
+    let (created, _) = world.command("a", async |_, c| c.create(&Wish::new("dev", 1)).await)?;
+    let error = created.unwrap_err().to_string();
+    assert!(!error.contains("does not start"), "{error}");
+    Ok(())
+}
+
+/// A unit that no daemon of Slurm's comes up without is not started again: the create ends once systemd has given it up.
+#[test]
+fn a_unit_that_was_given_up_ends_the_create() -> anyhow::Result<()> {
+    for (unit, stage) in [("munge.service", "munge"), ("ssh.service", "sshd")] {
+        let world = World::registered(1, 1)?;
+        world.mesh("h1", |mesh| mesh.stopped.insert("controller".into(), vec![unit.into()]));
+        let began = world.now();
+        let (created, _) = world.command("a", async |_, c| c.create(&Wish::new("dev", 1)).await)?;
+        let error = created.unwrap_err().to_string();
+        assert!(error.contains(&format!("{stage} does not start: its unit has failed")), "{error}");
+        assert!(world.now().since(began).as_secs() < 10, "{stage}");
+    }
+    Ok(())
+}
+
 /// `h2` is the older engine, with cgroup v1: a plug-in that needs more is on the others, or refused with every host's reason.
 #[test]
 fn control_groups_are_decided_by_the_hosts() -> anyhow::Result<()> {
