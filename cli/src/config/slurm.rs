@@ -293,6 +293,12 @@ impl Slurm {
     }
 }
 
+/// Whether a text is one word that has the form of a file's name: no file of Slurm's is so short.
+fn is_like_a_file(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/');
+    text.bytes().all(plain) && text.contains(['.', '/'])
+}
+
 /// A configuration whose texts are looked up.
 struct Reading<'a> {
     source: &'a Source,
@@ -316,6 +322,11 @@ impl Reading<'_> {
     fn content(&self, text: Text) -> Result<(String, TextPlace), ConfigError> {
         let path = text.text.trim();
         let is_path = ["/", "./", "../"].iter().any(|start| path.starts_with(start)) && !path.contains('\n');
+        if !is_path && is_like_a_file(path) {
+            let message =
+                format!("`{path}` is text here, and looks like the path of a file: write `./{path}`");
+            return Err(self.error((text.line, text.column), message));
+        }
         if !is_path {
             let place = self.place(&text);
             return Ok((text.text, place));

@@ -603,6 +603,12 @@ fn a_file_is_given_by_its_path_too() {
     let text = "kind: Cluster\nslurm: { main: Include site.conf, files: { site.conf: ./site.conf } }\n";
     let told = read(text).unwrap_err().to_string().replace(&dir.path().display().to_string(), "DIR");
     assert!(told.starts_with("DIR/./site.conf:2: `SlurmUser` is Shoal's"), "{told}");
+    for name in ["submit.lua", "scripts/submit"] {
+        let text = format!("kind: Cluster\nslurm:\n  files:\n    job_submit.lua: {name}\n");
+        let told = read(&text).unwrap_err().to_string();
+        assert!(told.contains(&format!("dev.yaml:4:21: `{name}` is text here")), "{told}");
+        assert!(told.contains(&format!("write `./{name}`")), "{told}");
+    }
     let missing = "kind: Cluster\nslurm:\n  files:\n    x: ../nowhere/x\n";
     let told = read(missing).unwrap_err().to_string();
     assert!(told.contains("dev.yaml:4:8: cannot read") && told.contains("No such file"), "{told}");
