@@ -20,7 +20,7 @@ use crate::{
     rule::gives_way,
 };
 pub(crate) use gres::{GRES_CONF, device_files, devices, gres_conf, is_device};
-pub(crate) use user::{Entry, UserText};
+pub(crate) use user::{Apart, Entry, MAX_DEPTH, MAX_INCLUDED, UserText};
 
 /// Where slurmctld has the key that it signs tokens with.
 pub(crate) const TOKEN_KEY: &str = "/etc/slurm/jwt_hs256.key";

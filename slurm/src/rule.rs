@@ -5,6 +5,7 @@
 //! rule/table.rs   the rows                                 rule/reference.rs   the rows as a page
 //! rule/check.rs   a specification against them             rule/layout.rs      ports and paths that follow the user's
 //! conf.rs         which of our settings give way           rule/need.rs        what a host must be able to do
+//! rule/secret.rs  files that not every user of a node may read
 //! ```
 //! A key without a row is free: it is Slurm's own matter.
 
@@ -12,15 +13,17 @@ mod check;
 mod layout;
 mod need;
 mod reference;
+mod secret;
 mod table;
 
 pub use check::{Refusal, Refusals, check};
 pub use layout::Layout;
 pub use need::{Ability, Need, needs};
 pub use reference::reference;
-pub(crate) use table::gives_way;
+pub(crate) use secret::secret_files;
 #[cfg(test)]
 pub(crate) use table::is_known;
+pub(crate) use table::{gives_way, list_word};
 
 /// A row: keys that are treated alike.
 #[derive(Debug)]
@@ -71,6 +74,8 @@ enum Value {
     Directory,
     /// A file on the node's disk.
     File,
+    /// What `JobCompType` makes of it.
+    JobCompletions,
 }
 
 /// How a value names files.

@@ -91,6 +91,15 @@ impl Statement {
         self.value.split(',').map(str::trim).filter(|item| !item.is_empty())
     }
 
+    /// Whether a list names a plug-in: Slurm takes `cgroup` for `task/cgroup`, and `job_submit/lua` for `lua`.
+    pub(crate) fn has_plugin(&self, plugin: &str) -> bool {
+        let short = |name: &str| name.rsplit_once('/').map_or(name, |(_, short)| short).to_ascii_lowercase();
+        self.items().any(|item| match item.contains('/') && plugin.contains('/') {
+            true => item.eq_ignore_ascii_case(plugin),
+            false => short(item) == short(plugin),
+        })
+    }
+
     /// What a line describes, and the pairs that follow: `worker-0` and (`Feature`, `big`).
     pub(crate) fn described(&self) -> (&str, impl Iterator<Item = (&str, &str)>) {
         let mut words = self.value.split_whitespace();
@@ -130,6 +139,15 @@ mod tests {
             let expected: Vec<_> = expected.iter().map(|(line, said)| (*line, (*said).to_owned())).collect();
             assert_eq!(said(text), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_plugin_is_named_with_its_kind_or_without() {
+        let line = Statement { key: "TaskPlugin".into(), value: "affinity, task/CGROUP".into() };
+        for plugin in ["task/affinity", "task/cgroup", "cgroup", "affinity"] {
+            assert!(line.has_plugin(plugin), "{plugin}");
+        }
+        assert!(!line.has_plugin("other/cgroup") && !line.has_plugin("task/none"));
     }
 
     #[test]

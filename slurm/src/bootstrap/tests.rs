@@ -162,10 +162,11 @@ fn users_keys_stand_beside_the_clusters() {
 fn files_and_directories_of_the_user_come_along() {
     use shoal_types::SlurmSpec;
 
-    let main = "StateSaveLocation=/data/state\nSlurmdSpoolDir=/var/spool/slurm/%n/d\nSlurmctldLogFile=/var/log/own/x.log";
+    let main = "StateSaveLocation=/data/state\nSlurmdSpoolDir=/var/spool/slurm/%n/d\nSlurmctldLogFile=/var/log/own/deep/x.log\nJobCredentialPrivateKey=/etc/slurm/keys/job";
     let files = [
         ("prolog.d/a", "#!/bin/sh\n"),
         ("job_submit.lua", "return 0"),
+        ("keys/job", "secret"),
         ("cgroup.conf", "X=1\n"),
         ("gres.conf", "Name=gpu File=/dev/nvidia[0-1]\n"),
     ];
@@ -183,11 +184,16 @@ fn files_and_directories_of_the_user_come_along() {
             "- 0644 0:0 etc/slurm/job_submit.lua",
             "d 0755 64030:64030 data/state",
             "d 0755 64030:64030 var/spool/slurm",
-            "d 0755 64030:64030 var/log/own",
+            "d 0755 0:0 data",
+            "d 0755 0:0 var/log/own",
+            "d 0755 64030:64030 var/log/own/deep",
         ] {
             assert!(listing.lines().any(|l| l == line), "no `{line}` in {node}:\n{listing}");
         }
         assert!(!listing.lines().any(|l| l.ends_with(" var") || l.contains('%')), "{listing}");
+        let key = listing.lines().find(|line| line.ends_with("etc/slurm/keys/job"));
+        let own = "- 0600 64030:64030 etc/slurm/keys/job";
+        assert_eq!(key, (node == "controller").then_some(own), "{node}: a secret is slurmctld's alone");
         assert_eq!(contents["etc/slurm/cgroup.conf"], b"X=1\n");
         assert_eq!(listing.contains("shoal-bootstrap.service.d"), node == "worker-0", "{listing}");
     }

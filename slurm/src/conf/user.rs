@@ -11,18 +11,32 @@ use std::{
 
 use shoal_types::{SlurmSpec, TextPlace};
 
-use crate::text::{FILES_DIR, INCLUDE, Piece, Statement, pieces};
-
-/// Key -> the word that its list must hold; the table says why.
-const REQUIRED: &[(&str, &str)] =
-    &[("SlurmctldParameters", "enable_configless"), ("SlurmdParameters", "config_overrides")];
+use crate::{
+    rule::list_word,
+    text::{FILES_DIR, INCLUDE, Piece, Statement, pieces},
+};
 
 /// Deepest nesting of files that include others.
-const MAX_DEPTH: usize = 8;
+pub(crate) const MAX_DEPTH: usize = 8;
+/// The most text that files bring in, in bytes: one that is included twice counts twice.
+pub(crate) const MAX_INCLUDED: usize = 256 << 10;
 
 /// The fragments of `slurm.main`.
 pub(crate) struct UserText<'a> {
     entries: Vec<Entry<'a>>,
+    /// What files may still bring in, in bytes.
+    room: usize,
+}
+
+/// Why a file that is given does not stand in the place of its `Include`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Apart {
+    /// It is included by itself.
+    Circle,
+    /// Too many others are open around it.
+    Deep,
+    /// There is no room for its text. Nothing is read after it.
+    Long,
 }
 
 /// A piece of one of the user's texts.
@@ -34,6 +48,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) raw: Vec<&'a str>,
     /// What they say, if anything.
     pub(crate) statement: Option<Statement>,
+    /// Of an `Include` of a file that is given: why it is still here.
+    pub(crate) apart: Option<Apart>,
 }
 
 /// A line of a text of the user's.
@@ -67,7 +83,7 @@ impl Entry<'_> {
 impl<'a> UserText<'a> {
     /// The fragments of a specification, in the order of their names.
     pub(crate) fn of(slurm: &'a SlurmSpec) -> Self {
-        let mut text = Self { entries: Vec::new() };
+        let mut text = Self { entries: Vec::new(), room: MAX_INCLUDED };
         for (name, fragment) in &slurm.main {
             text.read(slurm, SlurmSpec::fragment(name), fragment, &mut Vec::new());
         }
@@ -78,22 +94,34 @@ impl<'a> UserText<'a> {
     fn read(&mut self, slurm: &'a SlurmSpec, of: String, text: &'a str, open: &mut Vec<&'a str>) {
         let place = slurm.places.get(&of);
         for Piece { line, raw, statement } in pieces(text.trim_end()) {
+            if self.too_long().is_some() {
+                return;
+            }
             let included =
                 statement.as_ref().filter(|statement| statement.is(INCLUDE)).and_then(|statement| {
                     let name = statement.value.strip_prefix(FILES_DIR).unwrap_or(&statement.value);
                     slurm.files.get_key_value(name)
                 });
-            match included {
-                Some((name, text)) if !open.contains(&name.as_str()) && open.len() < MAX_DEPTH => {
+            let apart = match included {
+                Some((name, _)) if open.contains(&name.as_str()) => Some(Apart::Circle),
+                Some(_) if open.len() >= MAX_DEPTH => Some(Apart::Deep),
+                Some((_, text)) if text.len() > self.room => Some(Apart::Long),
+                Some((name, text)) => {
+                    self.room -= text.len();
                     open.push(name);
                     self.read(slurm, SlurmSpec::file(name), text, open);
                     open.pop();
+                    continue;
                 }
-                Some(_) | None => {
-                    self.entries.push(Entry { at: At { of: of.clone(), line, place }, raw, statement });
-                }
-            }
+                None => None,
+            };
+            self.entries.push(Entry { at: At { of: of.clone(), line, place }, raw, statement, apart });
         }
+    }
+
+    /// The `Include` that there is no room for.
+    pub(crate) fn too_long(&self) -> Option<&Entry<'a>> {
+        self.entries.last().filter(|entry| entry.apart == Some(Apart::Long))
     }
 
     /// Everything in it, in order.
@@ -104,6 +132,11 @@ impl<'a> UserText<'a> {
     /// What it says, in order.
     pub(crate) fn statements(&self) -> impl Iterator<Item = &Statement> {
         self.entries.iter().filter_map(|entry| entry.statement.as_ref())
+    }
+
+    /// The value of a key that Slurm takes: the last.
+    pub(crate) fn last(&self, key: &str) -> Option<&str> {
+        self.statements().filter(|statement| statement.is(key)).last().map(|said| said.value.as_str())
     }
 
     /// The texts, each under a comment that names it; `gres` are the names of resources that nodes have.
@@ -135,9 +168,7 @@ impl Entry<'_> {
     fn push(&self, text: &mut String, gres: &BTreeSet<&str>) {
         let wanted: Vec<&str> = match &self.statement {
             Some(statement) if statement.is("GresTypes") => gres.iter().copied().collect(),
-            Some(statement) => {
-                REQUIRED.iter().filter(|(key, _)| statement.is(key)).map(|(_, word)| *word).collect()
-            }
+            Some(statement) => list_word(&statement.key).into_iter().collect(),
             None => vec![],
         };
         let has = |word: &str| {

@@ -6,12 +6,12 @@ use shoal_types::{ClusterSpec, SlurmSpec};
 
 use super::{
     Named, Rule, Value,
-    layout::{is_of_any_image, unusable},
+    layout::{is_of_any_image, keeps_completions, unusable},
     table::{is_our_file, rows},
 };
 use crate::{
     SSH_PORT,
-    conf::{Entry, GRES_CONF, UserText, device_files, is_device},
+    conf::{Apart, Entry, GRES_CONF, MAX_DEPTH, MAX_INCLUDED, UserText, device_files, is_device},
     text::{FILES_DIR, INCLUDE, Statement, pieces},
 };
 
@@ -45,9 +45,13 @@ pub fn check(spec: &ClusterSpec) -> Result<(), Refusals> {
     let slurm = &spec.slurm;
     let text = UserText::of(slurm);
     let mut refused = Vec::new();
+    if let Some((entry, statement)) = text.too_long().and_then(|e| Some((e, e.statement.as_ref()?))) {
+        refuse(entry, statement, (slurm, &text), &mut refused);
+        return Err(Refusals(refused));
+    }
     for entry in text.entries() {
         if let Some(statement) = &entry.statement {
-            refuse(entry, statement, slurm, &mut refused);
+            refuse(entry, statement, (slurm, &text), &mut refused);
         }
     }
     ports(&text, &mut refused);
@@ -55,20 +59,24 @@ pub fn check(spec: &ClusterSpec) -> Result<(), Refusals> {
     if refused.is_empty() { Ok(()) } else { Err(Refusals(refused)) }
 }
 
-fn refuse(entry: &Entry<'_>, statement: &Statement, slurm: &SlurmSpec, refused: &mut Vec<Refusal>) {
+fn refuse(
+    entry: &Entry<'_>,
+    statement: &Statement,
+    (slurm, text): (&SlurmSpec, &UserText<'_>),
+    refused: &mut Vec<Refusal>,
+) {
     let Statement { key, value } = statement;
     let mut say = |why: String, instead: String| {
         refused.push(Refusal { at: entry.at.to_string(), why, instead });
     };
     if statement.is(INCLUDE) {
         // One that is given stands in the text already.
-        say(format!("`{INCLUDE} {value}` names a file that is not given"), given(value));
+        let (why, instead) = apart(entry, value);
+        say(why, instead);
         return;
     }
     if statement.is("PrologFlags") && statement.items().any(|flag| flag.eq_ignore_ascii_case("X11")) {
-        let text = UserText::of(slurm);
-        let linux =
-            |s: &Statement| s.is("ProctrackType") && s.value.eq_ignore_ascii_case("proctrack/linuxproc");
+        let linux = |s: &Statement| s.is("ProctrackType") && s.has_plugin("proctrack/linuxproc");
         if text.statements().any(linux) {
             say(
                 "`PrologFlags=X11` and `ProctrackType=proctrack/linuxproc` exclude each other".into(),
@@ -81,6 +89,13 @@ fn refuse(entry: &Entry<'_>, statement: &Statement, slurm: &SlurmSpec, refused: 
             Rule::Ours { same: Some(same), .. } if value.eq_ignore_ascii_case(same) => {}
             Rule::Ours { because, instead, .. } => {
                 say(format!("`{key}` is Shoal's: {because}"), (*instead).into())
+            }
+            Rule::Honoured { value: Value::JobCompletions, .. } if !keeps_completions(text) => {
+                if runs_completions(text)
+                    && let Some(name) = missing(value, slurm)
+                {
+                    say(format!("`{key}={value}` names a file that is not given"), given(&name));
+                }
             }
             Rule::Honoured { value: kind, .. } => {
                 if let Some((why, instead)) = wrong(*kind, value) {
@@ -99,10 +114,12 @@ fn refuse(entry: &Entry<'_>, statement: &Statement, slurm: &SlurmSpec, refused: 
             }
             Rule::Files(Named::Beside(files)) => {
                 for (word, names) in *files {
-                    let named = statement.items().any(|item| item.eq_ignore_ascii_case(word));
-                    if named && !names.iter().any(|name| slurm.files.contains_key(*name)) {
+                    if statement.has_plugin(word) && !names.iter().any(|name| slurm.files.contains_key(*name))
+                    {
                         let name = names.first().copied().unwrap_or_default();
                         say(format!("`{key}={value}` reads {name}, which is not given"), given(name));
+                        // Plug-ins of two kinds may share a name: one file is enough.
+                        break;
                     }
                 }
             }
@@ -122,7 +139,7 @@ fn wrong(kind: Value, value: &str) -> Option<(String, String)> {
             }
             Ok(_) => None,
         },
-        Value::File => {
+        Value::File | Value::JobCompletions => {
             unusable(value).map(|why| (why.into(), "write one such as `/var/log/slurm/slurmctld.log`".into()))
         }
         Value::Directory => {
@@ -148,6 +165,36 @@ fn ports(text: &UserText<'_>, refused: &mut Vec<Refusal>) {
         let why = format!("`SlurmctldPort` and `SlurmdPort` are both {}", one.0);
         refused.push(Refusal { at, why, instead: "write two".into() });
     }
+}
+
+/// Why an `Include` is still there, and what to do: a file that is given stands in its place otherwise.
+fn apart(entry: &Entry<'_>, name: &str) -> (String, String) {
+    let line = format!("`{INCLUDE} {name}`");
+    match entry.apart {
+        Some(Apart::Circle) => {
+            (format!("{line} includes a file that it is itself in"), "remove one of the lines".into())
+        }
+        Some(Apart::Deep) => (
+            format!("{line} is in more than {MAX_DEPTH} files that include each other"),
+            "write its text in the file before".into(),
+        ),
+        Some(Apart::Long) => (
+            format!("with {line}, files bring in more than {} KiB of text", MAX_INCLUDED >> 10),
+            "include each file once, and only what is needed".into(),
+        ),
+        None if name.starts_with('/') && !name.starts_with(FILES_DIR) => {
+            let file = name.rsplit('/').next().unwrap_or_default();
+            let instead = format!("{}, and `{INCLUDE} {file}`", given(file));
+            (format!("{line} names a file outside `{FILES_DIR}`, which workers do not fetch"), instead)
+        }
+        None => (format!("{line} names a file that is not given"), given(name)),
+    }
+}
+
+/// Whether `JobCompLoc` is a program that slurmctld runs.
+fn runs_completions(text: &UserText<'_>) -> bool {
+    let kind = text.statements().filter(|statement| statement.is("JobCompType")).last();
+    kind.is_some_and(|statement| statement.has_plugin("jobcomp/script"))
 }
 
 /// What to write for a file that is missing.
@@ -234,7 +281,8 @@ fn program_names(slurm: &SlurmSpec) -> BTreeSet<String> {
     let text = UserText::of(slurm);
     let runs = |statement: &&Statement| {
         let read = ["PlugStackConfig", "JobCredentialPrivateKey", "JobCredentialPublicCertificate"];
-        rows(&statement.key).any(|row| matches!(row.rule, Rule::Files(Named::Path)))
+        let named = rows(&statement.key).any(|row| matches!(row.rule, Rule::Files(Named::Path)));
+        (named || statement.is("JobCompLoc") && runs_completions(&text))
             && !read.iter().any(|key| statement.is(key))
     };
     let name = |statement: &Statement| {

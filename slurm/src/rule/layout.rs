@@ -1,5 +1,7 @@
 //! Ports and paths of Slurm in a cluster: Debian's, or those that the user's text names, which everything of ours follows.
 
+use std::collections::BTreeMap;
+
 use shoal_types::SlurmSpec;
 
 use crate::{
@@ -23,15 +25,12 @@ impl Layout {
     #[must_use]
     pub fn of(slurm: &SlurmSpec) -> Self {
         let text = UserText::of(slurm);
-        let last = |key: &str| {
-            text.statements()
-                .filter(|statement| statement.is(key))
-                .last()
-                .map(|statement| statement.value.clone())
-        };
-        let port = |key: &str, ours: u16| last(key).and_then(|value| value.parse().ok()).unwrap_or(ours);
-        let path = |key: &str| last(key).filter(|value| is_path(value));
-        let logs = ["SlurmctldLogFile", "SlurmdLogFile", "SlurmSchedLogFile", "JobCompLoc"];
+        let port = |key: &str, ours: u16| text.last(key).and_then(|value| value.parse().ok()).unwrap_or(ours);
+        let path = |key: &str| text.last(key).filter(|value| is_path(value)).map(str::to_owned);
+        let mut logs = vec!["SlurmctldLogFile", "SlurmdLogFile", "SlurmSchedLogFile"];
+        if keeps_completions(&text) {
+            logs.push("JobCompLoc");
+        }
         Self {
             slurmctld_port: port("SlurmctldPort", SLURMCTLD_PORT),
             slurmd_port: port("SlurmdPort", SLURMD_PORT),
@@ -61,9 +60,10 @@ impl Layout {
         }
     }
 
-    /// Directories that a node needs besides those of its image, outermost first, and which the user's text names.
-    pub(crate) fn made(&self) -> Vec<&str> {
-        let mut made = Vec::new();
+    /// Directories that a node needs besides those of its image, outermost first, and which the user's text names. Those that Slurm
+    /// writes in are slurm's (`true`); what is above one is root's: whoever owns a directory can replace all that is in it.
+    pub(crate) fn made(&self) -> BTreeMap<&str, bool> {
+        let mut made = BTreeMap::new();
         let dirs = [self.state.as_str(), &self.spool].into_iter();
         let ours = |dir: &&str| *dir != CONTROLLER_STATE_DIR && *dir != WORKER_SPOOL_DIR;
         let of_logs = self.logs.iter().filter_map(|file| file.rsplit_once('/')).map(|(dir, _)| dir);
@@ -71,15 +71,21 @@ impl Layout {
             // slurmd puts the node's name there, and makes it.
             let dir =
                 dir.split_once('%').map_or(dir, |(before, _)| before.rsplit_once('/').map_or("", |(d, _)| d));
-            let ends = dir.match_indices('/').skip(1).map(|(at, _)| at).chain([dir.len()]);
-            made.extend(
-                ends.map(|end| &dir[..end]).filter(|part| !part.is_empty() && !is_of_any_image(part)),
-            );
+            let above = dir.match_indices('/').skip(1).map(|(at, _)| (&dir[..at], false));
+            for (part, own) in above.chain([(dir, true)]) {
+                if !part.is_empty() && !is_of_any_image(part) {
+                    *made.entry(part).or_default() |= own;
+                }
+            }
         }
-        made.sort_unstable();
-        made.dedup();
         made
     }
+}
+
+/// Whether `JobCompLoc` is a file that slurmctld writes.
+pub(super) fn keeps_completions(text: &UserText<'_>) -> bool {
+    let kind = text.statements().filter(|statement| statement.is("JobCompType")).last();
+    kind.is_some_and(|statement| statement.has_plugin("jobcomp/filetxt"))
 }
 
 /// Directories of the Filesystem Hierarchy Standard (3.0) that something of a node's is below: never anybody's own.
@@ -108,6 +114,8 @@ const OF_IMAGES: &[&str] = &[
     "/var/opt",
     "/var/spool",
 ];
+/// What root runs or reads, in every node: who may write there is root.
+const OF_ROOT: &[&str] = &["/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/root", "/sbin", "/usr"];
 /// What is in memory, or the kernel's, in every node.
 const NOT_ON_DISK: &[&str] = &["/dev", "/proc", "/run", "/sys", "/tmp", "/var/run", "/var/lock"];
 
@@ -126,6 +134,9 @@ pub(super) fn unusable(path: &str) -> Option<&'static str> {
     }
     if NOT_ON_DISK.iter().find(below).is_some() {
         return Some("what is there is in memory, and gone when the node stops");
+    }
+    if OF_ROOT.iter().find(below).is_some() {
+        return Some("what is there is run or read by root, and the directory would be `slurm`'s");
     }
     None
 }

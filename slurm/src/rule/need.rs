@@ -60,7 +60,7 @@ pub fn needs(slurm: &SlurmSpec) -> Vec<Need> {
         let statement = entry.statement.as_ref()?;
         rows(&statement.key).find_map(|row| {
             let Rule::Hosts { values, ability } = row.rule else { return None };
-            let wanted = statement.items().any(|item| values.iter().any(|v| v.eq_ignore_ascii_case(item)));
+            let wanted = values.iter().any(|value| statement.has_plugin(value));
             wanted.then(|| Need { ability, line: entry.shown() })
         })
     });
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn lines_that_need_something_are_found() {
         let main = "ProctrackType=proctrack/cgroup\nTaskPlugin=task/affinity,task/cgroup\nTaskPlugin=task/none\n\
-                    JobAcctGatherType=jobacct_gather/linux\nJobContainerType=job_container/tmpfs\n";
+                    JobAcctGatherType=jobacct_gather/linux\nJobContainerType=job_container/tmpfs\nTaskPlugin=affinity,cgroup\n";
         let slurm = SlurmSpec { main: [("main".to_owned(), main.to_owned())].into(), ..SlurmSpec::default() };
         let found: Vec<_> = needs(&slurm).iter().map(|need| format!("{:?} {need}", need.ability)).collect();
         assert_eq!(
@@ -95,6 +95,7 @@ mod tests {
                 "Cgroups slurm.main, line 1: ProctrackType=proctrack/cgroup",
                 "Cgroups slurm.main, line 2: TaskPlugin=task/affinity,task/cgroup",
                 "Mounts slurm.main, line 5: JobContainerType=job_container/tmpfs",
+                "Cgroups slurm.main, line 6: TaskPlugin=affinity,cgroup",
             ]
         );
     }

@@ -48,7 +48,7 @@ impl Section {
                 "Files",
                 "A file in `/etc/slurm` that a key names must be given by `slurm.files`; so must one that `Include` names. A path elsewhere is the image's.",
                 "file",
-                "",
+                "The file of `JobCredentialPrivateKey` is on the controller alone, readable by `slurm`. Every other file can be read by all users of every node: write no secret in one.",
             ],
             Self::Hosts => [
                 "Decided by the hosts",

@@ -65,9 +65,14 @@ pub(super) const TABLE: &[Row] = &[
     ),
     honoured(&["SlurmdSpoolDir"], Value::Directory, "the directory is made in every worker"),
     honoured(
-        &["SlurmctldLogFile", "SlurmdLogFile", "SlurmSchedLogFile", "JobCompLoc"],
+        &["SlurmctldLogFile", "SlurmdLogFile", "SlurmSchedLogFile"],
         Value::File,
         "its directory is made, owned by `slurm`",
+    ),
+    honoured(
+        &["JobCompLoc"],
+        Value::JobCompletions,
+        "with `jobcomp/filetxt` the file's directory is made, owned by `slurm`; with `jobcomp/script` it is a program, given by `slurm.files` or the image's",
     ),
     default(
         &["SelectType"],
@@ -135,10 +140,7 @@ pub(super) const TABLE: &[Row] = &[
         ],
     ),
     beside(&["BurstBufferType"], &[("burst_buffer/lua", &["burst_buffer.lua"])]),
-    beside(
-        &["NodeFeaturesPlugins"],
-        &[("node_features/helpers", &["helpers.conf"]), ("helpers", &["helpers.conf"])],
-    ),
+    beside(&["NodeFeaturesPlugins"], &[("node_features/helpers", &["helpers.conf"])]),
     beside(
         &["JobContainerType", "NamespaceType"],
         &[
@@ -255,6 +257,19 @@ pub(crate) fn gives_way(key: &str, ours: &[(&str, &str)], user: &UserText<'_>) -
             && rows(&statement.key).any(|row| {
                 matches!(row.rule, Rule::Default { with, .. } if with.iter().any(|k| k.eq_ignore_ascii_case(key)))
             })
+    })
+}
+
+/// The word that the list of a key must hold.
+pub(crate) fn list_word(key: &str) -> Option<&'static str> {
+    rows(key).find_map(|row| match row.rule {
+        Rule::List { word, .. } => Some(word),
+        Rule::Honoured { .. }
+        | Rule::Default { .. }
+        | Rule::Files(_)
+        | Rule::Hosts { .. }
+        | Rule::Ours { .. }
+        | Rule::Nodes => None,
     })
 }
 

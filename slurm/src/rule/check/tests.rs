@@ -76,6 +76,8 @@ fn every_row_of_the_table_holds() {
                         Value::Port => ("7000", "22"),
                         Value::Directory => ("/var/spool/own", "/var/lib"),
                         Value::File => ("/var/log/own/x.log", "/tmp/x.log"),
+                        // Shown below: it is another key's.
+                        Value::JobCompletions => continue,
                     };
                     assert!(of(good).is_empty(), "{key}={good}: {:?}", of(good));
                     assert_eq!(of(bad).len(), 1, "{key}={bad}");
@@ -110,6 +112,9 @@ fn ports_and_paths_that_nothing_can_follow_are_refused() {
         ("StateSaveLocation=/var/lib", "of its own"),
         ("SlurmdSpoolDir=/run/slurmd", "in memory"),
         ("SlurmctldLogFile=/var/log/../x", "no path"),
+        ("SlurmctldLogFile=/etc/slurm/log/x.log", "read by root"),
+        ("StateSaveLocation=/usr/local/state", "read by root"),
+        ("JobCompType=jobcomp/filetxt\nJobCompLoc=/tmp/x", "in memory"),
     ] {
         let refused = refused(main, &[]);
         assert!(refused.len() == 1 && refused[0].contains(word), "{main}: {refused:?}");
@@ -126,6 +131,12 @@ fn a_file_that_is_named_is_given() {
         ("Prolog=x", &[("x", "#!/bin/sh\n")], "`Prolog=/etc/slurm/x`"),
         ("Epilog=/etc/slurm/x", &[("x", "true\n")], "`#!/bin/sh`"),
         ("Include site.conf", &[], "`site.conf: ./site.conf`"),
+        ("Include /opt/site.conf", &[], "`site.conf: ./site.conf`, and `Include site.conf`"),
+        ("JobSubmitPlugins=job_submit/lua", &[], "job_submit.lua"),
+        ("CliFilterPlugins=cli_filter/lua", &[], "cli_filter.lua"),
+        ("JobContainerType=tmpfs", &[], "job_container.conf"),
+        ("JobCompType=jobcomp/script\nJobCompLoc=/etc/slurm/done", &[], "`done: ./done`"),
+        ("JobCompType=script\nJobCompLoc=/etc/slurm/done", &[("done", "x\n")], "`#!/bin/sh`"),
         ("", &[("plugstack.conf", "include /etc/slurm/plug.d/*")], "not given"),
         ("", &[("gres.conf", "Name=gpu File=/opt/gpu[0-0]")], "`/opt/gpu0` is no device"),
         ("", &[("slurm.conf", "A=1")], "is Shoal's"),
@@ -143,6 +154,9 @@ fn a_file_that_is_named_is_given() {
             &[("site.conf", "MaxJobCount=1"), ("more.conf", "")],
         ),
         ("PrologFlags=Alloc,X11", &[]),
+        ("JobCompType=jobcomp/elasticsearch\nJobCompLoc=http://search:9200/slurm", &[]),
+        ("JobCompType=jobcomp/mysql\nJobCompLoc=jobs", &[]),
+        ("JobCompType=jobcomp/script\nJobCompLoc=/usr/bin/true", &[]),
         (
             "GresTypes=gpu",
             &[("gres.conf", "Name=gpu File=/dev/nvidia[0-1]\nName=x File=/etc/slurm/x"), ("x", "")],
@@ -158,7 +172,28 @@ fn what_is_included_is_checked_where_it_stands() {
     let refused = refused("Include site.conf", &files);
     assert_eq!(refused.len(), 2, "{refused:?}");
     assert!(refused[0].starts_with("slurm.files.site.conf, line 2: `SlurmctldHost`"), "{refused:?}");
-    assert!(refused[1].contains("line 3"), "a file that includes itself ends: {refused:?}");
+    assert!(
+        refused[1].contains("line 3: `Include site.conf` includes a file that it is itself in"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn files_that_include_files_have_an_end() {
+    let names: Vec<String> = (0..10).map(|n| format!("{n}.conf")).collect();
+    let chain: Vec<String> = (1..=10).map(|n| format!("Include {n}.conf\n")).collect();
+    let mut files: Vec<(&str, &str)> =
+        names.iter().zip(&chain).map(|(n, t)| (n.as_str(), t.as_str())).collect();
+    files[9].1 = "A=1";
+    let told = refused("Include 0.conf", &files);
+    assert!(told.len() == 1 && told[0].contains("more than 8 files"), "{told:?}");
+    // 100 lines each, 100^4 of them in all.
+    let many: Vec<String> = (1..=4).map(|n| format!("Include {n}.conf\n").repeat(100)).collect();
+    let mut files: Vec<(&str, &str)> =
+        names.iter().zip(&many).map(|(n, t)| (n.as_str(), t.as_str())).collect();
+    files.push(("4.conf", "A=1"));
+    let told = refused("Include 0.conf", &files);
+    assert!(told.len() == 1 && told[0].contains("more than 256 KiB"), "{told:?}");
 }
 
 #[test]
