@@ -26,18 +26,18 @@ impl SetInstallation {
         let pools = self.pools;
         let set =
             Session::within(global, interrupt, async |client| Ok(client.set_pools(pools).await?)).await?;
-        global.screen().result(&set, |_| text(&set))?;
+        global.screen().result(&set, |_| ranges(&set))?;
         Ok(Exit::Ok)
     }
 }
 
 /// An installation, for people.
 pub(crate) fn text(installation: &Installation) -> String {
-    format!(
-        "installation {}: subnets of clusters come from {}",
-        escape::line(&installation.id),
-        escape::line(&installation.pools.join(", "))
-    )
+    format!("installation {}: {}", escape::line(&installation.id), ranges(installation))
+}
+
+fn ranges(installation: &Installation) -> String {
+    format!("subnets of clusters come from {}", escape::line(&installation.pools.join(", ")))
 }
 
 #[cfg(test)]

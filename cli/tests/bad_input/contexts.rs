@@ -57,7 +57,9 @@ fn contexts() {
     bed.run(row("set host: nobody listens", 5, ["set", "host", "host1", "--context", "near"]));
     let elsewhere = row("contexts elsewhere", 2, ["register", "new", "--context", "far"]);
     bed.run(elsewhere.env("DOCKER_CONFIG", bed.path("nowhere")));
-    bed.file(".docker/contexts/meta/ff/meta.json", "{");
-    bed.run(row("a broken file", 2, ["register", "new", "--context", "far"]));
+    // A context's directory is the SHA-256 of its name.
+    let torn = "00cc10cc5ab0a89fbf4d84a229bf234e739ba6294a832d2c042ce8d9a1949cf7";
+    bed.file(&format!(".docker/contexts/meta/{torn}/meta.json"), "{");
+    bed.run(row("a broken file", 2, ["register", "new", "--context", "torn"]));
     insta::assert_snapshot!(bed.said());
 }

@@ -18,10 +18,10 @@ pub(crate) fn limits_and_shared_memory_are_the_same_on_every_engine(stage: &Stag
         let most = "ulimit -Hn; ulimit -Hl; ulimit -Hc";
         let job = home.run(&["exec", "dev", "--", "srun", "-w", &node.name, "bash", "-c", most])?.ok()?;
         ensure!(job == "16384\n8192\nunlimited\n", "a job on {from}: {job}");
-        let look = "echo $(stat -f -c '%S*%b' /dev/shm) $(cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes \
-                    2>/dev/null); systemctl show --property=TasksMax --value ssh";
+        // Half of the node's 512 MiB.
+        let look = "stat -f -c '%S*%b' /dev/shm; systemctl show --property=TasksMax --value ssh";
         let said = node.shell(look)?.ok()?;
-        ensure!(said == "4096*65536 536870912\ninfinity\n", "{from}: {said}");
+        ensure!(said == "4096*65536\ninfinity\n", "{from}: {said}");
         let name = node.shell("hostname; hostname -f; hostname -i")?.ok()?;
         ensure!(name == format!("{}\n{}\n{}\n", node.name, node.fqdn, node.address), "{from}: {name}");
     }
