@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use shoal_types::chain;
 
-use crate::{error::CliError, escape, exit::Exit};
+use crate::{config::ConfigError, error::CliError, escape, exit::Exit};
 
 /// Says what went wrong on standard error; the exit status it means, for a command whose own failures have one of their own.
 pub(crate) fn error(error: &CliError, own_failure: Option<Exit>) -> Exit {
@@ -29,8 +29,11 @@ pub(crate) fn warning(text: &str) {
 fn text(error: &CliError) -> String {
     let hint = error.hint().map(|hint| format!("hint: {}\n", escape::line(&hint))).unwrap_or_default();
     let message = chain(error);
-    // A failed build and a cluster that did not become ready quote the last lines of what failed; the rest is one line.
-    let message = match matches!(error, CliError::Build(_) | CliError::Status(_)) {
+    // A failed build and a cluster that did not become ready quote the last lines of what failed, and what is told Slurm may be
+    // refused in several places; the rest is one line.
+    let has_lines =
+        matches!(error, CliError::Build(_) | CliError::Status(_) | CliError::Config(ConfigError::Slurm(_)));
+    let message = match has_lines {
         true => escape::block(message.trim_end()),
         false => escape::line(&message),
     };

@@ -20,6 +20,8 @@ use crate::{
     rule::gives_way,
 };
 pub(crate) use gres::{GRES_CONF, device_files, devices, gres_conf, is_device};
+#[cfg(test)]
+pub(crate) use user::REQUIRED;
 pub(crate) use user::{Apart, Entry, MAX_DEPTH, MAX_INCLUDED, UserText};
 
 /// Where slurmctld has the key that it signs tokens with.

@@ -21,9 +21,9 @@ pub use layout::Layout;
 pub use need::{Ability, Need, needs};
 pub use reference::reference;
 pub(crate) use secret::secret_files;
+pub(crate) use table::gives_way;
 #[cfg(test)]
 pub(crate) use table::is_known;
-pub(crate) use table::{gives_way, list_word};
 
 /// A row: keys that are treated alike.
 #[derive(Debug)]

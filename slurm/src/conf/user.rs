@@ -11,10 +11,11 @@ use std::{
 
 use shoal_types::{SlurmSpec, TextPlace};
 
-use crate::{
-    rule::list_word,
-    text::{FILES_DIR, INCLUDE, Piece, Statement, pieces},
-};
+use crate::text::{FILES_DIR, INCLUDE, Piece, Statement, pieces};
+
+/// Key -> the word that its list must hold; the table says why, and a test that it says the same.
+pub(crate) const REQUIRED: [(&str, &str); 2] =
+    [("SlurmctldParameters", "enable_configless"), ("SlurmdParameters", "config_overrides")];
 
 /// Deepest nesting of files that include others.
 pub(crate) const MAX_DEPTH: usize = 8;
@@ -168,7 +169,9 @@ impl Entry<'_> {
     fn push(&self, text: &mut String, gres: &BTreeSet<&str>) {
         let wanted: Vec<&str> = match &self.statement {
             Some(statement) if statement.is("GresTypes") => gres.iter().copied().collect(),
-            Some(statement) => list_word(&statement.key).into_iter().collect(),
+            Some(statement) => {
+                REQUIRED.iter().filter(|(key, _)| statement.is(key)).map(|(_, word)| *word).collect()
+            }
             None => vec![],
         };
         let has = |word: &str| {

@@ -260,19 +260,6 @@ pub(crate) fn gives_way(key: &str, ours: &[(&str, &str)], user: &UserText<'_>) -
     })
 }
 
-/// The word that the list of a key must hold.
-pub(crate) fn list_word(key: &str) -> Option<&'static str> {
-    rows(key).find_map(|row| match row.rule {
-        Rule::List { word, .. } => Some(word),
-        Rule::Honoured { .. }
-        | Rule::Default { .. }
-        | Rule::Files(_)
-        | Rule::Hosts { .. }
-        | Rule::Ours { .. }
-        | Rule::Nodes => None,
-    })
-}
-
 /// The rows about a key.
 pub(super) fn rows(key: &str) -> impl Iterator<Item = &'static Row> {
     TABLE.iter().filter(move |row| row.keys.iter().any(|known| known.eq_ignore_ascii_case(key)))

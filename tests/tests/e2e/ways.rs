@@ -218,8 +218,8 @@ pub(crate) fn what_ssh_refuses_is_told(stage: &Stage) -> anyhow::Result<()> {
     let at = |rest: &str| format!("ssh://root@{address}{rest}");
     for (endpoint, key, known, exit, parts) in [
         (door.endpoint.clone(), &key, &changed, 1, &["Host key for", "has changed", "ssh-keygen -R"][..]),
-        (door.endpoint.clone(), &stranger, &known, 1, &["Permission denied (publickey)", "ssh-add"]),
-        (at("/nowhere.sock"), &key, &known, 1, &["connect failed", "/nowhere.sock", "group docker"]),
+        (door.endpoint.clone(), &stranger, &known, 1, &["Permission denied (publickey)", "authorized_keys"]),
+        (at("/nowhere.sock"), &key, &known, 5, &["connect failed", "/nowhere.sock", "group docker"]),
         (door.endpoint.clone(), &key, &file("empty", "")?, 2, &["no host key", "--ssh-known-hosts"]),
         (door.endpoint.clone(), &format!("{stranger}.pub"), &known, 2, &["public key"]),
         (one.host().endpoint.clone(), &key, &known, 2, &["--ssh-key is for an ssh:// endpoint"]),

@@ -1,3 +1,5 @@
+//! What is refused, row by row of the table.
+
 use shoal_types::{
     ClusterName, NodeGroup, Placing, Profile, RealmName, Role, SlurmSpec, Strategy, TextPlace,
 };
@@ -221,4 +223,18 @@ fn a_place_is_that_in_the_users_file_and_all_is_told_at_once() {
     spec.slurm.places.insert("slurm.main".into(), place);
     let Refusals(all) = check(&spec).unwrap_err();
     assert_eq!(all.iter().map(|r| r.at.as_str()).collect::<Vec<_>>(), ["dev.yaml:6", "dev.yaml:7"]);
+}
+
+#[test]
+fn the_words_that_lists_must_hold_are_those_of_the_table() {
+    let told = TABLE.iter().filter_map(|row| match row.rule {
+        Rule::List { word, .. } => Some((row.keys[0], word)),
+        Rule::Honoured { .. }
+        | Rule::Default { .. }
+        | Rule::Files(_)
+        | Rule::Hosts { .. }
+        | Rule::Ours { .. }
+        | Rule::Nodes => None,
+    });
+    assert!(told.eq(crate::conf::REQUIRED));
 }
