@@ -74,8 +74,8 @@ pub(crate) struct Lifeline {
 }
 
 impl Lifeline {
-    /// Starts the companion of the command with this mark, as the same user, who alone may look for it, and waits until it is there: what a client reads of the command, it reads
-    /// when the command has its companion.
+    /// Starts the companion of the command with this mark, as the same user, who alone may look for it, and waits until it is
+    /// there: what a client reads of the command, it reads when the command has its companion.
     ///
     /// # Errors
     /// As [`Engine::attach_exec`].

@@ -56,7 +56,7 @@ pub(crate) async fn silent_without(
     count: impl Fn() -> u64 + Send,
 ) -> Fault {
     let (mut heard, mut last) = (patience.silent_since(link), count());
-    let mut next = Instant::now().min(heard + BEAT);
+    let mut next = heard + BEAT;
     loop {
         sleep_until(next).await;
         // An answer to a call is a sign of life, too. A ping beside calls that are answered would open a second connection to

@@ -86,12 +86,25 @@ enum Listener {
 /// A daemon that does not listen.
 #[derive(Debug, Default)]
 struct Missing {
-    /// When its node was last seen with everything else up.
-    looked: Option<tokio::time::Instant>,
+    /// When its node was last asked about.
+    asked: Option<tokio::time::Instant>,
+    /// Its node was seen with everything else up.
+    seen: bool,
     /// Since when what it needs has been missing, or when that was last asked for.
     booting: Option<tokio::time::Instant>,
     /// It was run by hand, and went on: only time tells.
     works: bool,
+}
+
+impl Missing {
+    /// Whether its node may be asked again: ports are looked at more often, and asking costs a list and a look at `/proc`.
+    fn is_due(&mut self) -> bool {
+        if self.works || self.asked.is_some_and(|at| at.elapsed() < MISSED) {
+            return false;
+        }
+        self.asked = Some(tokio::time::Instant::now());
+        true
+    }
 }
 
 impl Work {
@@ -163,6 +176,7 @@ impl Work {
                 return Ok(WaitOutcome::Stalled);
             }
             if changed.elapsed() > MISSED
+                && missing.is_due()
                 && let Some(refused) = self.worker_refuses(intent, &waiting, links, &mut missing).await?
             {
                 return Ok(refused);
@@ -248,8 +262,10 @@ impl Work {
                 if since.elapsed() > STALL {
                     return Ok(Listener::Down);
                 }
-                let refusal = self.refusal(intent, role, (link, &container), &mut missing).await?;
-                if let Some((daemon, reason)) = refusal {
+                if missing.is_due()
+                    && let Some((daemon, reason)) =
+                        self.refusal(intent, role, (link, &container), &mut missing).await?
+                {
                     return Ok(Listener::Refuses(daemon, reason));
                 }
                 tokio::time::sleep(LOOK).await;
@@ -266,9 +282,6 @@ impl Work {
         (link, container): (&HostLink, &str),
         missing: &mut Missing,
     ) -> Result<Option<(Stage, String)>, Halt> {
-        if missing.works || missing.looked.is_some_and(|at| at.elapsed() < MISSED) {
-            return Ok(None);
-        }
         self.may(link, CallClass::Read).await?;
         let said = link.agent().await?.probe_nodes(vec![container.to_owned()]).await?;
         let Some(probe) = said.probes.into_values().find(|probe| probe.manager) else { return Ok(None) };
@@ -286,7 +299,7 @@ impl Work {
             return Ok(None);
         }
         // The first look only begins the time in which a daemon comes up.
-        if missing.looked.replace(tokio::time::Instant::now()).is_none() {
+        if !std::mem::replace(&mut missing.seen, true) {
             return Ok(None);
         }
         let slurm = &intent.cluster.spec.slurm;
