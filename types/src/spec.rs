@@ -71,6 +71,15 @@ pub const DEFAULT_RESERVED_CPU: crate::MilliCpu = crate::MilliCpu(50);
 pub const DEFAULT_RESERVED_MEMORY: Bytes = Bytes::mib(64);
 /// What a node that names no memory size may use.
 pub const DEFAULT_MEMORY_LIMIT: Bytes = Bytes::mib(512);
+/// Workers beyond which a controller's defaults grow with each: slurmctld has a record, and at the start a connection, of every
+/// worker.
+const SMALL_CLUSTER: u32 = 64;
+/// What a controller reserves more for each of these.
+const RESERVED_CPU_PER_WORKER: crate::MilliCpu = crate::MilliCpu(1);
+/// The same of memory.
+const RESERVED_MEMORY_PER_WORKER: Bytes = Bytes(128 << 10);
+/// How much more memory it may use for each.
+const MEMORY_LIMIT_PER_WORKER: Bytes = Bytes(512 << 10);
 /// Size of a node's `/tmp` if none is named.
 pub const DEFAULT_TMP_SIZE: Bytes = Bytes::mib(256);
 
@@ -92,6 +101,21 @@ impl NodeGroup {
             constraints: Vec::new(),
             slurm: NodeSlurm::default(),
         }
+    }
+
+    /// The controller of so many workers, whose defaults follow their number.
+    #[must_use]
+    pub fn controller(workers: u32, cpus: Option<crate::MilliCpu>, memory: Option<Bytes>) -> Self {
+        let mut group = Self::new(Role::Controller, 1, cpus, memory);
+        let more = u64::from(workers.saturating_sub(SMALL_CLUSTER));
+        if cpus.is_none() {
+            group.reserve.cpu.0 += more * RESERVED_CPU_PER_WORKER.0;
+        }
+        if memory.is_none() {
+            group.reserve.memory.0 += more * RESERVED_MEMORY_PER_WORKER.0;
+            group.memory_limit.0 += more * MEMORY_LIMIT_PER_WORKER.0;
+        }
+        group
     }
 }
 
@@ -392,6 +416,21 @@ mod tests {
             slurm: SlurmSpec::default(),
             ssh_keys: vec![],
         }
+    }
+
+    #[test]
+    fn a_controllers_defaults_follow_its_workers_and_named_sizes_do_not() {
+        let sizes = |workers, cpus, memory| {
+            let group = NodeGroup::controller(workers, cpus, memory);
+            (group.reserve.cpu.0, group.reserve.memory, group.cpu_limit, group.memory_limit)
+        };
+        assert_eq!(sizes(64, None, None), (50, Bytes::mib(64), None, Bytes::mib(512)));
+        assert_eq!(sizes(1064, None, None), (1050, Bytes::mib(189), None, Bytes::mib(1012)));
+        let cpu = crate::MilliCpu(200);
+        let named = (200, Bytes::mib(100), Some(cpu), Bytes::mib(100));
+        assert_eq!(sizes(1064, Some(cpu), Some(Bytes::mib(100))), named);
+        let worker = NodeGroup::new(Role::Worker, 1064, None, None);
+        assert_eq!((worker.reserve.cpu.0, worker.memory_limit), (50, Bytes::mib(512)));
     }
 
     #[test]

@@ -68,10 +68,10 @@ struct CreateCluster {
     /// Number of workers; with a configuration, of its only group of workers
     #[arg(long, value_name = "N", value_parser = count)]
     workers: Option<NonZeroU32>,
-    /// CPUs of every node: reserved on its host, and its limit
+    /// CPUs of every worker: reserved on its host, and its limit
     #[arg(long, value_name = "N", value_parser = word::<MilliCpu>)]
     cpus: Option<MilliCpu>,
-    /// Memory of every node: reserved on its host, and its limit
+    /// Memory of every worker: reserved on its host, and its limit
     #[arg(long, value_name = "SIZE", value_parser = word::<Bytes>)]
     memory: Option<Bytes>,
     /// Image of every node

@@ -12,7 +12,7 @@ use super::{
     document::Defaults,
     node::Node,
     placing::PlacingOverrides,
-    value::{Constraint, Count},
+    value::{Constraint, Count, Cpus, Size},
 };
 
 /// What the command line says of a cluster.
@@ -22,9 +22,9 @@ pub(crate) struct Overrides {
     pub(crate) name: Option<ClusterName>,
     /// Instead of the count of the one group of workers.
     pub(crate) workers: Option<NonZeroU32>,
-    /// Instead of every node's `cpus`.
+    /// Instead of the workers' `cpus`.
     pub(crate) cpus: Option<MilliCpu>,
-    /// Instead of every node's `memory`.
+    /// Instead of the workers' `memory`.
     pub(crate) memory: Option<Bytes>,
     /// Instead of `defaults.image`.
     pub(crate) image: Option<String>,
@@ -61,6 +61,12 @@ pub(crate) fn cluster_spec(
             several => return Err(ConfigError::Workers { name: source.into(), groups: several.len() }),
         }
     }
+    let mut workers = 0_u32;
+    for node in nodes.iter_mut().filter(|node| node.role == Role::Worker) {
+        workers = workers.saturating_add(node.count.0.get());
+        node.cpus = overrides.cpus.map(Cpus).or(node.cpus);
+        node.memory = overrides.memory.map(Size).or(node.memory);
+    }
     let slurm = document.slurm.unwrap_or_default();
     let gres = slurm.gres_of_each();
     let spec = ClusterSpec {
@@ -77,10 +83,7 @@ pub(crate) fn cluster_spec(
             .map(|c| c.0)
             .chain(overrides.constraints)
             .collect(),
-        groups: nodes
-            .into_iter()
-            .map(|node| group(node, &defaults, overrides.cpus, overrides.memory, gres))
-            .collect(),
+        groups: nodes.into_iter().map(|node| group(node, &defaults, workers, gres)).collect(),
         slurm: document.told,
         ssh_keys: once_each(
             document.ssh_keys.into_iter().flatten().map(|key| key.0).chain(overrides.ssh_keys),
@@ -97,15 +100,14 @@ fn once_each(keys: impl Iterator<Item = SshPublicKey>) -> Vec<SshPublicKey> {
     keys.filter(|key| seen.insert(key.clone())).collect()
 }
 
-fn group(
-    node: Node,
-    defaults: &Defaults,
-    cpus: Option<MilliCpu>,
-    memory: Option<Bytes>,
-    gres: &[Gres],
-) -> NodeGroup {
-    let cpus = cpus.or(node.cpus.or(defaults.cpus).map(|c| c.0));
-    let memory = memory.or(node.memory.or(defaults.memory).map(|m| m.0));
+fn group(node: Node, defaults: &Defaults, workers: u32, gres: &[Gres]) -> NodeGroup {
+    let cpus = node.cpus.or(defaults.cpus).map(|c| c.0);
+    let memory = node.memory.or(defaults.memory).map(|m| m.0);
+    let count = node.count.0.get();
+    let sized = match node.role {
+        Role::Controller => NodeGroup { count, ..NodeGroup::controller(workers, cpus, memory) },
+        role @ (Role::Submitter | Role::Api | Role::Worker) => NodeGroup::new(role, count, cpus, memory),
+    };
     // Only workers are nodes of Slurm's; what a group of others says of itself there is refused.
     let gres = if node.role == Role::Worker { gres } else { &[] };
     NodeGroup {
@@ -113,6 +115,6 @@ fn group(
         tmp_size: node.tmp_size.or(defaults.tmp_size).map_or(DEFAULT_TMP_SIZE, |s| s.0),
         shm_size: node.shm_size.or(defaults.shm_size).map(|s| s.0),
         constraints: node.constraints.into_iter().map(|Constraint(expr)| expr).collect(),
-        ..NodeGroup::new(node.role, node.count.0.get(), cpus, memory)
+        ..sized
     }
 }

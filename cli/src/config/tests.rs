@@ -143,9 +143,20 @@ fn flags_come_first() {
     assert_eq!(pins, ["controller=h1", "worker-[0-1]=h2"]);
     let constraints: Vec<_> = spec.constraints.iter().map(ToString::to_string).collect();
     assert_eq!(constraints, ["a", "b"]);
-    for group in &spec.groups {
-        assert_eq!((group.cpu_limit, group.memory_limit), (Some(MilliCpu(2000)), Bytes::mib(256)));
-    }
+    let sizes: Vec<_> = spec.groups.iter().map(|group| (group.cpu_limit, group.memory_limit)).collect();
+    assert_eq!(
+        sizes,
+        [(None, Bytes::mib(128)), (Some(MilliCpu(2000)), Bytes::mib(256))],
+        "sizes of the command line are for workers"
+    );
+}
+
+#[test]
+fn a_controllers_size_follows_the_workers_of_all_groups() {
+    let spec = spec("kind: Cluster\nnodes: [controller, {worker: 100}, {worker: 64}]\n");
+    let controller = &spec.groups[0];
+    assert_eq!(controller.reserve.cpu, MilliCpu(150));
+    assert_eq!(controller.memory_limit, Bytes::mib(512 + 50));
 }
 
 #[test]
