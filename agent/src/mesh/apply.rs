@@ -6,7 +6,7 @@ use rtnetlink::Handle;
 use super::{
     error::MeshError,
     fdb, link, neigh,
-    plan::{Device, Entry, LEARNED, Plan, Setting, plan},
+    plan::{BridgeSetting, Device, Entry, LEARNED, Plan, Setting, plan},
     snapshot::Snapshot,
 };
 use crate::network::Network;
@@ -32,9 +32,12 @@ pub(crate) async fn converge(handle: &Handle, network: &Network, seen: &Snapshot
 }
 
 async fn apply(handle: &Handle, network: &Network, plan: Plan) -> Result<(), MeshError> {
-    let Plan { bridge, bound, device, forget, install } = plan;
-    if bound {
-        link::set_learned(handle, bridge, LEARNED).await?;
+    let Plan { bridge, settings, device, forget, install } = plan;
+    for setting in settings {
+        match setting {
+            BridgeSetting::Learned => link::set_learned(handle, bridge, LEARNED).await?,
+            BridgeSetting::Unpoliced => link::set_unpoliced(handle, bridge).await?,
+        }
     }
     let index = match device {
         Device::Keep(index, settings) => {

@@ -4,8 +4,8 @@
 
 use futures_util::TryStreamExt;
 use netlink_packet_route::link::{
-    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoVxlan, LinkAttribute, LinkFlags,
-    LinkInfo, LinkMessage,
+    AfSpecInet, AfSpecUnspec, InetDevConf, InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData,
+    InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 use rtnetlink::{Handle, LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVxlan};
 
@@ -35,6 +35,7 @@ fn read(message: LinkMessage) -> Link {
         kind: Kind::Other("physical".into()),
         port: None,
         learned: None,
+        policed: true,
     };
     for attribute in message.attributes {
         match attribute {
@@ -42,6 +43,7 @@ fn read(message: LinkMessage) -> Link {
             LinkAttribute::Mtu(mtu) => link.mtu = mtu,
             LinkAttribute::Controller(index) => link.controller = Some(index),
             LinkAttribute::LinkInfo(infos) => read_info(&mut link, infos),
+            LinkAttribute::AfSpecUnspec(families) => link.policed = is_policed(&families),
             _ => {}
         }
     }
@@ -61,6 +63,20 @@ fn read_info(link: &mut Link, infos: Vec<LinkInfo>) {
             _ => {}
         }
     }
+}
+
+fn is_policed(families: &[AfSpecUnspec]) -> bool {
+    let mut inet = families.iter().filter_map(|family| match family {
+        AfSpecUnspec::Inet(items) => Some(items),
+        _ => None,
+    });
+    let conf = inet.find_map(|items| {
+        items.iter().find_map(|item| match item {
+            AfSpecInet::DevConf(conf) => Some(conf),
+            _ => None,
+        })
+    });
+    conf.is_none_or(|conf| conf.noxfrm == 0 || conf.nopolicy == 0)
 }
 
 fn read_learned(data: &[InfoBridge]) -> Option<u32> {
@@ -134,6 +150,18 @@ pub(super) async fn set_learned(handle: &Handle, bridge: u32, most: u32) -> Resu
         .build();
     let action = || format!("bound what the bridge learns to {most} addresses");
     handle.link().change(message).execute().await.map_err(|e| kernel(action(), e))
+}
+
+/// `sysctl net.ipv4.conf.BRIDGE.disable_xfrm=1 net.ipv4.conf.BRIDGE.disable_policy=1`: a tunnel to a site whose range holds the
+/// cluster's would take what the host sends to its nodes, and refuse what they send.
+pub(super) async fn set_unpoliced(handle: &Handle, bridge: u32) -> Result<(), MeshError> {
+    let mut conf = InetDevConf::default();
+    (conf.noxfrm, conf.nopolicy) = (1, 1);
+    let families = vec![AfSpecUnspec::Inet(vec![AfSpecInet::DevConfRequest(conf)])];
+    let message = LinkUnspec::new_with_index(bridge)
+        .append_extra_attribute(LinkAttribute::AfSpecUnspec(families))
+        .build();
+    handle.link().change(message).execute().await.map_err(|e| kernel("keep the bridge out of IPsec", e))
 }
 
 /// `neigh_suppress on learning off`.

@@ -22,13 +22,22 @@ pub(super) const LEARNED: u32 = 2048;
 pub(crate) struct Plan {
     /// Index of the bridge.
     pub(super) bridge: u32,
-    /// The bridge is to learn at most [`LEARNED`] addresses, and is not told so yet.
-    pub(super) bound: bool,
+    /// What the bridge is not told yet.
+    pub(super) settings: Vec<BridgeSetting>,
     pub(super) device: Device,
     /// Entries that must not be; on the device as it is now.
     pub(super) forget: Vec<Entry>,
     /// Entries that are missing or different; replaced, so in one step.
     pub(super) install: Vec<Entry>,
+}
+
+/// A setting of the bridge, which Docker makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BridgeSetting {
+    /// It learns at most [`LEARNED`] addresses.
+    Learned,
+    /// IPsec's policies are not asked.
+    Unpoliced,
 }
 
 /// What to do about the device.
@@ -66,7 +75,7 @@ impl Plan {
             Device::Create | Device::Replace(_) => false,
             Device::Keep(_, settings) => settings.is_empty(),
         };
-        device && !self.bound && self.forget.is_empty() && self.install.is_empty()
+        device && self.settings.is_empty() && self.forget.is_empty() && self.install.is_empty()
     }
 }
 
@@ -77,7 +86,7 @@ impl Plan {
 /// [`VniTaken`](MeshError::VniTaken), [`UnderlayMissing`](MeshError::UnderlayMissing): it cannot be done here, and nothing
 /// was touched.
 pub(crate) fn plan(network: &Network, seen: &Snapshot) -> Result<Plan, MeshError> {
-    let (bridge, learned) = find_bridge(network, seen)?;
+    let (bridge, settings) = find_bridge(network, seen)?;
     if !seen.addresses.contains(&network.local) {
         return Err(MeshError::UnderlayMissing { address: network.local });
     }
@@ -86,16 +95,21 @@ pub(crate) fn plan(network: &Network, seen: &Snapshot) -> Result<Plan, MeshError
     let found = found(network, seen, bridge, &device);
     let forget = found.iter().filter(|(e, _)| !wanted.contains(e)).map(|(e, _)| *e);
     let install = wanted.iter().filter(|e| found.get(e) != Some(&true)).copied();
-    let bound = learned.is_some_and(|learned| learned != LEARNED);
-    Ok(Plan { bridge, bound, forget: forget.collect(), install: install.collect(), device })
+    Ok(Plan { bridge, settings, forget: forget.collect(), install: install.collect(), device })
 }
 
-/// Its index, and how many addresses it learns.
-fn find_bridge(network: &Network, seen: &Snapshot) -> Result<(u32, Option<u32>), MeshError> {
+/// Its index, and what it is to be told.
+fn find_bridge(network: &Network, seen: &Snapshot) -> Result<(u32, Vec<BridgeSetting>), MeshError> {
     let bridge = network.bridge.clone();
     match seen.link(bridge.as_str()) {
         None => Err(MeshError::BridgeMissing { bridge }),
-        Some(Link { index, learned, kind: Kind::Bridge, .. }) => Ok((*index, *learned)),
+        Some(Link { index, learned, policed, kind: Kind::Bridge, .. }) => {
+            let checks = [
+                (BridgeSetting::Learned, learned.is_none_or(|learned| learned == LEARNED)),
+                (BridgeSetting::Unpoliced, !policed),
+            ];
+            Ok((*index, checks.into_iter().filter(|(_, right)| !right).map(|(setting, _)| setting).collect()))
+        }
         Some(Link { kind: Kind::Vxlan(_), .. }) => {
             Err(MeshError::NotABridge { bridge, kind: "vxlan".into() })
         }

@@ -41,6 +41,9 @@ pub(crate) struct Link {
     pub(crate) port: Option<PortFlags>,
     /// Of a bridge: most addresses that it learns, 0 for any number. `None`: the kernel has no such bound (before 6.7).
     pub(crate) learned: Option<u32>,
+    /// Whether IPsec's policies are asked about packets that leave by it, or came in by it (`disable_xfrm`, `disable_policy` of
+    /// the kernel's ip-sysctl.rst).
+    pub(crate) policed: bool,
 }
 
 /// What a device is.

@@ -6,7 +6,7 @@ use anyhow::ensure;
 
 use crate::{
     agent::{Fleet, block_on},
-    lab::{BRIDGE, Node},
+    lab::{BRIDGE, Node, sh},
     net::{Crossing, Sniffer, refuses, speak},
 };
 
@@ -87,5 +87,33 @@ pub(crate) fn a_node_that_moves_keeps_its_traffic() -> anyhow::Result<()> {
         let all = [nodes.as_slice(), &[late]].concat();
         fleet.apply(&all, 3).await?;
         speak(&start(&late)?, &w1, &moved)
+    })
+}
+
+/// A tunnel to a site whose range holds the cluster's: its policies take and refuse whatever the host sends and hears.
+pub(crate) fn a_hosts_ipsec_is_not_asked_about_nodes() -> anyhow::Result<()> {
+    block_on(async {
+        let fleet = Fleet::new(2).await?;
+        let host = &fleet.lab.hosts[0];
+        let (c0, w1) = (NODES[0], NODES[2]);
+        let node = host.start(&c0)?;
+        let other = fleet.lab.hosts[1].start(&w1)?;
+        ensure!(refuses(&host.namespace, c0.address())?, "a host reaches its node");
+        let all = "src 0.0.0.0/0 dst 10.96.0.0/12";
+        for direction in ["in", "out", "fwd"] {
+            host.namespace.ip(&format!("xfrm policy add dir {direction} {all} action block"))?;
+        }
+        ensure!(!refuses(&host.namespace, c0.address())?, "the policies are in force");
+        fleet.apply(&[c0, w1], 1).await?;
+        ensure!(refuses(&host.namespace, c0.address())?, "the host reaches its node");
+        speak(&node, &other, &w1)?;
+        speak(&other, &node, &c0)?;
+        sh(&format!(
+            "ip netns exec {} sysctl -qw net.ipv4.conf.{BRIDGE}.disable_xfrm=0",
+            host.namespace.name
+        ))?;
+        fleet.apply(&[c0, w1], 2).await?;
+        ensure!(refuses(&host.namespace, c0.address())?, "the host reaches its node again");
+        Ok(())
     })
 }

@@ -23,6 +23,7 @@ fn bridge() -> Link {
         kind: Kind::Bridge,
         port: None,
         learned: Some(LEARNED),
+        policed: false,
     }
 }
 
@@ -44,6 +45,7 @@ fn device() -> Link {
         kind: Kind::Vxlan(vxlan),
         port: Some(PortFlags::OURS),
         learned: None,
+        policed: true,
     }
 }
 
@@ -239,10 +241,13 @@ proptest! {
 }
 
 #[test]
-fn a_bridge_that_learns_without_end_is_bounded() {
+fn a_bridge_that_learns_without_end_or_is_asked_for_by_ipsec_is_told() {
     let bounded = |learned| {
         let seen = host(vec![Link { learned, ..bridge() }, device()]);
-        plan(&network(), &seen).unwrap().bound
+        plan(&network(), &seen).unwrap().settings
     };
-    assert_eq!([Some(0), Some(LEARNED), None].map(bounded), [true, false, false]);
+    let learned = vec![BridgeSetting::Learned];
+    assert_eq!([Some(0), Some(LEARNED), None].map(bounded), [learned, vec![], vec![]]);
+    let seen = host(vec![Link { policed: true, ..bridge() }, device()]);
+    assert_eq!(plan(&network(), &seen).unwrap().settings, [BridgeSetting::Unpoliced]);
 }
