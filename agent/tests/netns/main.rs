@@ -38,6 +38,7 @@ const TESTS: &[(&str, Test)] = &[
     ("traffic::nodes_of_three_hosts_speak_tcp", traffic::nodes_of_three_hosts_speak_tcp),
     ("traffic::arp_is_answered_locally", traffic::arp_is_answered_locally),
     ("traffic::a_node_that_moves_keeps_its_traffic", traffic::a_node_that_moves_keeps_its_traffic),
+    ("traffic::a_hosts_ipsec_is_not_asked_about_nodes", traffic::a_hosts_ipsec_is_not_asked_about_nodes),
     ("lifecycle::entries_are_those_of_the_design", lifecycle::entries_are_those_of_the_design),
     ("lifecycle::what_is_broken_comes_back", lifecycle::what_is_broken_comes_back),
     ("lifecycle::a_restart_applies_what_was_kept", lifecycle::a_restart_applies_what_was_kept),
@@ -89,6 +90,7 @@ const TESTS: &[(&str, Test)] = &[
     ),
     ("path_probe::what_cannot_be_checked_is_refused", path_probe::what_cannot_be_checked_is_refused),
     ("session::it_tells_ports_and_facts", session::it_tells_ports_and_facts),
+    ("session::it_tells_what_leads_addresses_away", session::it_tells_what_leads_addresses_away),
 ];
 
 fn main() -> ExitCode {

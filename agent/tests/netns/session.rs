@@ -120,3 +120,32 @@ pub(crate) fn it_tells_ports_and_facts() -> anyhow::Result<()> {
         Ok(())
     })
 }
+
+/// What a VPN sets up beside the main table: a table of its own that is asked before, and a rule that refuses.
+pub(crate) fn it_tells_what_leads_addresses_away() -> anyhow::Result<()> {
+    block_on(async {
+        let fleet = Fleet::new(1).await?;
+        let host = &fleet.lab.hosts[0].namespace;
+        let told = async || {
+            let asked = fleet.agents[0].client.clone().get_host_facts(GetHostFactsRequest {}).await?;
+            let facts = asked.into_inner();
+            let own = |subnet: &str| subnet.ends_with("/32");
+            let told = facts.diversions.into_iter().filter(|d| !own(&d.subnet));
+            anyhow::Ok(told.map(|d| format!("{} by {}", d.subnet, d.by)).collect::<Vec<_>>())
+        };
+        let before = told().await?;
+        ensure!(before.is_empty(), "{before:?}");
+        host.ip("route add 10.96.0.0/12 via 10.77.0.9 table 52")?;
+        ensure!(told().await?.is_empty(), "a table that no rule asks is told");
+        host.ip("rule add pref 5270 lookup 52")?;
+        host.ip("rule add pref 5271 to 172.20.0.0/16 unreachable")?;
+        host.ip("rule add pref 5272 fwmark 7 lookup 52")?;
+        let diverted = told().await?;
+        let expected = ["10.96.0.0/12 by routing table 52 (rule 5270)", "172.20.0.0/16 by routing rule 5271"];
+        ensure!(diverted == expected, "{diverted:?}");
+        // It is so: the table takes what the host sends to its own bridge's network.
+        let way = host.ip("route get 10.96.4.9")?;
+        ensure!(way.contains("10.77.0.9") && way.contains("table 52"), "{way}");
+        Ok(())
+    })
+}
