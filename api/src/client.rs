@@ -297,8 +297,10 @@ impl Client {
         registry: String,
         username: String,
         password: String,
+        hosts: Option<LabelExpr>,
     ) -> Result<Registry, ClientError> {
-        let request = v1::SetRegistryRequest { registry, username, password };
+        let hosts = hosts.map(|hosts| hosts.to_string()).unwrap_or_default();
+        let request = v1::SetRegistryRequest { registry, username, password, hosts };
         let answer = self.registries().set_registry(request).await?.into_inner();
         Ok(need("registry", answer.registry)?.into())
     }

@@ -63,6 +63,8 @@ pub struct Registry {
     pub registry: String,
     /// The user's name there.
     pub username: String,
+    /// Label expression of the hosts that are given the credentials, and so pull; null: every host.
+    pub hosts: Option<String>,
     /// When they were last set.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub updated: Option<Time>,
@@ -99,8 +101,9 @@ impl From<v1::ListImagesResponse> for Images {
 }
 
 impl From<v1::Registry> for Registry {
-    fn from(v1::Registry { registry, username, updated_ms }: v1::Registry) -> Self {
-        Self { registry, username, updated: Time::known(Timestamp(updated_ms)) }
+    fn from(v1::Registry { registry, username, hosts, updated_ms }: v1::Registry) -> Self {
+        let hosts = Some(hosts).filter(|hosts| !hosts.is_empty());
+        Self { registry, username, hosts, updated: Time::known(Timestamp(updated_ms)) }
     }
 }
 
@@ -127,8 +130,8 @@ impl From<Images> for v1::ListImagesResponse {
 }
 
 impl From<Registry> for v1::Registry {
-    fn from(Registry { registry, username, updated }: Registry) -> Self {
-        Self { registry, username, updated_ms: Time::wire(updated) }
+    fn from(Registry { registry, username, hosts, updated }: Registry) -> Self {
+        Self { registry, username, hosts: text(hosts), updated_ms: Time::wire(updated) }
     }
 }
 
@@ -266,7 +269,12 @@ mod tests {
         let images = Images { images: vec![whole, Image::default()], silent };
         assert_eq!(Images::from(v1::ListImagesResponse::from(images.clone())), images);
         for updated in [None, Time::known(Timestamp(1_700_000_000_001))] {
-            let registry = Registry { registry: "r:1".into(), username: "ann".into(), updated };
+            let registry = Registry {
+                registry: "r:1".into(),
+                username: "ann".into(),
+                hosts: Some("a,b=c".into()),
+                updated,
+            };
             assert_eq!(Registry::from(v1::Registry::from(registry.clone())), registry);
         }
         let loaded = |image_id: Option<&str>| Loaded {

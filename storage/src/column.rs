@@ -8,8 +8,8 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use shoal_types::{
     AgentState, Bytes, ClusterId, ClusterName, ClusterPhase, Epoch, EventKind, EventLevel, Generation,
-    HostId, HostName, HostState, InstallationId, MacAddr, MilliCpu, NetworkId, NodeId, NodeName, NodeState,
-    Power, PrivilegedNodes, RealmName, Revision, Role, SecretId, SettingsDigest, Timestamp, Vni,
+    HostId, HostName, HostState, InstallationId, LabelExpr, MacAddr, MilliCpu, NetworkId, NodeId, NodeName,
+    NodeState, Power, PrivilegedNodes, RealmName, Revision, Role, SecretId, SettingsDigest, Timestamp, Vni,
 };
 use sqlx::{Decode, Encode, Postgres, Sqlite, Type};
 
@@ -142,6 +142,7 @@ texts!(
     MacAddr,
     Ipv4Addr,
     Ipv4Net,
+    LabelExpr,
     Role,
     SettingsDigest,
 );

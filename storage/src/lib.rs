@@ -61,7 +61,7 @@ pub use key::{KeyError, Rng, SealingKey};
 pub use lease::{Acquired, Lease, Leases, Resource};
 pub use network::{Network, Networks};
 pub use node::{Crowd, Node, NodeReport, Nodes};
-pub use registry::{Registries, Registry};
+pub use registry::{Registries, Registry, RegistryCredentials};
 pub use remnant::{NewRemnant, Remnant, Remnants};
 pub use reservation::{Reservation, ReservationOwner, Reservations};
 pub use secret::{SecretKind, Secrets};

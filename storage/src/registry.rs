@@ -1,6 +1,6 @@
 //! Registries that ask who pulls: the user's name in clear, the password sealed.
 
-use shoal_types::{SecretId, Timestamp};
+use shoal_types::{LabelExpr, SecretId, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -20,6 +20,8 @@ pub struct Registry {
     pub username: String,
     /// The password.
     pub password: SecretId,
+    /// The hosts that are given them; every host if `None`.
+    pub hosts: Option<LabelExpr>,
     /// When they were last set.
     pub updated: Timestamp,
 }
@@ -32,9 +34,21 @@ impl TryFrom<Row> for Registry {
             registry: row.get("registry")?,
             username: row.get("username")?,
             password: row.get("secret_id")?,
+            hosts: row.opt("hosts")?,
             updated: row.get("updated_ms")?,
         })
     }
+}
+
+/// Who asks a registry for images, and where.
+#[derive(Debug)]
+pub struct RegistryCredentials {
+    /// The user's name there.
+    pub username: String,
+    /// The password.
+    pub password: Zeroizing<Vec<u8>>,
+    /// The hosts that are given them; every host if `None`.
+    pub hosts: Option<LabelExpr>,
 }
 
 /// Registries; from [`Session::registries`].
@@ -60,18 +74,16 @@ impl<M: Mode> Registries<'_, M> {
         self.0.one(query.text(registry)).await?.map(Registry::try_from).transpose()
     }
 
-    /// The name and the password for a registry, if it has any.
+    /// What is known for a registry.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`]: the password was altered or moved. Others: as [`Registries::list`].
-    pub async fn credentials(
-        &mut self,
-        registry: &str,
-    ) -> Result<Option<(String, Zeroizing<Vec<u8>>)>, StoreError> {
+    pub async fn credentials(&mut self, registry: &str) -> Result<Option<RegistryCredentials>, StoreError> {
         let Some(row) = self.get(registry).await? else { return Ok(None) };
         let password = self.0.secrets().open(row.password, SecretKind::RegistryPassword).await?;
         let missing = || StoreError::Missing { what: "password of registry", id: registry.to_owned() };
-        Ok(Some((row.username, password.ok_or_else(missing)?)))
+        let password = password.ok_or_else(missing)?;
+        Ok(Some(RegistryCredentials { username: row.username, password, hosts: row.hosts }))
     }
 }
 
@@ -83,20 +95,25 @@ impl<M: Writes> Registries<'_, M> {
     pub async fn set(
         &mut self,
         registry: &str,
-        username: &str,
-        password: &[u8],
+        credentials: &RegistryCredentials,
         now: Timestamp,
         rng: &mut Rng,
     ) -> Result<(), StoreError> {
+        let RegistryCredentials { username, password, hosts } = credentials;
         let before = self.get(registry).await?;
         let secret = self.0.secrets().put(SecretKind::RegistryPassword, password, now, rng).await?;
         let query = Query::new(
             REGISTRIES,
-            "INSERT INTO registries (registry, username, secret_id, updated_ms) VALUES ($1, $2, $3, $4)
+            "INSERT INTO registries (registry, username, secret_id, updated_ms, hosts) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (registry) DO UPDATE SET username = excluded.username, secret_id = excluded.secret_id,
-               updated_ms = excluded.updated_ms",
-        );
-        self.0.execute(query.text(registry).text(username).bind(&secret).bind(&now)).await?;
+               updated_ms = excluded.updated_ms, hosts = excluded.hosts",
+        )
+        .text(registry)
+        .text(username)
+        .bind(&secret)
+        .bind(&now)
+        .bind_opt(hosts.as_ref());
+        self.0.execute(query).await?;
         match before {
             Some(before) => self.0.secrets().delete(before.password).await,
             None => Ok(()),

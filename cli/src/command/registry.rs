@@ -8,9 +8,12 @@ use std::{
 };
 
 use clap::Args;
+use shoal_types::LabelExpr;
 use zeroize::Zeroizing;
 
-use crate::{args::Global, connect::Session, error::CliError, escape, exit::Exit, interrupt::Interrupt};
+use crate::{
+    args::Global, connect::Session, error::CliError, escape, exit::Exit, interrupt::Interrupt, parse::word,
+};
 
 /// Most bytes taken as a password.
 const LONGEST: u64 = 4096;
@@ -29,8 +32,12 @@ pub(crate) struct SetRegistry {
     /// Read the password or token from a file, without one final newline
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// Give the credentials to hosts that satisfy this label expression alone: these pull, the others are sent the image
+    /// [default: every host]
+    #[arg(long, value_name = "EXPRESSION", value_parser = word::<LabelExpr>)]
+    hosts: Option<LabelExpr>,
     /// Forget the registry's credentials
-    #[arg(long, conflicts_with_all = ["username", "password_stdin", "password_file"])]
+    #[arg(long, conflicts_with_all = ["username", "password_stdin", "password_file", "hosts"])]
     remove: bool,
 }
 
@@ -48,12 +55,18 @@ impl SetRegistry {
             return Ok(Exit::Ok);
         }
         let password = self.password()?;
-        let username = self.username.unwrap_or_default();
+        let (username, hosts) = (self.username.unwrap_or_default(), self.hosts);
         let set = Session::within(global, interrupt, async |client| {
-            Ok(client.set_registry(registry, username, (*password).clone()).await?)
+            Ok(client.set_registry(registry, username, (*password).clone(), hosts).await?)
         })
         .await?;
-        let line = format!("{} is asked as {}", escape::line(&set.registry), escape::line(&set.username));
+        let by = set.hosts.as_ref().map(|hosts| format!(" by hosts with {}", escape::line(hosts)));
+        let line = format!(
+            "{} is asked as {}{}",
+            escape::line(&set.registry),
+            escape::line(&set.username),
+            by.unwrap_or_default()
+        );
         global.screen().result(&set, |_| line)?;
         Ok(Exit::Ok)
     }

@@ -33,10 +33,11 @@ pub(crate) fn images_table(width: Width, answer: &Images) -> String {
 
 /// One registry a row.
 pub(crate) fn registries_table(width: Width, registries: &[Registry]) -> String {
-    let rows = registries.iter().map(|r| [r.registry.clone(), r.username.clone()]);
+    let hosts = |r: &Registry| r.hosts.clone().unwrap_or_else(|| "all".into());
+    let rows = registries.iter().map(|r| [r.registry.clone(), r.username.clone(), hosts(r)]);
     let none =
         "no registries; give one's credentials: shoal set registry HOST --username NAME --password-stdin";
-    table(width, ["REGISTRY", "USERNAME"], 2, rows, none)
+    table(width, ["REGISTRY", "USERNAME", "HOSTS"], 3, rows, none)
 }
 
 #[cfg(test)]

@@ -114,7 +114,10 @@ fn what_is_printed_fits_what_is_published() {
     assert_fits("images", &Images { images: vec![Image::default()], silent });
     let pools = vec![text("10.96.0.0/12")];
     assert_fits("installation", &Installation { id: text("0a1b2c"), pools });
-    assert_fits("registries", &[Registry { registry: text("r:1"), username: text("ann"), updated: None }]);
+    assert_fits(
+        "registries",
+        &[Registry { registry: text("r:1"), username: text("ann"), hosts: None, updated: None }],
+    );
     assert_fits("deleted", &Deleted { deleted: vec![text("dev")] });
     let (name, left_behind) = (text("host1"), vec![text("a volume")]);
     assert_fits("unregistered", &Unregistered { name, forgotten_nodes: 2, left_behind });

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use shoal_api::{Registry, Time};
 use shoal_proto::{FieldError, v1};
-use shoal_types::ImageRef;
+use shoal_storage::RegistryCredentials;
+use shoal_types::{ImageRef, LabelExpr};
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -30,15 +31,23 @@ impl v1::registries_server::Registries for RegistriesService {
         address(&r.registry).map_err(Fault::from)?;
         said("username", &r.username).map_err(Fault::from)?;
         said("password", &password).map_err(Fault::from)?;
+        let hosts = expression(&r.hosts).map_err(Fault::from)?;
         let now = self.0.now();
+        let credentials = RegistryCredentials {
+            username: r.username,
+            password: zeroize::Zeroizing::new(password.as_bytes().to_vec()),
+            hosts,
+        };
         let written = async {
             let mut tx = self.0.store.begin().await?;
             let rng = &mut *self.0.rng();
-            tx.registries().set(&r.registry, &r.username, password.as_bytes(), now, rng).await?;
+            tx.registries().set(&r.registry, &credentials, now, rng).await?;
             tx.commit().await
         };
         written.await.map_err(Fault::from)?;
-        let registry = Registry { registry: r.registry, username: r.username, updated: Time::known(now) };
+        let RegistryCredentials { username, hosts, .. } = credentials;
+        let hosts = hosts.map(|hosts| hosts.to_string());
+        let registry = Registry { registry: r.registry, username, hosts, updated: Time::known(now) };
         Ok(Response::new(v1::SetRegistryResponse { registry: Some(registry.into()) }))
     }
 
@@ -66,7 +75,8 @@ impl v1::registries_server::Registries for RegistriesService {
         let listed = async { self.0.store.read().await?.registries().list().await };
         let shown = |r: shoal_storage::Registry| {
             let updated = Time::known(r.updated);
-            Registry { registry: r.registry, username: r.username, updated }.into()
+            let hosts = r.hosts.map(|hosts| hosts.to_string());
+            Registry { registry: r.registry, username: r.username, hosts, updated }.into()
         };
         let registries = listed.await.map_err(Fault::from)?.into_iter().map(shown).collect();
         Ok(Response::new(v1::ListRegistriesResponse { registries }))
@@ -81,6 +91,14 @@ fn address(text: &str) -> Result<(), FieldError> {
         "registry",
         "is not the address of a registry: HOST or HOST:PORT in lower case, as image references name it, such as registry.example:5000 or docker.io",
     ))
+}
+
+/// Empty: every host.
+fn expression(text: &str) -> Result<Option<LabelExpr>, FieldError> {
+    match text.is_empty() {
+        true => Ok(None),
+        false => text.parse().map(Some).map_err(|reason| FieldError::new("hosts", reason)),
+    }
 }
 
 /// What a registry is told: on one line, and not nothing.

@@ -1,6 +1,7 @@
 //! Registries: credentials set, replaced and forgotten together with their passwords.
 
-use shoal_storage::{Registry, SecretKind};
+use shoal_storage::{Registry, RegistryCredentials, SecretKind};
+use shoal_types::LabelExpr;
 
 use crate::bed::{START, on_both};
 
@@ -10,16 +11,24 @@ on_both! {
         for (registry, user, password) in
             [("b.example:5000", "ann", "one"), ("a.example", "bob", "two"), ("b.example:5000", "eve", "three")]
         {
-            tx.registries().set(registry, user, password.as_bytes(), START, &mut bed.rng).await.unwrap();
+            let credentials = RegistryCredentials {
+                username: user.into(),
+                password: password.as_bytes().to_vec().into(),
+                hosts: (user == "eve").then(|| "trusted".parse().unwrap()),
+            };
+            tx.registries().set(registry, &credentials, START, &mut bed.rng).await.unwrap();
         }
         tx.commit().await.unwrap();
         let store = bed.again(std::time::Duration::from_secs(10)).await.unwrap();
         let mut view = store.read().await.unwrap();
         let listed: Vec<Registry> = view.registries().list().await.unwrap();
-        let named: Vec<_> = listed.iter().map(|r| (r.registry.as_str(), r.username.as_str())).collect();
-        assert_eq!(named, [("a.example", "bob"), ("b.example:5000", "eve")]);
-        let (user, password) = view.registries().credentials("b.example:5000").await.unwrap().unwrap();
-        assert_eq!((user.as_str(), password.as_slice()), ("eve", b"three".as_slice()));
+        let hosts = |hosts: &Option<LabelExpr>| hosts.as_ref().map(ToString::to_string);
+        let named: Vec<_> =
+            listed.iter().map(|r| (r.registry.as_str(), r.username.as_str(), hosts(&r.hosts))).collect();
+        assert_eq!(named, [("a.example", "bob", None), ("b.example:5000", "eve", Some("trusted".into()))]);
+        let known = view.registries().credentials("b.example:5000").await.unwrap().unwrap();
+        assert_eq!((known.username.as_str(), known.password.as_slice()), ("eve", b"three".as_slice()));
+        assert_eq!(hosts(&known.hosts).as_deref(), Some("trusted"));
         assert!(view.registries().credentials("c.example").await.unwrap().is_none());
         drop(view);
         let mut tx = store.begin().await.unwrap();

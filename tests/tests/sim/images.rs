@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use shoal_docker_fake::{Action, Image, Method, Refusal, Rule, Saves};
 use shoal_proto::v1::{
-    self, images_client::ImagesClient, load_image_request, registries_client::RegistriesClient,
+    self, hosts_client::HostsClient, images_client::ImagesClient, load_image_request,
+    registries_client::RegistriesClient,
 };
 use shoal_storage::EventFilter;
 use shoal_tests::sim::{Coordinator, IMAGE, Life, Rows, Wish, World, node_image_as, nothing_wrong};
@@ -461,6 +462,7 @@ fn a_registry_is_asked_as_who_was_set_and_the_password_is_nowhere() {
             registry: "registry.example:5000".into(),
             username: "ann".into(),
             password: PASSWORD.into(),
+            hosts: String::new(),
         };
         RegistriesClient::new(c.channel()).set_registry(request).await?;
         c.create(&wish()).await
@@ -472,4 +474,42 @@ fn a_registry_is_asked_as_who_was_set_and_the_password_is_nowhere() {
     assert_eq!(arrived(&told.events), ["h1", "h2", "h3"].into());
     let shown = format!("{:?}", told.events);
     assert!(!shown.contains(PASSWORD));
+}
+
+#[test]
+fn a_registrys_password_goes_to_chosen_hosts_alone_and_the_others_are_sent_the_image() {
+    const REMOTE: &str = "registry.example:5000/team/node:1";
+    const PASSWORD: &str = "correct-horse-battery";
+    let world = World::registered(39, 3).unwrap();
+    world.fleet().publish(REMOTE, &node_image_as(REMOTE).unwrap());
+    world.fleet().ask_who_pulls("ann", PASSWORD);
+    for engine in world.fleet().all() {
+        engine.lose_image(IMAGE);
+    }
+    let wish = || Wish { image: REMOTE.into(), ..Wish::new("dev", 5) };
+    let set = |hosts: &str| v1::SetRegistryRequest {
+        registry: "registry.example:5000".into(),
+        username: "ann".into(),
+        password: PASSWORD.into(),
+        hosts: hosts.into(),
+    };
+    // No host has the label: none is told the password.
+    let refused = told(&world, async |_, c| {
+        RegistriesClient::new(c.channel()).set_registry(set("trusted")).await?;
+        c.create(&wish()).await
+    });
+    let status = refused.answer.unwrap_err();
+    assert!(status.message().contains("no host that answers is given the credentials"), "{status:?}");
+    let pulls = || ["h1", "h2", "h3"].map(|host| count(&world, host, Method::PullImage));
+    assert_eq!(pulls(), [0, 0, 0]);
+    let told = told(&world, async |_, c| {
+        let mut hosts = HostsClient::new(c.channel());
+        let labels = [("trusted".to_owned(), "yes".to_owned())].into();
+        hosts.update_host(v1::UpdateHostRequest { name: "h2".into(), labels, ..Default::default() }).await?;
+        c.create(&wish()).await
+    });
+    told.answer.unwrap();
+    assert_eq!(told.rows.members("dev").len(), 3);
+    assert_eq!(pulls(), [0, 1, 0]);
+    assert_eq!(["h1", "h2", "h3"].map(|host| count(&world, host, Method::SaveImage)), [0, 1, 0]);
 }

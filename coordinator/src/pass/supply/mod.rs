@@ -21,7 +21,7 @@ use std::{
 
 use futures_util::{FutureExt, future::join_all};
 use shoal_docker::ImageInfo;
-use shoal_storage::ImageOnHost;
+use shoal_storage::{Host, ImageOnHost};
 use shoal_types::{Bytes, EventKind, EventLevel, HostId, ImageRef, NewEvent, Progress, chain};
 
 use crate::{
@@ -34,7 +34,7 @@ use crate::{
     words::fault::{Fault, ImageFault},
 };
 
-use self::claim::Claim;
+use self::{claim::Claim, pull::Credentials};
 
 /// Receivers of one read of a source. With more, hosts that have the image by then are the faster sources.
 const FAN: usize = 4;
@@ -201,10 +201,13 @@ impl Work {
         });
         let (mut outcomes, mut left) = (Vec::new(), claims);
         if let Some(digest) = digest {
-            let pulls = left.into_iter().map(|(link, claim)| {
+            let may = self.may_pull(digest).await?;
+            let (pulling, streamed): (Vec<_>, Vec<_>) =
+                left.into_iter().partition(|(link, _)| may.contains(&link.id));
+            let pulls = pulling.into_iter().map(|(link, claim)| {
                 async move { (self.pull(intent, &link, digest).await, link, claim) }.boxed()
             });
-            left = Vec::new();
+            left = streamed;
             for (pulled, link, claim) in join_all(pulls).await {
                 match pulled {
                     Ok(()) => {
@@ -270,6 +273,14 @@ impl Work {
             }
         }
         Ok(outcomes)
+    }
+
+    /// The hosts that may ask the registry of this digest: those that are given the credentials for it, or all if it has none.
+    async fn may_pull(&self, digest: &str) -> Result<BTreeSet<HostId>, Halt> {
+        let known = Credentials::of(&self.coordinator, digest).await?;
+        let hosts = self.coordinator.store.read().await?.hosts().list().await?;
+        let may = |host: &Host| known.as_ref().is_none_or(|known| known.are_for(&host.settings.labels));
+        Ok(hosts.into_iter().filter(may).map(|host| host.id).collect())
     }
 
     /// Verifies the image by its digest, tags it against prune, records it.

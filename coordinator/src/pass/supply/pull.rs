@@ -10,8 +10,10 @@ use std::{
 
 use futures_util::{FutureExt, future::join_all};
 use shoal_docker::{EngineError, RegistryAuth};
-use shoal_storage::StoreError;
-use shoal_types::{ClusterSpec, EventKind, EventLevel, ImageRef, NewEvent, Progress, chain};
+use shoal_storage::{RegistryCredentials, StoreError};
+use shoal_types::{
+    ClusterSpec, EventKind, EventLevel, ImageRef, LabelExpr, Labels, NewEvent, Progress, chain,
+};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -49,7 +51,7 @@ impl Pulled {
 impl Work {
     /// Lets a host pull the content of this digest.
     pub(super) async fn pull(&self, intent: &Intent, link: &Arc<HostLink>, digest: &str) -> Result<(), Halt> {
-        let auth = registry_auth(&self.coordinator, digest).await?;
+        let auth = Credentials::of(&self.coordinator, digest).await?.map(|known| known.auth);
         let pulled = Pulled::default();
         let heard = |done, total| pulled.heard(done, total);
         let reference = &intent.cluster.spec.image;
@@ -85,18 +87,30 @@ impl Work {
     }
 }
 
-/// Who we are at the registry of a reference, if it is known.
-pub(crate) async fn registry_auth(
-    coordinator: &Coordinator,
-    reference: &str,
-) -> Result<Option<RegistryAuth>, Fault> {
-    let registry = ImageRef::of(reference).registry;
-    let known = coordinator.store.read().await?.registries().credentials(registry).await?;
-    let Some((username, password)) = known else { return Ok(None) };
-    let corrupt = || StoreError::Corrupt { table: "secrets", column: "sealed", id: registry.to_owned() };
-    let password = std::str::from_utf8(&password).map_err(|_| corrupt())?;
-    let password = Zeroizing::new(password.to_owned());
-    Ok(Some(RegistryAuth { registry: registry.to_owned(), username, password }))
+/// Who we are at a registry, and the hosts that are told.
+#[derive(Debug)]
+pub(crate) struct Credentials {
+    pub(crate) auth: RegistryAuth,
+    hosts: Option<LabelExpr>,
+}
+
+impl Credentials {
+    /// Those for the registry of a reference, if they are known.
+    pub(crate) async fn of(coordinator: &Coordinator, reference: &str) -> Result<Option<Self>, Fault> {
+        let registry = ImageRef::of(reference).registry;
+        let known = coordinator.store.read().await?.registries().credentials(registry).await?;
+        let Some(RegistryCredentials { username, password, hosts }) = known else { return Ok(None) };
+        let corrupt = || StoreError::Corrupt { table: "secrets", column: "sealed", id: registry.to_owned() };
+        let password = std::str::from_utf8(&password).map_err(|_| corrupt())?;
+        let password = Zeroizing::new(password.to_owned());
+        let auth = RegistryAuth { registry: registry.to_owned(), username, password };
+        Ok(Some(Self { auth, hosts }))
+    }
+
+    /// Whether a host with these labels is told.
+    pub(crate) fn are_for(&self, labels: &Labels) -> bool {
+        self.hosts.as_ref().is_none_or(|hosts| hosts.matches(labels))
+    }
 }
 
 /// Lets one host pull an image that none has; if it cannot, all others at once. From then on the others can be given it.
@@ -107,14 +121,29 @@ pub(crate) async fn fetch(
     within: Duration,
     interrupt: &CancellationToken,
 ) -> Result<(), Fault> {
-    let reached: Vec<_> = seen.iter().filter_map(|s| s.link.as_ref().ok()).collect();
-    let Some((first, others)) = reached.split_first() else {
-        return Err(Fault::Image(ImageFault::NotFound { image: spec.image.clone() }));
+    let mut reached: Vec<_> = seen.iter().filter(|seen| seen.link.is_ok()).collect();
+    let not_found = || Fault::Image(ImageFault::NotFound { image: spec.image.clone() });
+    if reached.is_empty() {
+        return Err(not_found());
+    }
+    let known = Credentials::of(coordinator, &spec.image).await?;
+    if let Some(known) = &known {
+        reached.retain(|seen| known.are_for(&seen.host.settings.labels));
+    }
+    let links: Vec<_> = reached.iter().filter_map(|seen| seen.link.as_ref().ok()).collect();
+    let Some((first, others)) = links.split_first() else {
+        let registry = &ImageRef::of(&spec.image).registry;
+        return Err(Fault::Image(ImageFault::NotPulled {
+            image: spec.image.clone(),
+            reasons: format!(
+                "no host that answers is given the credentials for {registry}: see `shoal get registries`"
+            ),
+        }));
     };
-    let auth = registry_auth(coordinator, &spec.image).await?;
+    let auth = known.as_ref().map(|known| &known.auth);
     let pull = async {
-        let Err(refused) = pull_first(coordinator, spec, first, auth.as_ref()).await else { return Ok(()) };
-        let pulls = others.iter().map(|link| pull_first(coordinator, spec, link, auth.as_ref()).boxed());
+        let Err(refused) = pull_first(coordinator, spec, first, auth).await else { return Ok(()) };
+        let pulls = others.iter().map(|link| pull_first(coordinator, spec, link, auth).boxed());
         let others = join_all(pulls).await;
         if others.iter().any(Result::is_ok) {
             return Ok(());
