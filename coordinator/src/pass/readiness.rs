@@ -18,10 +18,10 @@ use shoal_slurm::{
     Complaint, Readiness, RoleSpec, SlurmPart, Stage, given_up, log_command, once_more_command, state_command,
 };
 use shoal_storage::{Host, Node};
-use shoal_types::{EventKind, HostId, HostName, NodeName, NodeState};
+use shoal_types::{EventKind, HostId, HostName, NodeName, NodeState, chain};
 
 use crate::{
-    fleet::HostLink,
+    fleet::{HostLink, liveness::limited},
     observe::{
         containers::container_of,
         intent::Intent,
@@ -31,6 +31,7 @@ use crate::{
         diagnose::TEXT_LIMIT,
         work::{Halt, Work, on},
     },
+    words::fault::Fault,
 };
 
 /// How often a daemon's port and Slurm's nodes are looked at.
@@ -41,6 +42,8 @@ const STALL: Duration = Duration::from_secs(10);
 /// How long a daemon may be missing where everything else runs before it is asked for its reason, and how long until it is asked
 /// again.
 const MISSED: Duration = Duration::from_secs(1);
+/// How long a controller whose workers are all IDLE may take to say its version.
+const VERSION: Duration = Duration::from_secs(5);
 /// How long munged or sshd may be missing where systemd takes commands before that is asked whether it has given them up.
 const BOOT: Duration = Duration::from_secs(3);
 /// Starts that ended for one reason before a daemon is believed to go on so: systemd tries up to three times a second.
@@ -205,17 +208,23 @@ impl Work {
         Ok(refusal.map(|(daemon, reason)| WaitOutcome::Refused { daemon, reason }))
     }
 
-    /// Slurm's version, as its controller says it: `slurm-wlm 22.05.8`.
-    pub(crate) async fn slurm_version(
-        &self,
-        intent: &Intent,
-        controller: &HostLink,
-    ) -> Result<Option<String>, Halt> {
-        let Some(container) = self.controller_container(intent, controller).await? else { return Ok(None) };
-        let output = controller.engine.exec(&container, &ExecSpec::new(["sinfo", "--version"]), 4096).await;
-        let output = output.map_err(on(controller))?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        Ok(text.split_whitespace().last().map(str::to_owned))
+    /// Slurm's version, as its controller says it: `slurm-wlm 22.05.8`. `None`: it was not heard. Every worker is IDLE by now, and no
+    /// cluster fails for want of its version.
+    pub(crate) async fn slurm_version(&self, intent: &Intent, controller: &HostLink) -> Option<String> {
+        let ask = async {
+            let Some(container) = self.controller_container(intent, controller).await? else {
+                return Ok(None);
+            };
+            let command = ExecSpec::new(["sinfo", "--version"]);
+            let output = controller.engine.exec(&container, &command, 4096).await.map_err(on(controller))?;
+            let text = String::from_utf8_lossy(&output.stdout);
+            Ok(text.split_whitespace().last().map(str::to_owned))
+        };
+        let asked = limited(&controller.name, VERSION, async { ask.await.map_err(Halt::into_fault) }).await;
+        asked.unwrap_or_else(|fault: Fault| {
+            tracing::warn!(cluster.id = %self.cluster, error = chain(&fault), "Slurm's version was not heard");
+            None
+        })
     }
 
     /// Waits until a node that is no worker serves. The controller does: it has answered for the workers.

@@ -108,7 +108,7 @@ impl Work {
                 unready @ (WaitOutcome::Stalled | WaitOutcome::Refused { .. } | WaitOutcome::Ended { .. }),
             ) => Ok(PassOutcome::Through(unready)),
             Ok(WaitOutcome::Ready) => {
-                if let Some(version) = self.slurm_version(&intent, controller).await? {
+                if let Some(version) = self.slurm_version(&intent, controller).await {
                     let mut tx = self.lease.begin().await?;
                     tx.clusters().set_slurm_version(self.cluster, &version, self.coordinator.now()).await?;
                     tx.commit().await?;
