@@ -165,6 +165,8 @@ words!(
         Dns = "dns",
         /// The port for tunnels.
         Udp = "udp",
+        /// Whether a node there is answered by the name service.
+        Names = "names",
         /// Images.
         Image = "image",
         /// Its agent.

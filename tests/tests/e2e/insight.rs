@@ -198,19 +198,22 @@ fn doctor(home: &Installation, machines: &[Machine]) -> anyhow::Result<()> {
     let [first, second, third] = machines else { anyhow::bail!("{} hosts", machines.len()) };
     // The port of tunnels is closed on one host, and a way to another drops large packets without a word. (Of tunnels alone:
     // a link that is narrow for all would keep the engine's own answers away, too.)
-    let rule = |verb: &str, host: &Machine, what: &str| {
+    let rule = |verb: &str, (host, what): &(&Machine, &str)| {
         let netns = &host.host().netns;
-        let words = format!("netns exec {netns} iptables {verb} INPUT -p udp --dport 4799 {what} -j DROP");
+        let words = format!("netns exec {netns} iptables {verb} INPUT -p udp {what} -j DROP");
         words.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
-    let large = "-m length --length 1401:65535";
-    let mend = Mend(vec![rule("-D", first, ""), rule("-D", third, large)]);
-    for words in [rule("-I", first, ""), rule("-I", third, large)] {
-        Call::new(Path::new("ip")).words(&words).end()?.ok()?;
+    // What a host with a firewall of its own does to nodes that ask for names.
+    let (closed, large) = ("--dport 4799", "--dport 4799 -m length --length 1401:65535");
+    let rules = [(first, closed), (third, large), (second, "--dport 53")];
+    let mend = Mend(rules.iter().map(|of| rule("-D", of)).collect());
+    for of in &rules {
+        Call::new(Path::new("ip")).words(rule("-I", of)).end()?.ok()?;
     }
     let ill = failed(&answer(home, &["doctor"], 1)?)?;
     let [a, b, c] = [first, second, third].map(Machine::name);
     let expected = [
+        format!("{b} names"),
         format!("{a} -> {c} 1400"),
         format!("{b} -> {a} 0"),
         format!("{b} -> {c} 1400"),

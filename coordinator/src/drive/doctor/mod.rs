@@ -9,6 +9,7 @@
 
 mod address;
 mod judge;
+mod names;
 mod pairs;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -42,6 +43,8 @@ struct Evidence {
     certificates: Result<Vec<(Certificate, Timestamp)>, String>,
     health: Result<(HostHealth, Skew), String>,
     images: Vec<Image>,
+    /// None without a node that could be asked.
+    names: Option<names::Answered>,
     now: Timestamp,
 }
 
@@ -129,9 +132,10 @@ pub(crate) async fn examine(
         images.retain(|(reference, of)| of.is_some() || !known.contains(reference));
         images.dedup();
         let count = usage.get(&seen.host.id).map_or(0, |u| u.nodes);
+        let question = names::question(seen.host.id, &clusters, &nodes);
         async move {
             match &seen.link {
-                Ok(link) => Ok(gather(coordinator, &seen.host, link, count, images).await),
+                Ok(link) => Ok(gather(coordinator, &seen.host, link, count, (images, question)).await),
                 Err(fault) => Err(chain(fault)),
             }
         }
@@ -150,6 +154,7 @@ pub(crate) async fn examine(
                 let mut findings = judge::judge(&evidence, &skews);
                 findings.push(address::judge(&evidence.host, &all, &subnets, &pools));
                 findings.push(judge::udp(ports.get(&seen.host.id)));
+                findings.extend(evidence.names.as_ref().map(|answered| names::judge(answered, &pools)));
                 (findings, None)
             }
             Err(error) => (vec![], Some(error)),
@@ -164,7 +169,7 @@ async fn gather(
     host: &Host,
     link: &HostLink,
     nodes: u32,
-    images: Vec<(String, Option<String>)>,
+    (images, question): (Vec<(String, Option<String>)>, Option<names::Question>),
 ) -> Evidence {
     let certificates = certificates(coordinator, host);
     let health = health(coordinator, link);
@@ -174,7 +179,8 @@ async fn gather(
         let present = present.map(|found| found.is_some()).map_err(|error| chain(&error));
         Image { reference, of_cluster, present }
     }));
-    let (certificates, health, images) = tokio::join!(certificates, health, looks);
+    let names = async { names::ask(link, question?).await };
+    let (certificates, health, images, names) = tokio::join!(certificates, health, looks, names);
     Evidence {
         host: host.clone(),
         nodes,
@@ -182,6 +188,7 @@ async fn gather(
         certificates,
         health,
         images,
+        names,
         now: coordinator.now(),
     }
 }

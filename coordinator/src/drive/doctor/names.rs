@@ -1,0 +1,76 @@
+//! Whether a node is answered by the name service of its host: what it asks comes in by a bridge, where the host's packet filter may
+//! drop it although packets of other hosts pass.
+
+use shoal_api::{Check, Finding};
+use shoal_docker::ExecSpec;
+use shoal_storage::{Cluster, Node};
+use shoal_types::{ClusterPhase, HostId, NodeName, NodeState, Pools, node_fqdn};
+use tokio::time::timeout;
+
+use crate::{drive::doctor::LIMIT, fleet::HostLink};
+
+/// Within which a node must have its answer, in seconds: the service has names of nodes in memory.
+const WITHIN: &str = "3";
+/// What timeout(1) ends with when it had to.
+const TIMED_OUT: i64 = 124;
+/// What getent(1) ends with when there is no such name.
+const NO_ANSWER: i64 = 2;
+/// Most bytes of an answer that are read.
+const OUTPUT: usize = 4096;
+
+/// A node that can be asked, and a name that it must know from the service alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Question {
+    node: NodeName,
+    container: String,
+    name: String,
+}
+
+/// Whether a node was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answered {
+    pub(super) node: NodeName,
+    pub(super) answered: bool,
+}
+
+/// A question for a node of a ready cluster on this host, if there is one. Every node has its own name in a file.
+pub(super) fn question(host: HostId, clusters: &[Cluster], nodes: &[Node]) -> Option<Question> {
+    let ready = clusters.iter().filter(|cluster| cluster.phase == ClusterPhase::Ready);
+    ready.flat_map(|cluster| nodes.iter().map(move |node| (cluster, node))).find_map(|(cluster, node)| {
+        let can = node.cluster == cluster.id && node.host == host && node.state == NodeState::Ready;
+        let container = node.container.clone().filter(|_| can)?;
+        let other = nodes.iter().find(|other| other.cluster == cluster.id && other.id != node.id)?;
+        let spec = &cluster.spec;
+        let name = node_fqdn(&other.name, &spec.name, &spec.realm);
+        Some(Question { node: node.name.clone(), container, name })
+    })
+}
+
+/// Asks. `None`: the node could not be asked, which is for others to judge.
+pub(super) async fn ask(link: &HostLink, question: Question) -> Option<Answered> {
+    let Question { node, container, name } = question;
+    let command = ExecSpec::new(["timeout", WITHIN, "getent", "ahostsv4", &name]);
+    let asked = link.engine.exec(&container, &command, OUTPUT);
+    match timeout(LIMIT, asked).await.ok()?.ok()?.status {
+        0 => Some(Answered { node, answered: true }),
+        NO_ANSWER | TIMED_OUT => Some(Answered { node, answered: false }),
+        _ => None,
+    }
+}
+
+/// What it means.
+pub(super) fn judge(answered: &Answered, pools: &Pools) -> Finding {
+    let Answered { node, answered } = answered;
+    if *answered {
+        return Finding::pass(Check::Names, format!("{node} is answered by the name service"));
+    }
+    Finding::fail(
+        Check::Names,
+        format!(
+            "{node} gets no answer from the name service: a packet filter of the host drops what nodes ask"
+        ),
+        format!(
+            "let {pools} reach port 53 of the host, UDP and TCP: such as `ufw allow from RANGE to any port 53`"
+        ),
+    )
+}
