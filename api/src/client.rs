@@ -17,8 +17,8 @@ use tonic::{Streaming, service::interceptor::InterceptedService, transport::Chan
 use crate::{
     Begun, Caller, ClientError, Cluster, Create, CreateStep, DeleteStep, Examination, ExecFrame, ExecOutput,
     Followed, Host, HostSettings, Images, Installation, Introduce, LoadFrame, LoadStep, Names, Network, Node,
-    PlacementReason, Plan, ProxyFrame, ProxyOutput, Registry, ResumeStep, SshAccess, Status, Sweep,
-    Unregistered,
+    PlacementReason, Plan, ProxyFrame, ProxyOutput, Registry, RepairStep, ResumeStep, SshAccess, Status,
+    Sweep, Unregistered,
     value::{all, need},
 };
 
@@ -344,6 +344,20 @@ impl Client {
     pub async fn resume(&self, realm: &RealmName) -> Result<Answers<ResumeStep>, ClientError> {
         let request = v1::ResumeRequest { realm: realm.to_string() };
         Ok(Answers::of(self.upkeep().resume(request).await?.into_inner()))
+    }
+
+    /// Brings ready clusters back to what the store says of them: these, or all of the realm. Dropping the answers ends it after
+    /// the steps under way.
+    pub async fn repair(
+        &self,
+        realm: &RealmName,
+        names: &[ClusterName],
+        dry_run: bool,
+        wait_ms: u64,
+    ) -> Result<Answers<RepairStep>, ClientError> {
+        let names = names.iter().map(ToString::to_string).collect();
+        let request = v1::RepairRequest { realm: realm.to_string(), names, dry_run, wait_ms };
+        Ok(Answers::of(self.upkeep().repair(request).await?.into_inner()))
     }
 
     /// How a cluster is.

@@ -25,6 +25,7 @@ mod host;
 mod image;
 mod installation;
 mod placement;
+mod repair;
 mod result;
 #[cfg(feature = "schema")]
 pub mod schema;
@@ -49,12 +50,13 @@ pub use host::{Agent, Amounts, Engine, Host, HostSettings, SshCredentials, TlsCr
 pub use image::{Image, Images, LoadFrame, LoadOpen, LoadStep, Loaded, Registry, SilentHost};
 pub use installation::Installation;
 pub use placement::{Candidate, Placement, PlacementReason, Plan, PlanAmounts, PlannedHost, Refusal, Rules};
+pub use repair::{Mend, Repair, RepairStep, RepairedCluster};
 pub use result::{Built, Deleted, Dockerfile, Forward, SshConfig, Validated, Version};
 pub use shoal_proto::{FRAME_BYTES, FieldError};
 pub use status::{ClusterImage, HostStatus, NodeStatus, Slurm, Status};
 pub use sweep::{ResumeStep, Resumed, ResumedCluster, Sweep, SweptHost, SweptThing, TooMuch};
 pub use value::{Cores, Time, millis, without_host};
 pub use words::{
-    CgroupVersion, Check, ContainerState, Filter, NetworkPart, Phase, ResumeEnd, ServiceState, SweepEnd,
-    SystemdState, ThingKind, Verdict,
+    CgroupVersion, Check, ContainerState, Filter, MendKind, NetworkPart, Phase, ResumeEnd, ServiceState,
+    SweepEnd, SystemdState, ThingKind, Verdict,
 };

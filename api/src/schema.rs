@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     Built, Cluster, Deleted, Dockerfile, EventJson, Examination, Forward, Host, Images, Installation, Loaded,
-    Network, Node, PlacementReason, Plan, Registry, Resumed, SshConfig, Status, Sweep, Unregistered,
+    Network, Node, PlacementReason, Plan, Registry, Repair, Resumed, SshConfig, Status, Sweep, Unregistered,
     Validated, Version,
 };
 
@@ -40,6 +40,7 @@ pub const KINDS: &[Kind] = &[
     kind::<Plan>("plan", "shoal create cluster --dry-run"),
     kind::<Vec<Registry>>("registries", "shoal get registries"),
     kind::<Installation>("installation", "shoal get installation, shoal set installation"),
+    kind::<Repair>("repair", "shoal repair"),
     kind::<Resumed>("resumed", "shoal resume"),
     kind::<SshConfig>("ssh-config", "shoal get ssh-config"),
     kind::<Status>("status", "shoal status"),

@@ -187,6 +187,26 @@ words!(
 );
 
 words!(
+    /// What is done to mend something.
+    MendKind = MendKind {
+        /// The host's agent is brought.
+        Agent = "agent",
+        /// The Docker network is made.
+        Network = "network",
+        /// The agents are told the network anew.
+        Mesh = "mesh",
+        /// The container is made.
+        Create = "create",
+        /// The container is started.
+        Start = "start",
+        /// The container is removed and made anew.
+        Recreate = "recreate",
+        /// A container of no node is removed.
+        Remove = "remove",
+    }
+);
+
+words!(
     /// Kind of a thing on a host.
     ThingKind = ThingKind {
         /// A container.

@@ -219,6 +219,8 @@ pub struct ContainerSummary {
     pub image_id: String,
     /// When it was created, by the engine's clock, in whole seconds.
     pub created: Option<Timestamp>,
+    /// Its networks, in order of their names.
+    pub attachments: Vec<Attachment>,
 }
 
 /// A container as an engine describes it.

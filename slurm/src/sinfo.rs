@@ -82,6 +82,13 @@ impl NodeReport {
         state && self.flags.chars().all(|flag| flags.contains(&flag))
     }
 
+    /// Whether somebody keeps it from jobs, and it responds.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        matches!(self.status, NodeStatus::Drained | NodeStatus::Draining)
+            && self.flags.chars().all(|flag| WANTED_FLAGS.contains(&flag))
+    }
+
     /// Whether it is up and free, or was and is powered down again.
     #[must_use]
     pub fn is_idle(&self) -> bool {
@@ -147,6 +154,8 @@ no such line\n";
         assert_eq!(names, ["worker-0", "worker-1", "worker-2", "worker-3", "worker-4", "worker-5"]);
         let idle: Vec<_> = reports.iter().map(NodeReport::is_idle).collect();
         assert_eq!(idle, [true, false, false, false, false, true]);
+        let drained: Vec<_> = reports.iter().map(NodeReport::is_drained).collect();
+        assert_eq!(drained, [false, false, false, true, false, false]);
         assert_eq!((&reports[2].status, reports[2].flags.as_str()), (&NodeStatus::Down, "~"));
         assert_eq!(reports[2].reason.as_deref(), Some("Not responding | twice"));
         assert_eq!(reports[3].status, NodeStatus::Draining);

@@ -6,7 +6,7 @@
 mod message;
 mod text;
 
-use std::{net::Ipv4Addr, num::NonZeroU16};
+use std::{collections::BTreeSet, net::Ipv4Addr, num::NonZeroU16};
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,15 @@ impl Network {
     /// The nodes of this host.
     pub(crate) fn local_addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
         self.members.iter().filter(|m| matches!(m.place, Place::Local(_))).map(|m| m.address)
+    }
+
+    /// Underlay addresses of its hosts, this one's too.
+    pub(crate) fn underlays(&self) -> BTreeSet<Ipv4Addr> {
+        let remote = self.members.iter().filter_map(|member| match member.place {
+            Place::Local(_) => None,
+            Place::Remote(host) => Some(host),
+        });
+        remote.chain([self.local]).collect()
     }
 }
 

@@ -25,6 +25,7 @@ mod port_forward;
 mod proxy;
 mod register;
 mod registry;
+mod repair;
 mod resume;
 mod set;
 mod sink;
@@ -100,6 +101,8 @@ pub(crate) enum Command {
     Build(build::Build),
     /// Load an image into hosts
     Load(load::Load),
+    /// Bring ready clusters back to what they should be: nodes, networks, agents
+    Repair(repair::Repair),
     /// Finish the realm's interrupted creates and deletes
     Resume(resume::Resume),
     /// Remove leftovers from the hosts: objects of this installation without a row in the store
@@ -139,6 +142,7 @@ impl Command {
             Self::Proxy(command) => command.run(global, interrupt).await,
             Self::Build(command) => command.run(global, interrupt).await,
             Self::Load(command) => command.run(global, interrupt).await,
+            Self::Repair(command) => command.run(global, interrupt).await,
             Self::Resume(command) => command.run(global, interrupt).await,
             Self::Sweep(command) => command.run(global, interrupt).await,
             Self::Version(command) => command.run(global),
@@ -168,6 +172,7 @@ impl Command {
             | Self::Proxy(_)
             | Self::Build(_)
             | Self::Load(_)
+            | Self::Repair(_)
             | Self::Resume(_)
             | Self::Sweep(_)
             | Self::Version(_)
@@ -207,6 +212,7 @@ impl Command {
             | Self::Doctor(_)
             | Self::Build(_)
             | Self::Load(_)
+            | Self::Repair(_)
             | Self::Resume(_)
             | Self::Sweep(_)
             | Self::Version(_)

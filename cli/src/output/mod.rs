@@ -12,6 +12,7 @@ mod nodes;
 mod paint;
 mod plan;
 mod reason;
+mod repair;
 mod screen;
 mod status;
 mod sweep;
@@ -35,6 +36,7 @@ pub(crate) use nodes::{cluster_text, clusters_table, networks_table, nodes_table
 pub(crate) use paint::{bar, styled};
 pub(crate) use plan::plan_text;
 pub(crate) use reason::placement_reason_text;
+pub(crate) use repair::repair_text;
 pub(crate) use screen::{Screen, raw};
 pub(crate) use status::status_text;
 pub(crate) use sweep::{resumed_text, sweep_text};

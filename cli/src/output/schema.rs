@@ -5,9 +5,9 @@ use jsonschema::Validator;
 use serde_json::Value;
 use shoal_api::{
     Agent, Amounts, Built, CgroupVersion, Cluster, Deleted, Dockerfile, Engine, EventJson, Forward, Host,
-    Image, Images, Installation, Network, Node, Phase, Registry, ResumeEnd, Resumed, ResumedCluster,
-    SilentHost, SshConfig, Sweep, SweepEnd, SweptHost, SweptThing, ThingKind, TooMuch, Unregistered,
-    Validated, Version,
+    Image, Images, Installation, Mend, MendKind, Network, Node, Phase, Registry, Repair, RepairedCluster,
+    ResumeEnd, Resumed, ResumedCluster, SilentHost, SshConfig, Sweep, SweepEnd, SweptHost, SweptThing,
+    ThingKind, TooMuch, Unregistered, Validated, Version,
     schema::{KINDS, Kind},
 };
 use shoal_types::{
@@ -103,6 +103,20 @@ fn what_is_printed_fits_what_is_published() {
     let too_much = Some(TooMuch { going: 1, total: 2 });
     assert_fits("sweep", &Sweep { dry_run: true, hosts: vec![swept], things: vec![thing], too_much });
     assert_fits("sweep", &Sweep::default());
+    let mend = Mend {
+        kind: MendKind::Start,
+        host: text("host1"),
+        node: Some(text("worker-0")),
+        reason: text("exited"),
+    };
+    let repaired = RepairedCluster {
+        name: text("dev"),
+        mends: vec![mend],
+        troubles: vec![text("worker-1: munge is down")],
+        drained: vec![text("worker-2")],
+        error: None,
+    };
+    assert_fits("repair", &Repair { dry_run: true, clusters: vec![repaired] });
     let resumed = ResumedCluster { name: text("dev"), end: ResumeEnd::Ready, reason: None };
     assert_fits("resumed", &Resumed { clusters: vec![resumed] });
     let (listen, node) = (text("127.0.0.1:1"), text("worker-0.dev"));

@@ -16,6 +16,7 @@ pub(crate) mod forward;
 pub(crate) mod hosts;
 pub(crate) mod lifecycle;
 pub(crate) mod load;
+pub(crate) mod repair;
 mod reschedule;
 pub(crate) mod sweep;
 pub(crate) mod unregister;

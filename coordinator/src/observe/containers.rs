@@ -101,6 +101,7 @@ mod tests {
             state: ContainerState::Running,
             image_id: String::new(),
             created: None,
+            attachments: vec![],
         };
         let there = HostContainers::new(vec![
             container("new", Some(node(1).to_string())),

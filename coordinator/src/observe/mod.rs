@@ -5,6 +5,7 @@
 //! hosts --> survey.rs     one look at each host, recorded; capacity.rs: how much of it there is
 //!           image.rs      which content a reference means there
 //!           containers.rs the containers of ours on one host, by node
+//!           docker_network.rs   the Docker network of a cluster on one host
 //!           slurm.rs      one `sinfo` for all nodes
 //!           cluster.rs    containers, agents and Slurm of clusters, all hosts at once
 //!                          |-> status.rs   how one is; judge.rs: what was heard means for each node
@@ -16,6 +17,7 @@
 pub(crate) mod capacity;
 pub(crate) mod cluster;
 pub(crate) mod containers;
+pub(crate) mod docker_network;
 pub(crate) mod follow;
 pub(crate) mod host;
 pub(crate) mod image;

@@ -24,6 +24,7 @@ use crate::{
     },
     observe::{
         containers::{HostContainers, Scope},
+        docker_network::docker_network,
         intent::Intent,
     },
     pass::{
@@ -84,12 +85,12 @@ impl Work {
         r: &Rendered<'_>,
     ) -> Result<(), Halt> {
         let naming = &self.coordinator.naming;
-        let wanted: Vec<_> =
-            r.intent.on(link.id).map(|n| Wanted { node: n.id, generation: n.generation }).collect();
+        let wanted: Vec<_> = r.intent.on(link.id).map(Wanted::of).collect();
         self.may(link, CallClass::Read).await?;
         let there = HostContainers::look(naming, link, Scope::Cluster(self.cluster)).await;
         let there = there.map_err(on(link))?;
-        let plan = plan::bring_up(&wanted, &there, self.in_doubt(link.id));
+        let network = self.present_network(link, r.intent).await?;
+        let plan = plan::bring_up(&wanted, &there, network.as_deref(), self.in_doubt(link.id));
         let remove = async |stray: &String| {
             self.may(link, CallClass::Write).await?;
             remove_container(link, stray).await.map_err(on(link)).map(drop)
@@ -102,7 +103,10 @@ impl Work {
             let warning = self.event(r.intent, EventLevel::Warn, EventKind::Step, Some(&link.name), message);
             self.recorder.event(warning).await;
         }
-        let network = self.network(link, r.intent).await?;
+        let network = match network {
+            Some(network) => network,
+            None => self.make_network(link, r.intent).await?,
+        };
         let Ok(telling) = r.told.acquire().await else { return Err(Halt::Stopped) };
         self.apply_mesh(link, r.intent, r.underlays).await?;
         drop(telling);
@@ -113,17 +117,16 @@ impl Work {
         all(each, FAN_OUT).await
     }
 
-    /// The Docker network of the cluster on this host; its id.
-    async fn network(&self, link: &HostLink, intent: &Intent) -> Result<String, Halt> {
+    /// The id of the cluster's Docker network on this host, if it is there.
+    async fn present_network(&self, link: &HostLink, intent: &Intent) -> Result<Option<String>, Halt> {
+        self.may(link, CallClass::Read).await?;
+        docker_network(&self.coordinator.naming, link, self.cluster, &intent.network).await.map_err(on(link))
+    }
+
+    /// Makes the Docker network of the cluster on this host; its id.
+    async fn make_network(&self, link: &HostLink, intent: &Intent) -> Result<String, Halt> {
         let (naming, network, spec) = (&self.coordinator.naming, &intent.network, &intent.cluster.spec);
         self.may(link, CallClass::Write).await?;
-        let there = link.engine.list_networks(&naming.of_cluster(self.cluster)).await.map_err(on(link))?;
-        let bridge = naming.bridge(network.vni);
-        if let Some(fits) =
-            there.iter().find(|n| n.bridge.as_deref() == Some(&bridge) && n.subnets == [network.subnet])
-        {
-            return Ok(fits.id.clone());
-        }
         let wanted = NetworkSpec {
             name: naming.network(&spec.name, &spec.realm),
             labels: naming.cluster_labels(self.cluster, &spec.realm),
@@ -131,7 +134,7 @@ impl Work {
             gateway: network.gateway,
             ip_range: SubnetPlan { subnet: network.subnet }.docker_range(),
             mtu: network.mtu.into(),
-            bridge,
+            bridge: naming.bridge(network.vni),
         };
         let id = link.engine.create_network(&wanted).await.map_err(on(link))?;
         self.note(intent, EventKind::Network, Some(&link.name), format!("network {} made", network.subnet))

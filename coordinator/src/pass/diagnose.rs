@@ -166,7 +166,7 @@ impl Work {
 }
 
 /// How a container ended: `exited, exit status 137, out of memory`; `None`: it is gone.
-pub(super) async fn end_of(link: &HostLink, container: &str) -> Result<Option<String>, EngineError> {
+pub(crate) async fn end_of(link: &HostLink, container: &str) -> Result<Option<String>, EngineError> {
     let Some(detail) = link.engine.inspect_container(container).await? else { return Ok(None) };
     let oom = if detail.oom_killed { ", out of memory" } else { "" };
     let code = detail.exit_code.map_or(String::new(), |code| format!(", exit status {code}"));

@@ -11,7 +11,7 @@
 
 pub(crate) mod bring_up;
 mod container;
-mod diagnose;
+pub(crate) mod diagnose;
 pub(crate) mod effects;
 pub(crate) mod failure;
 mod fallen;
@@ -21,6 +21,7 @@ mod recorder;
 pub(crate) mod run;
 pub(crate) mod supply;
 mod take_down;
+pub(crate) mod upkeep;
 pub(crate) mod work;
 
 use std::{collections::BTreeMap, sync::Arc};

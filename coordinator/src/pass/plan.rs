@@ -7,15 +7,19 @@
 //! running, paused, restarting  nothing
 //! being removed                Wait
 //! dead, of another generation,
+//! elsewhere on the network,
 //! of no node placed here       Remove, before anything is created
 //! ```
+//! A container is elsewhere if its network, address or MAC address is another than the node's: it is made anew, because an engine
+//! that connects it again forgets the address.
 //! In doubt, when calls of a dead owner may still reach the host, a created container is removed and created anew:
 //! the archive or the start that was meant for it must not meet those that follow, or a node boots while its files change.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt, net::Ipv4Addr};
 
-use shoal_docker::{ContainerState, ContainerSummary};
-use shoal_types::{Generation, NodeId};
+use shoal_docker::{Attachment, ContainerState, ContainerSummary};
+use shoal_storage::Node;
+use shoal_types::{Generation, MacAddr, NodeId};
 
 use crate::{
     observe::containers::HostContainers,
@@ -27,6 +31,56 @@ use crate::{
 pub(crate) struct Wanted {
     pub(crate) node: NodeId,
     pub(crate) generation: Generation,
+    pub(crate) address: Ipv4Addr,
+    pub(crate) mac: MacAddr,
+}
+
+impl Wanted {
+    pub(crate) fn of(node: &Node) -> Self {
+        Self { node: node.id, generation: node.generation, address: node.address, mac: node.mac }
+    }
+
+    /// How its container is elsewhere on the network than the node is to be; `network` is the id of the cluster's, if the host has it.
+    pub(crate) fn drift(&self, container: &ContainerSummary, network: Option<&str>) -> Option<Drift> {
+        let runs = match container.state {
+            ContainerState::Running | ContainerState::Paused | ContainerState::Restarting => true,
+            ContainerState::Created
+            | ContainerState::Exited
+            | ContainerState::Dead
+            | ContainerState::Removing => false,
+        };
+        // Before its first start a container has the name of its network alone.
+        let ours = |a: &&Attachment| Some(a.network_id.as_str()) == network || a.network_id.is_empty();
+        let Some(attachment) = container.attachments.iter().find(ours) else { return Some(Drift::Network) };
+        if attachment.address.is_none_or(|address| address != self.address) {
+            return Some(Drift::Address(attachment.address));
+        }
+        // Engines tell the address of a device alone, which there is while it runs.
+        (runs && attachment.mac != Some(self.mac)).then_some(Drift::Mac(attachment.mac))
+    }
+}
+
+/// What of a container's place on the network is not the node's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drift {
+    /// It is not on the cluster's network.
+    Network,
+    /// It has this address there.
+    Address(Option<Ipv4Addr>),
+    /// It has this MAC address there.
+    Mac(Option<MacAddr>),
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network => f.write_str("it is not on the cluster's network"),
+            Self::Address(None) => f.write_str("it has no address"),
+            Self::Address(Some(address)) => write!(f, "it has another address, {address}"),
+            Self::Mac(None) => f.write_str("it has no MAC address"),
+            Self::Mac(Some(mac)) => write!(f, "it has another MAC address, {mac}"),
+        }
+    }
 }
 
 /// What to do for one node.
@@ -51,8 +105,14 @@ pub(crate) struct HostPlan {
     pub(crate) nodes: Vec<(NodeId, NodeStep)>,
 }
 
-/// Compares what is wanted on a host with the containers of the cluster that are there.
-pub(crate) fn bring_up(wanted: &[Wanted], there: &HostContainers, in_doubt: bool) -> HostPlan {
+/// Compares what is wanted on a host with the containers of the cluster that are there. `network` is the id of the cluster's network
+/// there, if there is one.
+pub(crate) fn bring_up(
+    wanted: &[Wanted],
+    there: &HostContainers,
+    network: Option<&str>,
+    in_doubt: bool,
+) -> HostPlan {
     let mut plan = HostPlan::default();
     let mut found: BTreeMap<NodeId, &ContainerSummary> = BTreeMap::new();
     for container in there.all() {
@@ -69,7 +129,12 @@ pub(crate) fn bring_up(wanted: &[Wanted], there: &HostContainers, in_doubt: bool
             | ContainerState::Removing => true,
         };
         match explained {
-            Some(wanted) if is_fit && !found.contains_key(&wanted.node) => {
+            Some(wanted)
+                if is_fit
+                    && !found.contains_key(&wanted.node)
+                    && (container.state == ContainerState::Removing
+                        || wanted.drift(container, network).is_none()) =>
+            {
                 found.insert(wanted.node, container);
             }
             Some(_) | None => plan.remove.push(container.id.clone()),
@@ -102,8 +167,22 @@ mod tests {
         NodeId::new(1, [n; 10])
     }
 
+    /// The id of the cluster's network.
+    const NETWORK: Option<&str> = Some("net");
+
     fn wanted(n: u8) -> Wanted {
-        Wanted { node: node(n), generation: Generation(2) }
+        let address = Ipv4Addr::new(10, 96, 4, n);
+        Wanted { node: node(n), generation: Generation(2), address, mac: MacAddr::of(address) }
+    }
+
+    fn attachment(network_id: &str, n: u8, mac: bool) -> Attachment {
+        let Wanted { address, mac: own, .. } = wanted(n);
+        Attachment {
+            network: "shoal-dev".into(),
+            network_id: network_id.into(),
+            address: Some(address),
+            mac: mac.then_some(own),
+        }
     }
 
     fn container(id: &str, n: u8, generation: u64, state: ContainerState) -> ContainerSummary {
@@ -115,6 +194,7 @@ mod tests {
             state,
             image_id: String::new(),
             created: None,
+            attachments: vec![attachment("net", n, true)],
         }
     }
 
@@ -126,7 +206,7 @@ mod tests {
             container("d", 4, 2, ContainerState::Removing),
             container("e", 5, 2, ContainerState::Exited),
         ]);
-        let plan = bring_up(&[wanted(1), wanted(2), wanted(3), wanted(4), wanted(5)], &there, false);
+        let plan = bring_up(&[wanted(1), wanted(2), wanted(3), wanted(4), wanted(5)], &there, NETWORK, false);
         let steps: Vec<_> = plan.nodes.into_iter().map(|(_, step)| step).collect();
         assert_eq!(
             steps,
@@ -148,7 +228,7 @@ mod tests {
             container("c", 3, 2, ContainerState::Running),
             container("e", 5, 2, ContainerState::Exited),
         ]);
-        let plan = bring_up(&[wanted(2), wanted(3), wanted(5)], &there, true);
+        let plan = bring_up(&[wanted(2), wanted(3), wanted(5)], &there, NETWORK, true);
         assert_eq!(plan.remove, ["b"]);
         let steps: Vec<_> = plan.nodes.into_iter().map(|(_, step)| step).collect();
         assert_eq!(
@@ -169,11 +249,52 @@ mod tests {
             container("twin", 2, 2, ContainerState::Running),
             container("twin-2", 2, 2, ContainerState::Created),
         ]);
-        let plan = bring_up(&[wanted(1), wanted(2)], &there, false);
+        let plan = bring_up(&[wanted(1), wanted(2)], &there, NETWORK, false);
         assert_eq!(plan.remove, ["old", "foreign", "twin-2"]);
         assert_eq!(
             plan.nodes,
             [(node(1), NodeStep::Create), (node(2), NodeStep::Keep { container: "twin".into() })]
         );
+    }
+
+    #[test]
+    fn a_container_elsewhere_on_the_network_is_made_anew() {
+        use ContainerState::{Created, Exited, Paused, Running};
+        let with = |state, attachments: Vec<Attachment>| ContainerSummary {
+            attachments,
+            ..container("c", 3, 2, state)
+        };
+        let moved = Attachment { address: Some(Ipv4Addr::new(10, 96, 4, 9)), ..attachment("net", 3, true) };
+        let nowhere = Attachment { address: None, ..attachment("net", 3, true) };
+        let others = attachment("bridge", 9, true);
+        for (name, state, attachments, drift) in [
+            ("right", Running, vec![attachment("net", 3, true)], None),
+            ("and on another network", Running, vec![others.clone(), attachment("net", 3, true)], None),
+            ("disconnected", Running, vec![], Some(Drift::Network)),
+            ("on another network alone", Paused, vec![others], Some(Drift::Network)),
+            ("connected anew", Running, vec![moved.clone()], Some(Drift::Address(moved.address))),
+            ("without an address", Running, vec![nowhere], Some(Drift::Address(None))),
+            ("without its MAC address", Running, vec![attachment("net", 3, false)], Some(Drift::Mac(None))),
+            ("that is told while it runs", Exited, vec![attachment("net", 3, false)], None),
+            ("of a network that is gone", Exited, vec![attachment("old", 3, false)], Some(Drift::Network)),
+            ("never started", Created, vec![attachment("", 3, true)], None),
+            (
+                "for another address",
+                Created,
+                vec![Attachment { network_id: String::new(), ..moved.clone() }],
+                Some(Drift::Address(moved.address)),
+            ),
+        ] {
+            let container = with(state, attachments);
+            assert_eq!(wanted(3).drift(&container, NETWORK), drift, "{name}");
+            let plan = bring_up(&[wanted(3)], &HostContainers::new(vec![container]), NETWORK, false);
+            assert_eq!(plan.remove.len(), usize::from(drift.is_some()), "{name}");
+            let anew = plan.nodes == [(node(3), NodeStep::Create)];
+            assert_eq!(anew, drift.is_some(), "{name}");
+        }
+        // Its host has lost the network.
+        let left = with(Exited, vec![attachment("net", 3, false)]);
+        assert_eq!(wanted(3).drift(&left, None), Some(Drift::Network));
+        assert_eq!(Drift::Address(None).to_string(), "it has no address");
     }
 }

@@ -29,7 +29,7 @@ use crate::{
     },
     pass::{
         diagnose::TEXT_LIMIT,
-        work::{Halt, Work, on},
+        work::{Goal, Halt, Work, on},
     },
     words::fault::Fault,
 };
@@ -167,7 +167,11 @@ impl Work {
                 SlurmNodes::new()
             });
             for report in reports.into_values() {
-                if report.is_idle() && waiting.remove(&report.name) {
+                let there = match self.goal {
+                    Goal::Made => report.is_idle(),
+                    Goal::Kept => report.is_usable() || report.is_drained(),
+                };
+                if there && waiting.remove(&report.name) {
                     changed = tokio::time::Instant::now();
                     self.node_ready(intent, &report.name, members).await;
                 }

@@ -22,7 +22,7 @@ use crate::{
         bring_up::Rendered,
         failure::sort,
         readiness::WaitOutcome,
-        work::{Halt, Work, underlays},
+        work::{Goal, Halt, Work, underlays},
     },
     words::fault::{ClusterFault, Fault},
 };
@@ -79,15 +79,21 @@ impl Work {
         if stopped {
             return Err(Halt::Stopped);
         }
-        if !met.is_empty() {
+        if !met.is_empty() && self.goal == Goal::Made {
             return Ok(PassOutcome::HostsFailed(met));
         }
+        let mut intent = self.intent().await?;
+        // Slurm is waited for where it can be: the others' nodes are theirs.
+        intent.nodes.retain(|node| !met.contains_key(&node.host));
+        links.retain(|host, _| !met.contains_key(host));
         let Some(controller) = intent.controller().and_then(|c| links.get(&c.host)) else {
+            if !met.is_empty() {
+                return Ok(PassOutcome::HostsFailed(met));
+            }
             return Err(
                 StoreError::Missing { what: "controller of cluster", id: self.cluster.to_string() }.into()
             );
         };
-        let intent = self.intent().await?;
         let silences = links
             .values()
             .map(|link| silent(link, self.patience(link.id)).map(|fault| (link.id, fault)).boxed());
@@ -114,6 +120,9 @@ impl Work {
                     tx.commit().await?;
                 }
                 self.recorder.flush().await?;
+                if !met.is_empty() {
+                    return Ok(PassOutcome::HostsFailed(met));
+                }
                 Ok(PassOutcome::Through(WaitOutcome::Ready))
             }
             Err((_, Halt::Stopped)) => Err(Halt::Stopped),

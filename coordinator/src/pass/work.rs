@@ -20,6 +20,15 @@ use crate::{
     words::fault::Fault,
 };
 
+/// What a pass brings a cluster to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// It is made: every member host and every worker, which is IDLE.
+    Made,
+    /// It was ready and is kept: what member hosts that answer can have of it, with jobs on its workers and some of them drained.
+    Kept,
+}
+
 /// One owner's work on one cluster.
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
@@ -28,6 +37,7 @@ pub(crate) struct Work {
     pub(crate) lease: Arc<HeldLease>,
     pub(crate) recorder: Recorder,
     pub(crate) effects: Arc<Effects>,
+    pub(crate) goal: Goal,
     /// When it began.
     pub(crate) began: Instant,
     /// Somebody asked to stop: what was begun is rolled back.
@@ -76,10 +86,16 @@ impl Work {
             lease,
             recorder,
             effects: Arc::default(),
+            goal: Goal::Made,
             began: Instant::now(),
             interrupt: interrupt.clone(),
             stop,
         }
+    }
+
+    /// The same on a cluster that is ready.
+    pub(crate) fn keeping(self) -> Self {
+        Self { goal: Goal::Kept, ..self }
     }
 
     /// How long a host may fail or say nothing that has nothing of the cluster yet, or nothing that must stay there.

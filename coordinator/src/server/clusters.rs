@@ -33,7 +33,7 @@ use crate::{
 /// Messages that wait for a slow reader.
 const QUEUE: usize = 256;
 /// What `0` means in `wait_ms`: no limit that anyone meets.
-const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+pub(super) const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// Clusters deleted at once: their hosts bound what each of them costs.
 const DELETED_AT_ONCE: usize = 8;
 /// Events read at once.

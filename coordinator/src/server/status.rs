@@ -88,9 +88,11 @@ fn placement(fault: &PlacementFault) -> Code {
 fn cluster(fault: &ClusterFault) -> Code {
     match fault {
         ClusterFault::Unknown { .. } | ClusterFault::NoNode { .. } => Code::NotFound,
-        ClusterFault::NoContainer { .. } | ClusterFault::Phase { .. } | ClusterFault::Ended { .. } => {
-            Code::FailedPrecondition
-        }
+        ClusterFault::NoContainer { .. }
+        | ClusterFault::Phase { .. }
+        | ClusterFault::NotKept { .. }
+        | ClusterFault::NotMended { .. }
+        | ClusterFault::Ended { .. } => Code::FailedPrecondition,
         ClusterFault::Busy { .. } => Code::Aborted,
         ClusterFault::NotReady { after: After::Removed | After::Kept, .. } => Code::DeadlineExceeded,
         ClusterFault::NotReady { after: After::LeftBehind(_), .. } | ClusterFault::LeftBehind { .. } => {
@@ -155,6 +157,8 @@ mod tests {
             NoAddress::Vni.into(),
             ImageFault::Unfit { image: "x".into(), reason: "no slurmd".into() }.into(),
             ClusterFault::Ended { cluster: name(), how: "it was removed".into() }.into(),
+            ClusterFault::NotKept { cluster: name(), phase: shoal_types::ClusterPhase::Failed }.into(),
+            ClusterFault::NotMended { cluster: name(), how: "h1 did not answer".into() }.into(),
             StoreError::Conflict(taken).into(),
             StoreError::Corrupt { table: "nodes", column: "state", id: "1".into() }.into(),
             Fault::Local { what: "spooling", source: std::io::Error::other("full") },

@@ -1,11 +1,11 @@
-//! The service for upkeep: sweeping hosts, and finishing what was interrupted.
+//! The service for upkeep: sweeping hosts, finishing what was interrupted, mending what was ready.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use futures_util::Stream;
-use shoal_api::ResumeStep;
+use futures_util::{FutureExt, Stream, StreamExt, stream};
+use shoal_api::{RepairStep, ResumeStep};
 use shoal_proto::v1;
-use shoal_types::RealmName;
+use shoal_types::{ClusterName, RealmName};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -13,16 +13,19 @@ use tonic::{Request, Response, Status};
 use crate::{
     drive::{
         lifecycle,
+        repair::{self, RepairTerms},
         sweep::{self, SweepTerms, resume},
     },
     fleet::coordinator::Coordinator,
     observe::follow::{Follow, FollowStep},
-    server::{field, follow::joined},
+    server::{clusters::FOR_EVER, field, follow::joined},
     words::fault::Fault,
 };
 
 /// How old a thing must be to be swept: longer than any call to a host, and than clocks differ.
 const GRACE: Duration = Duration::from_secs(300);
+/// Clusters repaired at once: their hosts bound what each of them costs.
+const AT_ONCE: usize = 8;
 /// Messages that wait for a slow reader.
 const QUEUE: usize = 256;
 
@@ -74,6 +77,45 @@ impl v1::upkeep_server::Upkeep for UpkeepService {
                 drop(out.send(resumed.map_err(|error| Fault::from(error).into())).await);
             }
             if let Err(status) = ended {
+                drop(out.send(Err(status)).await);
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(steps))))
+    }
+
+    type RepairStream = Pin<Box<dyn Stream<Item = Result<v1::RepairResponse, Status>> + Send>>;
+
+    async fn repair(
+        &self,
+        request: Request<v1::RepairRequest>,
+    ) -> Result<Response<Self::RepairStream>, Status> {
+        let r = request.into_inner();
+        let realm: RealmName = field("realm", &r.realm).map_err(Fault::from)?;
+        let names: Vec<ClusterName> =
+            r.names.iter().map(|n| field("names", n)).collect::<Result<_, _>>().map_err(Fault::from)?;
+        let names = repair::clusters(&self.0, &realm, &names).await?;
+        let wait = if r.wait_ms == 0 { FOR_EVER } else { Duration::from_millis(r.wait_ms) };
+        let terms = RepairTerms { dry_run: r.dry_run, wait };
+        let follow = Follow::from_now(self.0.clone(), realm.clone(), None).await.map_err(Fault::from)?;
+        let interrupt = self.0.stop.child_token();
+        let (out, steps) = mpsc::channel(QUEUE);
+        let (coordinator, stop, told) = (self.0.clone(), interrupt.clone(), out.clone());
+        let work = self.0.tasks.spawn(async move {
+            let each =
+                names.iter().map(|name| repair::repair(&coordinator, &realm, name, terms, &stop).boxed());
+            let mut each = stream::iter(each.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
+            while let Some(cluster) = each.next().await {
+                // Who has gone is told nothing.
+                drop(told.send(Ok(RepairStep::Cluster(cluster).into())).await);
+            }
+            Ok(())
+        });
+        self.0.tasks.spawn(async move {
+            let wrap = |told| match told {
+                FollowStep::Event(event) => Some(RepairStep::Event(event).into()),
+                FollowStep::Placed(_) => None,
+            };
+            if let Err(status) = follow.until(joined(work), interrupt, out.clone(), wrap).await {
                 drop(out.send(Err(status)).await);
             }
         });

@@ -177,6 +177,8 @@ pub(crate) struct KeptNetwork {
     pub(crate) trouble: Option<String>,
     pub(crate) device: String,
     pub(crate) bridge: String,
+    /// Underlay addresses of its hosts, this one's too.
+    pub(crate) underlays: BTreeSet<Ipv4Addr>,
 }
 
 /// Where packets of a check come in: a device of its own on one host.

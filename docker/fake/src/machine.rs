@@ -230,6 +230,14 @@ impl FakeEngine {
         }
     }
 
+    /// Somebody takes a running container off its network.
+    pub fn disconnect(&self, reference: &str) {
+        let mut state = self.machine.state();
+        if let Some(number) = state.find(reference) {
+            state.disconnect(number);
+        }
+    }
+
     /// Changes what the engine says of itself.
     pub fn change_facts(&self, change: impl FnOnce(&mut EngineFacts)) {
         change(&mut self.machine.state().facts);

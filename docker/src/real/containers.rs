@@ -1,6 +1,10 @@
 //! Containers: list, create, look at, start, end, remove, and move archives in and out.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::Ipv4Addr,
+    time::Duration,
+};
 
 use bollard::{
     body_full,
@@ -47,6 +51,7 @@ impl Docker {
         // A container being created or removed may show without a name for an instant.
         let name = summary.names.and_then(|names| names.into_iter().next()).unwrap_or_default();
         let state = self.need(call, "State", summary.state)?.to_string();
+        let networks = summary.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
         Ok(ContainerSummary {
             id: self.need(call, "Id", summary.id)?,
             name: bare(&name),
@@ -54,6 +59,7 @@ impl Docker {
             state: self.state(call, &state)?,
             image_id: self.need(call, "ImageID", summary.image_id)?,
             created: summary.created.and_then(seconds),
+            attachments: attachments(networks),
         })
     }
 
@@ -101,7 +107,6 @@ impl Docker {
             | ContainerState::Removing => false,
         };
         let networks = answer.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
-        let networks: BTreeMap<String, EndpointSettings> = networks.into_iter().collect();
         Ok(ContainerDetail {
             id: self.need(call, "Id", answer.id)?,
             name: bare(&self.need(call, "Name", answer.name)?),
@@ -113,7 +118,7 @@ impl Docker {
             started: started_at.as_deref().and_then(timestamp),
             error: error.unwrap_or_default(),
             image_id: self.need(call, "Image", answer.image)?,
-            attachments: networks.into_iter().map(|(name, settings)| attachment(name, settings)).collect(),
+            attachments: attachments(networks),
         })
     }
 
@@ -228,6 +233,12 @@ fn path_call(name: &'static str, container: &str, path: &str) -> Call {
 
 fn bare(name: &str) -> String {
     name.strip_prefix('/').unwrap_or(name).to_owned()
+}
+
+/// In order of their networks' names.
+fn attachments(networks: HashMap<String, EndpointSettings>) -> Vec<Attachment> {
+    let networks: BTreeMap<_, _> = networks.into_iter().collect();
+    networks.into_iter().map(|(name, settings)| attachment(name, settings)).collect()
 }
 
 fn attachment(network: String, settings: EndpointSettings) -> Attachment {

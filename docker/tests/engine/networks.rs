@@ -4,7 +4,8 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use shoal_docker::{
-    ContainerNetwork, ContainerSpec, ContainerState, EngineError, LabelFilter, NetworkSpec, Removal, Subject,
+    ContainerNetwork, ContainerSpec, ContainerState, ContainerSummary, EngineError, LabelFilter, NetworkSpec,
+    Removal, Subject,
 };
 use shoal_types::{MacAddr, SubnetPlan};
 
@@ -48,6 +49,12 @@ pub(crate) async fn a_network_is_made_as_asked(bench: &Bench) {
     assert_eq!(bench.engine.remove_network(&id).await.unwrap(), Removal::AlreadyGone);
 }
 
+/// A container as the list has it.
+async fn listed(bench: &Bench, id: &str) -> ContainerSummary {
+    let all = bench.engine.list_containers(&bench.ours()).await.unwrap();
+    all.into_iter().find(|container| container.id == id).unwrap()
+}
+
 pub(crate) async fn address_and_mac_are_ours(bench: &Bench) {
     let engine = &bench.engine;
     let spec = spec(bench, "addr");
@@ -59,6 +66,7 @@ pub(crate) async fn address_and_mac_are_ours(bench: &Bench) {
         let detail = engine.inspect_container(&id).await.unwrap().unwrap();
         let attachment = detail.attachment(&network).unwrap();
         assert_eq!((attachment.address, attachment.mac), (Some(address), Some(MacAddr::of(address))));
+        assert_eq!(listed(bench, &id).await.attachments, detail.attachments);
         let shown = engine.exec(&id, &probe(&["show", "/sys/class/net/eth0/address"]), 100).await.unwrap();
         assert_eq!(String::from_utf8_lossy(&shown.stdout).trim(), MacAddr::of(address).to_string());
     };
@@ -208,6 +216,8 @@ pub(crate) async fn a_fixed_address_is_told_before_the_first_start(bench: &Bench
         assert_eq!(detail.attachments.len(), 1, "{detail:?}");
         let attachment = detail.attachments[0].clone();
         assert_eq!((&attachment.network, attachment.address), (&made.name, address), "{attachment:?}");
+        let listed = listed(bench, &id).await.attachments.remove(0);
+        assert_eq!((&listed.network_id, listed.address), (&attachment.network_id, address), "{listed:?}");
         attachment
     };
     let before = told().await;

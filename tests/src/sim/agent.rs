@@ -1,6 +1,6 @@
 //! The agent as the coordinator meets it: a greeting, then gRPC, on the streams of `shoal agent connect`.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc};
 
 use futures_util::StreamExt as _;
 use shoal_docker_fake::{Inside, Phase, Stdio};
@@ -167,6 +167,7 @@ impl Agent for Service {
                 revision: k.revision,
                 device: k.device.clone(),
                 bridge: k.bridge.clone(),
+                underlays: underlays(k),
                 ..v1::KeptNetwork::default()
             });
             Ok(v1::ListNetworksResponse {
@@ -249,4 +250,12 @@ impl Agent for Service {
         self.cast.send(&r);
         self.call("SendProbes", |_, _| Ok(v1::SendProbesResponse { sent, error: String::new() })).await
     }
+}
+
+/// Underlay addresses of a network's hosts, in order.
+fn underlays(state: &v1::NetworkState) -> Vec<String> {
+    let remote = state.members.iter().map(|member| &member.remote).filter(|remote| !remote.is_empty());
+    let all: BTreeSet<Ipv4Addr> =
+        remote.chain([&state.local]).filter_map(|address| address.parse().ok()).collect();
+    all.iter().map(ToString::to_string).collect()
 }

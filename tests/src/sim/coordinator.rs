@@ -15,6 +15,7 @@ use anyhow::{Context as _, ensure};
 use async_trait::async_trait;
 use rand::{RngCore as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
+use shoal_api::{RepairStep, RepairedCluster};
 use shoal_coordinator::{Connect, Embedded, Entropy, Surroundings, embedded_in};
 use shoal_docker::{Credential, Endpoint, Engine, EngineError};
 use shoal_docker_fake::{Fleet, Phase};
@@ -433,6 +434,23 @@ impl Coordinator {
         let mut steps = UpkeepClient::new(self.channel()).resume(request).await?.into_inner();
         while steps.message().await?.is_some() {}
         Ok(())
+    }
+
+    /// Brings ready clusters back, or says what of them is not as it should be.
+    ///
+    /// # Errors
+    /// What the coordinator says.
+    pub async fn repair(&self, names: &[&str], dry_run: bool) -> Result<Vec<RepairedCluster>, Status> {
+        let names = names.iter().map(ToString::to_string).collect();
+        let request = v1::RepairRequest { realm: "default".into(), names, dry_run, wait_ms: 300_000 };
+        let mut steps = UpkeepClient::new(self.channel()).repair(request).await?.into_inner();
+        let mut clusters = Vec::new();
+        while let Some(step) = steps.message().await? {
+            if let Ok(RepairStep::Cluster(cluster)) = RepairStep::try_from(step) {
+                clusters.push(cluster);
+            }
+        }
+        Ok(clusters)
     }
 
     /// Its process is killed, while others in the same runtime live on: nothing of it reaches anything any more.

@@ -182,6 +182,8 @@ impl NodePrograms {
         let runs = |unit: &String| !(stopped.contains(unit) || refuses && Some(unit.as_str()) == daemon);
         let units: Vec<String> = all.map(str::to_owned).filter(runs).collect();
         let has = |unit: &str| units.iter().any(|u| u == unit);
+        let began = self.began().values().filter(|b| b.id == there.id).map(|b| b.at).max();
+        let up = began.map_or(Duration::ZERO, |at| self.clock.now().since(at));
         v1::NodeProbe {
             container,
             alive: true,
@@ -189,7 +191,7 @@ impl NodePrograms {
             munge: has("munge.service"),
             sshd: has("ssh.service"),
             units,
-            up_ms: 3_600_000,
+            up_ms: u64::try_from(up.as_millis()).unwrap_or(u64::MAX),
         }
     }
 

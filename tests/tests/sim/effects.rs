@@ -6,7 +6,8 @@
 
 use std::{env, time::Duration};
 
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
+use shoal_api::RepairedCluster;
 use shoal_docker_fake::Vanished;
 use shoal_tests::sim::{
     Choice, Coordinator, Fault, Life, Point, Rows, Wish, World, forgotten, none, problems,
@@ -27,6 +28,7 @@ const LATE: Duration = Duration::from_secs(120);
 enum Way {
     Create,
     Delete,
+    Repair,
 }
 
 impl Way {
@@ -34,17 +36,21 @@ impl Way {
         match self {
             Self::Create => "create",
             Self::Delete => "delete",
+            Self::Repair => "repair",
         }
     }
 
     /// A world in which it can be done.
     fn world(self) -> anyhow::Result<World> {
         let world = World::registered(1, HOSTS)?;
-        if self == Self::Delete {
+        if self != Self::Create {
             alone(&world, "first", async |_, c| {
                 c.create(&dev()).await?;
                 Ok(())
             })?;
+        }
+        if self == Self::Repair {
+            damage(&world)?;
         }
         Ok(world)
     }
@@ -53,8 +59,30 @@ impl Way {
         match self {
             Self::Create => coordinator.create(&dev()).await.map(drop),
             Self::Delete => coordinator.delete(&["dev"]).await,
+            // What is left is told, and is no failure of the call.
+            Self::Repair => coordinator.repair(&["dev"], false).await.map(drop),
         }
     }
+}
+
+/// A host was off and lost its agent with all that it kept, one node elsewhere has ended, and another is gone.
+fn damage(world: &World) -> anyhow::Result<()> {
+    world.power_off("h2");
+    world.mesh("h2", |mesh| (mesh.kept.clear(), mesh.devices.clear()));
+    world.engine("h2").up();
+    let truth = world.engine("h3").truth();
+    let mut nodes = truth.containers.iter().filter(|c| c.spec.labels.contains_key("shoal.node"));
+    let ended = nodes.next().context("no node on h3")?;
+    world.engine("h3").end_container(&ended.id, 137);
+    if let Some(gone) = nodes.next() {
+        let id = gone.id.clone();
+        alone(world, "somebody", async |_, _| {
+            let engine = world.engine("h3").client("somebody");
+            engine.remove_container(&id).await?;
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 fn dev() -> Wish {
@@ -93,6 +121,7 @@ fn run(way: Way, point: &Point, fault: Fault) -> anyhow::Result<()> {
             let (answer, rows) = ended?;
             let there = rows.clusters.iter().any(|c| c.spec.name.as_str() == "dev");
             match (way, &answer) {
+                (Way::Repair, _) => ensure!(there, "repaired, and yet not there"),
                 (Way::Create, Ok(())) => ensure!(there, "created, and yet not there"),
                 (Way::Delete, Ok(())) => ensure!(!there, "deleted, and yet there"),
                 (_, Err(_)) => {}
@@ -102,13 +131,27 @@ fn run(way: Way, point: &Point, fault: Fault) -> anyhow::Result<()> {
             let left = answer.as_ref().is_err_and(|status| {
                 status.code() == Code::Unavailable || unwritten && status.code() == Code::Internal
             });
-            if !left {
+            if way == Way::Repair {
+                whole(&world)?;
+            } else if !left {
                 none(&forgotten(&world, &rows), &format!("after {answer:?}"))?;
             }
         }
         None => after_crash(way, &world)?,
     }
     last(&world)
+}
+
+/// The next repair leaves nothing to be mended.
+fn whole(world: &World) -> anyhow::Result<()> {
+    world.pass(LATE)?;
+    let rows = alone(world, "b", async |_, coordinator| {
+        let repaired = coordinator.repair(&["dev"], false).await?;
+        let [dev] = repaired.as_slice() else { bail!("{repaired:?}") };
+        ensure!(dev.is_well(), "{dev:?}");
+        Ok(())
+    })?;
+    none(&problems(world, &rows), "after the next repair")
 }
 
 /// The next command finishes what the crash left, at once.
@@ -123,6 +166,11 @@ fn after_crash(way: Way, world: &World) -> anyhow::Result<()> {
             Err(status) if status.code() == Code::NotFound => Ok(()),
             ended => Ok(ended?),
         },
+        Way::Repair => {
+            let repaired = coordinator.repair(&["dev"], false).await?;
+            ensure!(repaired.iter().all(RepairedCluster::is_well), "{repaired:?}");
+            Ok(())
+        }
     })?;
     none(&forgotten(world, &rows), "after the next command")?;
     in_time(world, began)
@@ -212,4 +260,14 @@ fn a_delete_that_crashes_ends_with_nothing_left() -> anyhow::Result<()> {
 #[test]
 fn a_delete_that_meets_a_fault_ends_with_nothing_left() -> anyhow::Result<()> {
     each(Way::Delete, &[Fault::Error, Fault::Lost, Fault::Hang])
+}
+
+#[test]
+fn a_repair_that_crashes_is_finished_by_the_next() -> anyhow::Result<()> {
+    each(Way::Repair, &[Fault::Crash])
+}
+
+#[test]
+fn a_repair_that_meets_a_fault_is_finished_by_the_next() -> anyhow::Result<()> {
+    each(Way::Repair, &[Fault::Error, Fault::Lost, Fault::Hang])
 }

@@ -1,5 +1,7 @@
 //! What is told of clusters and hosts when something of them is wrong.
 
+use std::time::Duration;
+
 use shoal_docker_fake::Method;
 use shoal_proto::v1::{self, Check, ContainerState, NetworkPart, Role, ServiceState, SystemdState, Verdict};
 use shoal_tests::sim::{Coordinator, IMAGE, Wish, World};
@@ -88,6 +90,8 @@ fn a_look_costs_a_host_one_list_one_session_and_its_controller_one_sinfo() {
 #[test]
 fn what_does_not_run_is_named() {
     let world = dev(2);
+    // Then no node is young any more.
+    world.pass(Duration::from_secs(60)).unwrap();
     let (ended, host) = container(&world, "worker-0");
     world.engine(&host).end_container(&ended, 1);
     let (_, host) = container(&world, "worker-1");

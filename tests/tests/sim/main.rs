@@ -12,5 +12,6 @@ mod insight;
 mod lifecycle;
 mod placing;
 mod programs;
+mod repair;
 mod schedules;
 mod slurm;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use shoal_slurm::{BootstrapError, ViewError};
 use shoal_storage::StoreError;
-use shoal_types::{ClusterName, HostName, InvalidTransition, NodeName, RealmName};
+use shoal_types::{ClusterName, ClusterPhase, HostName, InvalidTransition, NodeName, RealmName};
 
 use super::{Class, Hint, NotReady, Retry, SAID, UNWANTED};
 
@@ -52,6 +52,22 @@ pub enum ClusterFault {
         cluster: ClusterName,
         /// Which change was refused.
         source: InvalidTransition,
+    },
+    /// A cluster that is not ready was to be kept so.
+    #[error("cluster {cluster} is {phase}: only a cluster that was ready is repaired")]
+    NotKept {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Where it is.
+        phase: ClusterPhase,
+    },
+    /// A repair did not bring everything back.
+    #[error("cluster {cluster} is not mended: {how}")]
+    NotMended {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Why.
+        how: String,
     },
     /// The cluster did not become ready.
     #[error("cluster {cluster} did not become ready: {source}\n{after}")]
@@ -124,6 +140,8 @@ impl ClusterFault {
             | Self::NoContainer { .. }
             | Self::Busy { .. }
             | Self::Phase { .. }
+            | Self::NotKept { .. }
+            | Self::NotMended { .. }
             | Self::NotReady { .. }
             | Self::Ended { .. }
             | Self::Interrupted { .. }
@@ -145,6 +163,11 @@ impl ClusterFault {
                     .into())
             }
             Self::Phase { cluster, .. } => Ok(format!("`shoal get cluster {cluster}` shows its phase")),
+            Self::NotKept { phase: ClusterPhase::Failed, cluster } => {
+                Ok(format!("it was kept for inspection; `shoal delete cluster {cluster}` removes it"))
+            }
+            Self::NotKept { .. } => Ok("`shoal resume` finishes what was interrupted".into()),
+            Self::NotMended { cluster, .. } => Ok(format!("`shoal status {cluster}` shows every node")),
             Self::NotReady { cluster, after: After::Kept, .. } => Ok(format!(
                 "look into it with `shoal ssh controller.{cluster}`; `shoal delete cluster {cluster}` removes it"
             )),

@@ -46,6 +46,8 @@ pub(crate) struct Container {
     /// What programs wrote below tmpfs mounts.
     pub(crate) tmpfs: Files,
     pub(crate) port: Option<Port>,
+    /// Somebody took it off its network.
+    pub(crate) disconnected: bool,
     /// Name of its network, once the engine has looked.
     pub(crate) network: Option<(String, String)>,
     /// Somebody ended it, so that its restart policy does not count.
@@ -74,6 +76,7 @@ impl Container {
             state: self.state,
             image_id: self.image.id.clone(),
             created: Some(self.created),
+            attachments: self.attachment().into_iter().collect(),
         }
     }
 
@@ -96,6 +99,9 @@ impl Container {
     }
 
     fn attachment(&self) -> Option<Attachment> {
+        if self.disconnected {
+            return None;
+        }
         let (network, network_id) = match (&self.spec.network, &self.network) {
             (_, Some((name, id))) => (name.clone(), id.clone()),
             (ContainerNetwork::Bridge { network, .. }, None) => (network.clone(), String::new()),
@@ -216,6 +222,7 @@ impl State {
             tmpfs: Files::default(),
             port: None,
             network,
+            disconnected: false,
             ended_by_hand: false,
             running: None,
         };

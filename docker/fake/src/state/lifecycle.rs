@@ -102,6 +102,17 @@ impl State {
         Ok(())
     }
 
+    /// Somebody takes a container off its network; it runs on.
+    pub(crate) fn disconnect(&mut self, number: u64) {
+        let engine = Arc::clone(&self.name);
+        let Some(container) = self.containers.get_mut(&number) else { return };
+        if let Some(port) = container.port.take() {
+            self.shared.address_free(&engine, container, port.address);
+        }
+        container.disconnected = true;
+        self.release_addresses(number);
+    }
+
     /// The first process of this run ended.
     pub(crate) fn die(&mut self, number: u64, run: u64, code: i64, now: Timestamp) {
         let engine = Arc::clone(&self.name);

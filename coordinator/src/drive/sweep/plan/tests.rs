@@ -55,6 +55,7 @@ fn labelled(name: &str, labels: BTreeMap<String, String>) -> Thing {
         state: ContainerState::Running,
         image_id: "sha256:node".into(),
         created: long_ago(),
+        attachments: vec![],
     })
 }
 
