@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, fmt, net::Ipv4Addr};
 
 use serde::Serialize;
 use shoal_proto::{FieldError, Word, v1};
-use shoal_types::{AgentState, Bytes, CgroupWay, HostState, MilliCpu, PrivilegedNodes, Timestamp};
+use shoal_types::{
+    AgentState, Bytes, CgroupWay, HostMtu, HostState, MilliCpu, MtuSetting, PrivilegedNodes, Timestamp,
+};
 
 use crate::{
     CgroupVersion, Cores, Time,
@@ -97,6 +99,12 @@ pub struct Host {
     pub id: String,
     /// The IPv4 address that carries tunnels.
     pub underlay: Option<String>,
+    /// The largest IP packet that its path to other hosts carries, in bytes: `set_mtu`, else the MTU of the interface with the
+    /// underlay address.
+    pub mtu: Option<u32>,
+    /// What its operator said of that.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u16>"))]
+    pub set_mtu: Option<HostMtu>,
     /// Why it cannot be used, if it cannot.
     pub error: Option<String>,
     /// Why it cannot drop tunnel packets of strangers, if it cannot.
@@ -134,6 +142,8 @@ impl TryFrom<v1::Host> for Host {
             privileged_nodes: PrivilegedNodes::read("host.privileged_nodes", host.privileged_nodes)?,
             id: host.id,
             underlay: known(host.underlay),
+            mtu: Some(host.mtu_bytes).filter(|mtu| *mtu > 0),
+            set_mtu: host.set_mtu_bytes.map(set_mtu).transpose()?,
             error: known(host.error),
             filter_fault: known(host.filter_fault),
             last_seen: Time::known(Timestamp(host.last_seen_ms)),
@@ -165,8 +175,14 @@ impl From<Host> for v1::Host {
             last_seen_ms: Time::wire(host.last_seen),
             age_ms: host.age_ms,
             privileged_nodes: host.privileged_nodes.wire(),
+            mtu_bytes: host.mtu.unwrap_or(0),
+            set_mtu_bytes: host.set_mtu.map(|mtu| mtu.get().into()),
         }
     }
+}
+
+fn set_mtu(bytes: u32) -> Result<HostMtu, FieldError> {
+    HostMtu::try_from(u64::from(bytes)).map_err(|reason| FieldError::new("host.set_mtu_bytes", reason))
 }
 
 /// A host that is no longer registered.
@@ -258,6 +274,8 @@ pub struct HostSettings {
     pub overcommit_memory_milli: Option<u32>,
     /// Address other hosts send tunnel packets to.
     pub underlay: Option<Ipv4Addr>,
+    /// MTU of its path to other hosts, or that it is the interface's.
+    pub mtu: Option<MtuSetting>,
     /// Whether nodes may be placed there that are root on it.
     pub privileged_nodes: Option<PrivilegedNodes>,
 }
@@ -277,6 +295,7 @@ impl HostSettings {
             overcommit_memory_milli: self.overcommit_memory_milli,
             underlay: self.underlay.map(|address| address.to_string()),
             privileged_nodes: self.privileged_nodes.map(Word::wire),
+            mtu_bytes: self.mtu.map(|mtu| mtu.bytes().map_or(0, |mtu| mtu.get().into())),
         }
     }
 
@@ -295,6 +314,7 @@ impl HostSettings {
             overcommit_memory_milli: r.overcommit_memory_milli,
             underlay: r.underlay,
             privileged_nodes: r.privileged_nodes,
+            mtu_bytes: r.mtu_bytes,
         }
     }
 }
@@ -339,6 +359,8 @@ mod tests {
             privileged_nodes: PrivilegedNodes::Deny,
             id: "hos_1".into(),
             underlay: Some("10.77.0.1".into()),
+            mtu: Some(1400),
+            set_mtu: HostMtu::try_from(1400).ok(),
             error: Some("refused".into()),
             filter_fault: Some("the kernel has no nf_tables".into()),
             last_seen: Time::known(Timestamp(1_700_000_000_001)),
@@ -348,6 +370,8 @@ mod tests {
             engine: Engine { version: None, api_version: None, ..whole.engine.clone() },
             agent: Agent { version: None, state: AgentState::Absent },
             underlay: None,
+            mtu: None,
+            set_mtu: None,
             error: None,
             filter_fault: None,
             last_seen: None,
@@ -378,11 +402,19 @@ mod tests {
             ("host.cgroup_way", |h| h.cgroup_way = 99),
             ("host.agent_state", |h| h.agent_state = 0),
             ("host.privileged_nodes", |h| h.privileged_nodes = 0),
+            ("host.set_mtu_bytes", |h| h.set_mtu_bytes = Some(0)),
         ] {
             let mut wire = host();
             change(&mut wire);
             assert_eq!(Host::try_from(wire).unwrap_err().field, field);
         }
+    }
+
+    #[test]
+    fn an_mtu_is_left_alone_set_or_taken_back() {
+        let wire = |mtu| HostSettings { mtu, ..HostSettings::default() }.update("h".into(), None).mtu_bytes;
+        let settings = [None, Some(MtuSetting::Auto), Some(MtuSetting::Bytes(HostMtu::MOST))];
+        assert_eq!(settings.map(wire), [None, Some(0), Some(65_535)]);
     }
 
     #[test]

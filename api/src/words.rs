@@ -269,6 +269,8 @@ words!(
         Architecture = "architecture",
         /// It can run the profile.
         Profile = "profile",
+        /// It carries packets of nodes as large as the cluster's.
+        Mtu = "mtu",
         /// It has the image, or can get it.
         Image = "image",
         /// The node is pinned to it.

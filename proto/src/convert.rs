@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, fmt::Display, num::NonZeroU32, str::FromStr};
 
 use shoal_types::{
-    Bytes, ClusterSpec, Event, EventKind, EventLevel, MilliCpu, NewEvent, NodeGroup, NodeSlurm, Placing,
-    Profile, Progress, Resources, Role, SlurmSpec, TextPlace, Timestamp,
+    Bytes, ClusterMtu, ClusterSpec, Event, EventKind, EventLevel, MilliCpu, NewEvent, NodeGroup, NodeSlurm,
+    Placing, Profile, Progress, Resources, Role, SlurmSpec, TextPlace, Timestamp,
 };
 
 use crate::{Word, v1};
@@ -163,6 +163,7 @@ impl From<&ClusterSpec> for v1::ClusterSpec {
             profile: spec.profile.wire(),
             slurm_files: spec.slurm.files.clone().into_iter().collect(),
             slurm_places: spec.slurm.places.iter().map(|(of, at)| (of.clone(), at.into())).collect(),
+            mtu_bytes: spec.mtu.map(|mtu| mtu.get().into()),
         }
     }
 }
@@ -201,10 +202,15 @@ impl TryFrom<v1::ClusterSpec> for ClusterSpec {
                 places: spec.slurm_places.into_iter().map(|(of, at)| (of, at.into())).collect(),
             },
             ssh_keys: parse_all("spec.ssh_keys", &spec.ssh_keys)?,
+            mtu: spec.mtu_bytes.map(mtu).transpose()?,
         };
         spec.check().map_err(|reason| FieldError::new("spec", reason))?;
         Ok(spec)
     }
+}
+
+fn mtu(bytes: u32) -> Result<ClusterMtu, FieldError> {
+    ClusterMtu::try_from(u64::from(bytes)).map_err(|reason| FieldError::new("spec.mtu_bytes", reason))
 }
 
 impl From<&Event> for v1::Event {
@@ -303,6 +309,7 @@ mod tests {
                     .parse()
                     .unwrap(),
             ],
+            mtu: Some(ClusterMtu::MOST),
         }
     }
 
@@ -312,6 +319,7 @@ mod tests {
         let mut remote = spec();
         remote.scheduler = "grpc://127.0.0.1:7070".parse().unwrap();
         remote.placing.scheduler_timeout_ms = Some(100);
+        remote.mtu = None;
         remote.placing.scheduler_fallback = Some(Strategy::Binpack);
         assert_eq!(ClusterSpec::try_from(v1::ClusterSpec::from(&remote)), Ok(remote));
     }
@@ -326,6 +334,10 @@ mod tests {
         assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, "spec.scheduler");
         let wire = v1::ClusterSpec { ssh_keys: vec!["ssh-rsa x".into()], ..v1::ClusterSpec::from(&spec()) };
         assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, "spec.ssh_keys");
+        for mtu_bytes in [0, 575, 65_486, u32::MAX] {
+            let wire = v1::ClusterSpec { mtu_bytes: Some(mtu_bytes), ..v1::ClusterSpec::from(&spec()) };
+            assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, "spec.mtu_bytes");
+        }
         let placing = |change: fn(&mut v1::Placing)| {
             let mut wire = v1::ClusterSpec::from(&spec());
             change(wire.placing.get_or_insert_default());

@@ -37,6 +37,7 @@ fn snapshot(hosts: u32) -> Snapshot {
             claimed: Default::default(),
             architecture: "x86_64".into(),
             profiles: vec![Profile::System],
+            mtu: 1450,
             image: ImageState::Present,
         }
     };
@@ -65,6 +66,7 @@ fn request(nodes: u32) -> Request {
         image: "shoal-node:bookworm".into(),
         architecture: Some("x86_64".into()),
         profile: Profile::System,
+        mtu: None,
         exclude: Default::default(),
         rules: Rules::default(),
         seed: 7,

@@ -9,12 +9,13 @@ use crate::{
 };
 
 /// Filters on a host whatever the node.
-const OF_HOST: [Filter; 6] = [
+const OF_HOST: [Filter; 7] = [
     Filter::State,
     Filter::Privilege,
     Filter::Excluded,
     Filter::Architecture,
     Filter::Profile,
+    Filter::Mtu,
     Filter::Image,
 ];
 

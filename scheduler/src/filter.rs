@@ -20,6 +20,8 @@ pub enum Filter {
     Architecture,
     /// It can run what is to be PID 1.
     Profile,
+    /// It carries packets of nodes as large as the cluster's.
+    Mtu,
     /// It has the image, or can get it.
     Image,
     /// It is the one the node is pinned to.
@@ -42,12 +44,13 @@ pub enum Filter {
 
 impl Filter {
     /// Every filter, in the order they are asked.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::State,
         Self::Privilege,
         Self::Excluded,
         Self::Architecture,
         Self::Profile,
+        Self::Mtu,
         Self::Image,
         Self::Pinned,
         Self::Constraint,
@@ -60,12 +63,13 @@ impl Filter {
     ];
 
     /// Those whose answer depends neither on a node's size nor on what is placed: the ones that are asked first.
-    pub(crate) const LASTING: [Self; 10] = [
+    pub(crate) const LASTING: [Self; 11] = [
         Self::State,
         Self::Privilege,
         Self::Excluded,
         Self::Architecture,
         Self::Profile,
+        Self::Mtu,
         Self::Image,
         Self::Pinned,
         Self::Constraint,
@@ -82,6 +86,7 @@ impl Filter {
             Self::Excluded => "excluded",
             Self::Architecture => "architecture",
             Self::Profile => "profile",
+            Self::Mtu => "mtu",
             Self::Image => "image",
             Self::Pinned => "pinned",
             Self::Constraint => "constraint",
@@ -111,6 +116,10 @@ impl Filter {
             }
             Self::Profile => {
                 (!host.profiles.contains(&request.profile)).then_some(Reason::Profile(request.profile))
+            }
+            Self::Mtu => {
+                let need = request.mtu.filter(|mtu| u32::from(mtu.get()) > host.mtu)?;
+                Some(Reason::Mtu { need, room: host.mtu })
             }
             Self::Image => match &host.image {
                 ImageState::Present | ImageState::Obtainable => None,

@@ -11,8 +11,8 @@
 //!     |                                                        |
 //!     +-----------------------+--------------------------------+
 //!                             v          scarcest class first
-//!     filter   state > privilege > excluded > architecture > profile > image > pinned > constraint > spread-over
-//!                             |          > apart > cpu > memory > node-slots > max-per-host; the first that refuses a host gives its Reason
+//!     filter   state > privilege > excluded > architecture > profile > mtu > image > pinned > constraint
+//!                             |          > spread-over > apart > cpu > memory > node-slots > max-per-host; the first that refuses a host gives its Reason
 //!     group    the value of the label nodes are spread over that has the fewest; there, hosts wished for first
 //!                             |
 //!     choose   a strategy's Choice: the least score, a tie goes to the lower host id; or by chance

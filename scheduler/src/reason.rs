@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use shoal_types::{Bytes, HostId, HostName, LabelExpr, LabelKey, MilliCpu, Profile, Role};
+use shoal_types::{Bytes, ClusterMtu, HostId, HostName, LabelExpr, LabelKey, MilliCpu, Profile, Role};
 
 use crate::Filter;
 
@@ -37,6 +37,13 @@ pub enum Reason {
     },
     /// It cannot run what is to be PID 1.
     Profile(Profile),
+    /// Its path to other hosts carries smaller packets than the nodes are to send.
+    Mtu {
+        /// What the cluster asks for.
+        need: ClusterMtu,
+        /// What the path leaves nodes, in bytes; 0 if that is not known.
+        room: u32,
+    },
     /// It neither has the image of this reference nor can get it.
     ImageAbsent(String),
     /// The image reference names another content there.
@@ -90,6 +97,7 @@ impl Reason {
             Self::Excluded(_) => Filter::Excluded,
             Self::Architecture { .. } => Filter::Architecture,
             Self::Profile(_) => Filter::Profile,
+            Self::Mtu { .. } => Filter::Mtu,
             Self::ImageAbsent(_) | Self::ImageDifferent { .. } => Filter::Image,
             Self::Pinned(_) => Filter::Pinned,
             Self::Constraint(_) => Filter::Constraint,
@@ -112,6 +120,9 @@ impl Reason {
                 *free = (*free).max(*f);
             }
             (Self::NodeSlots { total }, Self::NodeSlots { total: t }) => *total = (*total).max(*t),
+            (Self::Mtu { need, room }, Self::Mtu { need: n, room: r }) if need == n => {
+                *room = (*room).max(*r);
+            }
             (Self::ImageDifferent { image, .. }, Self::ImageDifferent { image: i, .. }) => return image == i,
             (this, other) => return this == other,
         }
@@ -133,6 +144,9 @@ impl Reason {
                 format!("{is} {}, the image is for {}", host.escape_debug(), image.escape_debug())
             }
             Self::Profile(profile) => format!("cannot run profile {profile}"),
+            Self::Mtu { need, room } => {
+                format!("{} nodes too small an MTU (need {need}, most {room})", verb("leaves", "leave"))
+            }
             Self::ImageAbsent(image) => format!("{lack} image {}", image.escape_debug()),
             Self::ImageDifferent { image, .. } => {
                 format!("{} another image as {}", verb("has", "have"), image.escape_debug())
@@ -162,6 +176,7 @@ impl fmt::Display for Reason {
             Self::Cpu { need, free } => write!(f, "lacks CPU: needs {need}, {free} free"),
             Self::Memory { need, free } => write!(f, "lacks memory: needs {need}, {free} free"),
             Self::NodeSlots { total } => write!(f, "has no node slot free of {total}"),
+            Self::Mtu { need, room } => write!(f, "leaves nodes an MTU of {room}, not {need}"),
             Self::Unreachable
             | Self::EngineDown
             | Self::PrivilegeDenied

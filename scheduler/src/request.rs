@@ -6,7 +6,9 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use shoal_types::{HostId, HostName, LabelExpr, LabelKey, NodeName, Placing, Profile, Resources, Role};
+use shoal_types::{
+    ClusterMtu, HostId, HostName, LabelExpr, LabelKey, NodeName, Placing, Profile, Resources, Role,
+};
 
 /// Nodes of one cluster, to be placed together or not at all: a new cluster, workers added to one, nodes of a lost host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct Request {
     pub architecture: Option<String>,
     /// What runs as PID 1.
     pub profile: Profile,
+    /// The MTU that the nodes are to have; any if `None`.
+    pub mtu: Option<ClusterMtu>,
     /// Hosts not to be used, host -> why: a fragment such as `cordoned`.
     pub exclude: BTreeMap<HostId, String>,
     /// What must hold of the nodes' hosts together.

@@ -44,6 +44,9 @@ pub struct HostView {
     pub architecture: String,
     /// What it can run as PID 1 of a node.
     pub profiles: Vec<Profile>,
+    /// The largest MTU that nodes there can have, in bytes: what its path to other hosts leaves; 0 if that is not known.
+    #[serde(default)]
+    pub mtu: u32,
     /// Whether it has, or can get, the image of the request.
     pub image: ImageState,
 }
@@ -101,6 +104,7 @@ pub(crate) mod tests {
             claimed: BTreeSet::new(),
             architecture: "x86_64".into(),
             profiles: vec![Profile::System],
+            mtu: 1450,
             image: ImageState::Present,
         }
     }

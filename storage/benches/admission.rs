@@ -34,6 +34,7 @@ fn host() -> Host {
         endpoint: "unix:///run/docker.sock".into(),
         credential: None,
         underlay: None,
+        mtu: None,
         labels: Labels::default(),
         capacity: Capacity { cpu: MilliCpu(8000), memory: Bytes::mib(16384), node_slots: 100 },
         overcommit: Overcommit::default(),
@@ -59,6 +60,7 @@ fn spec() -> ClusterSpec {
         ],
         slurm: SlurmSpec::default(),
         ssh_keys: vec![],
+        mtu: None,
     }
 }
 

@@ -8,8 +8,8 @@ mod writes;
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use shoal_types::{
-    AgentState, Capacity, CgroupWay, EngineFacts, HostFacts, HostId, HostName, HostState, Labels, Overcommit,
-    PrivilegedNodes, Resources, SecretId, Timestamp,
+    AgentState, Capacity, CgroupWay, EngineFacts, HostFacts, HostId, HostMtu, HostName, HostState, Labels,
+    Overcommit, PrivilegedNodes, Resources, SecretId, Timestamp,
 };
 
 use crate::{
@@ -52,6 +52,8 @@ pub struct HostSettings {
     pub credential: Option<SecretId>,
     /// Address its peers send tunnel packets to, unique.
     pub underlay: Option<Ipv4Addr>,
+    /// The largest IP packet that its path to peers carries; what the agent reads from the interface if `None`.
+    pub mtu: Option<HostMtu>,
     /// Its labels.
     pub labels: Labels,
     /// What it has to give.
@@ -152,6 +154,7 @@ impl TryFrom<Row> for Host {
                 endpoint: row.get("endpoint")?,
                 credential: row.opt("credential_id")?,
                 underlay: row.opt("underlay")?,
+                mtu: row.opt("underlay_mtu_bytes")?,
                 labels: row.json("labels")?,
                 capacity: Capacity {
                     cpu: row.get("capacity_cpu_milli")?,

@@ -12,6 +12,7 @@ mod host;
 mod ids;
 mod image;
 mod label;
+mod mtu;
 mod name;
 pub mod natural;
 mod net;
@@ -41,6 +42,7 @@ pub use ids::{
 };
 pub use image::ImageRef;
 pub use label::{LabelError, LabelKey, LabelValue, Labels};
+pub use mtu::{ClusterMtu, HostMtu, MtuError, MtuSetting, MtuSettingError, VXLAN_OVERHEAD};
 pub use name::{ClusterName, HostName, NameError, NodeName, RealmName};
 pub use net::{DNS_ZONE, MacAddr, MacError, SubnetPlan, Vni, VniError, node_fqdn};
 pub use node::{NodeState, Power, Role, RoleCount, RoleError};

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, ClusterName, ImageRef, LabelExpr, NodeName, NodeSlurm, NodeSlurmError, Placing, PlacingError,
-    RealmName, Resources, Role, RoleCount, SchedulerName, SshPublicKey,
+    Bytes, ClusterMtu, ClusterName, ImageRef, LabelExpr, NodeName, NodeSlurm, NodeSlurmError, Placing,
+    PlacingError, RealmName, Resources, Role, RoleCount, SchedulerName, SshPublicKey,
 };
 
 /// Most nodes of one cluster: a /16 holds no more with room for Docker's own range.
@@ -198,6 +198,9 @@ pub struct ClusterSpec {
     /// Who may log in to every node as root, besides the cluster's own key.
     #[serde(default)]
     pub ssh_keys: Vec<SshPublicKey>,
+    /// MTU of the nodes' interfaces; the most that their hosts leave if `None`.
+    #[serde(default)]
+    pub mtu: Option<ClusterMtu>,
 }
 
 /// Why a specification cannot be.
@@ -415,6 +418,7 @@ mod tests {
             ],
             slurm: SlurmSpec::default(),
             ssh_keys: vec![],
+            mtu: None,
         }
     }
 

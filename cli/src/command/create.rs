@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, path::PathBuf};
 use clap::{Args, Subcommand, ValueHint};
 use clap_complete::ArgValueCandidates;
 use shoal_api::Create as Wish;
-use shoal_types::{Bytes, ClusterName, ClusterSpec, LabelExpr, MilliCpu, SchedulerName};
+use shoal_types::{Bytes, ClusterMtu, ClusterName, ClusterSpec, LabelExpr, MilliCpu, SchedulerName};
 
 use super::{bring_up::bring_up, first_host::FirstHost, follow::follow_create, placing_args::PlacingArgs};
 use crate::{
@@ -74,6 +74,12 @@ struct CreateCluster {
     /// Memory of every worker: reserved on its host, and its limit
     #[arg(long, value_name = "SIZE", value_parser = word::<Bytes>)]
     memory: Option<Bytes>,
+    /// MTU of the nodes' interfaces, in bytes [default: the most that their hosts leave]
+    ///
+    /// A host leaves 50 bytes less than its path to other hosts carries; one that leaves less than this gets no nodes. The MTU of
+    /// a cluster does not change after its create.
+    #[arg(long, value_name = "BYTES", value_parser = word::<ClusterMtu>)]
+    mtu: Option<ClusterMtu>,
     /// Image of every node
     #[arg(long, value_name = "REFERENCE")]
     image: Option<String>,
@@ -150,6 +156,7 @@ impl CreateCluster {
             workers: self.workers,
             cpus: self.cpus,
             memory: self.memory,
+            mtu: self.mtu,
             image: self.image.clone(),
             scheduler: self.scheduler.clone(),
             placing: self.placing.overrides(),

@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, path::PathBuf};
 
 use clap::Args;
 use shoal_api::HostSettings;
-use shoal_types::{Bytes, MilliCpu, PrivilegedNodes};
+use shoal_types::{Bytes, MilliCpu, MtuSetting, PrivilegedNodes};
 
 use crate::{
     error::CliError,
@@ -50,6 +50,13 @@ pub(super) struct HostOptions {
     /// IPv4 address for tunnel packets from other hosts
     #[arg(long, value_name = "ADDRESS", value_parser = underlay)]
     underlay: Option<Ipv4Addr>,
+    /// MTU of the path to other hosts in bytes, instead of the interface's; `auto`: the interface's again
+    ///
+    /// It is the largest IP packet that reaches other hosts, which is less than the interface says where a VPN, a provider or
+    /// another overlay is on the way. Nodes get 50 bytes less, for the headers of the tunnels. Clusters that are there keep
+    /// their MTU. `shoal doctor` measures what the paths carry.
+    #[arg(long, value_name = "BYTES", value_parser = word::<MtuSetting>)]
+    mtu: Option<MtuSetting>,
     /// Whether nodes are placed on the host although they are root on it: allow or deny
     ///
     /// An engine older than 28, or on cgroup v1, gives nodes SYS_ADMIN: root in such a node is root on its host, and so on
@@ -93,6 +100,7 @@ impl HostOptions {
             overcommit_cpu_milli: overcommit.cpu_milli,
             overcommit_memory_milli: overcommit.memory_milli,
             underlay: self.underlay,
+            mtu: self.mtu,
             privileged_nodes: self.privileged_nodes,
         })
     }

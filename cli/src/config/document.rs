@@ -4,6 +4,7 @@
 //! kind: Cluster
 //! name: dev
 //! realm: default
+//! mtu: 1400
 //! defaults: { image: shoal-node:bookworm, cpus: 1, memory: 512m, tmpSize: 256m }
 //! scheduler: spread
 //! constraints: ['rack in (a,b)']
@@ -24,7 +25,7 @@ use super::{
     node::Node,
     placing::PlacingSection,
     slurm::Slurm,
-    value::{Constraint, Cpus, Size, SshKey, Word},
+    value::{Constraint, Cpus, Mtu, Size, SshKey, Word},
 };
 
 /// Deepest nesting of a configuration; sind's goes to 4.
@@ -47,6 +48,8 @@ pub(crate) struct Document {
     /// Realm of the cluster.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub(crate) realm: Option<RealmName>,
+    /// MTU of the nodes' interfaces, in bytes; the most that their hosts leave if left out. It does not change afterwards.
+    pub(super) mtu: Option<Mtu>,
     /// Values for every node without its own.
     pub(super) defaults: Option<Defaults>,
     /// The nodes; a controller and a worker if left out.

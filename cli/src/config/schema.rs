@@ -5,14 +5,14 @@ use std::{borrow::Cow, fmt::Write};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::{Map, Value};
-use shoal_types::{Feature, Gres, LabelKey, Pin, Role, RoleCount, SchedulerName, Strategy};
+use shoal_types::{ClusterMtu, Feature, Gres, LabelKey, Pin, Role, RoleCount, SchedulerName, Strategy};
 
 use super::{
     Document, Source,
     node::Node,
     placing::{Fallback, Limit},
     slurm::{Fragments, GresSetting, GroupSlurm, Text, Words},
-    value::{Constraint, Count, Cpus, Size, SshKey, Word},
+    value::{Constraint, Count, Cpus, Mtu, Size, SshKey, Word},
 };
 use crate::generated::assert_published;
 
@@ -48,6 +48,16 @@ schema!(Cpus, "Cpus", |_| json_schema!({
     "pattern": "^[0-9]{1,12}(m|\\.[0-9]{1,3})?$",
     "exclusiveMinimum": 0,
 }));
+schema!(Mtu, "Mtu", |_| {
+    let (least, most) = (ClusterMtu::LEAST.get(), ClusterMtu::MOST.get());
+    json_schema!({
+        "title": format!("whole number from {least} to {most}"),
+        "type": ["integer", "string"],
+        "pattern": "^[0-9]{3,5}$",
+        "minimum": least,
+        "maximum": most,
+    })
+});
 schema!(Constraint, "Constraint", |_| json_schema!({
     "title": "label expression: `rack=b`, `rack in (a,b)`, `gpu`, `!old`",
     "type": "string",
@@ -300,6 +310,11 @@ fn the_schema_and_the_reader_agree() {
         ("nodes: [{role: worker, tmpSize: 64Mi, constraints: [gpu, '!old']}]\ndefaults:", true),
         ("slurm: { cpus: 128, memory: 512g, main: { limits: 'MaxJobCount=10' } }", true),
         ("slurm: { main: 'MaxJobCount=10' }", true),
+        ("mtu: 1400", true),
+        ("mtu: 575", false),
+        ("mtu: 65486", false),
+        ("mtu: auto", false),
+        ("mtu: 1400.5", false),
         (
             "placing: { apart: [controller], maxPerHost: 4, spreadOver: rack, pins: ['controller=host1'] }",
             true,

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, num::NonZeroU32};
 
 use shoal_types::{
-    Bytes, ClusterName, ClusterSpec, DEFAULT_TMP_SIZE, Gres, LabelExpr, MilliCpu, NodeGroup, Profile,
-    RealmName, Role, SchedulerName, SshPublicKey,
+    Bytes, ClusterMtu, ClusterName, ClusterSpec, DEFAULT_TMP_SIZE, Gres, LabelExpr, MilliCpu, NodeGroup,
+    Profile, RealmName, Role, SchedulerName, SshPublicKey,
 };
 
 use super::{
@@ -26,6 +26,8 @@ pub(crate) struct Overrides {
     pub(crate) cpus: Option<MilliCpu>,
     /// Instead of the workers' `memory`.
     pub(crate) memory: Option<Bytes>,
+    /// Instead of `mtu`.
+    pub(crate) mtu: Option<ClusterMtu>,
     /// Instead of `defaults.image`.
     pub(crate) image: Option<String>,
     /// Instead of `scheduler`.
@@ -88,6 +90,7 @@ pub(crate) fn cluster_spec(
         ssh_keys: once_each(
             document.ssh_keys.into_iter().flatten().map(|key| key.0).chain(overrides.ssh_keys),
         ),
+        mtu: overrides.mtu.or(document.mtu.map(|mtu| mtu.0)),
     };
     spec.check().map_err(|error| ConfigError::Spec { name: source.into(), source: error })?;
     shoal_slurm::check(&spec).map_err(ConfigError::Slurm)?;

@@ -1,7 +1,7 @@
 //! What is accepted, and the words for everything that is not.
 
 use proptest::prelude::*;
-use shoal_types::{Bytes, ClusterSpec, MilliCpu, RealmName, Role, Strategy, chain};
+use shoal_types::{Bytes, ClusterMtu, ClusterSpec, MilliCpu, RealmName, Role, Strategy, chain};
 
 use super::{ConfigError, Document, Overrides, PlacingOverrides, Source, cluster_spec};
 use crate::escape;
@@ -41,7 +41,7 @@ fn the_least_is_one_controller_and_one_worker() {
         let spec = spec(text);
         assert_eq!(groups(&spec), [(Role::Controller, 1), (Role::Worker, 1)], "{text}");
         assert_eq!((spec.name.as_str(), spec.image.as_str()), ("default", "default-image"));
-        assert_eq!(spec.scheduler, Strategy::Spread.into());
+        assert_eq!((spec.scheduler, spec.mtu), (Strategy::Spread.into(), None));
     }
 }
 
@@ -66,6 +66,7 @@ fn everything_at_once() {
 kind: Cluster
 name: dev
 realm: lab
+mtu: 1400
 defaults: { image: 'own:1', cpus: 0.5, memory: 128m, tmpSize: 16777216, shmSize: 64m }
 scheduler: metadata
 constraints: ['rack in (a,b)']
@@ -88,6 +89,7 @@ slurm:
     let spec = spec(text);
     assert_eq!((spec.name.as_str(), spec.image.as_str()), ("dev", "own:1"));
     assert_eq!(spec.scheduler, Strategy::Metadata.into());
+    assert_eq!(spec.mtu, ClusterMtu::try_from(1400).ok());
     let [controller, worker] = &spec.groups[..] else { unreachable!("two groups") };
     assert_eq!((controller.cpu_limit, controller.memory_limit), (Some(MilliCpu(500)), Bytes::mib(128)));
     assert_eq!(controller.tmp_size, Bytes::mib(16));
@@ -115,7 +117,7 @@ fn aliases_are_fine_while_they_are_few() {
 
 #[test]
 fn flags_come_first() {
-    let text = "kind: Cluster\nname: dev\ndefaults: {memory: 128m, image: own}\nscheduler: metadata\n\
+    let text = "kind: Cluster\nname: dev\nmtu: 9000\ndefaults: {memory: 128m, image: own}\nscheduler: metadata\n\
                 constraints: [a]\nplacing: {maxPerHost: 9, pins: [controller=h1]}\n\
                 nodes: [controller, {role: worker, count: 2, memory: 1g}]\n";
     let overrides = Overrides {
@@ -133,12 +135,14 @@ fn flags_come_first() {
         },
         constraints: vec!["b".parse().unwrap()],
         ssh_keys: vec![],
+        mtu: Some(ClusterMtu::LEAST),
     };
     let spec = spec_with(text, overrides).unwrap();
     assert_eq!((spec.name.as_str(), spec.image.as_str()), ("other", "flag"));
     assert_eq!(groups(&spec), [(Role::Controller, 1), (Role::Worker, 7)]);
     assert_eq!(spec.scheduler, Strategy::RoundRobin.into());
     assert_eq!(spec.placing.max_per_host, std::num::NonZeroU32::new(3));
+    assert_eq!(spec.mtu, Some(ClusterMtu::LEAST));
     let pins: Vec<_> = spec.placing.pins.iter().map(ToString::to_string).collect();
     assert_eq!(pins, ["controller=h1", "worker-[0-1]=h2"]);
     let constraints: Vec<_> = spec.constraints.iter().map(ToString::to_string).collect();
@@ -188,7 +192,7 @@ fn refusals_of_keys() {
     insta::assert_snapshot!(shown, @r#"
     kind: Cluster\nworker: 3\n
         dev.yaml:2:1: unknown key `worker`
-        hint: known here: kind, name, realm, defaults, nodes, slurm, scheduler, placing, constraints, sshKeys
+        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, constraints, sshKeys
     kind: Cluster\nnode:\n- controller\n
         dev.yaml:2:1: unknown key `node`
         hint: did you mean `nodes`?
@@ -203,10 +207,10 @@ fn refusals_of_keys() {
         hint: did you mean `count`?
     kind: Cluster\nzzz: 1\n
         dev.yaml:2:1: unknown key `zzz`
-        hint: known here: kind, name, realm, defaults, nodes, slurm, scheduler, placing, constraints, sshKeys
+        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, constraints, sshKeys
     kind: Cluster\n"a\e[31m": 1\n
         dev.yaml:2:1: unknown key `a\u{1b}[31m`
-        hint: known here: kind, name, realm, defaults, nodes, slurm, scheduler, placing, constraints, sshKeys
+        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, constraints, sshKeys
     kind: Cluster\nstorage:\n  dataStorage: {type: volume}\n
         dev.yaml:2:1: `storage` is known but not supported yet
         hint: remove it
@@ -277,6 +281,8 @@ fn refusals_of_values() {
         "kind: Cluster\nslurm: {main: {'../x': y}}\n",
         "kind: Cluster\nslurm: {main: [x]}\n",
         "kind: Cluster\nslurm: {cpus: 0}\n",
+        "kind: Cluster\nmtu: 575\n",
+        "kind: Cluster\nmtu: [1400]\n",
     ]);
     insta::assert_snapshot!(shown, @r#"
         dev.yaml: the configuration is empty
@@ -416,6 +422,12 @@ fn refusals_of_values() {
     kind: Cluster\nslurm: {cpus: 0}\n
         dev.yaml:2:15: 0 is not a whole number from 1 to 4294967295
         hint: correct that line; `shoal validate FILE` checks it and creates nothing
+    kind: Cluster\nmtu: 575\n
+        dev.yaml:2:6: `575` is not an MTU for nodes: 576 to 65485 bytes
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
+    kind: Cluster\nmtu: [1400]\n
+        dev.yaml:2:1: expected a number of bytes such as 1400, found sequence
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
     "#);
 }
 
@@ -458,7 +470,7 @@ fn refusals_of_yaml() {
         hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\na: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nname: *b\n
         dev.yaml:2:1: unknown key `a`
-        hint: known here: kind, name, realm, defaults, nodes, slurm, scheduler, placing, constraints, sshKeys
+        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, constraints, sshKeys
     kind: Cluster\nconstraints: [&a gpu, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, 
         dev.yaml:2:18: aliases stand for too much
         hint: correct that line; `shoal validate FILE` checks it and creates nothing

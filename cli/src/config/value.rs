@@ -7,7 +7,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
 };
-use shoal_types::{Bytes, LabelExpr, MilliCpu, SshPublicKey, chain};
+use shoal_types::{Bytes, ClusterMtu, LabelExpr, MilliCpu, SshPublicKey, chain};
 
 /// Reads a number or text by `T`'s own rules.
 struct Scalar<T>(PhantomData<T>, &'static str);
@@ -57,6 +57,16 @@ pub(super) struct Cpus(pub(super) MilliCpu);
 impl<'de> Deserialize<'de> for Cpus {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Scalar(PhantomData, "a number of CPUs such as 2, 0.5 or 500m")).map(Self)
+    }
+}
+
+/// The MTU of a cluster's nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mtu(pub(super) ClusterMtu);
+
+impl<'de> Deserialize<'de> for Mtu {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Scalar(PhantomData, "a number of bytes such as 1400")).map(Self)
     }
 }
 

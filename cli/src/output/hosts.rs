@@ -37,6 +37,7 @@ pub(crate) fn hosts_table(width: Width, detail: Detail, hosts: &[Host]) -> Strin
                 "PRIVILEGED",
                 "HEARD",
                 "UNDERLAY",
+                "MTU",
                 "LABELS",
                 "ENDPOINT",
                 "ID",
@@ -49,8 +50,21 @@ pub(crate) fn hosts_table(width: Width, detail: Detail, hosts: &[Host]) -> Strin
                 let privileged = host.privileged_nodes.to_string();
                 let (underlay, id) = (host.underlay.clone().unwrap_or_default(), host.id.clone());
                 [
-                    name, state, nodes, cpus, memory, engine, agent, cgroup, privileged, heard, underlay,
-                    labels, endpoint, id,
+                    name,
+                    state,
+                    nodes,
+                    cpus,
+                    memory,
+                    engine,
+                    agent,
+                    cgroup,
+                    privileged,
+                    heard,
+                    underlay,
+                    mtu(host),
+                    labels,
+                    endpoint,
+                    id,
                 ]
             });
             table(width, header, 5, rows, none)
@@ -100,6 +114,15 @@ pub(crate) fn age(ms: u64) -> String {
     }
 }
 
+/// MTU of the path to other hosts, and whether it is as its operator said.
+fn mtu(host: &Host) -> String {
+    match (host.set_mtu, host.mtu) {
+        (Some(set), _) => format!("{set} (set)"),
+        (None, Some(measured)) => measured.to_string(),
+        (None, None) => String::new(),
+    }
+}
+
 fn labels(host: &Host) -> String {
     let mut pairs: Vec<_> = host.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     pairs.sort();
@@ -124,7 +147,7 @@ pub(crate) fn host_line(done: &str, host: &Host) -> String {
     let (engine, room) = (&host.engine, &host.capacity);
     let known = |text: &Option<String>| text.clone().unwrap_or_default();
     let line = format!(
-        "{done} {}: Docker {} (API {}), cgroup {} ({}), room for {} CPUs, {}, {} nodes",
+        "{done} {}: Docker {} (API {}), cgroup {} ({}), room for {} CPUs, {}, {} nodes{}",
         host.name,
         known(&engine.version),
         known(&engine.api_version),
@@ -133,6 +156,7 @@ pub(crate) fn host_line(done: &str, host: &Host) -> String {
         room.cpus,
         Bytes(room.memory_bytes),
         room.node_slots,
+        host.set_mtu.map(|mtu| format!(", MTU {mtu}")).unwrap_or_default(),
     );
     match &host.filter_fault {
         None => escape::line(&line),

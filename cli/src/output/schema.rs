@@ -64,6 +64,8 @@ fn host() -> Host {
         privileged_nodes: PrivilegedNodes::Allow,
         id: String::new(),
         underlay: None,
+        mtu: None,
+        set_mtu: None,
         error: None,
         filter_fault: None,
         last_seen: None,

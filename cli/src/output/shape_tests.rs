@@ -59,6 +59,8 @@ fn a_host() {
         agent: Agent { version: None, state: AgentState::Absent },
         privileged_nodes: PrivilegedNodes::Allow,
         underlay: None,
+        mtu: None,
+        set_mtu: None,
         error: None,
         filter_fault: None,
         last_seen: Time::known(Timestamp(1_700_000_000_000)),
@@ -97,6 +99,8 @@ fn a_host() {
       "privileged_nodes": "allow",
       "id": "hst_1",
       "underlay": null,
+      "mtu": null,
+      "set_mtu": null,
       "error": null,
       "filter_fault": null,
       "last_seen": "2023-11-14T22:13:20Z"

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use shoal_api::{Agent, Amounts, CgroupVersion, Cluster, Cores, Engine, Host, Network, Node, Phase, Time};
 use shoal_types::{
-    AgentState, CgroupWay, Event, EventKind, EventLevel, HostState, MilliCpu, NewEvent, NodeState,
+    AgentState, CgroupWay, Event, EventKind, EventLevel, HostMtu, HostState, MilliCpu, NewEvent, NodeState,
     PrivilegedNodes, RealmName, Role, Timestamp,
 };
 
@@ -45,6 +45,8 @@ fn host(name: &str) -> Host {
         privileged_nodes: PrivilegedNodes::Allow,
         id: String::new(),
         underlay: None,
+        mtu: None,
+        set_mtu: None,
         error: None,
         filter_fault: None,
         last_seen: None,
@@ -119,6 +121,8 @@ fn hosts() {
     registered host1: Docker 20.10.24 (API 1.41), cgroup v1 (sys-admin), room for 32 CPUs, 16.5 GiB, 120 nodes
     warning: whoever reaches UDP port 4799 of host1 can send into its clusters: the kernel has no nf_tables
     ");
+    let set = Host { mtu: Some(1400), set_mtu: HostMtu::try_from(1400).ok(), ..hosts[0].clone() };
+    assert!(host_line("changed", &set).ends_with("120 nodes, MTU 1400"), "{}", host_line("changed", &set));
     assert!(hosts_table(PIPE, USUAL, &[]).starts_with("no hosts; register one"));
 }
 
@@ -136,20 +140,23 @@ fn hosts_in_full() {
     let heard = Host {
         id: "hst_1".into(),
         underlay: Some("192.0.2.1".into()),
+        mtu: Some(1500),
         last_seen: Time::known(Timestamp(1)),
         ..host("host1")
     };
     let full = Host {
         privileged_nodes: PrivilegedNodes::Deny,
+        mtu: Some(1400),
+        set_mtu: HostMtu::try_from(1400).ok(),
         reserved: amounts(32_000, 30 << 29, 120),
         nodes: 110,
         ..host("host2")
     };
     let hosts = [heard, full];
     insta::assert_snapshot!(plain(hosts_table(PIPE, WIDE, &hosts)), @"
-    NAME   STATE  NODES             CPUS              MEMORY                     ENGINE    AGENT  CGROUP        PRIVILEGED  HEARD  UNDERLAY   LABELS          ENDPOINT              ID
-    host1  ready  ▏······· 3/120    ▎······· 1.05/32  ▏······· 192 MiB/16.5 GiB  20.10.24  ready  v1 sys-admin  allow       0 s    192.0.2.1  gpu=yes rack=b  tcp://192.0.2.1:2376  hst_1
-    host2  ready  ███████▎ 110/120  ████████ 32/32    ███████▎ 15 GiB/16.5 GiB   20.10.24  ready  v1 sys-admin  deny        never             gpu=yes rack=b  tcp://192.0.2.1:2376
+    NAME   STATE  NODES             CPUS              MEMORY                     ENGINE    AGENT  CGROUP        PRIVILEGED  HEARD  UNDERLAY   MTU         LABELS          ENDPOINT              ID
+    host1  ready  ▏······· 3/120    ▎······· 1.05/32  ▏······· 192 MiB/16.5 GiB  20.10.24  ready  v1 sys-admin  allow       0 s    192.0.2.1  1500        gpu=yes rack=b  tcp://192.0.2.1:2376  hst_1
+    host2  ready  ███████▎ 110/120  ████████ 32/32    ███████▎ 15 GiB/16.5 GiB   20.10.24  ready  v1 sys-admin  deny        never             1400 (set)  gpu=yes rack=b  tcp://192.0.2.1:2376
     ");
     insta::assert_snapshot!(plain(hosts_table(TERMINAL, WIDE, &hosts)), @"
     NAME   STATE  NODES             CPUS              MEMORY

@@ -1,6 +1,6 @@
 //! Counts and sizes: zero, negative, absurd.
 
-use crate::bed::{Bed, row};
+use crate::bed::{Bed, HOST, row};
 
 #[test]
 fn that_cannot_be() {
@@ -9,6 +9,7 @@ fn that_cannot_be() {
         ("workers", &["0", "-1", "10001", "99999999999", "1.5", "", "x", "0x10"][..]),
         ("cpus", &["0", "-1", "1e30", "0.0001", "1000001", "NaN", "inf", ""]),
         ("memory", &["0", "-1", "1", "1PiB", "2048t", "18446744073709551616", "1.5g", "g", ""]),
+        ("mtu", &["0", "-1", "575", "65486", "99999999999999999999", "1e3", "1400.5", "auto", ""]),
         ("wait", &["5", "-1s", "8d", "99999999999999999999s", ""]),
     ] {
         for value in values {
@@ -18,6 +19,7 @@ fn that_cannot_be() {
     for (flag, values) in [
         ("cpus", &["0", "-1", "1e30"][..]),
         ("memory", &["0", "-1", "1PiB2"]),
+        ("mtu", &["0", "-1", "625", "65536", "99999999999999999999", "1e3", "1500.5", "Auto", ""]),
         ("privileged-nodes", &["", "yes", "Allow", "allow,deny"]),
         ("overcommit", &["cpu=0", "cpu=1000", "cpu=-1", "disk=2", "cpu=1,cpu=1"]),
         (
@@ -30,6 +32,7 @@ fn that_cannot_be() {
             bed.run(row(format!("host's {flag}"), 2, args));
         }
     }
+    bed.run(row("known host's mtu", 2, ["set", "host", HOST, "--mtu=100"]));
     for port in ["0", "65536", "-1", "x"] {
         bed.run(row("port", 2, ["proxy", "worker-0.dev", &format!("--port={port}")]));
     }

@@ -230,6 +230,7 @@ async fn furnished(state: &Path) -> Store {
         endpoint: "unix:///nonexistent/docker.sock".into(),
         credential: None,
         underlay: Some("10.77.0.1".parse().unwrap()),
+        mtu: None,
         labels: Labels::default(),
         capacity: Capacity { cpu: MilliCpu(8000), memory: Bytes::mib(16384), node_slots: 100 },
         overcommit: Overcommit::default(),

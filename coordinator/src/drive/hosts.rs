@@ -5,7 +5,7 @@ use shoal_proto::FieldError;
 use shoal_storage::{Host, HostSettings, SecretKind, StoreError};
 use shoal_types::{
     Bytes, EngineFacts, EventKind, EventLevel, HostId, HostName, LabelKey, LabelValue, Labels, MilliCpu,
-    NewEvent, Overcommit, PrivilegedNodes,
+    MtuSetting, NewEvent, Overcommit, PrivilegedNodes,
 };
 
 use crate::{
@@ -34,6 +34,7 @@ pub(crate) struct HostEdit {
     pub(crate) overcommit_cpu_milli: Option<u32>,
     pub(crate) overcommit_memory_milli: Option<u32>,
     pub(crate) underlay: Option<std::net::Ipv4Addr>,
+    pub(crate) mtu: Option<MtuSetting>,
     pub(crate) privileged_nodes: Option<PrivilegedNodes>,
 }
 
@@ -60,6 +61,7 @@ pub(crate) async fn register(
         endpoint: endpoint.to_string(),
         credential,
         underlay: edit.underlay,
+        mtu: None,
         labels: Labels::default(),
         capacity: capacity(&engine, None, edit.cpus, edit.memory),
         overcommit: Overcommit::default(),
@@ -230,6 +232,7 @@ fn apply(settings: &mut HostSettings, edit: &HostEdit) {
     let overcommit = &mut settings.overcommit;
     overcommit.cpu_milli = edit.overcommit_cpu_milli.unwrap_or(overcommit.cpu_milli);
     overcommit.memory_milli = edit.overcommit_memory_milli.unwrap_or(overcommit.memory_milli);
+    settings.mtu = edit.mtu.map_or(settings.mtu, MtuSetting::bytes);
     settings.privileged_nodes = edit.privileged_nodes.unwrap_or(settings.privileged_nodes);
 }
 

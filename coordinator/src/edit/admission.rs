@@ -137,7 +137,8 @@ impl Edit for Admission<'_> {
         let at = coordinator.now();
         let count = spec.groups.iter().fold(0u32, |sum, g| sum.saturating_add(g.count));
         let network = NetworkId::new(at.0, draw(&mut *rng));
-        let around = Surroundings { pools: &basis.pools, members: &members, others: &basis.networks };
+        let around =
+            Surroundings { pools: &basis.pools, members: &members, mtu: spec.mtu, others: &basis.networks };
         let (network, within) = network_for(network, &mut *rng, count, around)?;
         let nodes = nodes(id, spec, plan, &network, at, &mut || NodeId::new(at.0, draw(&mut *rng)))?;
         let event = |level, message| {
@@ -236,6 +237,7 @@ mod tests {
             ],
             slurm: SlurmSpec::default(),
             ssh_keys: vec![],
+            mtu: None,
         }
     }
 

@@ -6,7 +6,10 @@ use shoal_api::{Agent, Amounts, CgroupVersion, Cores, Engine, Host as Shown, Tim
 use shoal_storage::{Host, Usage};
 use shoal_types::{Capacity, HostState, Timestamp};
 
-use crate::observe::{capacity::total, survey::underlay};
+use crate::observe::{
+    capacity::total,
+    survey::{underlay, underlay_mtu},
+};
 
 /// A host as shown; `usage` is what nodes take of it.
 pub(crate) fn shown(host: &Host, usage: Option<&Usage>, now: Timestamp) -> Shown {
@@ -33,6 +36,8 @@ pub(crate) fn shown(host: &Host, usage: Option<&Usage>, now: Timestamp) -> Shown
         agent: Agent { version: host.agent.version.clone(), state: host.agent.state },
         privileged_nodes: settings.privileged_nodes,
         underlay: underlay(host).map(|address| address.to_string()),
+        mtu: underlay_mtu(host),
+        set_mtu: settings.mtu,
         error,
         filter_fault: host.facts.as_ref().and_then(|facts| known(&facts.filter_fault)),
         last_seen: host.health.last_seen.and_then(Time::known),
@@ -58,6 +63,7 @@ fn allocatable(host: &Host) -> Capacity {
         claimed: BTreeSet::new(),
         architecture: String::new(),
         profiles: vec![],
+        mtu: 0,
         image: shoal_scheduler::ImageState::Present,
     }
     .allocatable()

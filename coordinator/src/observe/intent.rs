@@ -154,6 +154,7 @@ pub(crate) mod tests {
             ],
             slurm: SlurmSpec::default(),
             ssh_keys: vec![],
+            mtu: None,
         };
         let subnet = SubnetPlan { subnet: "10.96.4.0/24".parse().unwrap() };
         let network = Network {

@@ -197,6 +197,13 @@ fn underlay_with(host: &Host, default_address: Option<Ipv4Addr>) -> Option<Ipv4A
     host.settings.underlay.or_else(of_endpoint).or(default_address)
 }
 
+/// MTU of a host's path to other hosts: as set, else that of the interface with its underlay address; `None` if no interface
+/// has that.
+pub(crate) fn underlay_mtu(host: &Host) -> Option<u32> {
+    let measured = host.facts.as_ref().map(|facts| facts.underlay_mtu).filter(|mtu| *mtu > 0)?;
+    Some(host.settings.mtu.map_or(measured, |mtu| mtu.get().into()))
+}
+
 #[cfg(test)]
 mod tests {
     use shoal_types::{Capacity, HostId, Labels, Overcommit, Resources, Timestamp, Vni};
@@ -209,6 +216,7 @@ mod tests {
             endpoint: endpoint.into(),
             credential: None,
             underlay: underlay.map(|u| u.parse().unwrap()),
+            mtu: None,
             labels: Labels::default(),
             capacity: Capacity::default(),
             overcommit: Overcommit::default(),

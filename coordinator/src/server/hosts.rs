@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use shoal_docker::{Credential, SshMaterial, TlsMaterial};
 use shoal_proto::{FieldError, Word, v1};
 use shoal_storage::Usage;
-use shoal_types::{Bytes, HostId, LabelExpr, MilliCpu, PrivilegedNodes, Timestamp, chain};
+use shoal_types::{
+    Bytes, HostId, HostMtu, LabelExpr, MilliCpu, MtuSetting, PrivilegedNodes, Timestamp, chain,
+};
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -47,6 +49,7 @@ impl v1::hosts_server::Hosts for HostsService {
                 overcommit_memory_milli: r.overcommit_memory_milli,
                 underlay: r.underlay,
                 privileged_nodes: r.privileged_nodes,
+                mtu_bytes: r.mtu_bytes,
             },
             self.0.now(),
         )?;
@@ -138,9 +141,20 @@ fn edit(r: v1::UpdateHostRequest, now: Timestamp) -> Result<HostEdit, Fault> {
         overcommit_cpu_milli: at_least("overcommit cpu", r.overcommit_cpu_milli)?,
         overcommit_memory_milli: at_least("overcommit memory", r.overcommit_memory_milli)?,
         underlay: r.underlay.map(|u| field("underlay", &u)).transpose()?,
+        mtu: r.mtu_bytes.map(mtu).transpose()?,
         privileged_nodes: r
             .privileged_nodes
             .map(|word| PrivilegedNodes::read("privileged nodes", word))
             .transpose()?,
     })
+}
+
+/// 0 is back to the interface's.
+fn mtu(bytes: u32) -> Result<MtuSetting, FieldError> {
+    match bytes {
+        0 => Ok(MtuSetting::Auto),
+        bytes => HostMtu::try_from(u64::from(bytes))
+            .map(MtuSetting::Bytes)
+            .map_err(|reason| FieldError::new("mtu", reason)),
+    }
 }

@@ -39,6 +39,7 @@ fn host(fault: &HostFault) -> Code {
         HostFault::Silent { .. } | HostFault::Lost { .. } | HostFault::NoneReachable { .. } => {
             Code::Unavailable
         }
+        HostFault::Mtu { .. } => Code::ResourceExhausted,
         HostFault::NoneRegistered
         | HostFault::InUse { .. }
         | HostFault::OtherEngine { .. }
@@ -151,6 +152,7 @@ mod tests {
             ClusterFault::Unknown { realm: shoal_types::RealmName::default(), name: name() }.into(),
             ClusterFault::NoNode { cluster: name(), node: "worker-0".parse().unwrap() }.into(),
             HostFault::Silent { host: host(), seconds: 8 }.into(),
+            HostFault::Mtu { host: host(), room: 1450, need: shoal_types::ClusterMtu::MOST }.into(),
             HostFault::NoneReachable { count: 2, reason: "refused".into() }.into(),
             Fault::engine(&host())(refused),
             Fault::engine(&host())(EngineError::TlsRequired { endpoint }),

@@ -10,8 +10,8 @@ use proptest::{
 };
 use shoal_scheduler::{HostView, ImageState, NodeRequest, Request, Rules};
 use shoal_types::{
-    Bytes, Capacity, HostName, HostState, LabelExpr, Labels, MilliCpu, Overcommit, Profile, Resources, Role,
-    Strategy,
+    Bytes, Capacity, ClusterMtu, HostName, HostState, LabelExpr, Labels, MilliCpu, Overcommit, Profile,
+    Resources, Role, Strategy,
 };
 
 use crate::fleet::{host, host_id};
@@ -62,6 +62,7 @@ prop_compose! {
             claimed: claimed.into_iter().collect(),
             architecture: if kind == 0 { "aarch64".into() } else { "x86_64".into() },
             profiles: if kind == 1 { vec![] } else { vec![Profile::System] },
+            mtu: if kind == 6 { 1350 } else { 1450 },
             image: match kind {
                 2 => ImageState::Absent,
                 3 => ImageState::Different { digest: "sha256:0f".into() },
@@ -113,11 +114,12 @@ fn any_rules() -> impl Generator<Value = Rules> {
 pub(crate) fn any_request(classes: usize) -> impl Generator<Value = Request> {
     let pin = prop::option::weighted(0.1, (0..8_u8).prop_map(host_name));
     let kind = (amount(400), amount(400), exprs(), select(&Role::ALL[..]), pin);
-    let chance = (any_rules(), any::<u64>());
+    let mtu = prop::option::weighted(0.3, Just(ClusterMtu::try_from(1450).unwrap()));
+    let chance = (any_rules(), any::<u64>(), mtu);
     let nodes = vec(any::<Index>(), 0..=30);
     let exclude = prop::option::weighted(0.2, 0..8_u8);
     (vec(kind, 1..=classes), nodes, exprs(), exclude, any::<bool>(), chance).prop_map(
-        |(kinds, picks, constraints, exclude, any_architecture, (rules, seed))| Request {
+        |(kinds, picks, constraints, exclude, any_architecture, (rules, seed, mtu))| Request {
             rules,
             seed,
             nodes: picks
@@ -138,6 +140,7 @@ pub(crate) fn any_request(classes: usize) -> impl Generator<Value = Request> {
             image: "shoal-node:bookworm".into(),
             architecture: (!any_architecture).then(|| "x86_64".into()),
             profile: Profile::System,
+            mtu,
             exclude: exclude.map(|n| (host_id(n), "cordoned".into())).into_iter().collect(),
         },
     )

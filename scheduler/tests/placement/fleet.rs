@@ -31,6 +31,7 @@ pub(crate) fn host(number: u8, name: &str) -> HostView {
         claimed: BTreeSet::new(),
         architecture: "x86_64".into(),
         profiles: vec![Profile::System],
+        mtu: 1450,
         image: ImageState::Present,
     }
 }
@@ -68,6 +69,7 @@ pub(crate) fn request(nodes: Vec<NodeRequest>) -> Request {
         image: "shoal-node:bookworm".into(),
         architecture: Some("x86_64".into()),
         profile: Profile::System,
+        mtu: None,
         exclude: BTreeMap::new(),
         rules: Rules::default(),
         seed: 7,

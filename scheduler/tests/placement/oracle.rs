@@ -24,6 +24,7 @@ fn unfit(strategy: Strategy, host: &HostView, request: &Request, node: &NodeRequ
         || request.exclude.contains_key(&host.id)
         || request.architecture.as_ref().is_some_and(|a| *a != host.architecture)
         || !host.profiles.contains(&request.profile)
+        || request.mtu.is_some_and(|mtu| host.mtu < mtu.get().into())
         || !matches!(host.image, ImageState::Present | ImageState::Obtainable)
         || node.pin.as_ref().is_some_and(|pin| *pin != host.name)
         || request.rules.spread_over.as_ref().is_some_and(|label| host.labels.get(label).is_none())

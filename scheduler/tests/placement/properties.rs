@@ -97,7 +97,7 @@ proptest! {
                 let counted = text.split(": ").nth(1).unwrap().split("; ").next().unwrap();
                 if !hosts.is_empty() {
                     // `3 lack memory (need 5 B, most 3 B free), 2 fail rack=b`: the counts before verbs add up.
-                    let verbs = ["is", "are", "lack", "lacks", "fail", "fails", "has", "have", "cannot", "denies", "deny"];
+                    let verbs = ["is", "are", "lack", "lacks", "fail", "fails", "has", "have", "cannot", "denies", "deny", "leaves", "leave"];
                     let words: Vec<_> = counted.split(' ').collect();
                     let sum: usize = words
                         .windows(2)

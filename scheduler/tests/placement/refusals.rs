@@ -35,6 +35,13 @@ fn every_filter_says_why() {
         ["architecture: is aarch64, the image is for x86_64"]
     );
     assert_eq!(refused(|h, _| h.profiles.clear()), ["profile: cannot run profile system"]);
+    assert_eq!(
+        refused(|h, r| {
+            h.mtu = 1350;
+            r.mtu = Some(1400.try_into().unwrap());
+        }),
+        ["mtu: leaves nodes an MTU of 1350, not 1400"]
+    );
     assert_eq!(refused(|h, _| h.image = ImageState::Absent), ["image: lacks image shoal-node:bookworm"]);
     assert_eq!(
         refused(|h, _| h.image = ImageState::Different { digest: "sha256:0f".into() }),
@@ -172,6 +179,28 @@ fn several_hosts_are_spoken_of_together() {
 }
 
 #[test]
+fn a_cluster_with_an_mtu_goes_to_the_hosts_that_carry_it() {
+    let mut fleet = hosts(["a", "b", "c", "d"]);
+    for (host, mtu) in fleet.iter_mut().zip([1450, 8950, 0, 9000]) {
+        host.mtu = mtu;
+    }
+    let asking = |mtu: u64| Request { mtu: Some(mtu.try_into().unwrap()), ..workers(3) };
+    for strategy in Strategy::ALL {
+        let plan = place(strategy, &fleet, &asking(8950)).unwrap();
+        assert!(order(&plan).iter().all(|host| ["b", "d"].contains(host)), "{strategy}: {plan:?}");
+        assert!(place(strategy, &fleet, &workers(3)).unwrap().refusals.is_empty());
+    }
+    assert_eq!(
+        place(Strategy::Spread, &fleet, &asking(9001)).unwrap_err().to_string(),
+        "0/4 hosts fit: 4 leave nodes too small an MTU (need 9001, most 9000); worker-0 has no host"
+    );
+    assert_eq!(
+        place(Strategy::Spread, &fleet[2..3], &asking(1450)).unwrap_err().to_string(),
+        "0/1 hosts fit: 1 leaves nodes too small an MTU (need 1450, most 0); worker-0 has no host"
+    );
+}
+
+#[test]
 fn without_hosts_there_is_nothing_to_count() {
     assert_eq!(
         place(Strategy::Spread, &[], &workers(1)).unwrap_err().to_string(),
@@ -199,6 +228,7 @@ fn filters_have_different_words() {
             "excluded",
             "architecture",
             "profile",
+            "mtu",
             "image",
             "pinned",
             "constraint",

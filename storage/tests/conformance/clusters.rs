@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shoal_storage::{Cluster, Conflict, Resource, SecretKind, StoreError};
-use shoal_types::{ClusterPhase, Generation};
+use shoal_types::{ClusterMtu, ClusterPhase, Generation};
 
 use crate::{
     bed::{START, on_both},
@@ -24,6 +24,7 @@ on_both! {
         };
         other.spec.realm = "lab".parse().unwrap();
         other.spec.name = first.spec.name.clone();
+        other.spec.mtu = Some(ClusterMtu::LEAST);
         other.spec.slurm.main.insert("base".into(), "SlurmctldDebug=debug\n".into());
         for cluster in [&other, &first] {
             tx.clusters().insert(cluster).await.unwrap();

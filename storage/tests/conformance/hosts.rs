@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use shoal_storage::{Conflict, Host, HostAgent, HostSettings, LastError, SecretKind, StoreError, Usage};
-use shoal_types::{AgentState, Bytes, HostFacts, HostState, Labels, MilliCpu, PrivilegedNodes, Resources};
+use shoal_types::{
+    AgentState, Bytes, HostFacts, HostMtu, HostState, Labels, MilliCpu, PrivilegedNodes, Resources,
+};
 
 use crate::{
     bed::{START, on_both},
@@ -18,6 +20,7 @@ on_both! {
         let mut full = make::host(2);
         full.settings.credential = Some(tls);
         full.settings.privileged_nodes = PrivilegedNodes::Deny;
+        full.settings.mtu = Some(HostMtu::LEAST);
         full.facts = Some(HostFacts { vnis: vec![5_u64.try_into().unwrap()], ..HostFacts::default() });
         full.health.last_error = Some(LastError { message: "refused".into(), at: START });
         full.health.failures = 3;
@@ -91,11 +94,15 @@ on_both! {
         let settings = HostSettings {
             endpoint: "unix:///run/docker.sock".into(),
             privileged_nodes: PrivilegedNodes::Deny,
+            mtu: Some(HostMtu::MOST),
             ..make::settings(7)
         };
         tx.hosts().change(&host, &settings).await.unwrap();
         let changed = tx.hosts().get(host.id).await.unwrap().unwrap();
         assert_eq!(changed, Host { settings, version: 2, ..host.clone() });
+        let measured = HostSettings { mtu: None, ..changed.settings.clone() };
+        tx.hosts().change(&changed, &measured).await.unwrap();
+        assert_eq!(tx.hosts().get(host.id).await.unwrap().unwrap().settings, measured);
         let error = tx.hosts().change(&host, &host.settings).await.unwrap_err();
         assert!(matches!(error, StoreError::Stale { .. }), "{error}");
         let error = tx.hosts().change(&make::host(2), &host.settings).await.unwrap_err();
@@ -209,7 +216,8 @@ on_both! {
             ("UPDATE hosts SET state = 'ready', failures = -1", "failures"),
             ("UPDATE hosts SET failures = 0, labels = '{\"k\":'", "labels"),
             ("UPDATE hosts SET labels = '{}', last_error = 'x', last_error_ms = NULL", "last_error_ms"),
-            ("UPDATE hosts SET last_error = NULL, name = '../etc'", "name"),
+            ("UPDATE hosts SET last_error = NULL, underlay_mtu_bytes = 100", "underlay_mtu_bytes"),
+            ("UPDATE hosts SET underlay_mtu_bytes = NULL, name = '../etc'", "name"),
         ] {
             bed.raw(sql).await;
             match bed.store.read().await.unwrap().hosts().list().await {

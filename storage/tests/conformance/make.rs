@@ -35,6 +35,7 @@ pub(crate) fn settings(n: u32) -> HostSettings {
         endpoint: format!("tcp://10.77.0.{n}:2376"),
         credential: None,
         underlay: Some(Ipv4Addr::from_bits(0x0a4d_0000 + n)),
+        mtu: None,
         labels: Labels::from_pairs(["rack=b", "gpu=yes"]).unwrap(),
         capacity: Capacity { cpu: MilliCpu(8000), memory: Bytes::mib(16384), node_slots: 100 },
         overcommit: Overcommit::default(),
@@ -63,6 +64,7 @@ pub(crate) fn spec(name: &str, workers: u32) -> ClusterSpec {
         ],
         slurm: SlurmSpec::default(),
         ssh_keys: vec![],
+        mtu: None,
     }
 }
 

@@ -162,6 +162,8 @@ on_both! {
         let versions: Vec<_> = hosts.iter().map(|h| (h.name.as_str(), h.version, h.health.failures)).collect();
         assert_eq!(versions, [("host1", 1, 0), ("host2", 3, 2)]);
         assert!(hosts.iter().all(|host| host.settings.privileged_nodes == PrivilegedNodes::Allow));
+        assert!(hosts.iter().all(|host| host.settings.mtu.is_none()));
+        assert!(read.clusters().list().await.unwrap().iter().all(|cluster| cluster.spec.mtu.is_none()));
         assert_eq!(read.remnants().list().await.unwrap().len(), 1);
         assert_eq!(read.decisions().of_cluster(cluster(1)).await.unwrap()[0].document, [0x0a, 0x0b]);
         assert_eq!(read.leases().list().await.unwrap().len(), 1);

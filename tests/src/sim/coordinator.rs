@@ -168,6 +168,8 @@ pub struct Wish {
     pub placing: v1::Placing,
     /// Text for slurm.conf.
     pub main: String,
+    /// MTU of its nodes.
+    pub mtu: Option<u32>,
 }
 
 impl Wish {
@@ -184,6 +186,7 @@ impl Wish {
             scheduler: "spread".into(),
             placing: v1::Placing::default(),
             main: String::new(),
+            mtu: None,
         }
     }
 
@@ -216,6 +219,7 @@ impl Wish {
             profile: v1::Profile::System.into(),
             groups: vec![group(v1::Role::Controller, 1), group(v1::Role::Worker, self.workers)],
             slurm_main: main.collect(),
+            mtu_bytes: self.mtu,
             ..v1::ClusterSpec::default()
         };
         let wait_ms = u64::try_from(self.wait.as_millis()).unwrap_or(u64::MAX);

@@ -10,6 +10,7 @@ mod hosts;
 mod images;
 mod insight;
 mod lifecycle;
+mod mtu;
 mod placing;
 mod programs;
 mod repair;

@@ -65,16 +65,31 @@ pub(super) fn judge(host: &Host, all: &[Host], subnets: &[Subnet], pools: &Pools
     }
     in_use.taken.retain(|taken| !subnets.iter().any(|s| s.subnet.contains(&taken.subnet)));
     match choose_subnet(SMALL, pools, &in_use) {
-        Ok((_, None)) => Finding::pass(
-            Check::Addresses,
-            format!("underlay {address}, MTU {}; no address collides", facts.underlay_mtu),
-        ),
+        Ok((_, None)) => told(host, address, facts.underlay_mtu),
         Ok((_, Some(wide))) => Finding::warn(
             Check::Addresses,
             format!("clusters' addresses would be within {}: they mean the clusters' nodes there", wide.by),
             "name another range with `shoal set installation --pool CIDR`, if those addresses are in use",
         ),
         Err(error) => fail(error.to_string(), "remove what covers it".into()),
+    }
+}
+
+/// What is told of an address that collides with nothing; `measured` is the MTU of its interface.
+fn told(host: &Host, address: std::net::Ipv4Addr, measured: u32) -> Finding {
+    let pass = |mtu: String| {
+        Finding::pass(Check::Addresses, format!("underlay {address}, MTU {mtu}; no address collides"))
+    };
+    match host.settings.mtu.map(|set| u32::from(set.get())) {
+        None => pass(measured.to_string()),
+        Some(set) if set <= measured => pass(format!("{set} as set, {measured} on the interface")),
+        Some(set) => Finding::warn(
+            Check::Addresses,
+            format!(
+                "MTU {set} is set, and the interface with {address} has {measured}: it cannot send larger packets whole"
+            ),
+            format!("raise the interface's, or count on it: `shoal set host {} --mtu auto`", host.name),
+        ),
     }
 }
 
@@ -95,6 +110,7 @@ mod tests {
             endpoint: "unix:///x".into(),
             credential: None,
             underlay: address.parse().ok(),
+            mtu: None,
             labels: Labels::default(),
             capacity: Capacity::default(),
             overcommit: Overcommit::default(),
@@ -177,6 +193,17 @@ mod tests {
         let wide = judge(&routes(own(), &["10.0.0.0/8"]), &[], &[], &Pools::default());
         assert_eq!(wide.verdict, Verdict::Warn, "{wide:?}");
         assert!(wide.message.contains("route 10.0.0.0/8 on host1"), "{wide:?}");
+        for (mtu, verdict, says) in [
+            (None, Verdict::Pass, "underlay 10.77.0.1, MTU 1500; no address collides"),
+            (Some(1400), Verdict::Pass, "underlay 10.77.0.1, MTU 1400 as set, 1500 on the interface; no"),
+            (Some(9000), Verdict::Warn, "MTU 9000 is set, and the interface with 10.77.0.1 has 1500"),
+        ] {
+            let mut host = own();
+            host.settings.mtu = mtu.map(|mtu: u64| mtu.try_into().unwrap());
+            let found = judge(&host, &[], &[], &Pools::default());
+            assert_eq!(found.verdict, verdict, "{found:?}");
+            assert!(found.message.starts_with(says), "{found:?}");
+        }
         let silent = Host { facts: None, ..own() };
         assert_eq!(judge(&silent, &[], &[], &Pools::default()).verdict, Verdict::Fail);
     }

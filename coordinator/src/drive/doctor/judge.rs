@@ -367,6 +367,7 @@ mod tests {
                 endpoint: "unix:///x".into(),
                 credential: None,
                 underlay: None,
+                mtu: None,
                 labels: shoal_types::Labels::default(),
                 capacity: shoal_types::Capacity::default(),
                 overcommit: shoal_types::Overcommit::default(),

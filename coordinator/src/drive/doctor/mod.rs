@@ -23,7 +23,7 @@ use shoal_types::{HostId, HostName, Timestamp, chain};
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator},
-    observe::survey::{self, Depth, HostObservation, underlay},
+    observe::survey::{self, Depth, HostObservation, underlay, underlay_mtu},
     words::{
         agent::HostHealth,
         fault::{Fault, HostFault},
@@ -260,7 +260,7 @@ fn ends(seen: &[HostObservation]) -> Vec<End> {
             id: seen.host.id,
             name: seen.host.name.clone(),
             address,
-            mtu: facts.underlay_mtu,
+            mtu: underlay_mtu(&seen.host).unwrap_or(0),
             link: seen.link.as_ref().ok()?.clone(),
             vnis: facts.vnis.clone(),
         })

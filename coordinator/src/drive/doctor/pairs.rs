@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use shoal_api::{Pair, Verdict};
-use shoal_types::{HostName, Vni, chain};
+use shoal_types::{HostMtu, HostName, Vni, chain};
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -269,9 +269,12 @@ fn judge(
         }
         (_, 0) => {
             let largest = largest.unwrap_or(SMALL);
-            let fix = format!(
-                "raise the MTU on the way to {full}, or set that of both hosts' interfaces to {largest} and create clusters anew"
-            );
+            let fix = match HostMtu::try_from(u64::from(largest)) {
+                Ok(mtu) => format!(
+                    "raise the MTU on the way to {full}; or `shoal set host {from} --mtu {mtu}`, `shoal set host {to} --mtu {mtu}`, and create clusters anew"
+                ),
+                Err(_) => format!("raise the MTU on the way to {full}"),
+            };
             fail(format!("packets of {full} bytes do not arrive, those of {largest} do"), fix, largest)
         }
         (small, arrived) if small < repeat || arrived < repeat => {
@@ -339,5 +342,12 @@ mod tests {
             assert!(pair.message.contains(says), "{says}: {pair:?}");
             assert_eq!(pair.fix.is_none(), verdict == Verdict::Pass, "{pair:?}");
         }
+        let way_out = |largest| {
+            let measured = Measured { small: 3, largest, ..Measured::default() };
+            judge(&measured, 1500, (&a, &b), [10, 77, 0, 2].into()).fix.unwrap()
+        };
+        let both = "`shoal set host a --mtu 1400`, `shoal set host b --mtu 1400`, and create clusters anew";
+        assert!(way_out(Some(1400)).ends_with(both), "{}", way_out(Some(1400)));
+        assert_eq!(way_out(None), "raise the MTU on the way to 1500");
     }
 }

@@ -37,6 +37,7 @@ fn filter(filter: Filter) -> Shown {
         Filter::Excluded => Shown::Excluded,
         Filter::Architecture => Shown::Architecture,
         Filter::Profile => Shown::Profile,
+        Filter::Mtu => Shown::Mtu,
         Filter::Image => Shown::Image,
         Filter::Pinned => Shown::Pinned,
         Filter::Constraint => Shown::Constraint,

@@ -23,6 +23,7 @@ use shoal_types::{
 };
 
 use crate::{
+    edit::network::room,
     observe::{capacity::total, image::ImageOfCluster, survey::HostObservation},
     words::fault::{Fault, PlacementFault},
 };
@@ -98,6 +99,7 @@ pub(crate) fn snapshot(seen: &[HostObservation], taken: &CapacityInUse, image: &
             claimed: taken.claimed.get(&host.id).cloned().unwrap_or_default(),
             architecture: host.engine.architecture.clone(),
             profiles: vec![Profile::System],
+            mtu: room(host),
             image: image.on(host.id),
         }
     };
@@ -188,6 +190,7 @@ pub(crate) fn request(
         image: spec.image.clone(),
         architecture: Some(architecture.to_owned()).filter(|known| !known.is_empty()),
         profile: spec.profile,
+        mtu: spec.mtu,
         exclude,
         rules: (&spec.placing).into(),
         seed,

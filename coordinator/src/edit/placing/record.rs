@@ -228,6 +228,7 @@ mod tests {
             claimed: BTreeSet::new(),
             architecture: "x86_64".into(),
             profiles: vec![Profile::System],
+            mtu: 1450,
             image: ImageState::Present,
         }
     }
@@ -241,6 +242,7 @@ mod tests {
             image: "shoal-node".into(),
             architecture: Some("x86_64".into()),
             profile: Profile::System,
+            mtu: None,
             exclude: BTreeMap::new(),
             rules: Rules { spread_over: Some("rack".parse().unwrap()), ..Rules::default() },
             seed: u64::MAX,
@@ -261,7 +263,7 @@ mod tests {
         assert!(Record::unfold(b"{").is_err());
     }
 
-    /// Decisions were kept before hosts could deny privileged nodes.
+    /// Decisions were kept before hosts could deny privileged nodes, and before clusters could ask for an MTU.
     #[test]
     fn a_record_of_an_earlier_version_denies_nothing() {
         let mut denied = host(1);
@@ -272,6 +274,8 @@ mod tests {
             serde_json::from_value::<Hosts>(document.clone()).unwrap().unfold().hosts[0].privilege_denied
         );
         document["kinds"][0].as_object_mut().unwrap().remove("privilege_denied").unwrap();
-        assert!(!serde_json::from_value::<Hosts>(document).unwrap().unfold().hosts[0].privilege_denied);
+        document["kinds"][0].as_object_mut().unwrap().remove("mtu").unwrap();
+        let host = serde_json::from_value::<Hosts>(document).unwrap().unfold().hosts.remove(0);
+        assert_eq!((host.privilege_denied, host.mtu), (false, 0));
     }
 }

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use shoal_docker::{EngineError, RetryClass, Subject, Unusable};
-use shoal_types::HostName;
+use shoal_types::{ClusterMtu, HostName};
 
 use super::{Class, Hint, Retry, SAID, WRONG_USE};
 
@@ -103,6 +103,16 @@ pub enum HostFault {
         /// The address.
         address: Ipv4Addr,
     },
+    /// A member's path to the others carries smaller packets than those of the cluster.
+    #[error("host {host} leaves nodes an MTU of {room}, less than the {need} that the cluster takes")]
+    Mtu {
+        /// The host.
+        host: HostName,
+        /// What it leaves, in bytes.
+        room: u32,
+        /// What was asked for, or the least there is.
+        need: ClusterMtu,
+    },
     /// Somebody holds a container name and does not let go.
     #[error("host {host}: the name {name} stays in use by another container: remove that container")]
     NameHeld {
@@ -126,7 +136,8 @@ impl HostFault {
             | Self::InUse { .. }
             | Self::Unusable { .. }
             | Self::NoUnderlay { .. }
-            | Self::SameUnderlay { .. } => Class::of(Retry::Never),
+            | Self::SameUnderlay { .. }
+            | Self::Mtu { .. } => Class::of(Retry::Never),
         }
     }
 
@@ -136,6 +147,7 @@ impl HostFault {
             Self::Unusable { .. } => Ok("register another engine: rootful, on Linux, 20.10 or newer".into()),
             Self::Engine { source, .. } => Ok(engine_hint(source).into()),
             Self::Silent { .. } | Self::Lost { .. } | Self::NoneReachable { .. } => Ok(HOSTS.into()),
+            Self::Mtu { host, room, .. } => Ok(mtu_hint(host, *room)),
             Self::NoneRegistered
             | Self::InUse { .. }
             | Self::OtherEngine { .. }
@@ -143,6 +155,16 @@ impl HostFault {
             | Self::SameUnderlay { .. }
             | Self::NameHeld { .. } => Err(SAID),
         }
+    }
+}
+
+/// What to write where `host` leaves nodes an MTU of `room`, and no other leaves more.
+pub(super) fn mtu_hint(host: &HostName, room: u32) -> String {
+    let set =
+        format!("`shoal set host {host} --mtu BYTES` says what the path to it carries, if that is more");
+    match ClusterMtu::try_from(u64::from(room)) {
+        Ok(room) => format!("write `mtu: {room}` or `--mtu {room}`, which {host} leaves; {set}"),
+        Err(_) => format!("{host} leaves less than any cluster takes, {}; {set}", ClusterMtu::LEAST),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Why nodes have no place, and what goes wrong with its record.
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
-use shoal_scheduler::{Unplaceable, Wrong};
+use shoal_scheduler::{Reason, Unplaceable, Wrong};
 use shoal_types::{ClusterName, NodeName, SchedulerAddress};
 
-use super::{Class, Fault, Hint, NoAddress, Retry, SAID};
+use super::{Class, Fault, Hint, NoAddress, Retry, SAID, host::mtu_hint};
 
 /// What is wrong with a placement.
 #[derive(Debug, thiserror::Error)]
@@ -74,9 +74,9 @@ impl PlacementFault {
 
     pub(super) fn hint(&self) -> Hint {
         match self {
-            Self::Unplaceable { .. } => {
-                Ok("`shoal get hosts` shows what is free; `--dry-run` shows every refusal".into())
-            }
+            Self::Unplaceable { source, .. } => Ok(source.mtu_hint().unwrap_or_else(|| {
+                "`shoal get hosts` shows what is free; `--dry-run` shows every refusal".into()
+            })),
             Self::NoAddress(_) => {
                 Ok("delete clusters that are not needed: `shoal get networks` lists what is taken".into())
             }
@@ -124,6 +124,23 @@ pub enum NoPlan {
     },
 }
 
+impl NoPlan {
+    /// What to write if hosts leave nodes too small an MTU: what the best of them leaves.
+    fn mtu_hint(&self) -> Option<String> {
+        let refusals = match self {
+            Self::Unplaceable(unplaceable) => &unplaceable.refusals,
+            Self::Refused { .. } => return None,
+        };
+        let mut best = None;
+        for refusal in refusals {
+            if let Reason::Mtu { room, .. } = refusal.reason {
+                best = best.max(Some((room, Reverse(&refusal.host))));
+            }
+        }
+        best.map(|(room, Reverse(host))| format!("{}; `--dry-run` shows every refusal", mtu_hint(host, room)))
+    }
+}
+
 /// Why a program that schedules gave no plan; what follows `the scheduler at ADDRESS`.
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
@@ -157,3 +174,38 @@ pub enum ProgramError {
 #[derive(Debug, thiserror::Error)]
 #[error("the record of a placement cannot be read")]
 pub struct Unreadable(#[source] pub(crate) serde_json::Error);
+
+#[cfg(test)]
+mod tests {
+    use shoal_scheduler::Refusal;
+    use shoal_types::{ClusterMtu, HostId};
+
+    use super::*;
+
+    #[test]
+    fn who_asks_for_too_large_an_mtu_is_told_the_largest_and_where() {
+        let refusal = |number: u8, reason| Refusal {
+            host: format!("h{number}").parse().unwrap(),
+            host_id: HostId::new(1, [number; 10]),
+            reason,
+        };
+        let mtu = |room| Reason::Mtu { need: ClusterMtu::MOST, room };
+        let hint = |refusals| {
+            let source = Unplaceable { node: "controller".parse().unwrap(), placed: 0, nodes: 2, refusals };
+            let cluster = "dev".parse().unwrap();
+            PlacementFault::Unplaceable { cluster, source: source.into() }.hint().unwrap()
+        };
+        assert_eq!(
+            hint(vec![
+                refusal(1, Reason::Unreachable),
+                refusal(2, mtu(1350)),
+                refusal(3, mtu(8950)),
+                refusal(4, mtu(8950))
+            ]),
+            "write `mtu: 8950` or `--mtu 8950`, which h3 leaves; `shoal set host h3 --mtu BYTES` says what the path to it carries, if that is more; `--dry-run` shows every refusal"
+        );
+        let none = hint(vec![refusal(1, mtu(0))]);
+        assert!(none.starts_with("h1 leaves less than any cluster takes, 576; `shoal set host h1"), "{none}");
+        assert!(hint(vec![refusal(1, Reason::Unreachable)]).starts_with("`shoal get hosts`"));
+    }
+}

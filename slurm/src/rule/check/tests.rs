@@ -27,6 +27,7 @@ fn spec(main: &str, files: &[(&str, &str)]) -> ClusterSpec {
             ..SlurmSpec::default()
         },
         ssh_keys: vec![],
+        mtu: None,
     }
 }
 
