@@ -115,13 +115,30 @@ pub(crate) async fn repair(
         .await;
         work.recorder.flush().await?;
         drop(work.lease.release().await);
-        let left = look(coordinator, cluster).await?;
+        let left = settled(coordinator, cluster, mended.is_ok(), interrupt).await?;
         (told.troubles, told.drained) = (left.troubles, left.drained);
         mended
     };
     let repaired: Result<(), Fault> = repaired.await;
     told.error = repaired.err().map(|fault| chain(&fault));
     told
+}
+
+/// Looks until what runs in nodes that have just come up is there: Slurm waits for some of it alone.
+async fn settled(
+    coordinator: &Coordinator,
+    cluster: Cluster,
+    mended: bool,
+    interrupt: &CancellationToken,
+) -> Result<Look, Fault> {
+    let began = Instant::now();
+    loop {
+        let left = look(coordinator, cluster.clone()).await?;
+        if !mended || !left.awaited || interrupt.is_cancelled() || began.elapsed() > YOUTH {
+            return Ok(left);
+        }
+        tokio::time::sleep(BACK_OFF).await;
+    }
 }
 
 /// Only a cluster that was ready is kept so.

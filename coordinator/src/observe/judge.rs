@@ -99,15 +99,24 @@ fn container(seen: Option<Option<ContainerState>>) -> Shown {
     }
 }
 
-fn tell_services(role: &RoleSpec, probe: &NodeProbe, verdict: &mut Verdict) {
-    let up = |is: bool| if is { ServiceState::Up } else { ServiceState::Down };
-    let runs = |stage: &Stage| match stage {
+fn runs(stage: &Stage, probe: &NodeProbe) -> bool {
+    match stage {
         Stage::Munge => probe.munge,
         Stage::Sshd => probe.sshd,
         Stage::Slurmctld | Stage::Slurmrestd | Stage::Slurmd | Stage::Container | Stage::Systemd => {
             stage.unit().is_some_and(|unit| probe.units.contains(unit))
         }
-    };
+    }
+}
+
+/// Whether everything runs in a node that its role has run there.
+pub(crate) fn serves(role: &RoleSpec, probe: &NodeProbe) -> bool {
+    probe.alive && probe.manager && role.services.iter().all(|stage| runs(stage, probe))
+}
+
+fn tell_services(role: &RoleSpec, probe: &NodeProbe, verdict: &mut Verdict) {
+    let up = |is: bool| if is { ServiceState::Up } else { ServiceState::Down };
+    let runs = |stage: &Stage| runs(stage, probe);
     let of = |wanted: fn(&Stage) -> bool| role.services.iter().find(|s| wanted(s)).map(|s| up(runs(s)));
     verdict.munge = of(|s| *s == Stage::Munge).unwrap_or(ServiceState::Unknown);
     verdict.sshd = of(|s| *s == Stage::Sshd).unwrap_or(ServiceState::Unknown);

@@ -15,7 +15,8 @@ use std::{
 
 use shoal_docker::{CallClass, ContainerState, ExecSpec};
 use shoal_slurm::{
-    Complaint, Readiness, RoleSpec, SlurmPart, Stage, given_up, log_command, once_more_command, state_command,
+    Complaint, NodeReport, Readiness, RoleSpec, SlurmPart, Stage, given_up, log_command, once_more_command,
+    state_command,
 };
 use shoal_storage::{Host, Node};
 use shoal_types::{EventKind, HostId, HostName, NodeName, NodeState, chain};
@@ -25,6 +26,7 @@ use crate::{
     observe::{
         containers::container_of,
         intent::Intent,
+        judge::serves,
         slurm::{self, SlurmNodes},
     },
     pass::{
@@ -166,14 +168,20 @@ impl Work {
                 tracing::debug!(cluster.id = %self.cluster, reason, "Slurm gives no answer");
                 SlurmNodes::new()
             });
-            for report in reports.into_values() {
-                let there = match self.goal {
-                    Goal::Made => report.is_idle(),
-                    Goal::Kept => report.is_usable() || report.is_drained(),
-                };
-                if there && waiting.remove(&report.name) {
+            let there = |report: &NodeReport| match self.goal {
+                Goal::Made => report.is_idle(),
+                Goal::Kept => report.is_usable() || report.is_drained(),
+            };
+            let mut up: BTreeSet<NodeName> =
+                reports.into_values().filter(there).map(|report| report.name).collect();
+            up.retain(|name| waiting.contains(name));
+            if self.goal == Goal::Kept {
+                self.retain_serving(intent, links, &mut up).await?;
+            }
+            for name in up {
+                if waiting.remove(&name) {
                     changed = tokio::time::Instant::now();
-                    self.node_ready(intent, &report.name, members).await;
+                    self.node_ready(intent, &name, members).await;
                 }
             }
             if waiting.is_empty() {
@@ -190,6 +198,35 @@ impl Work {
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Leaves out the nodes that were just started and do not run everything yet: Slurm has what it heard of them last.
+    async fn retain_serving(
+        &self,
+        intent: &Intent,
+        links: &BTreeMap<HostId, Arc<HostLink>>,
+        up: &mut BTreeSet<NodeName>,
+    ) -> Result<(), (HostId, Halt)> {
+        let is_new = |node: &&Node| node.state != NodeState::Ready && up.contains(&node.name);
+        let new: Vec<&Node> = intent.nodes.iter().filter(is_new).collect();
+        for link in links.values() {
+            let here: Vec<_> = new.iter().filter(|node| node.host == link.id).collect();
+            let ids: Vec<String> = here.iter().filter_map(|node| node.container.clone()).collect();
+            if here.is_empty() {
+                continue;
+            }
+            let of_host = |halt| (link.id, halt);
+            self.may(link, CallClass::Read).await.map_err(of_host)?;
+            let asked = async { link.agent().await?.probe_nodes(ids).await };
+            let said = asked.await.map_err(|error| (link.id, Halt::from(error)))?;
+            for node in here {
+                let probe = node.container.as_ref().and_then(|id| said.probes.get(id));
+                if !probe.is_some_and(|probe| serves(intent.role(node), probe)) {
+                    up.remove(&node.name);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether the daemon of the first node that is waited for gives up whenever it is started: the others have its configuration.

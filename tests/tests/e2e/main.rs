@@ -29,6 +29,7 @@ mod streams;
 mod sweep;
 mod terminals;
 mod together;
+mod upkeep;
 mod ways;
 
 mod lanes;
@@ -122,6 +123,7 @@ const FAULTS: &[Test] = tests![
     together::different_clusters_do_not_meet,
     together::a_name_wanted_twice_is_given_once,
     together::a_cluster_can_be_deleted_while_it_is_created,
+    upkeep::what_is_broken_by_hand_is_mended,
     lost_hosts::errors_of_users_do_not_count_against_a_host,
     lost_hosts::a_create_goes_elsewhere_while_nothing_was_started,
     lost_hosts::a_create_fails_once_a_node_was_started_there,
@@ -129,6 +131,7 @@ const FAULTS: &[Test] = tests![
     lost_hosts::an_engine_dies_while_its_nodes_live,
     lost_hosts::a_power_cut_before_a_start,
     lost_hosts::a_host_is_cut_off,
+    upkeep::a_host_that_lost_power_has_its_nodes_again,
     images::a_power_cut_amid_a_transfer,
 ];
 

@@ -236,11 +236,10 @@ fn only_ready_clusters_are_repaired() {
     let world = ready();
     let (unknown, _) = command(&world, async |_, c| c.repair(&["nope"], false).await);
     assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
-    let (both, _) = command(&world, async |life, c| {
+    let (both, _) = command(&world, async |_, c| {
         let begun = c.begin(&Wish::new("other", 1)).await?;
         let repaired = c.repair(&["other"], false).await?;
         c.ready(&Wish::new("other", 1), begun).await?;
-        drop(life);
         Ok(repaired)
     });
     let refused = both.unwrap().remove(0);
