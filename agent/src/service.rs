@@ -98,7 +98,7 @@ impl Agent for Service {
             trouble: trouble.unwrap_or_default(),
             device: network.device.to_string(),
             bridge: network.bridge.to_string(),
-            underlays: network.underlays().iter().map(ToString::to_string).collect(),
+            underlays: network.underlays(),
         });
         Ok(Response::new(v1::ListNetworksResponse {
             networks: kept.collect(),

@@ -291,15 +291,15 @@ impl Client {
         Ok(self.images().list_images(v1::ListImagesRequest {}).await?.into_inner().into())
     }
 
-    /// Sets who asks a registry for images.
+    /// Sets who asks a registry for images; `hosts`: those that are told, `Some(None)` all, `None` the same as before.
     pub async fn set_registry(
         &self,
         registry: String,
         username: String,
         password: String,
-        hosts: Option<LabelExpr>,
+        hosts: Option<Option<LabelExpr>>,
     ) -> Result<Registry, ClientError> {
-        let hosts = hosts.map(|hosts| hosts.to_string()).unwrap_or_default();
+        let hosts = hosts.map(|hosts| hosts.map(|hosts| hosts.to_string()).unwrap_or_default());
         let request = v1::SetRegistryRequest { registry, username, password, hosts };
         let answer = self.registries().set_registry(request).await?.into_inner();
         Ok(need("registry", answer.registry)?.into())

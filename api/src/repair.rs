@@ -61,6 +61,15 @@ pub struct Repair {
     pub clusters: Vec<RepairedCluster>,
 }
 
+impl Repair {
+    /// Whether every cluster is as it should be: what would be mended is not.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        let as_it_is = |cluster: &RepairedCluster| !self.dry_run || cluster.mends.is_empty();
+        self.clusters.iter().all(|cluster| cluster.is_well() && as_it_is(cluster))
+    }
+}
+
 /// What is told of a repair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RepairStep {

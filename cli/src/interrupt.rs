@@ -1,6 +1,6 @@
 //! Ctrl-C and SIGTERM: the first asks a command to stop and clean up, the second ends the process at once.
 
-use std::io;
+use std::io::{self, Write};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -9,6 +9,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{exit::Exit, progress::restore_terminal, terminal};
+
+/// What is said when a command is ended where it stands.
+const CUT: &str =
+    "error: interrupted twice: the next command, or `shoal resume`, finishes what was under way";
 
 /// Whether the user asked to stop.
 #[derive(Debug)]
@@ -38,6 +42,8 @@ impl Interrupt {
             either().await;
             restore_terminal();
             terminal::restore();
+            // Who does not read it is gone.
+            drop(writeln!(io::stderr(), "{CUT}"));
             std::process::exit(i32::from(Exit::Interrupted.code()));
         });
         Ok(Self { asked, _listener: listener })

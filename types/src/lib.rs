@@ -44,7 +44,7 @@ pub use image::ImageRef;
 pub use label::{LabelError, LabelKey, LabelValue, Labels};
 pub use mtu::{ClusterMtu, HostMtu, MtuError, MtuSetting, MtuSettingError, VXLAN_OVERHEAD};
 pub use name::{ClusterName, HostName, NameError, NodeName, RealmName};
-pub use net::{DNS_ZONE, MacAddr, MacError, SubnetPlan, Vni, VniError, node_fqdn};
+pub use net::{DNS_ZONE, MacAddr, MacError, SubnetPlan, Vni, VniError, digest_of_addresses, node_fqdn};
 pub use node::{NodeState, Power, Role, RoleCount, RoleError};
 pub use node_slurm::{Feature, FeatureError, Gres, GresError, MAX_GRES, NodeSlurm, NodeSlurmError};
 pub use placing::{MAX_SCHEDULER_TIMEOUT_MS, Pin, PinError, Placing, PlacingError, SCHEDULER_TIMEOUT_MS};

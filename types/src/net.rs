@@ -4,10 +4,11 @@
 //! 10.96.4.0/24   .0 network  .1 gateway  .2 ... nodes ...  .251 | .252/30 Docker's own pool | .255 broadcast
 //! ```
 
-use std::{fmt, net::Ipv4Addr, str::FromStr};
+use std::{collections::BTreeSet, fmt, net::Ipv4Addr, str::FromStr};
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{ClusterName, NodeName, RealmName};
 
@@ -18,6 +19,17 @@ pub const DNS_ZONE: &str = "shoal.internal";
 #[must_use]
 pub fn node_fqdn(node: &NodeName, cluster: &ClusterName, realm: &RealmName) -> String {
     format!("{node}.{cluster}.{realm}.{DNS_ZONE}")
+}
+
+/// A digest of a set of addresses, in whatever order they come: 16 hexadecimal digits of SHA-256 over them in numerical order.
+#[must_use]
+pub fn digest_of_addresses(addresses: impl IntoIterator<Item = Ipv4Addr>) -> String {
+    let sorted: BTreeSet<Ipv4Addr> = addresses.into_iter().collect();
+    let mut hash = Sha256::new();
+    for address in sorted {
+        hash.update(address.octets());
+    }
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A number that is no VNI.

@@ -6,11 +6,11 @@
 mod message;
 mod text;
 
-use std::{collections::BTreeSet, net::Ipv4Addr, num::NonZeroU16};
+use std::{net::Ipv4Addr, num::NonZeroU16};
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use shoal_types::{InstallationId, MacAddr, NetworkId, NodeName, Revision, Vni};
+use shoal_types::{InstallationId, MacAddr, NetworkId, NodeName, Revision, Vni, digest_of_addresses};
 
 pub(crate) use message::{parse, port};
 pub(crate) use text::{Domain, LinkName, ServiceName, carries};
@@ -72,13 +72,13 @@ impl Network {
         self.members.iter().filter(|m| matches!(m.place, Place::Local(_))).map(|m| m.address)
     }
 
-    /// Underlay addresses of its hosts, this one's too.
-    pub(crate) fn underlays(&self) -> BTreeSet<Ipv4Addr> {
+    /// The digest of the underlay addresses of its hosts, this one's too.
+    pub(crate) fn underlays(&self) -> String {
         let remote = self.members.iter().filter_map(|member| match member.place {
             Place::Local(_) => None,
             Place::Remote(host) => Some(host),
         });
-        remote.chain([self.local]).collect()
+        digest_of_addresses(remote.chain([self.local]))
     }
 }
 

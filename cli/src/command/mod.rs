@@ -102,6 +102,11 @@ pub(crate) enum Command {
     /// Load an image into hosts
     Load(load::Load),
     /// Bring ready clusters back to what they should be: nodes, networks, agents
+    ///
+    /// Nodes that have ended are started; a node whose container is missing, or elsewhere on the network, is made anew; agents, Docker
+    /// networks and tunnels come back. Nodes keep their names, addresses and keys, and their controller keeps its queue. A host that
+    /// does not answer keeps its nodes as they are. A node that was drained stays drained. Exit status 0: every node is as it
+    /// should be; 1: some are not.
     Repair(repair::Repair),
     /// Finish the realm's interrupted creates and deletes
     Resume(resume::Resume),

@@ -32,13 +32,24 @@ pub(crate) struct SetRegistry {
     /// Read the password or token from a file, without one final newline
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// Give the credentials to hosts that satisfy this label expression alone: these pull, the others are sent the image
-    /// [default: every host]
-    #[arg(long, value_name = "EXPRESSION", value_parser = word::<LabelExpr>)]
-    hosts: Option<LabelExpr>,
+    /// Give the credentials to hosts that satisfy this label expression alone: these pull, the others are sent the image; `all` for
+    /// every host [default: as before, at first every host]
+    #[arg(long, value_name = "EXPRESSION", value_parser = chosen)]
+    hosts: Option<Chosen>,
     /// Forget the registry's credentials
     #[arg(long, conflicts_with_all = ["username", "password_stdin", "password_file", "hosts"])]
     remove: bool,
+}
+
+/// Hosts that are told a registry's credentials; every host if `None`.
+#[derive(Debug, Clone)]
+struct Chosen(Option<LabelExpr>);
+
+fn chosen(text: &str) -> Result<Chosen, String> {
+    match text {
+        "all" => Ok(Chosen(None)),
+        expression => word::<LabelExpr>(expression).map(|hosts| Chosen(Some(hosts))),
+    }
 }
 
 impl SetRegistry {
@@ -55,7 +66,7 @@ impl SetRegistry {
             return Ok(Exit::Ok);
         }
         let password = self.password()?;
-        let (username, hosts) = (self.username.unwrap_or_default(), self.hosts);
+        let (username, hosts) = (self.username.unwrap_or_default(), self.hosts.map(|chosen| chosen.0));
         let set = Session::within(global, interrupt, async |client| {
             Ok(client.set_registry(registry, username, (*password).clone(), hosts).await?)
         })

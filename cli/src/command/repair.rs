@@ -19,10 +19,6 @@ use crate::{
 };
 
 /// Arguments of `repair`.
-///
-/// Starts nodes that have ended, makes nodes whose container is missing or elsewhere on the network, and brings back agents, Docker
-/// networks and tunnels. Nodes keep their names, addresses, keys and their controller's queue. Nodes of hosts that do not answer are
-/// left as they are, and a node that was drained stays drained. Exit status 0: every node is as it should be; 1: some are not.
 #[derive(Debug, Args)]
 pub(crate) struct Repair {
     /// The clusters [default: every ready cluster of the realm]
@@ -56,7 +52,6 @@ impl Repair {
         .await?;
         let names = result.clusters.iter().map(|cluster| cluster.name.clone());
         screen.named(&result, names, |width, _| repair_text(width, &result))?;
-        let well = result.clusters.iter().all(|cluster| cluster.is_well());
-        Ok(if well { Exit::Ok } else { Exit::Failure })
+        Ok(if result.is_well() { Exit::Ok } else { Exit::Failure })
     }
 }

@@ -16,17 +16,19 @@ pub(crate) fn repair_text(width: Width, repair: &Repair) -> String {
 
 fn cluster_text(width: Width, cluster: &RepairedCluster, dry_run: bool) -> String {
     let name = escape::line(&cluster.name);
+    // With an error, what was found may have been done or not.
+    let planned = dry_run || cluster.error.is_some();
     let mut lines = Vec::new();
     if !cluster.mends.is_empty() {
-        lines.push(match dry_run {
-            true => format!("{name} would be mended:"),
+        lines.push(match planned {
+            true => format!("{name} is to be mended:"),
             false => format!("{name} was mended:"),
         });
         let rows = cluster.mends.iter().map(|mend| {
             [
                 mend.host.clone(),
                 mend.node.clone().unwrap_or_else(|| "-".into()),
-                what(mend.kind, dry_run).to_owned(),
+                what(mend.kind, planned).to_owned(),
                 mend.reason.clone(),
             ]
         });
@@ -35,14 +37,16 @@ fn cluster_text(width: Width, cluster: &RepairedCluster, dry_run: bool) -> Strin
     for node in &cluster.drained {
         lines.push(escape::line(&format!("{node} stays drained")));
     }
-    let (error, troubles) = (cluster.error.as_ref(), &cluster.troubles);
     // What is to be mended is no news.
-    let quiet = dry_run && !cluster.mends.is_empty();
-    if !quiet {
-        lines.extend(troubles.iter().map(|trouble| escape::line(trouble)));
-    }
-    lines.extend(error.map(|error| escape::line(error)));
-    lines.push(match (cluster.is_well(), cluster.mends.is_empty()) {
+    let is_told = |trouble: &&String| {
+        let of = trouble.split_once(':').map(|(of, _)| of);
+        dry_run && cluster.mends.iter().any(|mend| mend.node.as_deref() == of)
+    };
+    let troubles = cluster.troubles.iter().filter(|trouble| !is_told(trouble));
+    lines.extend(troubles.map(|trouble| escape::line(trouble)));
+    lines.extend(cluster.error.iter().map(|error| escape::line(error)));
+    let well = cluster.is_well() && (!dry_run || cluster.mends.is_empty());
+    lines.push(match (well, cluster.mends.is_empty()) {
         (true, true) => format!("{name} is well: nothing is to be mended"),
         (true, false) => format!("{name} is well"),
         (false, _) => format!("{name} is not well"),
@@ -50,8 +54,8 @@ fn cluster_text(width: Width, cluster: &RepairedCluster, dry_run: bool) -> Strin
     lines.join("\n")
 }
 
-fn what(kind: MendKind, dry_run: bool) -> &'static str {
-    match (kind, dry_run) {
+fn what(kind: MendKind, planned: bool) -> &'static str {
+    match (kind, planned) {
         (MendKind::Agent, false) => "agent brought",
         (MendKind::Network, false) => "network made",
         (MendKind::Mesh, false) => "network told anew",

@@ -8,16 +8,20 @@
 //! ```
 //! Nothing is rolled back and no phase changes: a repair that ends early, or whose process dies, leaves the rest to the next one.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use futures_util::{FutureExt, future::join_all};
-use shoal_api::{Mend, MendKind, RepairedCluster, Status};
+use futures_util::{FutureExt, StreamExt, future::join_all, stream};
+use shoal_api::{Mend, RepairedCluster, Status};
 use shoal_docker::ContainerState;
 use shoal_storage::{Cluster, Host, StoreError};
 use shoal_types::{
     ClusterName, ClusterPhase, EventKind, EventLevel, HostId, NodeState, RealmName, chain, natural,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -25,7 +29,7 @@ use crate::{
         BACK_OFF, LONGEST_BACK_OFF,
         lifecycle::{acquire, find_cluster},
     },
-    fleet::{coordinator::Coordinator, liveness::limited},
+    fleet::{HostLink, coordinator::Coordinator, liveness::limited},
     observe::{
         cluster::{ClusterRows, Observation, observe_cluster},
         docker_network::docker_network,
@@ -35,6 +39,7 @@ use crate::{
     },
     pass::{
         diagnose::end_of,
+        failure::PATIENCE,
         readiness::WaitOutcome,
         run::PassOutcome,
         upkeep::{Member, differences},
@@ -42,7 +47,7 @@ use crate::{
     },
     words::{
         agent::NodeProbe,
-        fault::{ClusterFault, Fault, Retry},
+        fault::{ClusterFault, Fault, HostFault, Retry},
     },
 };
 
@@ -50,8 +55,12 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(5);
 /// For how long a node that came up may not be as it should be without being waited for.
 const YOUTH: Duration = Duration::from_secs(60);
-/// Passes in which a host may fail before the repair goes without it.
-const TRIES: u32 = 3;
+/// Looks for something to change, of some ten seconds each, in which nothing did before the nodes that are waited for are given up.
+const STALLS: u32 = 6;
+/// How often a cluster is looked at whose nodes have just come up.
+const LOOK: Duration = Duration::from_secs(1);
+/// Containers of one host whose end is asked about at once.
+const ENDS_AT_ONCE: usize = 16;
 
 /// How a repair is made.
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +91,8 @@ pub(crate) async fn clusters(
         find_cluster(coordinator, realm, name).await?;
     }
     if !names.is_empty() {
-        return Ok(names.to_vec());
+        let once: BTreeSet<_> = names.iter().cloned().collect();
+        return Ok(once.into_iter().collect());
     }
     let all = coordinator.store.read().await?.clusters().in_realm(realm).await?;
     let ready = all.into_iter().filter(|cluster| cluster.phase == ClusterPhase::Ready);
@@ -99,28 +109,35 @@ pub(crate) async fn repair(
 ) -> RepairedCluster {
     let mut told = RepairedCluster { name: name.to_string(), ..RepairedCluster::default() };
     let repaired = async {
+        // One of many, and the others were interrupted.
+        if interrupt.is_cancelled() {
+            return Err(Fault::Stopped);
+        }
         let cluster = ready(find_cluster(coordinator, realm, name).await?)?;
         let found = look(coordinator, cluster.clone()).await?;
-        told.mends = found.mends;
-        (told.troubles, told.drained) = (found.troubles, found.drained);
-        if terms.dry_run || told.mends.is_empty() && !found.awaited {
+        let needs = !found.mends.is_empty() || found.awaited;
+        (told.mends, told.troubles, told.drained) = (found.mends, found.troubles, found.drained);
+        if terms.dry_run || !needs || interrupt.is_cancelled() {
             return Ok(());
         }
         let (lease, cluster) = acquire(coordinator, &cluster).await?;
         let work = Work::new(coordinator.clone(), cluster.id, lease, interrupt).keeping();
-        let mended = async {
-            ready(cluster.clone())?;
-            mend(&work, &told.mends, terms.wait).await
-        }
-        .await;
-        work.recorder.flush().await?;
+        let mended = mend(&work, &told.mends, terms.wait).await;
+        let flushed = work.recorder.flush().await;
         drop(work.lease.release().await);
+        let mended = mended.and_then(|()| Ok(flushed?));
         let left = settled(coordinator, cluster, mended.is_ok(), interrupt).await?;
-        (told.troubles, told.drained) = (left.troubles, left.drained);
+        let remains = |mend: Mend| format!("{}: {}", mend.node.unwrap_or(mend.host), mend.reason);
+        told.troubles = left.troubles;
+        told.troubles.extend(left.mends.into_iter().map(remains));
+        told.drained = left.drained;
         mended
     };
     let repaired: Result<(), Fault> = repaired.await;
-    told.error = repaired.err().map(|fault| chain(&fault));
+    told.error = repaired.err().map(|fault| match fault.hint() {
+        Ok(hint) => format!("{}; {hint}", chain(&fault)),
+        Err(_) => chain(&fault),
+    });
     told
 }
 
@@ -137,7 +154,7 @@ async fn settled(
         if !mended || !left.awaited || interrupt.is_cancelled() || began.elapsed() > YOUTH {
             return Ok(left);
         }
-        tokio::time::sleep(BACK_OFF).await;
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -167,33 +184,74 @@ async fn look(coordinator: &Coordinator, cluster: Cluster) -> Result<Look, Fault
     let asks = seen.heard.iter().filter_map(|(id, heard)| {
         let host = members.get(id)?;
         let containers = heard.containers.as_ref().ok()?;
-        let intent = &intent;
-        let ask = async move {
-            let link = coordinator.fleet.link(&coordinator.store, host).await?;
-            let network = docker_network(&coordinator.naming, &link, intent.cluster.id, &intent.network);
-            let network = network.await.map_err(Fault::engine(&host.name))?;
-            let mut ends = BTreeMap::new();
-            for container in
-                containers.of_nodes().filter(|container| container.state == ContainerState::Exited)
-            {
-                let how = end_of(&link, &container.id).await.map_err(Fault::engine(&host.name))?;
-                ends.extend(how.map(|how| (container.id.clone(), how)));
+        let ended = containers.of_nodes().filter(|container| container.state == ContainerState::Exited);
+        let ended: Vec<String> = ended.map(|container| container.id.clone()).collect();
+        let ask = ask(coordinator, host, &intent);
+        Some(
+            async move {
+                let asked = limited::<_, Fault>(&host.name, LIMIT, ask).await;
+                // How they ended is told if it is heard.
+                let ends = match &asked {
+                    Ok((link, ..)) => ends_of(link, ended).await,
+                    Err(_) => BTreeMap::new(),
+                };
+                (*id, asked, ends)
             }
-            Ok((network, ends))
-        };
-        Some(async move { (*id, limited::<_, Fault>(&host.name, LIMIT, ask).await) }.boxed())
+            .boxed(),
+        )
     });
-    let mut mends = Vec::new();
-    for (id, answer) in join_all(asks).await {
+    let (mut mends, mut unheard) = (Vec::new(), Vec::new());
+    for (id, answer, ends) in join_all(asks).await {
         let (Some(host), Some(heard)) = (members.get(&id), seen.heard.get(&id)) else { continue };
-        // It does not answer: its troubles say so.
-        let Ok((network, ends)) = answer else { continue };
         let name = host.name.to_string();
-        let member = Member { id, name, heard, network: network.as_deref(), ends: &ends };
-        mends.extend(differences(&intent, &member, &addresses));
+        match answer {
+            Ok((_, network, old_agent)) => {
+                let member = Member { id, name, heard, network: network.as_deref(), old_agent, ends: &ends };
+                mends.extend(differences(&intent, &member, &addresses));
+            }
+            Err(fault) => unheard.push(format!("{name}: {}", chain(&fault))),
+        }
     }
     mends.sort_by(|a, b| natural::cmp(&a.host, &b.host));
-    Ok(left(coordinator, &rows, &seen, mends))
+    let mut look = left(coordinator, &rows, &seen, mends);
+    look.troubles.extend(unheard);
+    Ok(look)
+}
+
+/// What is asked of a host that answers beside what is observed: whether its engine is the one that was registered, the cluster's
+/// Docker network, and whether its agent is of another build.
+async fn ask(
+    coordinator: &Coordinator,
+    host: &Host,
+    intent: &Intent,
+) -> Result<(Arc<HostLink>, Option<String>, bool), Fault> {
+    let link = coordinator.fleet.link(&coordinator.store, host).await?;
+    let engine = Fault::engine(&host.name);
+    let network = docker_network(&coordinator.naming, &link, intent.cluster.id, &intent.network);
+    let (facts, network, current) = tokio::join!(link.engine.facts(), network, link.agent_is_current());
+    if facts.map_err(&engine)?.id != host.engine.id {
+        let endpoint = host.settings.endpoint.clone();
+        return Err(HostFault::OtherEngine { host: host.name.clone(), endpoint }.into());
+    }
+    Ok((link.clone(), network.map_err(engine)?, !current?))
+}
+
+/// How these containers ended, of those that could be asked about in time.
+async fn ends_of(link: &HostLink, containers: Vec<String>) -> BTreeMap<String, String> {
+    let asks: Vec<_> = containers
+        .into_iter()
+        .map(|id| async move { (end_of(link, &id).await.ok().flatten(), id) }.boxed())
+        .collect();
+    let mut answers = stream::iter(asks).buffer_unordered(ENDS_AT_ONCE);
+    let mut ends = BTreeMap::new();
+    let heard = async {
+        while let Some((how, id)) = answers.next().await {
+            ends.extend(how.map(|how| (id, how)));
+        }
+    };
+    // What came by then is told.
+    drop(timeout(LIMIT, heard).await);
+    ends
 }
 
 /// What is told of a cluster as it is: a node that somebody drained is as it should be.
@@ -232,53 +290,78 @@ fn left(coordinator: &Coordinator, rows: &ClusterRows, seen: &Observation, mends
 
 /// Makes passes until every node that can be is there.
 async fn mend(work: &Work, mends: &[Mend], wait: Duration) -> Result<(), Fault> {
+    let began = Instant::now();
     let coordinator = &work.coordinator;
     let intent = work.intent().await?;
+    ready(intent.cluster.clone())?;
     let members = work.members(&intent).await?;
-    let found: Vec<_> = mends.iter().map(|mend| mend.kind.as_str()).collect();
-    tracing::info!(cluster.id = %work.cluster, found = ?found, "mending");
+    tracing::info!(cluster.id = %work.cluster, mends = mends.len(), "mending");
     for mend in mends {
         let host = mend.host.parse().ok();
         let text = match &mend.node {
-            Some(node) => format!("{node} is mended: {}", mend.reason),
-            None => format!("mended: {}", mend.reason),
+            Some(node) => format!("{node} is to be mended: {}", mend.reason),
+            None => format!("to be mended: {}", mend.reason),
         };
         let event = work.event(&intent, EventLevel::Warn, EventKind::Step, host.as_ref(), text);
         work.recorder.event(event).await;
     }
-    // Agents are brought where they are missing; what hosts say of themselves now is what agents are told.
-    survey::survey_of(coordinator, members.into_values().collect(), Depth::Agent).await?;
-    if mends.iter().any(|mend| mend.kind == MendKind::Mesh) {
-        let mut tx = work.lease.begin().await?;
-        tx.networks().next_revision(intent.network.id).await?;
-        tx.commit().await?;
+    // Agents are brought where they are missing; what hosts say of themselves now is what agents are told, and a host that is not
+    // what was registered is left alone.
+    let seen = survey::survey_of(coordinator, members.into_values().collect(), Depth::Agent).await?;
+    let unfit: BTreeMap<HostId, String> =
+        seen.iter().filter_map(|s| Some((s.host.id, chain(s.link.as_ref().err()?)))).collect();
+    let mut tx = work.lease.begin().await?;
+    // An agent that is told other things than before hears them as news alone.
+    tx.networks().next_revision(intent.network.id).await?;
+    tx.commit().await?;
+    let work = work.without(unfit.keys().copied().collect());
+    let passed = passes(&work, wait, began).await;
+    match unfit.is_empty() {
+        true => passed,
+        false => {
+            let reasons: Vec<_> =
+                unfit.into_values().chain(passed.err().map(|fault| chain(&fault))).collect();
+            Err(not_mended(&intent.cluster, reasons.join("; ")))
+        }
     }
-    let (began, mut pause, mut tries) = (Instant::now(), BACK_OFF, 0);
+}
+
+fn not_mended(cluster: &Cluster, how: String) -> Fault {
+    ClusterFault::NotMended { cluster: cluster.spec.name.clone(), how }.into()
+}
+
+async fn passes(work: &Work, wait: Duration, began: Instant) -> Result<(), Fault> {
+    let (mut pause, mut stalls, mut failing) = (BACK_OFF, 0, None);
     loop {
         let intent = work.intent().await?;
         ready(intent.cluster.clone())?;
-        let name = || intent.cluster.spec.name.clone();
-        let not_mended = |how: String| Fault::from(ClusterFault::NotMended { cluster: name(), how });
+        let not_mended = |how: String| Err(not_mended(&intent.cluster, how));
         match work.pass_within(&intent, wait.saturating_sub(began.elapsed())).await {
             Ok(PassOutcome::Through(WaitOutcome::Ready)) => return Ok(()),
-            Ok(PassOutcome::Through(WaitOutcome::Stalled)) => pause = BACK_OFF,
+            Ok(PassOutcome::Through(WaitOutcome::Stalled)) => {
+                (pause, failing, stalls) = (BACK_OFF, None, stalls + 1);
+                if stalls >= STALLS {
+                    return not_mended("some nodes do not come up".into());
+                }
+            }
             Ok(PassOutcome::Through(WaitOutcome::Refused { daemon, reason })) => {
-                return Err(not_mended(format!("{daemon} does not start: {reason}")));
+                return not_mended(format!("{daemon} does not start: {reason}"));
             }
             Ok(PassOutcome::Through(WaitOutcome::Ended { node, host, how })) => {
-                return Err(not_mended(format!("{node} on {host} ends when it is started: {how}")));
+                return not_mended(format!("{node} on {host} ends when it is started: {how}"));
             }
             Ok(PassOutcome::HostsFailed(met)) => {
-                tries += 1;
-                if tries >= TRIES || met.values().all(|fault| fault.class().retry != Retry::Later) {
+                let since = *failing.get_or_insert_with(Instant::now);
+                let never = met.values().all(|fault| fault.class().retry != Retry::Later);
+                if never || since.elapsed() >= PATIENCE {
                     let faults: Vec<_> = met.values().map(|fault| chain(fault)).collect();
-                    return Err(not_mended(faults.join("; ")));
+                    return not_mended(faults.join("; "));
                 }
             }
             Err(Halt::Stopped) if work.interrupt.is_cancelled() => return Err(Fault::Stopped),
             Err(Halt::Stopped) if work.stop.is_cancelled() => return Err(work.recorder.failure().into()),
             Err(Halt::Stopped) => {
-                return Err(not_mended(format!("not every node was there within {} s", wait.as_secs())));
+                return not_mended(format!("not every node was there within {} s", wait.as_secs()));
             }
             Err(Halt::Fault(fault)) if fault.class().retry == Retry::Later && began.elapsed() < wait => {
                 tracing::warn!(cluster.id = %work.cluster, error = chain(&fault), "pass failed, trying again");

@@ -53,6 +53,11 @@ impl HostLink {
         self.present.get_or_try_init(|| self.seat.clone().client(Which::Present)).await.cloned()
     }
 
+    /// Whether the agent that is there is of this build.
+    pub(crate) async fn agent_is_current(&self) -> Result<bool, AgentError> {
+        self.seat.is_current().await
+    }
+
     /// The build of the agent, as shown.
     pub(crate) async fn agent_build(&self) -> Result<String, AgentError> {
         self.seat.build().await

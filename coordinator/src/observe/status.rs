@@ -159,7 +159,7 @@ mod tests {
                 trouble: trouble.map(Into::into),
                 device: "sv1".into(),
                 bridge: "sb1".into(),
-                underlays: [].into(),
+                underlays: String::new(),
             };
             let nodes = NodeProbes { version: "0.1.0".into(), ..NodeProbes::default() };
             Ok(AgentObservation { nodes, networks: vec![kept] })

@@ -6,8 +6,8 @@
 //!            recorder: what became of each node, with its event   <----'
 //! ```
 //! A pass takes no hint about what changed and every action in it is idempotent, so a crash loses nothing: the next pass,
-//! in this process or another, continues from what is there. It does not know whether the cluster is made or kept: how
-//! often it runs, and until when, is for `drive/`. Uses `edit/` and the floors below.
+//! in this process or another, continues from what is there. Its goal says whether a cluster is made or kept (`work.rs`), and
+//! `upkeep.rs` what of a ready one differs, without I/O; how often it runs, and until when, is for `drive/`. Uses `edit/` and the floors below.
 
 pub(crate) mod bring_up;
 mod container;
@@ -44,7 +44,8 @@ impl Work {
         &self,
         intent: &Intent,
     ) -> Result<(BTreeMap<HostId, Arc<HostLink>>, BTreeMap<HostId, Fault>), Fault> {
-        let members = self.members(intent).await?;
+        let mut members = self.members(intent).await?;
+        members.retain(|host, _| !self.apart.contains(host));
         let coordinator = &self.coordinator;
         let each = members.values().map(|host| coordinator.fleet.link(&coordinator.store, host).boxed());
         let (mut reached, mut unreached) = (BTreeMap::new(), BTreeMap::new());

@@ -17,7 +17,7 @@
 
 use std::{collections::BTreeMap, fmt, net::Ipv4Addr};
 
-use shoal_docker::{Attachment, ContainerState, ContainerSummary};
+use shoal_docker::{ContainerState, ContainerSummary};
 use shoal_storage::Node;
 use shoal_types::{Generation, MacAddr, NodeId};
 
@@ -43,15 +43,21 @@ impl Wanted {
     /// How its container is elsewhere on the network than the node is to be; `network` is the id of the cluster's, if the host has it.
     pub(crate) fn drift(&self, container: &ContainerSummary, network: Option<&str>) -> Option<Drift> {
         let runs = match container.state {
-            ContainerState::Running | ContainerState::Paused | ContainerState::Restarting => true,
-            ContainerState::Created
+            ContainerState::Running | ContainerState::Paused => true,
+            // While a restart policy waits, an engine has released what it tells of a device.
+            ContainerState::Restarting
+            | ContainerState::Created
             | ContainerState::Exited
             | ContainerState::Dead
             | ContainerState::Removing => false,
         };
-        // Before its first start a container has the name of its network alone.
-        let ours = |a: &&Attachment| Some(a.network_id.as_str()) == network || a.network_id.is_empty();
-        let Some(attachment) = container.attachments.iter().find(ours) else { return Some(Drift::Network) };
+        let all = || container.attachments.iter();
+        let by_id = all().find(|a| Some(a.network_id.as_str()) == network);
+        // Before its first start a container has the names of its networks alone.
+        let unstarted = || all().filter(|a| a.network_id.is_empty());
+        let by_address = || unstarted().find(|a| a.address == Some(self.address));
+        let found = by_id.or_else(by_address).or_else(|| unstarted().next());
+        let Some(attachment) = found else { return Some(Drift::Network) };
         if attachment.address.is_none_or(|address| address != self.address) {
             return Some(Drift::Address(attachment.address));
         }
@@ -161,6 +167,8 @@ pub(crate) fn bring_up(
 
 #[cfg(test)]
 mod tests {
+    use shoal_docker::Attachment;
+
     use super::*;
 
     fn node(n: u8) -> NodeId {
@@ -259,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_container_elsewhere_on_the_network_is_made_anew() {
-        use ContainerState::{Created, Exited, Paused, Running};
+        use ContainerState::{Created, Exited, Paused, Restarting, Running};
         let with = |state, attachments: Vec<Attachment>| ContainerSummary {
             attachments,
             ..container("c", 3, 2, state)
@@ -267,6 +275,7 @@ mod tests {
         let moved = Attachment { address: Some(Ipv4Addr::new(10, 96, 4, 9)), ..attachment("net", 3, true) };
         let nowhere = Attachment { address: None, ..attachment("net", 3, true) };
         let others = attachment("bridge", 9, true);
+        let other = || Attachment { network: "bridge".into(), address: None, ..attachment("", 3, false) };
         for (name, state, attachments, drift) in [
             ("right", Running, vec![attachment("net", 3, true)], None),
             ("and on another network", Running, vec![others.clone(), attachment("net", 3, true)], None),
@@ -277,6 +286,9 @@ mod tests {
             ("without its MAC address", Running, vec![attachment("net", 3, false)], Some(Drift::Mac(None))),
             ("that is told while it runs", Exited, vec![attachment("net", 3, false)], None),
             ("of a network that is gone", Exited, vec![attachment("old", 3, false)], Some(Drift::Network)),
+            ("about to be restarted", Restarting, vec![attachment("net", 3, false)], None),
+            ("never started, and on another one", Created, vec![other(), attachment("", 3, true)], None),
+            ("ended, and connected to another one", Exited, vec![other(), attachment("net", 3, false)], None),
             ("never started", Created, vec![attachment("", 3, true)], None),
             (
                 "for another address",

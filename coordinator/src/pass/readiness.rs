@@ -1,4 +1,5 @@
-//! Waits until every worker is IDLE in Slurm and every other node serves: the controller's port first, then one `sinfo` for all
+//! Waits until every worker is IDLE in Slurm (of a cluster that is kept: has jobs, would get some, or was drained) and every other
+//! node serves: the controller's port first, then one `sinfo` for all
 //! workers, then the ports of the other roles.
 //!
 //! Nothing is run in a node before slurmctld listens, or its other services are up and it is not: an early `docker exec` lands in the
@@ -13,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{FutureExt, future::join_all};
 use shoal_docker::{CallClass, ContainerState, ExecSpec};
 use shoal_slurm::{
     Complaint, NodeReport, Readiness, RoleSpec, SlurmPart, Stage, given_up, log_command, once_more_command,
@@ -209,16 +211,17 @@ impl Work {
     ) -> Result<(), (HostId, Halt)> {
         let is_new = |node: &&Node| node.state != NodeState::Ready && up.contains(&node.name);
         let new: Vec<&Node> = intent.nodes.iter().filter(is_new).collect();
-        for link in links.values() {
-            let here: Vec<_> = new.iter().filter(|node| node.host == link.id).collect();
+        let asks = links.values().filter_map(|link| {
+            let here: Vec<&Node> = new.iter().filter(|node| node.host == link.id).copied().collect();
             let ids: Vec<String> = here.iter().filter_map(|node| node.container.clone()).collect();
-            if here.is_empty() {
-                continue;
-            }
-            let of_host = |halt| (link.id, halt);
-            self.may(link, CallClass::Read).await.map_err(of_host)?;
-            let asked = async { link.agent().await?.probe_nodes(ids).await };
-            let said = asked.await.map_err(|error| (link.id, Halt::from(error)))?;
+            let ask = async move {
+                self.may(link, CallClass::Read).await?;
+                Ok(link.agent().await?.probe_nodes(ids).await?)
+            };
+            (!here.is_empty()).then(|| async move { (link, here, ask.await) }.boxed())
+        });
+        for (link, here, said) in join_all(asks).await {
+            let said = said.map_err(|halt: Halt| (link.id, halt))?;
             for node in here {
                 let probe = node.container.as_ref().and_then(|id| said.probes.get(id));
                 if !probe.is_some_and(|probe| serves(intent.role(node), probe)) {

@@ -84,11 +84,16 @@ impl Work {
         }
         let mut intent = self.intent().await?;
         // Slurm is waited for where it can be: the others' nodes are theirs.
-        intent.nodes.retain(|node| !met.contains_key(&node.host));
         links.retain(|host, _| !met.contains_key(host));
+        if self.goal == Goal::Kept {
+            intent.nodes.retain(|node| links.contains_key(&node.host));
+        }
         let Some(controller) = intent.controller().and_then(|c| links.get(&c.host)) else {
-            if !met.is_empty() {
-                return Ok(PassOutcome::HostsFailed(met));
+            if self.goal == Goal::Kept {
+                return Ok(match met.is_empty() {
+                    true => PassOutcome::Through(WaitOutcome::Ready),
+                    false => PassOutcome::HostsFailed(met),
+                });
             }
             return Err(
                 StoreError::Missing { what: "controller of cluster", id: self.cluster.to_string() }.into()

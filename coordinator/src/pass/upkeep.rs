@@ -8,15 +8,12 @@
 //! ```
 //! A host that does not answer has nothing to be mended: what is there is not known.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
-};
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use shoal_api::{Mend, MendKind};
 use shoal_docker::{ContainerState, ContainerSummary};
 use shoal_storage::Node;
-use shoal_types::{Generation, HostId, NodeId, chain};
+use shoal_types::{Generation, HostId, NodeId, digest_of_addresses};
 
 use crate::{
     observe::{
@@ -25,7 +22,10 @@ use crate::{
         intent::Intent,
     },
     pass::plan::{self, NodeStep, Wanted},
-    words::naming::{GENERATION, NODE},
+    words::{
+        fault::{AgentError, Fault},
+        naming::{GENERATION, NODE},
+    },
 };
 
 /// What was seen of one member host that answers.
@@ -36,6 +36,8 @@ pub(crate) struct Member<'a> {
     pub(crate) heard: &'a MemberObservation,
     /// The id of the cluster's Docker network there.
     pub(crate) network: Option<&'a str>,
+    /// Its agent is not of this build.
+    pub(crate) old_agent: bool,
     /// How containers there that have ended did, by their ids.
     pub(crate) ends: &'a BTreeMap<String, String>,
 }
@@ -50,8 +52,16 @@ pub(crate) fn differences(
     let of_host = |kind, reason: String| Mend { kind, host: member.name.clone(), node: None, reason };
     let mut mends = Vec::new();
     match &member.heard.agent {
-        Some(Err(fault)) => mends.push(of_host(MendKind::Agent, chain(fault))),
+        Some(Err(fault)) => {
+            // One that is there and does not answer is a trouble, and not to be replaced.
+            if matches!(**fault, Fault::Agent(AgentError::Absent { .. })) {
+                mends.push(of_host(MendKind::Agent, "no agent runs there".into()));
+            }
+        }
         Some(Ok(agent)) => {
+            if member.old_agent {
+                mends.push(of_host(MendKind::Agent, "its agent is of another build".into()));
+            }
             let differs = mesh_differs(intent, member.id, agent, underlays);
             mends.extend(differs.map(|reason| of_host(MendKind::Mesh, reason)));
         }
@@ -78,7 +88,7 @@ fn mesh_differs(
         return Some(trouble.clone());
     }
     let elsewhere = intent.nodes.iter().map(|node| node.host).chain([host]);
-    let known: BTreeSet<Ipv4Addr> = elsewhere.filter_map(|host| underlays.get(&host).copied()).collect();
+    let known = digest_of_addresses(elsewhere.filter_map(|host| underlays.get(&host).copied()));
     (kept.underlays != known).then(|| "its agent was told other underlay addresses".into())
 }
 
@@ -149,10 +159,7 @@ mod tests {
     use super::*;
     use crate::{
         observe::intent::tests::intent,
-        words::{
-            agent::{KeptNetwork, NodeProbes},
-            fault::{AgentError, Fault},
-        },
+        words::agent::{KeptNetwork, NodeProbes},
     };
 
     const LOCAL: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
@@ -185,7 +192,7 @@ mod tests {
             trouble: trouble.map(Into::into),
             device: "sv1".into(),
             bridge: "sb1".into(),
-            underlays: underlays.iter().copied().collect(),
+            underlays: digest_of_addresses(underlays.iter().copied()),
         };
         AgentObservation { nodes: NodeProbes::default(), networks: vec![kept] }
     }
@@ -211,7 +218,8 @@ mod tests {
         };
         let host = intent.nodes[0].host;
         let ends = [("id-worker-0".to_owned(), "exited with 137".to_owned())].into();
-        let member = Member { id: host, name: "host1".into(), heard: &heard, network, ends: &ends };
+        let member =
+            Member { id: host, name: "host1".into(), heard: &heard, network, old_agent: false, ends: &ends };
         let mends = differences(intent, &member, &[(host, LOCAL)].into());
         let shown = |m: Mend| format!("{} {}: {}", m.kind, m.node.unwrap_or_default(), m.reason);
         mends.into_iter().map(shown).collect()
@@ -245,7 +253,7 @@ mod tests {
         assert_eq!(
             told(&intent, containers, None),
             [
-                "agent : no agent runs there: `shoal doctor` brings one",
+                "agent : no agent runs there",
                 "recreate controller: it is not on the cluster's network",
                 "start worker-0: its container exited with 137",
                 "recreate worker-1: its container is of an earlier generation",

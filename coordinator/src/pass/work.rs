@@ -1,6 +1,11 @@
 //! The work on one cluster: its owner's lease, where it records, and the words for its events.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::{StreamExt, future::BoxFuture};
 use shoal_docker::{CallClass, EngineError};
@@ -38,6 +43,8 @@ pub(crate) struct Work {
     pub(crate) recorder: Recorder,
     pub(crate) effects: Arc<Effects>,
     pub(crate) goal: Goal,
+    /// Member hosts that nothing is done on: they cannot be used as they are.
+    pub(crate) apart: Arc<BTreeSet<HostId>>,
     /// When it began.
     pub(crate) began: Instant,
     /// Somebody asked to stop: what was begun is rolled back.
@@ -87,6 +94,7 @@ impl Work {
             recorder,
             effects: Arc::default(),
             goal: Goal::Made,
+            apart: Arc::default(),
             began: Instant::now(),
             interrupt: interrupt.clone(),
             stop,
@@ -96,6 +104,11 @@ impl Work {
     /// The same on a cluster that is ready.
     pub(crate) fn keeping(self) -> Self {
         Self { goal: Goal::Kept, ..self }
+    }
+
+    /// The same without these hosts.
+    pub(crate) fn without(&self, apart: BTreeSet<HostId>) -> Self {
+        Self { apart: Arc::new(apart), ..self.clone() }
     }
 
     /// How long a host may fail or say nothing that has nothing of the cluster yet, or nothing that must stay there.

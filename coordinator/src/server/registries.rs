@@ -31,15 +31,18 @@ impl v1::registries_server::Registries for RegistriesService {
         address(&r.registry).map_err(Fault::from)?;
         said("username", &r.username).map_err(Fault::from)?;
         said("password", &password).map_err(Fault::from)?;
-        let hosts = expression(&r.hosts).map_err(Fault::from)?;
+        let hosts = r.hosts.as_deref().map(expression).transpose().map_err(Fault::from)?;
         let now = self.0.now();
-        let credentials = RegistryCredentials {
+        let mut credentials = RegistryCredentials {
             username: r.username,
             password: zeroize::Zeroizing::new(password.as_bytes().to_vec()),
-            hosts,
+            hosts: None,
         };
         let written = async {
             let mut tx = self.0.store.begin().await?;
+            let before = tx.registries().get(&r.registry).await?.and_then(|before| before.hosts);
+            // A new password goes to no other hosts than the old one did.
+            credentials.hosts = hosts.unwrap_or(before);
             let rng = &mut *self.0.rng();
             tx.registries().set(&r.registry, &credentials, now, rng).await?;
             tx.commit().await

@@ -177,8 +177,8 @@ pub(crate) struct KeptNetwork {
     pub(crate) trouble: Option<String>,
     pub(crate) device: String,
     pub(crate) bridge: String,
-    /// Underlay addresses of its hosts, this one's too.
-    pub(crate) underlays: BTreeSet<Ipv4Addr>,
+    /// The digest of the underlay addresses of its hosts, this one's too.
+    pub(crate) underlays: String,
 }
 
 /// Where packets of a check come in: a device of its own on one host.

@@ -1,6 +1,6 @@
 //! The agent as the coordinator meets it: a greeting, then gRPC, on the streams of `shoal agent connect`.
 
-use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use shoal_docker_fake::{Inside, Phase, Stdio};
@@ -11,6 +11,7 @@ use shoal_proto::{
         agent_server::{Agent, AgentServer},
     },
 };
+use shoal_types::digest_of_addresses;
 use tokio::io::{AsyncWriteExt as _, copy, split};
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status, Streaming, transport::Server};
@@ -252,10 +253,8 @@ impl Agent for Service {
     }
 }
 
-/// Underlay addresses of a network's hosts, in order.
-fn underlays(state: &v1::NetworkState) -> Vec<String> {
+/// The digest of the underlay addresses of a network's hosts.
+fn underlays(state: &v1::NetworkState) -> String {
     let remote = state.members.iter().map(|member| &member.remote).filter(|remote| !remote.is_empty());
-    let all: BTreeSet<Ipv4Addr> =
-        remote.chain([&state.local]).filter_map(|address| address.parse().ok()).collect();
-    all.iter().map(ToString::to_string).collect()
+    digest_of_addresses(remote.chain([&state.local]).filter_map(|address| address.parse().ok()))
 }

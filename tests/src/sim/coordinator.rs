@@ -25,7 +25,7 @@ use shoal_proto::v1::{
 };
 use shoal_storage::{Fate, Holder, Moment, Probe, Rng, SealingKey, Store, StoreUrl};
 use shoal_types::{Clock as _, Timestamp};
-use tonic::{Status, transport::Channel};
+use tonic::{Status, Streaming, transport::Channel};
 
 use super::{
     points::{Fault, Points},
@@ -438,6 +438,15 @@ impl Coordinator {
         let mut steps = UpkeepClient::new(self.channel()).resume(request).await?.into_inner();
         while steps.message().await?.is_some() {}
         Ok(())
+    }
+
+    /// Begins to bring every ready cluster back; it ends when the answer is dropped.
+    ///
+    /// # Errors
+    /// What the coordinator says.
+    pub async fn begin_repair(&self) -> Result<Streaming<v1::RepairResponse>, Status> {
+        let request = v1::RepairRequest { realm: "default".into(), ..v1::RepairRequest::default() };
+        Ok(UpkeepClient::new(self.channel()).repair(request).await?.into_inner())
     }
 
     /// Brings ready clusters back, or says what of them is not as it should be.

@@ -102,7 +102,6 @@ const STEADY: &[Test] = tests![
     ways::a_host_is_reached_by_the_users_own_ssh,
     ways::a_host_is_reached_by_a_sealed_ssh_key,
     ways::what_ssh_refuses_is_told,
-    big::sixty_four_workers_come_and_go_without_a_trace,
     documentation::the_first_session_is_as_recorded,
     documentation::every_command_of_every_page_runs,
 ];
@@ -123,6 +122,7 @@ const FAULTS: &[Test] = tests![
     together::different_clusters_do_not_meet,
     together::a_name_wanted_twice_is_given_once,
     together::a_cluster_can_be_deleted_while_it_is_created,
+    big::sixty_four_workers_come_and_go_without_a_trace,
     upkeep::what_is_broken_by_hand_is_mended,
     lost_hosts::errors_of_users_do_not_count_against_a_host,
     lost_hosts::a_create_goes_elsewhere_while_nothing_was_started,

@@ -462,7 +462,7 @@ fn a_registry_is_asked_as_who_was_set_and_the_password_is_nowhere() {
             registry: "registry.example:5000".into(),
             username: "ann".into(),
             password: PASSWORD.into(),
-            hosts: String::new(),
+            hosts: None,
         };
         RegistriesClient::new(c.channel()).set_registry(request).await?;
         c.create(&wish()).await
@@ -487,15 +487,15 @@ fn a_registrys_password_goes_to_chosen_hosts_alone_and_the_others_are_sent_the_i
         engine.lose_image(IMAGE);
     }
     let wish = || Wish { image: REMOTE.into(), ..Wish::new("dev", 5) };
-    let set = |hosts: &str| v1::SetRegistryRequest {
+    let set = |hosts: Option<&str>| v1::SetRegistryRequest {
         registry: "registry.example:5000".into(),
         username: "ann".into(),
         password: PASSWORD.into(),
-        hosts: hosts.into(),
+        hosts: hosts.map(Into::into),
     };
     // No host has the label: none is told the password.
     let refused = told(&world, async |_, c| {
-        RegistriesClient::new(c.channel()).set_registry(set("trusted")).await?;
+        RegistriesClient::new(c.channel()).set_registry(set(Some("trusted"))).await?;
         c.create(&wish()).await
     });
     let status = refused.answer.unwrap_err();
@@ -506,6 +506,8 @@ fn a_registrys_password_goes_to_chosen_hosts_alone_and_the_others_are_sent_the_i
         let mut hosts = HostsClient::new(c.channel());
         let labels = [("trusted".to_owned(), "yes".to_owned())].into();
         hosts.update_host(v1::UpdateHostRequest { name: "h2".into(), labels, ..Default::default() }).await?;
+        // The password is set anew: it goes to no other hosts for that.
+        RegistriesClient::new(c.channel()).set_registry(set(None)).await?;
         c.create(&wish()).await
     });
     told.answer.unwrap();

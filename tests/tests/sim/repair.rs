@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
-use shoal_api::{Mend, RepairedCluster};
-use shoal_docker::ContainerState;
+use shoal_api::{Mend, Repair, RepairedCluster};
+use shoal_docker::{ContainerState, LabelFilter};
 use shoal_docker_fake::{ContainerTruth, Method};
 use shoal_proto::v1;
 use shoal_tests::sim::{Coordinator, Life, Rows, Wish, World, nothing_wrong};
@@ -245,6 +245,91 @@ fn only_ready_clusters_are_repaired() {
     let refused = both.unwrap().remove(0);
     assert_eq!(
         refused.error.as_deref(),
-        Some("cluster other is creating: only a cluster that was ready is repaired")
+        Some(
+            "cluster other is creating: only a cluster that was ready is repaired; `shoal resume` finishes what was interrupted"
+        )
     );
+}
+
+#[test]
+fn what_would_be_mended_is_not_well() {
+    let world = ready();
+    let (host, cut) = nodes(&world).remove("worker-2").unwrap();
+    world.engine(host).disconnect(&cut.id);
+    let (planned, _) = command(&world, async |_, c| c.repair(&[], true).await);
+    let dry = Repair { dry_run: true, clusters: planned.unwrap() };
+    assert_eq!(dry.clusters[0].mends.len(), 1, "{dry:?}");
+    assert!(!dry.is_well(), "{dry:?}");
+    assert!(repair(&world).0.is_well());
+    well(&world);
+}
+
+#[test]
+fn a_docker_network_that_is_gone_is_made_with_its_nodes() {
+    let world = ready();
+    let before = nodes(&world);
+    world.power_off("h2");
+    world.engine("h2").up();
+    let (removed, _) = command(&world, async |_, _| {
+        let engine = world.engine("h2").client("somebody");
+        for network in engine.list_networks(&LabelFilter::default()).await.unwrap() {
+            if network.labels.contains_key("shoal.cluster") {
+                engine.remove_network(&network.id).await.unwrap();
+            }
+        }
+        Ok(())
+    });
+    removed.unwrap();
+    let (repaired, _) = repair(&world);
+    let told = shown(&repaired.mends);
+    assert!(told.iter().any(|t| t == "h2 - network: the cluster's Docker network is not there"), "{told:?}");
+    assert!(repaired.is_well(), "{repaired:?}");
+    let after = nodes(&world);
+    for (name, (host, container)) in &before {
+        let (now, anew) = &after[name];
+        // A network of the same name has another id.
+        assert_eq!((now, anew.spec.network == container.spec.network), (host, *host != "h2"), "{name}");
+    }
+    well(&world);
+}
+
+/// The worst that could be: a row leads to the engine of another host, where the cluster has other nodes.
+#[test]
+fn nodes_of_another_hosts_engine_are_not_touched() {
+    let world = ready();
+    let (host, ended) = nodes(&world).remove("worker-3").unwrap();
+    let other = HOSTS.into_iter().find(|name| *name != host).unwrap();
+    world.engine(host).end_container(&ended.id, 1);
+    world.engine(other).change_facts(|facts| "ANOTHER".clone_into(&mut facts.id));
+    let removals = || world.engine(other).truth().calls.get(&Method::RemoveContainer).copied().unwrap_or(0);
+    let before = (removals(), world.engine(other).truth().containers.len());
+    let (repaired, _) = repair(&world);
+    assert!(!repaired.is_well(), "{repaired:?}");
+    assert!(repaired.error.as_ref().unwrap().contains(other), "{repaired:?}");
+    assert!(repaired.mends.iter().all(|mend| mend.host == host), "{repaired:?}");
+    assert_eq!((removals(), world.engine(other).truth().containers.len()), before);
+    assert_eq!(nodes(&world)["worker-3"].1.state, ContainerState::Running, "the others are mended");
+}
+
+#[test]
+fn an_interrupt_ends_a_repair_of_many() {
+    let world = ready();
+    let (created, _) =
+        world.command("create", async |_, c| c.create(&Wish::new("other", 1)).await.map(drop)).unwrap();
+    created.unwrap();
+    for name in ["worker-0", "worker-1"] {
+        let (host, container) = nodes(&world).remove(name).unwrap();
+        world.engine(host).end_container(&container.id, 1);
+    }
+    let calls = changes(&world);
+    let (left, _) = command(&world, async |_, c| {
+        // The client goes away at once.
+        drop(c.begin_repair().await?);
+        Ok(())
+    });
+    left.unwrap();
+    let (repaired, _) = command(&world, async |_, c| c.repair(&["other", "dev", "dev"], false).await);
+    let repaired = repaired.unwrap();
+    assert!(repaired.len() == 2 && repaired.iter().all(RepairedCluster::is_well), "{repaired:?}");
+    assert!(changes(&world) > calls);
 }

@@ -26,11 +26,21 @@ pub(super) struct Question {
     name: String,
 }
 
-/// Whether a node was answered.
+/// What came of a node's question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Known,
+    /// No address, or no name service.
+    Unknown,
+    /// Nothing at all.
+    Silence,
+}
+
+/// What became of the question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answered {
-    pub(super) node: NodeName,
-    pub(super) answered: bool,
+    node: NodeName,
+    answer: Answer,
 }
 
 /// A question for a node of a ready cluster on this host, if there is one. Every node has its own name in a file.
@@ -51,26 +61,72 @@ pub(super) async fn ask(link: &HostLink, question: Question) -> Option<Answered>
     let Question { node, container, name } = question;
     let command = ExecSpec::new(["timeout", WITHIN, "getent", "ahostsv4", &name]);
     let asked = link.engine.exec(&container, &command, OUTPUT);
-    match timeout(LIMIT, asked).await.ok()?.ok()?.status {
-        0 => Some(Answered { node, answered: true }),
-        NO_ANSWER | TIMED_OUT => Some(Answered { node, answered: false }),
-        _ => None,
-    }
+    let answer = match timeout(LIMIT, asked).await.ok()?.ok()?.status {
+        0 => Answer::Known,
+        NO_ANSWER => Answer::Unknown,
+        TIMED_OUT => Answer::Silence,
+        _ => return None,
+    };
+    Some(Answered { node, answer })
 }
 
 /// What it means.
 pub(super) fn judge(answered: &Answered, pools: &Pools) -> Finding {
-    let Answered { node, answered } = answered;
-    if *answered {
-        return Finding::pass(Check::Names, format!("{node} is answered by the name service"));
+    let Answered { node, answer } = answered;
+    match answer {
+        Answer::Known => Finding::pass(Check::Names, format!("{node} is answered by the name service")),
+        Answer::Unknown => Finding::fail(
+            Check::Names,
+            format!("{node} asks for another node's name, and the name service here does not know it"),
+            "`shoal repair` tells the agent of the host its networks anew",
+        ),
+        Answer::Silence => Finding::fail(
+            Check::Names,
+            format!(
+                "{node} gets no answer from the name service: a packet filter of the host drops what nodes ask"
+            ),
+            format!(
+                "let {pools} reach port 53 of the host, UDP and TCP: such as `ufw allow from RANGE to any port 53`"
+            ),
+        ),
     }
-    Finding::fail(
-        Check::Names,
-        format!(
-            "{node} gets no answer from the name service: a packet filter of the host drops what nodes ask"
-        ),
-        format!(
-            "let {pools} reach port 53 of the host, UDP and TCP: such as `ufw allow from RANGE to any port 53`"
-        ),
-    )
+}
+
+#[cfg(test)]
+mod tests {
+    use shoal_api::Verdict;
+
+    use super::*;
+    use crate::observe::intent::tests::intent;
+
+    #[test]
+    fn a_node_is_asked_for_another_ones_name_and_only_where_it_can_be() {
+        let mut intent = intent(&[0, 1]);
+        let (host, cluster) = (intent.nodes[0].host, intent.cluster.clone());
+        assert_eq!(question(host, std::slice::from_ref(&cluster), &intent.nodes), None, "no container");
+        intent.nodes[1].container = Some("c1".into());
+        let asked = question(host, std::slice::from_ref(&cluster), &intent.nodes).unwrap();
+        assert_eq!((asked.node.as_str(), asked.container.as_str()), ("worker-0", "c1"));
+        assert_eq!(asked.name, "controller.dev.default.shoal.internal");
+        assert_eq!(
+            question(HostId::new(1, [9; 10]), std::slice::from_ref(&cluster), &intent.nodes),
+            None,
+            "no node there"
+        );
+        let failed = Cluster { phase: ClusterPhase::Failed, ..cluster };
+        assert_eq!(question(host, &[failed], &intent.nodes), None, "no ready cluster");
+    }
+
+    #[test]
+    fn only_silence_is_a_packet_filters() {
+        for (answer, verdict, says) in [
+            (Answer::Known, Verdict::Pass, "is answered"),
+            (Answer::Unknown, Verdict::Fail, "does not know it"),
+            (Answer::Silence, Verdict::Fail, "packet filter"),
+        ] {
+            let found = judge(&Answered { node: "worker-0".parse().unwrap(), answer }, &Pools::default());
+            assert_eq!(found.verdict, verdict);
+            assert!(found.message.contains(says), "{found:?}");
+        }
+    }
 }

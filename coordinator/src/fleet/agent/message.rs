@@ -147,7 +147,7 @@ impl TryFrom<v1::ListNetworksResponse> for KeptNetworks {
                 trouble: known(kept.trouble),
                 device: kept.device,
                 bridge: kept.bridge,
-                underlays: parse_all("networks.underlays", &kept.underlays)?,
+                underlays: kept.underlays,
             })
         };
         let networks = said.networks.into_iter().map(kept).collect::<Result<_, FieldError>>()?;

@@ -116,6 +116,15 @@ impl Seat {
         Ok(binary.build[..12].to_owned())
     }
 
+    /// Whether the agent that is there is of this build.
+    pub(crate) async fn is_current(&self) -> Result<bool, AgentError> {
+        let binary = self.binaries.get(&self.architecture).await;
+        let binary = binary.map_err(|source| AgentError::Binary { host: self.host.clone(), source })?;
+        let filter = self.naming.all().with(ROLE, "agent");
+        let there = self.engine.list_containers(&filter).await.map_err(|e| self.engine_error(e))?;
+        Ok(there.iter().any(|agent| agent.labels.get(BUILD) == Some(&binary.build)))
+    }
+
     async fn open(&self, which: Which) -> Result<ExecDuplex, AgentError> {
         let container = match which {
             Which::OfThisBuild => self.ensure().await?,
