@@ -9,7 +9,7 @@
 //!                                                          |- tunnel: byte streams to nodes of this host
 //!                                                          |- probe, nodes: what runs and listens in nodes
 //!                                                          |- facts, health: what the host offers, and how it is
-//!                                                          '- reach: whether tunnel packets arrive
+//!                                                          '- path_probe: whether tunnel packets arrive
 //! ```
 //!
 //! It is told whole states and follows the last one by itself, across its own restart and the host's. It needs the

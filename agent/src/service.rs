@@ -46,7 +46,7 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl Agent for Service {
     type TunnelStream = tunnel::Responses;
-    type CountProbesStream = path_probe::Counts;
+    type ReceiveProbesStream = path_probe::Arrivals;
 
     #[tracing::instrument(skip_all)]
     async fn get_host_facts(&self, _: Request<v1::GetHostFactsRequest>) -> Answer<v1::GetHostFactsResponse> {
@@ -158,11 +158,11 @@ impl Agent for Service {
     }
 
     #[tracing::instrument(skip_all)]
-    async fn count_probes(
+    async fn receive_probes(
         &self,
-        request: Request<v1::CountProbesRequest>,
-    ) -> Answer<Self::CountProbesStream> {
-        Ok(Response::new(path_probe::count(request.into_inner(), &self.tunnels).await?))
+        request: Request<v1::ReceiveProbesRequest>,
+    ) -> Answer<Self::ReceiveProbesStream> {
+        Ok(Response::new(path_probe::receive(request.into_inner(), &self.tunnels).await?))
     }
 
     #[tracing::instrument(skip_all)]

@@ -41,6 +41,14 @@ pub(super) async fn dump(handle: &Handle, devices: &BTreeSet<u32>) -> Result<Vec
     Ok(table)
 }
 
+/// The addresses that a device has learned, or was told.
+///
+/// # Errors
+/// [`MeshError::Kernel`]: the dump failed.
+pub(crate) async fn learned(handle: &Handle, device: u32) -> Result<Vec<MacAddr>, MeshError> {
+    Ok(dump(handle, &[device].into()).await?.into_iter().map(|row| row.mac).collect())
+}
+
 fn read(message: &NeighbourMessage) -> Option<FdbRow> {
     let NeighbourHeader { ifindex, state, flags, .. } = message.header;
     let (mut mac, mut to, mut vlan) = (None, None, false);

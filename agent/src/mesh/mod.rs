@@ -35,5 +35,6 @@ pub(crate) use apply::converge;
 pub(crate) use connection::connect;
 pub(crate) use error::{MeshError, io_error};
 pub(crate) use events::{Events, Interest};
+pub(crate) use fdb::learned;
 pub(crate) use remove::remove;
 pub(crate) use snapshot::{Kind, Link, Snapshot, links};

@@ -88,6 +88,10 @@ const TESTS: &[(&str, Test)] = &[
         "path_probe::a_firewall_and_a_narrow_link_are_noticed",
         path_probe::a_firewall_and_a_narrow_link_are_noticed,
     ),
+    (
+        "path_probe::hosts_that_send_at_once_are_told_apart",
+        path_probe::hosts_that_send_at_once_are_told_apart,
+    ),
     ("path_probe::what_cannot_be_checked_is_refused", path_probe::what_cannot_be_checked_is_refused),
     ("session::it_tells_ports_and_facts", session::it_tells_ports_and_facts),
     ("session::it_tells_what_leads_addresses_away", session::it_tells_what_leads_addresses_away),

@@ -10,6 +10,7 @@
 //!           cluster.rs    containers, agents and Slurm of clusters, all hosts at once
 //!                          |-> status.rs   how one is; judge.rs: what was heard means for each node
 //!                          `-> lists.rs    what lists show; host.rs, images.rs: the other lists
+//! ways  --> paths/        tunnel packets from every host to every other, and what came of them
 //! events -> follow.rs     what is happening, read from the store
 //! ```
 //! Uses `fleet/` and `words/`.
@@ -25,6 +26,7 @@ pub(crate) mod images;
 pub(crate) mod intent;
 pub(crate) mod judge;
 pub(crate) mod lists;
+pub(crate) mod paths;
 pub(crate) mod slurm;
 pub(crate) mod status;
 pub(crate) mod survey;

@@ -191,14 +191,38 @@ pub(crate) struct ProbeDevice {
     pub(crate) udp_port: u16,
 }
 
-/// Packets of a check, from one host to another.
+/// Packets of a check, from one host to others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProbePackets {
-    /// Underlay addresses of sender and receiver.
+    /// Underlay address of the sender.
     pub(crate) local: Ipv4Addr,
-    pub(crate) remote: Ipv4Addr,
     pub(crate) udp_port: u16,
     pub(crate) vni: Vni,
-    /// Of each, as an IP packet, in bytes.
-    pub(crate) sizes: Vec<u32>,
+    pub(crate) targets: Vec<ProbeTarget>,
+}
+
+/// What one of the others is sent, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProbeTarget {
+    /// Its underlay address.
+    pub(crate) remote: Ipv4Addr,
+    pub(crate) packets: Vec<ProbePacket>,
+}
+
+/// A packet of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProbePacket {
+    /// Tells it from every other packet of the check.
+    pub(crate) mark: u32,
+    /// As an IP packet, in bytes.
+    pub(crate) size: u32,
+}
+
+/// What became of the packets to one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProbesSent {
+    /// So many of them left, the first ones.
+    pub(crate) sent: usize,
+    /// Why the others did not, if there are any.
+    pub(crate) error: Option<String>,
 }

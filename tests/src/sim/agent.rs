@@ -1,8 +1,11 @@
 //! The agent as the coordinator meets it: a greeting, then gRPC, on the streams of `shoal agent connect`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use futures_util::StreamExt as _;
+use futures_util::{
+    Stream, StreamExt as _,
+    stream::{BoxStream, unfold},
+};
 use shoal_docker_fake::{Inside, Phase, Stdio};
 use shoal_proto::{
     GREETING_PREFIX,
@@ -12,14 +15,19 @@ use shoal_proto::{
     },
 };
 use shoal_types::digest_of_addresses;
-use tokio::io::{AsyncWriteExt as _, copy, split};
-use tokio_stream::wrappers::WatchStream;
+use tokio::{
+    io::{AsyncWriteExt as _, copy, split},
+    sync::watch,
+    time::timeout,
+};
 use tonic::{Request, Response, Status, Streaming, transport::Server};
 
 use super::{mesh::HostMesh, node_programs::NodePrograms, points::Fault};
 
 /// Bytes on their way between a session and the agent.
 const PIPE: usize = 16 << 10;
+/// How often an agent speaks that has nothing new to tell of a check.
+const BEAT: Duration = Duration::from_millis(100);
 /// What the agent's volume is told apart by.
 const TOKEN: &str = "/var/lib/shoal/token";
 
@@ -60,7 +68,7 @@ pub(crate) async fn connect(cast: Arc<NodePrograms>, inside: Inside, mut stdio: 
     0
 }
 
-type Counts = futures_util::stream::BoxStream<'static, Result<v1::CountProbesResponse, Status>>;
+type Arrivals = BoxStream<'static, Result<v1::ReceiveProbesResponse, Status>>;
 
 #[derive(Debug)]
 struct Service {
@@ -101,7 +109,7 @@ impl Service {
 #[tonic::async_trait]
 impl Agent for Service {
     type TunnelStream = tokio_stream::Pending<Result<v1::TunnelResponse, Status>>;
-    type CountProbesStream = Counts;
+    type ReceiveProbesStream = Arrivals;
 
     async fn get_host_facts(
         &self,
@@ -231,15 +239,12 @@ impl Agent for Service {
         .await
     }
 
-    async fn count_probes(
+    async fn receive_probes(
         &self,
-        request: Request<v1::CountProbesRequest>,
-    ) -> Result<Response<Self::CountProbesStream>, Status> {
-        let vni = request.into_inner().vni;
-        let counts = self.cast.count(&self.engine, vni);
-        let counts = WatchStream::new(counts).map(|frames| Ok(v1::CountProbesResponse { frames, bytes: 0 }));
-        let counts: Counts = counts.boxed();
-        self.call("CountProbes", |_, _| Ok(counts)).await
+        request: Request<v1::ReceiveProbesRequest>,
+    ) -> Result<Response<Self::ReceiveProbesStream>, Status> {
+        let arrivals = self.cast.receive(&self.engine, request.into_inner().vni);
+        self.call("ReceiveProbes", |_, _| Ok(told(arrivals).boxed())).await
     }
 
     async fn send_probes(
@@ -247,9 +252,13 @@ impl Agent for Service {
         request: Request<v1::SendProbesRequest>,
     ) -> Result<Response<v1::SendProbesResponse>, Status> {
         let r = request.into_inner();
-        let sent = u32::try_from(r.sizes.len()).unwrap_or(u32::MAX);
         self.cast.send(&r);
-        self.call("SendProbes", |_, _| Ok(v1::SendProbesResponse { sent, error: String::new() })).await
+        let sent = |target: &v1::ProbeTarget| v1::ProbesSent {
+            sent: u32::try_from(target.packets.len()).unwrap_or(u32::MAX),
+            error: String::new(),
+        };
+        let targets = r.targets.iter().map(sent).collect();
+        self.call("SendProbes", |_, _| Ok(v1::SendProbesResponse { targets })).await
     }
 }
 
@@ -257,4 +266,19 @@ impl Agent for Service {
 fn underlays(state: &v1::NetworkState) -> String {
     let remote = state.members.iter().map(|member| &member.remote).filter(|remote| !remote.is_empty());
     digest_of_addresses(remote.chain([&state.local]).filter_map(|address| address.parse().ok()))
+}
+
+/// What came since the last time: at once, then whenever something has, and with every beat.
+fn told(
+    arrivals: watch::Receiver<Vec<u32>>,
+) -> impl Stream<Item = Result<v1::ReceiveProbesResponse, Status>> {
+    unfold((arrivals, None), |(mut arrivals, told)| async move {
+        if told.is_some() && matches!(timeout(BEAT, arrivals.changed()).await, Ok(Err(_))) {
+            return None;
+        }
+        let told = told.unwrap_or(0);
+        let marks = arrivals.borrow_and_update()[told..].to_vec();
+        let all = told + marks.len();
+        Some((Ok(v1::ReceiveProbesResponse { marks }), (arrivals, Some(all))))
+    })
 }

@@ -44,8 +44,12 @@ pub struct HostMesh {
     pub works_by_hand: bool,
     /// Largest packet that reaches it; none at all with 0.
     pub largest_packet: Option<u32>,
-    /// What it counts for a check, by VNI.
-    pub(crate) counts: BTreeMap<u32, Arc<watch::Sender<u64>>>,
+    /// The same for packets of one host, by its underlay address.
+    pub largest_from: BTreeMap<Ipv4Addr, u32>,
+    /// So many of the next packets to it are lost.
+    pub loses: usize,
+    /// Marks of packets that came for a check, by VNI.
+    pub(crate) probes: BTreeMap<u32, Arc<watch::Sender<Vec<u32>>>>,
     /// Of the volume `kept` lies in.
     pub(crate) token: String,
 }

@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
+    net::Ipv4Addr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -200,23 +201,31 @@ impl NodePrograms {
         self.mesh(engine, |mesh| self.clock.now().0 + mesh.clock_ahead_ms)
     }
 
-    /// Begins to count what reaches a host for a check.
-    pub(crate) fn count(&self, engine: &str, vni: u32) -> watch::Receiver<u64> {
-        let (count, counts) = watch::channel(0);
-        self.mesh(engine, |mesh| mesh.counts.insert(vni, Arc::new(count)));
-        counts
+    /// Begins to note what reaches a host for a check.
+    pub(crate) fn receive(&self, engine: &str, vni: u32) -> watch::Receiver<Vec<u32>> {
+        let (came, arrivals) = watch::channel(vec![]);
+        self.mesh(engine, |mesh| mesh.probes.insert(vni, Arc::new(came)));
+        arrivals
     }
 
-    /// Packets of a check reach the host that has the address, as far as it lets them.
+    /// Packets of a check reach the hosts that have the addresses, as far as these let them.
     pub(crate) fn send(&self, request: &v1::SendProbesRequest) {
-        let meshes = self.meshes();
-        let to = meshes.values().find(|m| m.underlay.is_some_and(|u| u.to_string() == request.remote));
-        let Some((mesh, count)) = to.and_then(|mesh| Some((mesh, mesh.counts.get(&request.vni)?))) else {
-            return;
-        };
-        let passes = |size: &&u32| mesh.largest_packet.is_none_or(|largest| **size <= largest);
-        let came = request.sizes.iter().filter(passes).count() as u64;
-        count.send_modify(|frames| *frames += came);
+        let mut meshes = self.meshes();
+        let underlays = meshes.values_mut().filter_map(|mesh| Some((mesh.underlay?, mesh)));
+        let mut by_underlay: HashMap<Ipv4Addr, &mut HostMesh> = underlays.collect();
+        let from: Option<Ipv4Addr> = request.local.parse().ok();
+        for v1::ProbeTarget { remote, packets } in &request.targets {
+            let to = remote.parse().ok().and_then(|to: Ipv4Addr| by_underlay.get_mut(&to));
+            let Some(mesh) = to else { continue };
+            let Some(probes) = mesh.probes.get(&request.vni).cloned() else { continue };
+            let from = from.and_then(|from| mesh.largest_from.get(&from)).copied();
+            let largest = from.or(mesh.largest_packet).unwrap_or(u32::MAX);
+            let mut came: Vec<u32> =
+                packets.iter().filter(|packet| packet.size <= largest).map(|packet| packet.mark).collect();
+            let lost = mesh.loses.min(came.len());
+            mesh.loses -= lost;
+            probes.send_modify(|all| all.extend(came.drain(lost..)));
+        }
     }
 
     /// The first process of nodes of this name ends by itself from now on.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! survey (agents brought) -> gather, host by host at once -> judge   pure: facts -> findings     judge.rs, address.rs
-//!                         -> pairs, in rounds             -> pairs/verdict                       pairs.rs
+//!                         -> pairs, all at once           -> pairs/verdict                       pairs.rs, observe/paths/
 //! ```
 //! Agents are brought to hosts that have none, as a create would do; nothing else of a host is changed, and what a check makes
 //! there goes with it.
@@ -12,7 +12,7 @@ mod judge;
 mod names;
 mod pairs;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::{FutureExt, future::join_all};
 use ipnet::Ipv4Net;
@@ -23,7 +23,10 @@ use shoal_types::{HostId, HostName, Timestamp, chain};
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator},
-    observe::survey::{self, Depth, HostObservation, underlay, underlay_mtu},
+    observe::{
+        paths::End,
+        survey::{self, Depth, HostObservation, underlay, underlay_mtu},
+    },
     words::{
         agent::HostHealth,
         fault::{Fault, HostFault},
@@ -238,17 +241,6 @@ fn skew(before: Timestamp, after: Timestamp, host: Timestamp) -> Skew {
     let (before, after, host) = (signed(before), signed(after), signed(host));
     let half = (after - before).max(0) / 2;
     Skew { ahead_ms: host - before - half, error_ms: half }
-}
-
-/// One end of the tunnels that are checked.
-#[derive(Debug, Clone)]
-pub(crate) struct End {
-    id: HostId,
-    name: HostName,
-    address: std::net::Ipv4Addr,
-    mtu: u32,
-    link: Arc<HostLink>,
-    vnis: Vec<shoal_types::Vni>,
 }
 
 /// The hosts that can send tunnel packets at all.

@@ -19,7 +19,7 @@ use crate::{
     words::{
         agent::{
             AgentFacts, HostHealth, KeptNetworks, NetworkRemoval, NetworkState, NodeProbes, ProbeDevice,
-            ProbePackets,
+            ProbePackets, ProbesSent,
         },
         fault::AgentError,
     },
@@ -100,17 +100,18 @@ impl Agent {
         self.read(call, message::probes(said, &containers))
     }
 
-    /// Makes a device and counts the frames that reach it; it goes when the counts are dropped.
-    pub(crate) async fn count_probes(&self, device: ProbeDevice) -> Result<Counts, AgentError> {
-        let request = v1::CountProbesRequest::from(device);
-        self.ask("CountProbes", self.client.clone().count_probes(request)).await.map(Counts)
+    /// Makes a device and tells what reaches it; it goes when the arrivals are dropped.
+    pub(crate) async fn receive_probes(&self, device: ProbeDevice) -> Result<Arrivals, AgentError> {
+        let request = v1::ReceiveProbesRequest::from(device);
+        self.ask("ReceiveProbes", self.client.clone().receive_probes(request)).await.map(Arrivals)
     }
 
-    /// Sends packets to another host's device; why not all were sent, if so.
-    pub(crate) async fn send_probes(&self, packets: ProbePackets) -> Result<Option<String>, AgentError> {
+    /// Sends packets to other hosts' devices; what became of them, target by target.
+    pub(crate) async fn send_probes(&self, packets: ProbePackets) -> Result<Vec<ProbesSent>, AgentError> {
+        let (call, asked) = ("SendProbes", packets.targets.len());
         let request = v1::SendProbesRequest::from(packets);
-        let said = self.ask("SendProbes", self.client.clone().send_probes(request)).await?;
-        Ok(message::known(said.error))
+        let said = self.ask(call, self.client.clone().send_probes(request)).await?;
+        self.read(call, message::sent(said, asked))
     }
 
     /// A byte stream to a TCP port of a node of the host: what comes from there. Without a limit of time, and with the agent's
@@ -154,18 +155,19 @@ impl Agent {
     }
 }
 
-/// Frames that have reached a device so far, whenever that changes; the first says that the device is there.
+/// Packets that reach a device, as they come.
 #[derive(Debug)]
-pub(crate) struct Counts(Streaming<v1::CountProbesResponse>);
+pub(crate) struct Arrivals(Streaming<v1::ReceiveProbesResponse>);
 
-impl Counts {
-    /// The next; `None` at the end.
+impl Arrivals {
+    /// Marks of those that have come since the last time. The first answer says that the device is there; then there is one
+    /// several times a second, whatever comes.
     ///
     /// # Errors
     /// What the agent said as it gave up.
-    pub(crate) async fn next(&mut self) -> Result<Option<u64>, String> {
+    pub(crate) async fn next(&mut self) -> Result<Vec<u32>, String> {
         let said = self.0.message().await.map_err(|status| status.message().to_owned())?;
-        Ok(said.map(|count| count.frames))
+        said.map(|came| came.marks).ok_or_else(|| "the agent ended the check".into())
     }
 }
 

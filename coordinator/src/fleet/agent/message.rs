@@ -13,7 +13,8 @@ use shoal_types::{Bytes, Diversion, Timestamp, Vni};
 
 use crate::words::agent::{
     AgentFacts, Bridge, HostHealth, Interface, KeptNetwork, KeptNetworks, Member, NetworkRemoval,
-    NetworkState, NodeProbe, NodeProbes, Place, ProbeDevice, ProbePackets, Service,
+    NetworkState, NodeProbe, NodeProbes, Place, ProbeDevice, ProbePacket, ProbePackets, ProbeTarget,
+    ProbesSent, Service,
 };
 
 /// A text, if there is one.
@@ -188,22 +189,39 @@ pub(super) fn ports(said: v1::ProbePortsResponse) -> Result<Option<Vec<u16>>, Fi
     Ok(probe.alive.then_some(ports))
 }
 
-impl From<ProbeDevice> for v1::CountProbesRequest {
+impl From<ProbeDevice> for v1::ReceiveProbesRequest {
     fn from(ProbeDevice { name, vni, local, udp_port }: ProbeDevice) -> Self {
         Self { device: name, vni: vni.get(), local: local.to_string(), udp_port: udp_port.into() }
     }
 }
 
 impl From<ProbePackets> for v1::SendProbesRequest {
-    fn from(ProbePackets { local, remote, udp_port, vni, sizes }: ProbePackets) -> Self {
+    fn from(ProbePackets { local, udp_port, vni, targets }: ProbePackets) -> Self {
+        let packet = |ProbePacket { mark, size }| v1::ProbePacket { mark, size };
+        let target = |ProbeTarget { remote, packets }: ProbeTarget| v1::ProbeTarget {
+            remote: remote.to_string(),
+            packets: packets.into_iter().map(packet).collect(),
+        };
         Self {
             local: local.to_string(),
-            remote: remote.to_string(),
             udp_port: udp_port.into(),
             vni: vni.get(),
-            sizes,
+            targets: targets.into_iter().map(target).collect(),
         }
     }
+}
+
+/// What became of the packets to each of so many targets.
+pub(super) fn sent(said: v1::SendProbesResponse, asked: usize) -> Result<Vec<ProbesSent>, FieldError> {
+    if said.targets.len() != asked {
+        let count = format_args!("{} where {asked} were asked for", said.targets.len());
+        return Err(FieldError::new("targets", count));
+    }
+    let of = |v1::ProbesSent { sent, error }| ProbesSent {
+        sent: usize::try_from(sent).unwrap_or(usize::MAX),
+        error: known(error),
+    };
+    Ok(said.targets.into_iter().map(of).collect())
 }
 
 /// The first frame of a tunnel.
@@ -311,6 +329,17 @@ mod tests {
         assert_eq!(said(false, vec![]), Ok(None));
         assert_eq!(said(true, vec![70_000]).unwrap_err().field, "probes.ports");
         assert_eq!(ports(v1::ProbePortsResponse::default()).unwrap_err().field, "probes");
+    }
+
+    #[test]
+    fn every_target_is_told_of() {
+        let said = |targets| v1::SendProbesResponse { targets };
+        let one = v1::ProbesSent { sent: 2, error: "not permitted".into() };
+        let read =
+            sent(said(vec![one.clone(), v1::ProbesSent { sent: 3, error: String::new() }]), 2).unwrap();
+        assert_eq!(read[0], ProbesSent { sent: 2, error: Some("not permitted".into()) });
+        assert_eq!(read[1], ProbesSent { sent: 3, error: None });
+        assert_eq!(sent(said(vec![one]), 2).unwrap_err().field, "targets");
     }
 
     #[test]

@@ -12,6 +12,6 @@ mod message;
 mod seat;
 
 pub(crate) use self::{
-    client::{Agent, Counts},
+    client::{Agent, Arrivals},
     seat::{Seat, Which},
 };
