@@ -29,6 +29,6 @@ pub use words::{
     entropy::{Entropy, SystemEntropy},
     fault::{
         After, AgentError, BinaryError, ClusterFault, CoordinatorError, Fault, HostFault, ImageFault,
-        NoAddress, NoPlan, NotReady, PlacementFault, ProgramError, StuckNode, Unreadable,
+        LostWay, LostWays, NoAddress, NoPlan, NotReady, PlacementFault, ProgramError, StuckNode, Unreadable,
     },
 };

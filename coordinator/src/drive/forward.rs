@@ -16,7 +16,7 @@ use crate::{
         run::PassOutcome,
         work::{Halt, Work},
     },
-    words::fault::{Fault, NotReady, Retry},
+    words::fault::{ClusterFault, Fault, NotReady, Retry},
 };
 
 /// How bringing up ended.
@@ -109,6 +109,9 @@ pub(crate) async fn forward(work: &Work) -> Outcome {
                 work.recorder.event(warning).await;
                 pause = (pause * 2).min(LONGEST_BACK_OFF);
             }
+            Err(Halt::Fault(fault @ Fault::Cluster(ClusterFault::Apart { .. }))) => {
+                return failed_outside(work, &fault).await;
+            }
             Err(Halt::Fault(fault)) => return failed(work, chain(&fault)).await,
         }
         tokio::select! {
@@ -154,6 +157,17 @@ async fn hosts_failed(
     }
     reschedule::reschedule(work, intent, &unfit).await?;
     Ok(true)
+}
+
+/// The cause is no matter of the nodes: they are not asked.
+async fn failed_outside(work: &Work, fault: &Fault) -> Outcome {
+    match work.recorder.flush().await {
+        Ok(()) => {
+            let (cause, hint) = (chain(fault), fault.hint().ok());
+            Outcome::Failed(NotReady { cause, hint, ..NotReady::default() })
+        }
+        Err(error) => Outcome::Lost(error.into()),
+    }
 }
 
 async fn failed(work: &Work, cause: String) -> Outcome {

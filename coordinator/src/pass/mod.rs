@@ -1,9 +1,9 @@
 //! One pass: the member hosts are brought to what the store says of a cluster, all at once.
 //!
 //! ```text
-//! intent --> supply (image) --> bring_up, host by host: plan (pure) --> actions --> readiness
-//!                                                                      |
-//!            recorder: what became of each node, with its event   <----'
+//! intent --> ways --> supply (image) --> bring_up, host by host: plan (pure) --> actions --> readiness
+//!                                                                               |
+//!            recorder: what became of each node, with its event            <----'
 //! ```
 //! A pass takes no hint about what changed and every action in it is idempotent, so a crash loses nothing: the next pass,
 //! in this process or another, continues from what is there. Its goal says whether a cluster is made or kept (`work.rs`), and
@@ -22,6 +22,7 @@ pub(crate) mod run;
 pub(crate) mod supply;
 mod take_down;
 pub(crate) mod upkeep;
+mod ways;
 pub(crate) mod work;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -55,6 +55,7 @@ impl Work {
     async fn pass(&self, intent: &Intent) -> Result<PassOutcome, Halt> {
         let members = self.members(intent).await?;
         let (mut links, mut met) = self.links(intent).await?;
+        self.try_ways(intent, &members, &links).await?;
         self.supply(intent, &mut links, &mut met).await?;
         let Some((template, rest)) = self.template(intent, &links, &mut met).await? else {
             return Ok(PassOutcome::HostsFailed(met));

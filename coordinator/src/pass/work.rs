@@ -21,6 +21,7 @@ use crate::{
         effects::Effects,
         failure::{PATIENCE, PATIENCE_STARTED},
         recorder::Recorder,
+        ways::Tried,
     },
     words::fault::Fault,
 };
@@ -45,6 +46,7 @@ pub(crate) struct Work {
     pub(crate) goal: Goal,
     /// Member hosts that nothing is done on: they cannot be used as they are.
     pub(crate) apart: Arc<BTreeSet<HostId>>,
+    pub(crate) tried: Arc<Tried>,
     /// When it began.
     pub(crate) began: Instant,
     /// Somebody asked to stop: what was begun is rolled back.
@@ -95,6 +97,7 @@ impl Work {
             effects: Arc::default(),
             goal: Goal::Made,
             apart: Arc::default(),
+            tried: Arc::default(),
             began: Instant::now(),
             interrupt: interrupt.clone(),
             stop,

@@ -93,6 +93,7 @@ fn cluster(fault: &ClusterFault) -> Code {
         | ClusterFault::Phase { .. }
         | ClusterFault::NotKept { .. }
         | ClusterFault::NotMended { .. }
+        | ClusterFault::Apart { .. }
         | ClusterFault::Ended { .. } => Code::FailedPrecondition,
         ClusterFault::Busy { .. } => Code::Aborted,
         ClusterFault::NotReady { after: After::Removed | After::Kept, .. } => Code::DeadlineExceeded,
@@ -111,7 +112,7 @@ mod tests {
     use shoal_storage::Conflict;
 
     use super::*;
-    use crate::words::fault::NoAddress;
+    use crate::words::fault::{LostWays, NoAddress};
 
     #[test]
     fn each_kind_of_fault_has_its_code() {
@@ -161,6 +162,7 @@ mod tests {
             ClusterFault::Ended { cluster: name(), how: "it was removed".into() }.into(),
             ClusterFault::NotKept { cluster: name(), phase: shoal_types::ClusterPhase::Failed }.into(),
             ClusterFault::NotMended { cluster: name(), how: "h1 did not answer".into() }.into(),
+            ClusterFault::Apart { ways: LostWays::default() }.into(),
             StoreError::Conflict(taken).into(),
             StoreError::Corrupt { table: "nodes", column: "state", id: "1".into() }.into(),
             Fault::Local { what: "spooling", source: std::io::Error::other("full") },

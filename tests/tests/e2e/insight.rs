@@ -189,6 +189,24 @@ fn tunnels(machine: &Machine) -> anyhow::Result<BTreeSet<String>> {
     list(&devices)?.iter().map(|device| text(device, "ifname")).collect()
 }
 
+/// A create over hosts that do not get each other's packets ends at once, and says which hosts these are and what to do.
+fn apart(home: &Installation, a: &str, b: &str, c: &str) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let ended = home.run(&["create", "cluster", "apart", "--workers", "5"])?.with(1)?;
+    ensure!(started.elapsed() < SOON, "it took {:?}: {ended}", started.elapsed());
+    for words in [
+        format!("{b} -> {a}: no packet to UDP port 4799 arrives\n    fix: let UDP port 4799 from {b} to "),
+        format!("{c} -> {a}: no packet to UDP port 4799 arrives"),
+        format!("{a} -> {c}: packets of 1500 bytes do not arrive, those of 1400 do"),
+        format!("`shoal set host {a} --mtu 1400`, `shoal set host {c} --mtu 1400`"),
+        "it was removed".into(),
+        format!("`shoal doctor {a} {b} {c}` tries"),
+    ] {
+        ensure!(ended.stderr.contains(&words), "no `{words}` in {ended}");
+    }
+    home.run(&["get", "cluster", "apart"])?.with(3).map(drop)
+}
+
 /// The network of healthy hosts passes while a cluster uses it; a firewall on one host and a narrow link of another are named.
 fn doctor(home: &Installation, machines: &[Machine]) -> anyhow::Result<()> {
     // Those of clusters, also of other tests' ones.
@@ -220,6 +238,7 @@ fn doctor(home: &Installation, machines: &[Machine]) -> anyhow::Result<()> {
         format!("{c} -> {a} 0"),
     ];
     ensure!(ill == expected, "{ill:?} where {expected:?} should be");
+    apart(home, &a, &b, &c)?;
     drop(mend);
     ensure!(failed(&answer(home, &["doctor"], 0)?)?.is_empty(), "it is not mended");
     // The devices of the check are gone.

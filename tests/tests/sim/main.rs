@@ -16,3 +16,4 @@ mod programs;
 mod repair;
 mod schedules;
 mod slurm;
+mod ways;

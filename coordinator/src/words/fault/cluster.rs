@@ -6,7 +6,7 @@ use shoal_slurm::{BootstrapError, ViewError};
 use shoal_storage::StoreError;
 use shoal_types::{ClusterName, ClusterPhase, HostName, InvalidTransition, NodeName, RealmName};
 
-use super::{Class, Hint, NotReady, Retry, SAID, UNWANTED};
+use super::{Class, Hint, LostWays, NotReady, Retry, SAID, UNWANTED};
 
 /// What is wrong with a cluster or one of its nodes.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +79,12 @@ pub enum ClusterFault {
         /// What became of it.
         after: After,
     },
+    /// Member hosts do not get each other's tunnel packets.
+    #[error("tunnel packets do not arrive between hosts of the cluster{ways}")]
+    Apart {
+        /// Which, and what to do.
+        ways: LostWays,
+    },
     /// A create that was only looked at did not end with a cluster that is ready.
     #[error("the create of cluster {cluster} ended: {how}")]
     Ended {
@@ -143,6 +149,7 @@ impl ClusterFault {
             | Self::NotKept { .. }
             | Self::NotMended { .. }
             | Self::NotReady { .. }
+            | Self::Apart { .. }
             | Self::Ended { .. }
             | Self::Interrupted { .. }
             | Self::Unfinished { .. }
@@ -168,15 +175,23 @@ impl ClusterFault {
             }
             Self::NotKept { .. } => Ok("`shoal resume` finishes what was interrupted".into()),
             Self::NotMended { cluster, .. } => Ok(format!("`shoal status {cluster}` shows every node")),
-            Self::NotReady { cluster, after: After::Kept, .. } => Ok(format!(
-                "look into it with `shoal ssh controller.{cluster}`; `shoal delete cluster {cluster}` removes it"
-            )),
-            Self::NotReady { cluster, after: After::Removed, .. } => Ok(format!(
-                "`shoal get events {cluster}` shows what happened; --keep-on-failure keeps its nodes, --wait gives it longer"
-            )),
+            Self::NotReady { cluster, after: After::Kept, source } => {
+                let look = || format!("look into it with `shoal ssh controller.{cluster}`");
+                let hint = source.hint.clone().unwrap_or_else(look);
+                Ok(format!("{hint}; `shoal delete cluster {cluster}` removes it"))
+            }
+            Self::NotReady { cluster, after: After::Removed, source } => {
+                let events = || {
+                    format!(
+                        "`shoal get events {cluster}` shows what happened; --keep-on-failure keeps its nodes, --wait gives it longer"
+                    )
+                };
+                Ok(source.hint.clone().unwrap_or_else(events))
+            }
             Self::NotReady { cluster, after: After::LeftBehind(_), .. } => {
                 Ok(format!("`shoal delete cluster {cluster}` goes on when the hosts are back"))
             }
+            Self::Apart { ways } => Ok(ways.hint()),
             Self::Ended { cluster, .. } => Ok(format!("`shoal get events {cluster}` shows what happened")),
             Self::View { .. } | Self::Render { .. } => {
                 Ok("the store may be from another version: `shoal delete cluster` removes the cluster".into())

@@ -16,6 +16,7 @@ mod placing;
 mod readiness;
 mod start;
 pub(crate) mod store;
+mod ways;
 
 pub(crate) use self::class::{Class, Retry};
 pub use self::{
@@ -27,6 +28,7 @@ pub use self::{
     placing::{NoPlan, PlacementFault, ProgramError, Unreadable},
     readiness::{NotReady, StuckNode},
     start::CoordinatorError,
+    ways::{LostWay, LostWays},
 };
 
 /// What to do next, or why there is nothing to be said.

@@ -23,6 +23,8 @@ pub struct StuckNode {
 pub struct NotReady {
     /// What ended the waiting.
     pub cause: String,
+    /// What to do about it, if it is no matter of the nodes.
+    pub hint: Option<String>,
     /// The first nodes that are at fault.
     pub stuck: Vec<StuckNode>,
     /// How many more there are.
@@ -79,6 +81,7 @@ mod tests {
         };
         let text = NotReady {
             cause: "not within 5 s".into(),
+            hint: None,
             stuck: vec![stuck],
             more: 2,
             waiting: 400,
