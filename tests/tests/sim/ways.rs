@@ -3,9 +3,9 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use shoal_docker_fake::{Action, Method, Refusal, Rule};
-use shoal_proto::v1::{ExamineHostsResponse, Verdict};
+use shoal_proto::v1::{ExamineHostsResponse, UpdateHostRequest, Verdict};
 use shoal_storage::EventFilter;
-use shoal_tests::sim::{Fault, Point, Rows, Wish, World, nothing_wrong};
+use shoal_tests::sim::{Coordinator, Fault, Point, Rows, Wish, World, nothing_wrong};
 use shoal_types::{ClusterPhase, EventLevel};
 use tokio::time::Instant;
 use tonic::{Code, Status};
@@ -122,6 +122,42 @@ fn full_size_packets_that_are_lost_are_named_with_the_size_that_arrives() {
     assert!(created.took < Duration::from_secs(2), "{:?}", created.took);
     nothing_made(&world);
     nothing_wrong(&world, &created.rows);
+}
+
+#[test]
+fn what_the_error_says_is_a_way_out() {
+    let world = three(9);
+    narrow(&world, 2, 1, 1420);
+    narrow(&world, 1, 2, 1420);
+    create(&world, &Wish::new("dev", 5)).error();
+    let set = async |c: &Coordinator| {
+        for host in ["h1", "h2"] {
+            let (name, mtu_bytes) = (host.into(), Some(1420));
+            let request = UpdateHostRequest { name, mtu_bytes, ..UpdateHostRequest::default() };
+            c.hosts().update_host(request).await.unwrap();
+        }
+    };
+    world.command("set", async |_, c| set(c).await).unwrap();
+    let created = create(&world, &Wish::new("dev", 5));
+    created.answer.unwrap();
+    nothing_wrong(&world, &created.rows);
+}
+
+#[test]
+fn a_repair_is_not_kept_from_what_it_can_do() {
+    let world = three(10);
+    create(&world, &Wish::new("dev", 5)).answer.unwrap();
+    world.mesh("h2", |mesh| mesh.largest_packet = Some(0));
+    let engine = world.engine("h1");
+    let truth = engine.truth();
+    let node = truth.containers.iter().find(|c| c.spec.labels.contains_key("shoal.node")).unwrap();
+    engine.end_container(&node.id, 1);
+    world.points().arm(None);
+    let (repaired, rows) = world.command("repair", async |_, c| c.repair(&["dev"], false).await).unwrap();
+    let repaired = repaired.unwrap();
+    assert!(repaired[0].is_well() && repaired[0].mends.len() == 1, "{repaired:?}");
+    assert_eq!(done(&world, "agent SendProbes"), 0);
+    nothing_wrong(&world, &rows);
 }
 
 #[test]
