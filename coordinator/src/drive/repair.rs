@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! observe --> differences (pure) --nothing--> well
-//!                 |  lease, agents, the network's next revision if agents are to be told it anew
+//!                 |  lease, agents, the network's next revision
 //!                 v
 //!              passes, as for a create --> observe once more --> what is left
 //! ```
@@ -19,7 +19,8 @@ use shoal_api::{Mend, RepairedCluster, Status};
 use shoal_docker::ContainerState;
 use shoal_storage::{Cluster, Host, StoreError};
 use shoal_types::{
-    ClusterName, ClusterPhase, EventKind, EventLevel, HostId, NodeState, RealmName, chain, natural,
+    ClusterName, ClusterPhase, EventKind, EventLevel, HostId, NodeState, RealmName, chain,
+    digest_of_addresses, natural,
 };
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,7 @@ use crate::{
     pass::{
         diagnose::end_of,
         failure::PATIENCE,
+        fallen::pace,
         readiness::WaitOutcome,
         run::PassOutcome,
         upkeep::{Member, differences},
@@ -57,8 +59,6 @@ const LIMIT: Duration = Duration::from_secs(5);
 const YOUTH: Duration = Duration::from_secs(60);
 /// Looks for something to change, of some ten seconds each, in which nothing did before the nodes that are waited for are given up.
 const STALLS: u32 = 6;
-/// How often a cluster is looked at whose nodes have just come up.
-const LOOK: Duration = Duration::from_secs(1);
 /// Containers of one host whose end is asked about at once.
 const ENDS_AT_ONCE: usize = 16;
 
@@ -79,6 +79,8 @@ struct Look {
     /// Nodes were started and not seen to become ready, or came up just now: somebody, such as a repair that was interrupted, did
     /// that.
     awaited: bool,
+    /// How many were asked.
+    hosts: usize,
 }
 
 /// The clusters that a repair of a realm is about: these, or all that are ready.
@@ -117,8 +119,11 @@ pub(crate) async fn repair(
         let found = look(coordinator, cluster.clone()).await?;
         let needs = !found.mends.is_empty() || found.awaited;
         (told.mends, told.troubles, told.drained) = (found.mends, found.troubles, found.drained);
-        if terms.dry_run || !needs || interrupt.is_cancelled() {
+        if terms.dry_run || !needs {
             return Ok(());
+        }
+        if interrupt.is_cancelled() {
+            return Err(Fault::Stopped);
         }
         let (lease, cluster) = acquire(coordinator, &cluster).await?;
         let work = Work::new(coordinator.clone(), cluster.id, lease, interrupt).keeping();
@@ -154,7 +159,7 @@ async fn settled(
         if !mended || !left.awaited || interrupt.is_cancelled() || began.elapsed() > YOUTH {
             return Ok(left);
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(pace(left.hosts)).await;
     }
 }
 
@@ -180,7 +185,8 @@ async fn look(coordinator: &Coordinator, cluster: Cluster) -> Result<Look, Fault
         .filter(|(id, _)| seen.heard.contains_key(id))
         .map(|(id, h)| (*id, h.clone()))
         .collect();
-    let addresses = underlays(&members);
+    // Every member's agent is told those of all members.
+    let addresses = digest_of_addresses(underlays(&members).into_values());
     let asks = seen.heard.iter().filter_map(|(id, heard)| {
         let host = members.get(id)?;
         let containers = heard.containers.as_ref().ok()?;
@@ -258,7 +264,7 @@ async fn ends_of(link: &HostLink, containers: Vec<String>) -> BTreeMap<String, S
 fn left(coordinator: &Coordinator, rows: &ClusterRows, seen: &Observation, mends: Vec<Mend>) -> Look {
     let Status { nodes, hosts, slurm, .. } = status(rows, seen, coordinator.now());
     let reports = seen.slurm.as_ref().and_then(|slurm| slurm.as_ref().ok());
-    let kept: Vec<String> = reports
+    let kept: BTreeSet<String> = reports
         .into_iter()
         .flat_map(|reports| reports.values())
         .filter(|report| report.is_drained())
@@ -285,7 +291,7 @@ fn left(coordinator: &Coordinator, rows: &ClusterRows, seen: &Observation, mends
     let is_young = agents.flat_map(|agent| agent.nodes.probes.values()).any(up);
     let awaited =
         rows.nodes.iter().any(|node| node.state != NodeState::Ready) || is_young && !troubles.is_empty();
-    Look { mends, troubles, drained, awaited }
+    Look { mends, troubles, drained, awaited, hosts: seen.heard.len() }
 }
 
 /// Makes passes until every node that can be is there.

@@ -26,6 +26,11 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// Ends of a node before one is believed to go on so.
 const ENDS: u32 = 2;
 
+/// How long to wait between two looks at all of so many hosts.
+pub(crate) fn pace(hosts: usize) -> Duration {
+    LOOK.max(LOOK_PER_HOST.saturating_mul(u32::try_from(hosts).unwrap_or(u32::MAX)))
+}
+
 impl Work {
     /// Returns once a node has ended.
     pub(crate) async fn fallen(
@@ -33,9 +38,8 @@ impl Work {
         intent: &Intent,
         links: &BTreeMap<HostId, Arc<HostLink>>,
     ) -> WaitOutcome {
-        let hosts = u32::try_from(links.len()).unwrap_or(u32::MAX);
         loop {
-            tokio::time::sleep(LOOK.max(LOOK_PER_HOST.saturating_mul(hosts))).await;
+            tokio::time::sleep(pace(links.len())).await;
             if let Some(outcome) = self.look_for_fallen(intent, links).await {
                 return outcome;
             }

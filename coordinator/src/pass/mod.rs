@@ -14,7 +14,7 @@ mod container;
 pub(crate) mod diagnose;
 pub(crate) mod effects;
 pub(crate) mod failure;
-mod fallen;
+pub(crate) mod fallen;
 mod plan;
 pub(crate) mod readiness;
 mod recorder;

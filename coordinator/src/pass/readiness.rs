@@ -209,16 +209,18 @@ impl Work {
         links: &BTreeMap<HostId, Arc<HostLink>>,
         up: &mut BTreeSet<NodeName>,
     ) -> Result<(), (HostId, Halt)> {
-        let is_new = |node: &&Node| node.state != NodeState::Ready && up.contains(&node.name);
-        let new: Vec<&Node> = intent.nodes.iter().filter(is_new).collect();
-        let asks = links.values().filter_map(|link| {
-            let here: Vec<&Node> = new.iter().filter(|node| node.host == link.id).copied().collect();
+        let mut new: BTreeMap<HostId, Vec<&Node>> = BTreeMap::new();
+        for node in intent.nodes.iter().filter(|n| n.state != NodeState::Ready && up.contains(&n.name)) {
+            new.entry(node.host).or_default().push(node);
+        }
+        let asks = new.into_iter().filter_map(|(host, here)| {
+            let link = links.get(&host)?;
             let ids: Vec<String> = here.iter().filter_map(|node| node.container.clone()).collect();
             let ask = async move {
                 self.may(link, CallClass::Read).await?;
                 Ok(link.agent().await?.probe_nodes(ids).await?)
             };
-            (!here.is_empty()).then(|| async move { (link, here, ask.await) }.boxed())
+            Some(async move { (link, here, ask.await) }.boxed())
         });
         for (link, here, said) in join_all(asks).await {
             let said = said.map_err(|halt: Halt| (link.id, halt))?;

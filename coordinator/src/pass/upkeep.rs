@@ -8,12 +8,12 @@
 //! ```
 //! A host that does not answer has nothing to be mended: what is there is not known.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::collections::BTreeMap;
 
 use shoal_api::{Mend, MendKind};
 use shoal_docker::{ContainerState, ContainerSummary};
 use shoal_storage::Node;
-use shoal_types::{Generation, HostId, NodeId, digest_of_addresses};
+use shoal_types::{Generation, HostId, NodeId};
 
 use crate::{
     observe::{
@@ -42,12 +42,8 @@ pub(crate) struct Member<'a> {
     pub(crate) ends: &'a BTreeMap<String, String>,
 }
 
-/// What differs on one host, in the order in which it is mended.
-pub(crate) fn differences(
-    intent: &Intent,
-    member: &Member<'_>,
-    underlays: &BTreeMap<HostId, Ipv4Addr>,
-) -> Vec<Mend> {
+/// What differs on one host, in the order in which it is mended. `underlays` is the digest of the member hosts' addresses.
+pub(crate) fn differences(intent: &Intent, member: &Member<'_>, underlays: &str) -> Vec<Mend> {
     let Ok(containers) = &member.heard.containers else { return Vec::new() };
     let of_host = |kind, reason: String| Mend { kind, host: member.name.clone(), node: None, reason };
     let mut mends = Vec::new();
@@ -62,7 +58,7 @@ pub(crate) fn differences(
             if member.old_agent {
                 mends.push(of_host(MendKind::Agent, "its agent is of another build".into()));
             }
-            let differs = mesh_differs(intent, member.id, agent, underlays);
+            let differs = mesh_differs(intent, agent, underlays);
             mends.extend(differs.map(|reason| of_host(MendKind::Mesh, reason)));
         }
         None => {}
@@ -75,21 +71,14 @@ pub(crate) fn differences(
 }
 
 /// How an agent's part of the network is not what the store says.
-fn mesh_differs(
-    intent: &Intent,
-    host: HostId,
-    agent: &AgentObservation,
-    underlays: &BTreeMap<HostId, Ipv4Addr>,
-) -> Option<String> {
+fn mesh_differs(intent: &Intent, agent: &AgentObservation, underlays: &str) -> Option<String> {
     let Some(kept) = agent.networks.iter().find(|kept| kept.network == intent.network.id) else {
         return Some("its agent keeps no part of the network".into());
     };
     if let Some(trouble) = &kept.trouble {
         return Some(trouble.clone());
     }
-    let elsewhere = intent.nodes.iter().map(|node| node.host).chain([host]);
-    let known = digest_of_addresses(elsewhere.filter_map(|host| underlays.get(&host).copied()));
-    (kept.underlays != known).then(|| "its agent was told other underlay addresses".into())
+    (kept.underlays != underlays).then(|| "its agent was told other underlay addresses".into())
 }
 
 fn of_containers(intent: &Intent, member: &Member<'_>, there: &HostContainers) -> Vec<Mend> {
@@ -152,9 +141,10 @@ fn why_removed(node: &Node, container: &ContainerSummary, network: Option<&str>)
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{net::Ipv4Addr, sync::Arc};
 
     use shoal_docker::Attachment;
+    use shoal_types::digest_of_addresses;
 
     use super::*;
     use crate::{
@@ -220,7 +210,7 @@ mod tests {
         let ends = [("id-worker-0".to_owned(), "exited with 137".to_owned())].into();
         let member =
             Member { id: host, name: "host1".into(), heard: &heard, network, old_agent: false, ends: &ends };
-        let mends = differences(intent, &member, &[(host, LOCAL)].into());
+        let mends = differences(intent, &member, &digest_of_addresses([LOCAL]));
         let shown = |m: Mend| format!("{} {}: {}", m.kind, m.node.unwrap_or_default(), m.reason);
         mends.into_iter().map(shown).collect()
     }

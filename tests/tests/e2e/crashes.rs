@@ -1,7 +1,10 @@
 //! SIGKILL of `shoal` at every kind of effect, on a host and in the store: the next command takes over at once, and it
 //! ends ready or gone.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, ensure};
 use nix::{
@@ -166,7 +169,8 @@ pub(crate) fn a_second_interrupt_ends_at_once(stage: &Stage) -> anyhow::Result<(
             Action::Become(Mode::Hang),
         ));
         let log = bed.home.log()?;
-        let mut child = bed.home.begin(&CREATE)?;
+        let mut command = bed.home.command(&CREATE);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let pid = Pid::from_raw(child.id().try_into()?);
         let first = hangs.recv_timeout(Duration::from_secs(60)).map_err(anyhow::Error::from);
         let first = first.and_then(|_| {
@@ -176,10 +180,12 @@ pub(crate) fn a_second_interrupt_ends_at_once(stage: &Stage) -> anyhow::Result<(
         });
         let started = Instant::now();
         kill(pid, Signal::SIGINT)?;
-        let ended = child.wait()?;
+        let ended = child.wait_with_output()?;
+        let (status, said) = (ended.status, String::from_utf8_lossy(&ended.stderr));
         let took = started.elapsed();
-        first.with_context(|| format!("no roll-back began, {ended}"))?;
-        ensure!(ended.code() == Some(130) && took < Duration::from_secs(2), "{ended} after {took:?}");
+        first.with_context(|| format!("no roll-back began, {status}"))?;
+        ensure!(status.code() == Some(130) && took < Duration::from_secs(2), "{status} after {took:?}");
+        ensure!(said.ends_with("or `shoal resume`, finishes what was under way\n"), "{said}");
         ensure!(bed.home.phase("cut")?.as_deref() == Some("deleting"), "{:?}", bed.home.phase("cut")?);
         bed.mend();
         bed.finish()?;

@@ -439,17 +439,30 @@ fn killed_while_it_is_under_way_the_next_command_goes_on() {
     nothing_wrong(&world, &rows);
 }
 
-#[test]
-fn a_registry_is_asked_as_who_was_set_and_the_password_is_nowhere() {
-    const REMOTE: &str = "registry.example:5000/team/node:1";
-    const PASSWORD: &str = "correct-horse-battery";
-    let world = World::registered(39, 3).unwrap();
+const REMOTE: &str = "registry.example:5000/team/node:1";
+const PASSWORD: &str = "correct-horse-battery";
+
+/// Three hosts without the image, a registry that asks who pulls it, and a cluster of it.
+fn asked_who_pulls() -> (World, impl Fn() -> Wish) {
+    let world = only_on(39, &[]);
     world.fleet().publish(REMOTE, &node_image_as(REMOTE).unwrap());
     world.fleet().ask_who_pulls("ann", PASSWORD);
-    for engine in world.fleet().all() {
-        engine.lose_image(IMAGE);
+    (world, || Wish { image: REMOTE.into(), ..Wish::new("dev", 5) })
+}
+
+/// The credentials that it takes, for these hosts.
+fn ann(hosts: Option<&str>) -> v1::SetRegistryRequest {
+    v1::SetRegistryRequest {
+        registry: "registry.example:5000".into(),
+        username: "ann".into(),
+        password: PASSWORD.into(),
+        hosts: hosts.map(Into::into),
     }
-    let wish = || Wish { image: REMOTE.into(), ..Wish::new("dev", 5) };
+}
+
+#[test]
+fn a_registry_is_asked_as_who_was_set_and_the_password_is_nowhere() {
+    let (world, wish) = asked_who_pulls();
     let refused = told(&world, async |_, c| c.create(&wish()).await);
     let status = refused.answer.unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition);
@@ -458,13 +471,7 @@ fn a_registry_is_asked_as_who_was_set_and_the_password_is_nowhere() {
     }
     assert!(refused.rows.clusters.is_empty());
     let told = told(&world, async |_, c| {
-        let request = v1::SetRegistryRequest {
-            registry: "registry.example:5000".into(),
-            username: "ann".into(),
-            password: PASSWORD.into(),
-            hosts: None,
-        };
-        RegistriesClient::new(c.channel()).set_registry(request).await?;
+        RegistriesClient::new(c.channel()).set_registry(ann(None)).await?;
         c.create(&wish()).await
     });
     told.answer.unwrap();
@@ -478,24 +485,10 @@ fn a_registry_is_asked_as_who_was_set_and_the_password_is_nowhere() {
 
 #[test]
 fn a_registrys_password_goes_to_chosen_hosts_alone_and_the_others_are_sent_the_image() {
-    const REMOTE: &str = "registry.example:5000/team/node:1";
-    const PASSWORD: &str = "correct-horse-battery";
-    let world = World::registered(39, 3).unwrap();
-    world.fleet().publish(REMOTE, &node_image_as(REMOTE).unwrap());
-    world.fleet().ask_who_pulls("ann", PASSWORD);
-    for engine in world.fleet().all() {
-        engine.lose_image(IMAGE);
-    }
-    let wish = || Wish { image: REMOTE.into(), ..Wish::new("dev", 5) };
-    let set = |hosts: Option<&str>| v1::SetRegistryRequest {
-        registry: "registry.example:5000".into(),
-        username: "ann".into(),
-        password: PASSWORD.into(),
-        hosts: hosts.map(Into::into),
-    };
+    let (world, wish) = asked_who_pulls();
     // No host has the label: none is told the password.
     let refused = told(&world, async |_, c| {
-        RegistriesClient::new(c.channel()).set_registry(set(Some("trusted"))).await?;
+        RegistriesClient::new(c.channel()).set_registry(ann(Some("trusted"))).await?;
         c.create(&wish()).await
     });
     let status = refused.answer.unwrap_err();
@@ -507,7 +500,7 @@ fn a_registrys_password_goes_to_chosen_hosts_alone_and_the_others_are_sent_the_i
         let labels = [("trusted".to_owned(), "yes".to_owned())].into();
         hosts.update_host(v1::UpdateHostRequest { name: "h2".into(), labels, ..Default::default() }).await?;
         // The password is set anew: it goes to no other hosts for that.
-        RegistriesClient::new(c.channel()).set_registry(set(None)).await?;
+        RegistriesClient::new(c.channel()).set_registry(ann(None)).await?;
         c.create(&wish()).await
     });
     told.answer.unwrap();

@@ -4,10 +4,10 @@ use std::{cmp::Ordering, fmt, net::IpAddr, time::Duration};
 
 use shoal_api::{Check, Finding, Verdict};
 use shoal_storage::Host;
-use shoal_types::{Bytes, CgroupWay, HostName, PrivilegedNodes, Timestamp};
+use shoal_types::{Bytes, CgroupWay, HostName, Pools, PrivilegedNodes, Timestamp};
 
 use crate::{
-    drive::doctor::{Certificate, Evidence, Image, Skew},
+    drive::doctor::{Certificate, Evidence, Image, Skew, names},
     observe::capacity::{BRIDGE_PORTS, fits_inotify, fits_neighbours, fits_pids},
     words::agent::Bridge,
 };
@@ -30,9 +30,8 @@ const KNOWN_BAD: &[(&str, &str)] =
 const OLDEST: (u32, u32) = (20, 10);
 
 /// All findings of a host but those that need the others; `skews` are all hosts' clocks.
-pub(super) fn judge(evidence: &Evidence, skews: &[(HostName, Skew)]) -> Vec<Finding> {
-    // What a node was told is judged with the ranges of clusters, in names.rs.
-    let Evidence { host, nodes, certificates, health, images, now, agent, names: _ } = evidence;
+pub(super) fn judge(evidence: &Evidence, skews: &[(HostName, Skew)], pools: &Pools) -> Vec<Finding> {
+    let Evidence { host, nodes, certificates, health, images, now, agent, names } = evidence;
     let mut findings = vec![engine(&host.engine.version)];
     match certificates {
         Ok(dates) => findings.extend(tls(dates, *now)),
@@ -82,6 +81,7 @@ pub(super) fn judge(evidence: &Evidence, skews: &[(HostName, Skew)]) -> Vec<Find
         }
     }
     findings.extend(images.iter().map(|wanted| image(&host.name, wanted)));
+    findings.extend(names.as_ref().map(|answered| names::judge(answered, pools)));
     findings
 }
 

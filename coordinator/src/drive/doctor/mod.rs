@@ -154,10 +154,9 @@ pub(crate) async fn examine(
     let hosts = gathered.into_iter().zip(&seen).map(|(evidence, seen)| {
         let (findings, error) = match evidence {
             Ok(evidence) => {
-                let mut findings = judge::judge(&evidence, &skews);
+                let mut findings = judge::judge(&evidence, &skews, &pools);
                 findings.push(address::judge(&evidence.host, &all, &subnets, &pools));
                 findings.push(judge::udp(ports.get(&seen.host.id)));
-                findings.extend(evidence.names.as_ref().map(|answered| names::judge(answered, &pools)));
                 (findings, None)
             }
             Err(error) => (vec![], Some(error)),

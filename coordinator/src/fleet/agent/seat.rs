@@ -111,18 +111,24 @@ impl Seat {
 
     /// The version the agent runs: the build it was made of, shortened as in its image's tag.
     pub(crate) async fn build(&self) -> Result<String, AgentError> {
-        let binary = self.binaries.get(&self.architecture).await;
-        let binary = binary.map_err(|source| AgentError::Binary { host: self.host.clone(), source })?;
-        Ok(binary.build[..12].to_owned())
+        Ok(self.binary().await?.build[..12].to_owned())
     }
 
     /// Whether the agent that is there is of this build.
     pub(crate) async fn is_current(&self) -> Result<bool, AgentError> {
+        let binary = self.binary().await?;
+        Ok(self.listed().await?.iter().any(|agent| is_of(agent, &binary)))
+    }
+
+    async fn binary(&self) -> Result<Arc<Binary>, AgentError> {
         let binary = self.binaries.get(&self.architecture).await;
-        let binary = binary.map_err(|source| AgentError::Binary { host: self.host.clone(), source })?;
+        binary.map_err(|source| AgentError::Binary { host: self.host.clone(), source })
+    }
+
+    /// The containers of agents that are there, whatever their build and state.
+    async fn listed(&self) -> Result<Vec<ContainerSummary>, AgentError> {
         let filter = self.naming.all().with(ROLE, "agent");
-        let there = self.engine.list_containers(&filter).await.map_err(|e| self.engine_error(e))?;
-        Ok(there.iter().any(|agent| agent.labels.get(BUILD) == Some(&binary.build)))
+        self.engine.list_containers(&filter).await.map_err(|e| self.engine_error(e))
     }
 
     async fn open(&self, which: Which) -> Result<ExecDuplex, AgentError> {
@@ -152,23 +158,18 @@ impl Seat {
 
     /// Sees to it that an agent of our build runs, and returns its container.
     async fn ensure(&self) -> Result<String, AgentError> {
-        let binary = self.binaries.get(&self.architecture).await;
-        let binary = binary.map_err(|source| AgentError::Binary { host: self.host.clone(), source })?;
+        let binary = self.binary().await?;
         for _ in 0..RACES {
-            let filter = self.naming.all().with(ROLE, "agent");
-            let there = self.engine.list_containers(&filter).await.map_err(|e| self.engine_error(e))?;
-            let current = |labels: &std::collections::BTreeMap<String, String>| {
-                labels.get(BUILD) == Some(&binary.build)
-            };
+            let there = self.listed().await?;
             if let Some(agent) =
-                there.iter().find(|c| current(&c.labels) && c.state == ContainerState::Running)
+                there.iter().find(|c| is_of(c, &binary) && c.state == ContainerState::Running)
             {
                 return Ok(agent.id.clone());
             }
             // Another process may be between creating and starting it.
             let made =
                 |c: &&ContainerSummary| matches!(c.state, ContainerState::Created | ContainerState::Exited);
-            if let Some(agent) = there.iter().filter(|c| current(&c.labels)).find(made) {
+            if let Some(agent) = there.iter().filter(|c| is_of(c, &binary)).find(made) {
                 match self.engine.start(&agent.id).await {
                     Ok(()) | Err(EngineError::NotFound { .. } | EngineError::Conflict { .. }) => continue,
                     Err(error) => return Err(self.engine_error(error)),
@@ -282,6 +283,11 @@ impl Seat {
 }
 
 /// Reads to the end of the first line, or of the stream.
+/// Whether an agent's container is of this build.
+fn is_of(agent: &ContainerSummary, binary: &Binary) -> bool {
+    agent.labels.get(BUILD) == Some(&binary.build)
+}
+
 async fn greeting(stream: &mut ExecDuplex) -> io::Result<String> {
     let mut line = Vec::new();
     while line.len() < GREETING_LIMIT {

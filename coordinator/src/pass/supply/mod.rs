@@ -201,11 +201,13 @@ impl Work {
         });
         let (mut outcomes, mut left) = (Vec::new(), claims);
         if let Some(digest) = digest {
-            let may = self.may_pull(digest).await?;
+            let known = Credentials::of(&self.coordinator, digest).await?;
+            let may = self.may_pull(known.as_ref()).await?;
+            let auth = known.as_ref().map(|known| &known.auth);
             let (pulling, streamed): (Vec<_>, Vec<_>) =
                 left.into_iter().partition(|(link, _)| may.contains(&link.id));
             let pulls = pulling.into_iter().map(|(link, claim)| {
-                async move { (self.pull(intent, &link, digest).await, link, claim) }.boxed()
+                async move { (self.pull(intent, &link, digest, auth).await, link, claim) }.boxed()
             });
             left = streamed;
             for (pulled, link, claim) in join_all(pulls).await {
@@ -275,11 +277,10 @@ impl Work {
         Ok(outcomes)
     }
 
-    /// The hosts that may ask the registry of this digest: those that are given the credentials for it, or all if it has none.
-    async fn may_pull(&self, digest: &str) -> Result<BTreeSet<HostId>, Halt> {
-        let known = Credentials::of(&self.coordinator, digest).await?;
+    /// The hosts that may ask a registry: those that are given the credentials for it, or all if it has none.
+    async fn may_pull(&self, known: Option<&Credentials>) -> Result<BTreeSet<HostId>, Halt> {
         let hosts = self.coordinator.store.read().await?.hosts().list().await?;
-        let may = |host: &Host| known.as_ref().is_none_or(|known| known.are_for(&host.settings.labels));
+        let may = |host: &Host| known.is_none_or(|known| known.are_for(&host.settings.labels));
         Ok(hosts.into_iter().filter(may).map(|host| host.id).collect())
     }
 

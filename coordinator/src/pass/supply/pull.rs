@@ -50,8 +50,13 @@ impl Pulled {
 
 impl Work {
     /// Lets a host pull the content of this digest.
-    pub(super) async fn pull(&self, intent: &Intent, link: &Arc<HostLink>, digest: &str) -> Result<(), Halt> {
-        let auth = Credentials::of(&self.coordinator, digest).await?.map(|known| known.auth);
+    pub(super) async fn pull(
+        &self,
+        intent: &Intent,
+        link: &Arc<HostLink>,
+        digest: &str,
+        auth: Option<&RegistryAuth>,
+    ) -> Result<(), Halt> {
         let pulled = Pulled::default();
         let heard = |done, total| pulled.heard(done, total);
         let reference = &intent.cluster.spec.image;
@@ -69,7 +74,7 @@ impl Work {
         let pull = async {
             tokio::select! {
                 biased;
-                pull = link.engine.pull_image(digest, auth.as_ref(), &heard) => {
+                pull = link.engine.pull_image(digest, auth, &heard) => {
                     pull.map_err(Fault::engine(&link.name))
                 }
                 fault = silent_without(link, self.short_patience(), || pulled.done.load(Ordering::Relaxed)) => Err(fault),
@@ -122,9 +127,8 @@ pub(crate) async fn fetch(
     interrupt: &CancellationToken,
 ) -> Result<(), Fault> {
     let mut reached: Vec<_> = seen.iter().filter(|seen| seen.link.is_ok()).collect();
-    let not_found = || Fault::Image(ImageFault::NotFound { image: spec.image.clone() });
     if reached.is_empty() {
-        return Err(not_found());
+        return Err(Fault::Image(ImageFault::NotFound { image: spec.image.clone() }));
     }
     let known = Credentials::of(coordinator, &spec.image).await?;
     if let Some(known) = &known {
