@@ -37,7 +37,7 @@ pub use complaint::{Complaint, given_up};
 pub use conf::slurm_conf;
 pub use keys::{ClusterKeys, KeyError, SshKeyPair};
 pub use known_hosts::known_hosts;
-pub use limits::{LIMITS, Limit, PIDS};
+pub use limits::{LIMITS, Limit, PIDS, within_limits};
 pub use role::{ConfigSource, Port, Readiness, RoleSpec, SlurmPart, Tmpfs};
 pub use rule::{Ability, Layout, Need, Refusal, Refusals, check, needs, reference};
 pub use shoal_types::nodeset::{MAX_NODESET, NodesetError, compress, expand};

@@ -2,7 +2,8 @@
 //! change with their versions, and so has systemd.
 //!
 //! ```text
-//! LIMITS --> the container's limits (coordinator): PID 1 and what `shoal exec` runs
+//! LIMITS --> the container's limits (coordinator): PID 1
+//!        |-> within_limits: what `shoal exec` and `enter` run
 //!        `-> system.conf (the archive): services, so logins by SSH and jobs
 //! ```
 
@@ -32,6 +33,15 @@ pub const LIMITS: [Limit; 4] = [
     Limit { name: "stack", soft: Some(8 << 20), hard: None },
 ];
 
+/// A command that sets the soft limits and becomes `command`. What an engine starts in a running container has the container's
+/// limits by luck alone: the Go runtime of runc raises its own soft limit of open files, and some versions hand that on.
+#[must_use]
+pub fn within_limits(command: &[String]) -> Vec<String> {
+    let soft = LIMITS.iter().filter_map(|limit| Some(format!("--{}={}:", limit.name, limit.soft?)));
+    let words = std::iter::once("prlimit".to_owned()).chain(soft).chain(["--".to_owned()]);
+    words.chain(command.iter().cloned()).collect()
+}
+
 /// systemd-system.conf(5): the same limits for services, none of which has a share of the node's processes of its own. All logins by
 /// SSH are one service, and by default it may have 15 % of them.
 pub(crate) fn system_conf() -> String {
@@ -48,6 +58,13 @@ pub(crate) fn system_conf() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_begins_with_every_soft_limit() {
+        let words = within_limits(&["-x".into(), "y".into()]);
+        let wanted = "prlimit --nofile=1024: --memlock=8388608: --core=0: --stack=8388608: -- -x y";
+        assert_eq!(words.join(" "), wanted);
+    }
 
     #[test]
     fn the_documentation_has_each() {

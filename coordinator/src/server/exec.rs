@@ -13,6 +13,7 @@ use shoal_proto::{
     FieldError,
     v1::{self, exec_request},
 };
+use shoal_slurm::within_limits;
 use shoal_types::chain;
 use tokio::{io::AsyncWriteExt, sync::mpsc};
 use tonic::{Status, Streaming};
@@ -48,7 +49,7 @@ pub(super) fn spec(open: &v1::ExecOpen, mark: &Mark) -> Result<ExecSpec, FieldEr
         return Err(FieldError::new("user", "not an account's name"));
     }
     let user = (!open.user.is_empty()).then(|| open.user.clone());
-    Ok(ExecSpec { env, tty, user, ..ExecSpec::new(open.command.iter().cloned()) })
+    Ok(ExecSpec { env, tty, user, ..ExecSpec::new(within_limits(&open.command)) })
 }
 
 fn size(size: &v1::TerminalSize) -> Result<TtySize, FieldError> {
