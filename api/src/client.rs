@@ -15,10 +15,10 @@ use shoal_types::{ClusterName, ClusterSpec, Event, HostName, LabelExpr, NodeName
 use tonic::{Streaming, service::interceptor::InterceptedService, transport::Channel};
 
 use crate::{
-    Begun, Caller, ClientError, Cluster, Create, CreateStep, DeleteStep, Examination, ExecFrame, ExecOutput,
-    Followed, Host, HostSettings, Images, Installation, Introduce, LoadFrame, LoadStep, Names, Network, Node,
-    PlacementReason, Plan, ProxyFrame, ProxyOutput, Registry, RepairStep, ResumeStep, SshAccess, Status,
-    Sweep, Unregistered,
+    Begun, Caller, ClientError, Cluster, Create, CreateStep, DeleteStep, DrainStep, Examination, ExecFrame,
+    ExecOutput, Followed, Host, HostSettings, Images, Installation, Introduce, LoadFrame, LoadStep, Names,
+    Network, Node, PlacementReason, Plan, ProxyFrame, ProxyOutput, Registry, RepairStep, ResumeStep,
+    SshAccess, Status, Sweep, Unregistered,
     value::{all, need},
 };
 
@@ -128,6 +128,32 @@ impl Client {
         let answer =
             self.hosts().update_host(settings.update(name.to_string(), endpoint)).await?.into_inner();
         Ok(need("host", answer.host)?.try_into()?)
+    }
+
+    /// Keeps new nodes off a host.
+    pub async fn cordon_host(&self, name: &HostName) -> Result<Host, ClientError> {
+        let request = v1::CordonHostRequest { name: name.to_string() };
+        let answer = self.hosts().cordon_host(request).await?.into_inner();
+        Ok(need("host", answer.host)?.try_into()?)
+    }
+
+    /// Places nodes on a host again.
+    pub async fn uncordon_host(&self, name: &HostName) -> Result<Host, ClientError> {
+        let request = v1::UncordonHostRequest { name: name.to_string() };
+        let answer = self.hosts().uncordon_host(request).await?.into_inner();
+        Ok(need("host", answer.host)?.try_into()?)
+    }
+
+    /// Moves all nodes of a host to others; jobs are waited for so long, in milliseconds, 0 without limit.
+    pub async fn drain_host(
+        &self,
+        name: &HostName,
+        dry_run: bool,
+        now: bool,
+        timeout_ms: u64,
+    ) -> Result<Answers<DrainStep>, ClientError> {
+        let request = v1::DrainHostRequest { name: name.to_string(), dry_run, now, timeout_ms };
+        Ok(Answers::of(self.hosts().drain_host(request).await?.into_inner()))
     }
 
     /// Forgets a host.

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, fmt, net::Ipv4Addr};
 use serde::Serialize;
 use shoal_proto::{FieldError, Word, v1};
 use shoal_types::{
-    AgentState, Bytes, CgroupWay, HostMtu, HostState, MilliCpu, MtuSetting, PrivilegedNodes, Timestamp,
+    AgentState, Bytes, CgroupWay, HostMtu, HostState, MilliCpu, MtuSetting, PrivilegedNodes, Scheduling,
+    Timestamp,
 };
 
 use crate::{
@@ -95,6 +96,9 @@ pub struct Host {
     /// `sys-admin`.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub privileged_nodes: PrivilegedNodes,
+    /// Whether new nodes are placed there, as its operator says: `schedulable`, `cordoned`, `draining` or `drained`.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub scheduling: Scheduling,
     /// Its id.
     pub id: String,
     /// The IPv4 address that carries tunnels.
@@ -140,6 +144,7 @@ impl TryFrom<v1::Host> for Host {
                 state: AgentState::read("host.agent_state", host.agent_state)?,
             },
             privileged_nodes: PrivilegedNodes::read("host.privileged_nodes", host.privileged_nodes)?,
+            scheduling: Scheduling::read("host.scheduling", host.scheduling)?,
             id: host.id,
             underlay: known(host.underlay),
             mtu: Some(host.mtu_bytes).filter(|mtu| *mtu > 0),
@@ -175,6 +180,7 @@ impl From<Host> for v1::Host {
             last_seen_ms: Time::wire(host.last_seen),
             age_ms: host.age_ms,
             privileged_nodes: host.privileged_nodes.wire(),
+            scheduling: host.scheduling.wire(),
             mtu_bytes: host.mtu.unwrap_or(0),
             set_mtu_bytes: host.set_mtu.map(|mtu| mtu.get().into()),
         }
@@ -320,8 +326,13 @@ impl HostSettings {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A host of which all that must be is known.
+    pub(crate) fn known_host() -> Host {
+        Host::try_from(host()).unwrap()
+    }
 
     fn host() -> v1::Host {
         v1::Host {
@@ -334,6 +345,7 @@ mod tests {
             cgroup_way: CgroupWay::Writable.wire(),
             agent_state: AgentState::Absent.wire(),
             privileged_nodes: PrivilegedNodes::Allow.wire(),
+            scheduling: Scheduling::Schedulable.wire(),
             ..v1::Host::default()
         }
     }
@@ -357,6 +369,7 @@ mod tests {
             },
             agent: Agent { version: Some("0.1.0".into()), state: AgentState::Ready },
             privileged_nodes: PrivilegedNodes::Deny,
+            scheduling: Scheduling::Draining,
             id: "hos_1".into(),
             underlay: Some("10.77.0.1".into()),
             mtu: Some(1400),
@@ -387,7 +400,7 @@ mod tests {
 
     #[test]
     fn what_is_empty_is_not_known() {
-        let host = Host::try_from(host()).unwrap();
+        let host = known_host();
         assert_eq!(host.engine.version.as_deref(), Some("28.5.2"));
         assert_eq!((host.underlay, host.error, host.last_seen, host.agent.version), (None, None, None, None));
     }
@@ -402,6 +415,7 @@ mod tests {
             ("host.cgroup_way", |h| h.cgroup_way = 99),
             ("host.agent_state", |h| h.agent_state = 0),
             ("host.privileged_nodes", |h| h.privileged_nodes = 0),
+            ("host.scheduling", |h| h.scheduling = 0),
             ("host.set_mtu_bytes", |h| h.set_mtu_bytes = Some(0)),
         ] {
             let mut wire = host();

@@ -4,9 +4,9 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
 use crate::{
-    Built, Cluster, Deleted, Dockerfile, EventJson, Examination, Forward, Host, Images, Installation, Loaded,
-    Network, Node, PlacementReason, Plan, Registry, Repair, Resumed, SshConfig, Status, Sweep, Unregistered,
-    Validated, Version,
+    Built, Cluster, Deleted, Dockerfile, Drain, EventJson, Examination, Forward, Host, Images, Installation,
+    Loaded, Network, Node, PlacementReason, Plan, Registry, Repair, Resumed, SshConfig, Status, Sweep,
+    Unregistered, Validated, Version,
 };
 
 /// A kind of result.
@@ -26,11 +26,12 @@ pub const KINDS: &[Kind] = &[
     kind::<Vec<Cluster>>("clusters", "shoal get clusters"),
     kind::<Deleted>("deleted", "shoal delete cluster"),
     kind::<Dockerfile>("dockerfile", "shoal build dockerfile"),
+    kind::<Drain>("drain", "shoal drain"),
     kind::<Examination>("doctor", "shoal doctor"),
     kind::<EventJson>("event", "a line of --progress json"),
     kind::<Vec<EventJson>>("events", "shoal get events"),
     kind::<Vec<Forward>>("forwards", "shoal port-forward"),
-    kind::<Host>("host", "shoal register, shoal set host"),
+    kind::<Host>("host", "shoal register, shoal set host, shoal cordon, shoal uncordon"),
     kind::<Vec<Host>>("hosts", "shoal get hosts"),
     kind::<Images>("images", "shoal get images"),
     kind::<Vec<Loaded>>("loaded", "shoal load image"),

@@ -261,6 +261,8 @@ words!(
     Filter = Filter {
         /// Its engine answers.
         State = "state",
+        /// Its operator lets nodes be placed there.
+        Scheduling = "scheduling",
         /// Its nodes are not root on it, or its operator allows such nodes.
         Privilege = "privilege",
         /// It is not excluded.

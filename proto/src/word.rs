@@ -2,6 +2,7 @@
 
 use shoal_types::{
     AgentState, CgroupWay, EventKind, EventLevel, HostState, NodeState, PrivilegedNodes, Profile, Role,
+    Scheduling,
 };
 
 use crate::FieldError;
@@ -49,6 +50,7 @@ word!(HostState = HostState { Ready, Unreachable, EngineDown });
 word!(AgentState = AgentState { Ready, Absent });
 word!(CgroupWay = CgroupWay { Writable, SysAdmin });
 word!(PrivilegedNodes = PrivilegedNodes { Allow, Deny });
+word!(Scheduling = Scheduling { Schedulable, Cordoned, Draining, Drained });
 word!(NodeState = NodeState { Planned, Created, Starting, Ready, Stopped, Failed });
 word!(Profile = Profile { System });
 word!(Role = Role { Controller, Submitter, Api, Worker });
@@ -93,6 +95,7 @@ mod tests {
         survives(&AgentState::ALL);
         survives(&[CgroupWay::Writable, CgroupWay::SysAdmin]);
         survives(&PrivilegedNodes::ALL);
+        survives(&Scheduling::ALL);
         survives(&NodeState::ALL);
         survives(&Profile::ALL);
         survives(&Role::ALL);

@@ -18,6 +18,7 @@ fn snapshot(hosts: u32) -> Snapshot {
             id: HostId::new(1, id),
             name: format!("host-{n}").parse().expect("a host name"),
             state: HostState::Ready,
+            scheduling: shoal_types::Scheduling::Schedulable,
             privilege_denied: false,
             labels: Labels::from_pairs([rack.as_str()]).expect("labels"),
             total: Capacity {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use shoal_types::HostState;
+use shoal_types::{HostState, Scheduling};
 
 use crate::{HostView, ImageState, Reason, class::Demand, room::Room};
 
@@ -12,6 +12,8 @@ use crate::{HostView, ImageState, Reason, class::Demand, room::Room};
 pub enum Filter {
     /// Its engine answers.
     State,
+    /// Its operator lets nodes be placed there.
+    Scheduling,
     /// Its nodes are not root on it, or its operator allows such nodes.
     Privilege,
     /// It is not on the exclusion list.
@@ -44,8 +46,9 @@ pub enum Filter {
 
 impl Filter {
     /// Every filter, in the order they are asked.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::State,
+        Self::Scheduling,
         Self::Privilege,
         Self::Excluded,
         Self::Architecture,
@@ -63,8 +66,9 @@ impl Filter {
     ];
 
     /// Those whose answer depends neither on a node's size nor on what is placed: the ones that are asked first.
-    pub(crate) const LASTING: [Self; 11] = [
+    pub(crate) const LASTING: [Self; 12] = [
         Self::State,
+        Self::Scheduling,
         Self::Privilege,
         Self::Excluded,
         Self::Architecture,
@@ -82,6 +86,7 @@ impl Filter {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::State => "state",
+            Self::Scheduling => "scheduling",
             Self::Privilege => "privilege",
             Self::Excluded => "excluded",
             Self::Architecture => "architecture",
@@ -107,6 +112,12 @@ impl Filter {
                 HostState::Ready => None,
                 HostState::Unreachable => Some(Reason::Unreachable),
                 HostState::EngineDown => Some(Reason::EngineDown),
+            },
+            Self::Scheduling => match host.scheduling {
+                Scheduling::Schedulable => None,
+                word @ (Scheduling::Cordoned | Scheduling::Draining | Scheduling::Drained) => {
+                    Some(Reason::Unschedulable(word))
+                }
             },
             Self::Privilege => host.privilege_denied.then_some(Reason::PrivilegeDenied),
             Self::Excluded => request.exclude.get(&host.id).map(|why| Reason::Excluded(why.clone())),

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use shoal_types::{Bytes, ClusterMtu, HostId, HostName, LabelExpr, LabelKey, MilliCpu, Profile, Role};
+use shoal_types::{
+    Bytes, ClusterMtu, HostId, HostName, LabelExpr, LabelKey, MilliCpu, Profile, Role, Scheduling,
+};
 
 use crate::Filter;
 
@@ -24,6 +26,8 @@ pub enum Reason {
     Unreachable,
     /// Its engine is silent, though its agent is heard.
     EngineDown,
+    /// Its operator keeps new nodes off it.
+    Unschedulable(Scheduling),
     /// Its engine gives nodes SYS_ADMIN, which makes them root on it, and its operator denies such nodes.
     PrivilegeDenied,
     /// It is on the request's exclusion list, for this reason.
@@ -93,6 +97,7 @@ impl Reason {
     pub fn filter(&self) -> Filter {
         match self {
             Self::Unreachable | Self::EngineDown => Filter::State,
+            Self::Unschedulable(_) => Filter::Scheduling,
             Self::PrivilegeDenied => Filter::Privilege,
             Self::Excluded(_) => Filter::Excluded,
             Self::Architecture { .. } => Filter::Architecture,
@@ -136,6 +141,10 @@ impl Reason {
         match self {
             Self::Unreachable => format!("{is} unreachable"),
             Self::EngineDown => format!("{} an engine that is down", verb("has", "have")),
+            Self::Unschedulable(word) => match word {
+                Scheduling::Draining => format!("{is} being drained"),
+                word => format!("{is} {word}"),
+            },
             Self::PrivilegeDenied => {
                 format!("{} privileged nodes (root in a node is root there)", verb("denies", "deny"))
             }
@@ -179,6 +188,7 @@ impl fmt::Display for Reason {
             Self::Mtu { need, room } => write!(f, "leaves nodes an MTU of {room}, not {need}"),
             Self::Unreachable
             | Self::EngineDown
+            | Self::Unschedulable(_)
             | Self::PrivilegeDenied
             | Self::Excluded(_)
             | Self::Architecture { .. }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use shoal_types::{Capacity, HostId, HostName, HostState, Labels, Overcommit, Profile, Resources, Role};
+use shoal_types::{
+    Capacity, HostId, HostName, HostState, Labels, Overcommit, Profile, Resources, Role, Scheduling,
+};
 
 /// The hosts at one moment, in any order; ids are unique.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +23,9 @@ pub struct HostView {
     pub name: HostName,
     /// Whether it can be used.
     pub state: HostState,
+    /// Whether its operator lets nodes be placed there.
+    #[serde(default)]
+    pub scheduling: Scheduling,
     /// Its nodes would be root on it, and its operator denies such nodes.
     #[serde(default)]
     pub privilege_denied: bool,
@@ -93,6 +98,7 @@ pub(crate) mod tests {
             id: HostId::new(1, [0; 10]),
             name: "h".parse().unwrap(),
             state: HostState::Ready,
+            scheduling: Scheduling::Schedulable,
             privilege_denied: false,
             labels: Labels::default(),
             total: Capacity::default(),

@@ -40,6 +40,7 @@ fn host() -> Host {
         overcommit: Overcommit::default(),
         reserve: Resources::default(),
         privileged_nodes: shoal_types::PrivilegedNodes::Allow,
+        scheduling: shoal_types::Scheduling::Schedulable,
     };
     let engine = EngineFacts::sample();
     Host::registered(HostId::new(NOW.0, ten(1)), "bench".parse().unwrap(), settings, engine, NOW)

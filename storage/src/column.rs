@@ -9,8 +9,8 @@ use ipnet::Ipv4Net;
 use shoal_types::{
     AgentState, Bytes, ClusterId, ClusterName, ClusterPhase, Epoch, EventKind, EventLevel, Generation,
     HostId, HostMtu, HostName, HostState, InstallationId, LabelExpr, MacAddr, MilliCpu, NetworkId, NodeId,
-    NodeName, NodeState, Power, PrivilegedNodes, RealmName, Revision, Role, SecretId, SettingsDigest,
-    Timestamp, Vni,
+    NodeName, NodeState, Power, PrivilegedNodes, RealmName, Revision, Role, Scheduling, SecretId,
+    SettingsDigest, Timestamp, Vni,
 };
 use sqlx::{Decode, Encode, Postgres, Sqlite, Type};
 
@@ -172,6 +172,7 @@ words!(
     HostState,
     AgentState,
     PrivilegedNodes,
+    Scheduling,
     EventLevel,
     EventKind,
     SecretKind

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use shoal_types::{
     AgentState, Capacity, CgroupWay, EngineFacts, HostFacts, HostId, HostMtu, HostName, HostState, Labels,
-    Overcommit, PrivilegedNodes, Resources, SecretId, Timestamp,
+    Overcommit, PrivilegedNodes, Resources, Scheduling, SecretId, Timestamp,
 };
 
 use crate::{
@@ -64,6 +64,8 @@ pub struct HostSettings {
     pub reserve: Resources,
     /// Whether nodes may be placed there that are root on it.
     pub privileged_nodes: PrivilegedNodes,
+    /// Whether nodes are placed there.
+    pub scheduling: Scheduling,
 }
 
 /// Whether a host's engine answers, and since when.
@@ -170,6 +172,7 @@ impl TryFrom<Row> for Host {
                     memory: row.get("reserve_memory_bytes")?,
                 },
                 privileged_nodes: row.get("privileged_nodes")?,
+                scheduling: row.get("scheduling")?,
             },
             engine: row.json("engine")?,
             facts: row.json_opt("facts")?,

@@ -126,6 +126,56 @@ impl FromStr for PrivilegedNodes {
     }
 }
 
+/// Whether new nodes are placed on a host, as its operator says: whatever its state is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheduling {
+    /// They are.
+    #[default]
+    Schedulable,
+    /// They are not; those that are there stay.
+    Cordoned,
+    /// They are not, and those that are there are being moved elsewhere.
+    Draining,
+    /// They are not, and none is there.
+    Drained,
+}
+
+impl Scheduling {
+    /// Every value.
+    pub const ALL: [Self; 4] = [Self::Schedulable, Self::Cordoned, Self::Draining, Self::Drained];
+
+    /// The word, as stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Schedulable => "schedulable",
+            Self::Cordoned => "cordoned",
+            Self::Draining => "draining",
+            Self::Drained => "drained",
+        }
+    }
+}
+
+impl fmt::Display for Scheduling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A word that is none of [`Scheduling`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be `schedulable`, `cordoned`, `draining` or `drained`")]
+pub struct SchedulingError;
+
+impl FromStr for Scheduling {
+    type Err = SchedulingError;
+
+    fn from_str(text: &str) -> Result<Self, SchedulingError> {
+        Self::ALL.into_iter().find(|word| word.as_str() == text).ok_or(SchedulingError)
+    }
+}
+
 /// What an engine says of itself and its machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineFacts {

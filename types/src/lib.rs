@@ -35,7 +35,7 @@ pub use event::{Event, EventKind, EventLevel, NewEvent, Progress};
 pub use expr::{LabelExpr, LabelExprError};
 pub use host::{
     AgentState, Capacity, CgroupWay, Diversion, EngineFacts, HostFacts, HostState, Overcommit,
-    PrivilegedNodes, PrivilegedNodesError, Resources,
+    PrivilegedNodes, PrivilegedNodesError, Resources, Scheduling, SchedulingError,
 };
 pub use ids::{
     ClusterId, Epoch, Generation, HostId, IdError, InstallationId, NetworkId, NodeId, Revision, SecretId,

@@ -4,10 +4,12 @@ mod agent;
 mod bring_up;
 mod build;
 mod completion;
+mod cordon;
 mod cp;
 mod create;
 mod delete;
 mod doctor;
+mod drain;
 mod enter;
 mod exec;
 mod explain;
@@ -108,6 +110,16 @@ pub(crate) enum Command {
     /// does not answer keeps its nodes as they are. A node that was drained stays drained. Exit status 0: every node is as it
     /// should be; 1: some are not.
     Repair(repair::Repair),
+    /// Keep new nodes off a host
+    Cordon(cordon::Cordon),
+    /// Place nodes on a host again
+    Uncordon(cordon::Uncordon),
+    /// Move all nodes of a host to others
+    ///
+    /// No new node is placed there, and Slurm gives the workers there no new jobs. Those without jobs move, a batch at a time, with
+    /// their names, addresses and keys; and get jobs again. The controller moves last, with its queue. What has moved has
+    /// moved: after an interrupt, or when jobs do not end in time, the next drain goes on. Exit status 0: no node is there; 1: some are.
+    Drain(drain::Drain),
     /// Finish the realm's interrupted creates and deletes
     Resume(resume::Resume),
     /// Remove leftovers from the hosts: objects of this installation without a row in the store
@@ -148,6 +160,9 @@ impl Command {
             Self::Build(command) => command.run(global, interrupt).await,
             Self::Load(command) => command.run(global, interrupt).await,
             Self::Repair(command) => command.run(global, interrupt).await,
+            Self::Cordon(command) => command.run(global, interrupt).await,
+            Self::Uncordon(command) => command.run(global, interrupt).await,
+            Self::Drain(command) => command.run(global, interrupt).await,
             Self::Resume(command) => command.run(global, interrupt).await,
             Self::Sweep(command) => command.run(global, interrupt).await,
             Self::Version(command) => command.run(global),
@@ -178,6 +193,9 @@ impl Command {
             | Self::Build(_)
             | Self::Load(_)
             | Self::Repair(_)
+            | Self::Cordon(_)
+            | Self::Uncordon(_)
+            | Self::Drain(_)
             | Self::Resume(_)
             | Self::Sweep(_)
             | Self::Version(_)
@@ -218,6 +236,9 @@ impl Command {
             | Self::Build(_)
             | Self::Load(_)
             | Self::Repair(_)
+            | Self::Cordon(_)
+            | Self::Uncordon(_)
+            | Self::Drain(_)
             | Self::Resume(_)
             | Self::Sweep(_)
             | Self::Version(_)

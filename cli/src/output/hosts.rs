@@ -1,7 +1,7 @@
 //! Hosts for people; lists come sorted.
 
 use shoal_api::{Host, without_host};
-use shoal_types::{Bytes, PrivilegedNodes};
+use shoal_types::{Bytes, PrivilegedNodes, Scheduling};
 
 use super::{Detail, Width, bar, table};
 use crate::escape;
@@ -95,13 +95,23 @@ fn load(host: &Host) -> [(u64, u64, String); 3] {
 fn words(host: &Host) -> [String; 7] {
     [
         host.name.clone(),
-        host.state.to_string(),
+        state(host),
         host.engine.version.clone().unwrap_or_default(),
         host.agent.state.to_string(),
         format!("{} {}", host.engine.cgroup, host.engine.cgroup_way),
         labels(host),
         host.endpoint.clone(),
     ]
+}
+
+/// Its state, and what its operator says, as `ready,cordoned`.
+fn state(host: &Host) -> String {
+    match host.scheduling {
+        Scheduling::Schedulable => host.state.to_string(),
+        word @ (Scheduling::Cordoned | Scheduling::Draining | Scheduling::Drained) => {
+            format!("{},{word}", host.state)
+        }
+    }
 }
 
 /// A time span in the largest unit that it has at least two of, or in seconds.

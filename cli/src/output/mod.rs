@@ -4,6 +4,7 @@
 
 pub(crate) mod data;
 mod doctor;
+mod drain;
 mod event;
 mod format;
 mod hosts;
@@ -28,6 +29,7 @@ mod shape_tests;
 mod tests;
 
 pub(crate) use doctor::doctor_text;
+pub(crate) use drain::drain_text;
 pub(crate) use event::{event_line, events_table};
 pub(crate) use format::{Detail, Format};
 pub(crate) use hosts::{host_line, hosts_table, root_warning};

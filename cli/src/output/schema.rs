@@ -4,10 +4,10 @@
 use jsonschema::Validator;
 use serde_json::Value;
 use shoal_api::{
-    Agent, Amounts, Built, CgroupVersion, Cluster, Deleted, Dockerfile, Engine, EventJson, Forward, Host,
-    Image, Images, Installation, Mend, MendKind, Network, Node, Phase, Registry, Repair, RepairedCluster,
-    ResumeEnd, Resumed, ResumedCluster, SilentHost, SshConfig, Sweep, SweepEnd, SweptHost, SweptThing,
-    ThingKind, TooMuch, Unregistered, Validated, Version,
+    Agent, Amounts, Built, CgroupVersion, Cluster, Deleted, Dockerfile, Drain, DrainedCluster, Engine,
+    EventJson, Forward, Host, Image, Images, Installation, Mend, MendKind, MovedNode, Network, Node, Phase,
+    Registry, Repair, RepairedCluster, ResumeEnd, Resumed, ResumedCluster, SilentHost, SshConfig, Sweep,
+    SweepEnd, SweptHost, SweptThing, ThingKind, TooMuch, Unregistered, Validated, Version,
     schema::{KINDS, Kind},
 };
 use shoal_types::{
@@ -62,6 +62,7 @@ fn host() -> Host {
         },
         agent: Agent { version: None, state: AgentState::Absent },
         privileged_nodes: PrivilegedNodes::Allow,
+        scheduling: shoal_types::Scheduling::Schedulable,
         id: String::new(),
         underlay: None,
         mtu: None,
@@ -119,6 +120,17 @@ fn what_is_printed_fits_what_is_published() {
         error: None,
     };
     assert_fits("repair", &Repair { dry_run: true, clusters: vec![repaired] });
+    let moved = vec![MovedNode { node: text("worker-0"), to: text("host2") }];
+    let drained = DrainedCluster {
+        realm: text("default"),
+        name: text("dev"),
+        moved,
+        left: vec![text("worker-1")],
+        error: Some(text("jobs")),
+    };
+    let scheduling = shoal_types::Scheduling::Draining;
+    let drain = Drain { host: text("host1"), scheduling, dry_run: false, clusters: vec![drained] };
+    assert_fits("drain", &drain);
     let resumed = ResumedCluster { name: text("dev"), end: ResumeEnd::Ready, reason: None };
     assert_fits("resumed", &Resumed { clusters: vec![resumed] });
     let (listen, node) = (text("127.0.0.1:1"), text("worker-0.dev"));

@@ -58,6 +58,7 @@ fn a_host() {
         },
         agent: Agent { version: None, state: AgentState::Absent },
         privileged_nodes: PrivilegedNodes::Allow,
+        scheduling: shoal_types::Scheduling::Schedulable,
         underlay: None,
         mtu: None,
         set_mtu: None,

@@ -43,6 +43,7 @@ fn host(name: &str) -> Host {
         },
         agent: Agent { version: None, state: AgentState::Ready },
         privileged_nodes: PrivilegedNodes::Allow,
+        scheduling: shoal_types::Scheduling::Schedulable,
         id: String::new(),
         underlay: None,
         mtu: None,

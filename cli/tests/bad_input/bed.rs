@@ -236,6 +236,7 @@ async fn furnished(state: &Path) -> Store {
         overcommit: Overcommit::default(),
         reserve: Resources { cpu: MilliCpu(500), memory: Bytes::mib(512) },
         privileged_nodes: shoal_types::PrivilegedNodes::Allow,
+        scheduling: shoal_types::Scheduling::Schedulable,
     };
     let engine = EngineFacts { id: ENGINE.into(), ..EngineFacts::sample() };
     let id = HostId::new(1, [7; 10]);

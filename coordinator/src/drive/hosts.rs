@@ -5,7 +5,7 @@ use shoal_proto::FieldError;
 use shoal_storage::{Host, HostSettings, SecretKind, StoreError};
 use shoal_types::{
     Bytes, EngineFacts, EventKind, EventLevel, HostId, HostName, LabelKey, LabelValue, Labels, MilliCpu,
-    MtuSetting, NewEvent, Overcommit, PrivilegedNodes,
+    MtuSetting, NewEvent, Overcommit, PrivilegedNodes, Scheduling,
 };
 
 use crate::{
@@ -67,6 +67,7 @@ pub(crate) async fn register(
         overcommit: Overcommit::default(),
         reserve: KEEP_BACK,
         privileged_nodes: PrivilegedNodes::default(),
+        scheduling: Scheduling::default(),
     };
     apply(&mut settings, &edit);
     tx.hosts().insert(&Host::registered(id, name.clone(), settings, engine, now)).await?;

@@ -12,6 +12,7 @@
 
 pub(crate) mod backward;
 pub(crate) mod doctor;
+pub(crate) mod drain;
 pub(crate) mod forward;
 pub(crate) mod hosts;
 pub(crate) mod lifecycle;

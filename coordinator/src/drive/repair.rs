@@ -336,7 +336,8 @@ fn not_mended(cluster: &Cluster, how: String) -> Fault {
     ClusterFault::NotMended { cluster: cluster.spec.name.clone(), how }.into()
 }
 
-async fn passes(work: &Work, wait: Duration, began: Instant) -> Result<(), Fault> {
+/// Passes of a cluster that is kept, until every node that can be is there.
+pub(crate) async fn passes(work: &Work, wait: Duration, began: Instant) -> Result<(), Fault> {
     let (mut pause, mut stalls, mut failing) = (BACK_OFF, 0, None);
     loop {
         let intent = work.intent().await?;

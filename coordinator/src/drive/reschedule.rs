@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use shoal_storage::{Host, StoreError};
-use shoal_types::HostId;
+use shoal_types::{HostId, chain};
 
 use crate::{
     edit::{
@@ -33,8 +33,9 @@ pub(crate) async fn reschedule(
     unfit: &BTreeMap<HostId, Fault>,
 ) -> Result<(), NotRescheduled> {
     let coordinator = &work.coordinator;
+    let why: BTreeMap<HostId, String> = unfit.iter().map(|(host, fault)| (*host, chain(fault))).collect();
     if work.lease.inherited || unfit.keys().any(|host| work.effects.started(*host)) {
-        let why = Relocation::why(unfit);
+        let why = why.into_values().collect::<Vec<_>>().join("; ");
         return Err(NotRescheduled::Here(format!("{why} (nodes may have been started there)")));
     }
     let hosts = coordinator.store.read().await?.hosts().list().await?;
@@ -47,7 +48,15 @@ pub(crate) async fn reschedule(
     seen.extend(left.into_iter().map(lost));
     let cluster = &intent.cluster;
     let image = image::resolve_id(&cluster.spec.image, &cluster.image_id, &seen).await;
-    let relocation = Relocation { lease: &work.lease, intent, unfit, seen: &seen, image: &image };
+    let relocation = Relocation {
+        lease: &work.lease,
+        intent,
+        left: &why,
+        only: None,
+        to: None,
+        seen: &seen,
+        image: &image,
+    };
     commit(coordinator, &relocation).await?;
     leave(work, intent, unfit, &seen).await;
     Ok(())
@@ -69,7 +78,7 @@ async fn leave(work: &Work, intent: &Intent, unfit: &BTreeMap<HostId, Fault>, se
     }
 }
 
-async fn forget_remnant(work: &Work, host: HostId) -> Result<(), StoreError> {
+pub(crate) async fn forget_remnant(work: &Work, host: HostId) -> Result<(), StoreError> {
     let mut tx = work.lease.begin().await?;
     for remnant in tx.remnants().on_host(host).await? {
         if remnant.what.cluster == work.cluster {

@@ -132,6 +132,7 @@ mod tests {
             overcommit: Overcommit::default(),
             reserve: Resources::default(),
             privileged_nodes: PrivilegedNodes::Allow,
+            scheduling: shoal_types::Scheduling::Schedulable,
         };
         let name = format!("host{number}").parse().unwrap();
         let id = HostId::new(1, [number; 10]);

@@ -1,4 +1,4 @@
-//! Nodes that move to other hosts, because theirs cannot take them.
+//! Nodes that move to other hosts, because theirs cannot take them or is to be left.
 //!
 //! ```text
 //! hosts to be left, hosts as seen --> place the nodes --> a new generation of each, a remnant for what may be left,
@@ -8,7 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_storage::{Decision, Node};
-use shoal_types::{ClusterId, ClusterSpec, EventKind, EventLevel, HostId, NewEvent, chain};
+use shoal_types::{
+    ClusterId, ClusterSpec, EventKind, EventLevel, HostId, HostName, NewEvent, NodeId, NodeName, chain,
+};
 
 use crate::{
     edit::{
@@ -27,7 +29,11 @@ pub(crate) struct Relocation<'a> {
     pub(crate) lease: &'a HeldLease,
     pub(crate) intent: &'a Intent,
     /// Host to be left -> why.
-    pub(crate) unfit: &'a BTreeMap<HostId, Fault>,
+    pub(crate) left: &'a BTreeMap<HostId, String>,
+    /// Which of their nodes move; all if `None`.
+    pub(crate) only: Option<&'a BTreeSet<NodeId>>,
+    /// Where they go, if that is decided.
+    pub(crate) to: Option<&'a HostName>,
     pub(crate) seen: &'a [HostObservation],
     pub(crate) image: &'a ImageOfCluster,
 }
@@ -49,15 +55,34 @@ impl<E: Into<Fault>> From<E> for NotRescheduled {
 
 impl Relocation<'_> {
     /// Why the hosts are left, on one line.
-    pub(crate) fn why(unfit: &BTreeMap<HostId, Fault>) -> String {
-        unfit.values().map(|fault| chain(fault)).collect::<Vec<_>>().join("; ")
+    fn why(&self) -> String {
+        self.left.values().map(String::as_str).collect::<Vec<_>>().join("; ")
     }
 
-    /// Unusable hosts: the unfit ones, and new members that cannot carry the existing network.
+    /// The nodes that move, in their order.
+    fn moved(&self) -> Vec<&Node> {
+        let moves =
+            |n: &&Node| self.left.contains_key(&n.host) && self.only.is_none_or(|only| only.contains(&n.id));
+        self.intent.nodes.iter().filter(moves).collect()
+    }
+
+    /// Where its nodes would go, node -> host. Nothing is written.
+    pub(crate) async fn plan(
+        &self,
+        coordinator: &Coordinator,
+    ) -> Result<Vec<(NodeName, HostName)>, NotRescheduled> {
+        let basis = Basis::of(coordinator, self.spec(), self.leaving()).await?;
+        let set = self.decide(coordinator, &basis).await?;
+        let host =
+            |id: HostId| self.seen.iter().map(|s| &s.host).find(|h| h.id == id).map(|h| h.name.clone());
+        let placed = self.moved().into_iter().zip(set.change.nodes);
+        Ok(placed.filter_map(|(node, (_, _, to))| Some((node.name.clone(), host(to)?))).collect())
+    }
+
+    /// Unusable hosts: those that are left, and new members that cannot carry the existing network.
     fn excluded(&self) -> BTreeMap<HostId, String> {
         let members: BTreeSet<HostId> = self.intent.nodes.iter().map(|n| n.host).collect();
-        let mut excluded: BTreeMap<_, _> =
-            self.unfit.iter().map(|(host, fault)| (*host, chain(fault))).collect();
+        let mut excluded = self.left.clone();
         for host in self.seen.iter().map(|s| &s.host).filter(|h| !members.contains(&h.id)) {
             if let Some(why) = misfit(host, &self.intent.network) {
                 excluded.entry(host.id).or_insert(why);
@@ -78,7 +103,7 @@ impl<'a> Edit for Relocation<'a> {
     }
 
     fn leaving(&self) -> (Option<ClusterId>, BTreeSet<HostId>) {
-        (Some(self.intent.cluster.id), self.unfit.keys().copied().collect())
+        (Some(self.intent.cluster.id), self.left.keys().copied().collect())
     }
 
     async fn decide(
@@ -86,13 +111,16 @@ impl<'a> Edit for Relocation<'a> {
         coordinator: &Coordinator,
         basis: &Basis,
     ) -> Result<ChangeSet<Moves<'a>>, NotRescheduled> {
-        let Self { lease, intent, unfit, seen, image } = *self;
+        let Self { lease, intent, left, to, seen, image, .. } = *self;
         let spec = &intent.cluster.spec;
-        let why = || Self::why(unfit);
-        let moved: Vec<&Node> = intent.nodes.iter().filter(|n| unfit.contains_key(&n.host)).collect();
+        let why = || self.why();
+        let moved = self.moved();
         let seed = u64::from_le_bytes(draw(&mut *coordinator.rng()));
         let nodes = moved.iter().map(|node| of_row(node));
-        let request = request(spec, nodes, &image.architecture, self.excluded(), seed);
+        let mut request = request(spec, nodes, &image.architecture, self.excluded(), seed);
+        if let Some(to) = to {
+            request.nodes.iter_mut().for_each(|node| node.pin = Some(to.clone()));
+        }
         let snapshot = snapshot(seen, &basis.capacity, image);
         let decided = match decide(spec, &snapshot, &request).await {
             Ok(Ok(decided)) => decided,
@@ -111,21 +139,23 @@ impl<'a> Edit for Relocation<'a> {
         let fallback = decided.fallback.as_ref();
         let fallback =
             fallback.map(|why| event(EventKind::Step, format!("{why}: {} placed instead", decided.by)));
-        let left = seen.iter().map(|s| &s.host).filter_map(|host| Some((host, unfit.get(&host.id)?)));
-        let moves = left.map(|(host, fault)| {
+        let all = seen.iter().map(|s| &s.host).filter_map(|host| Some((host, left.get(&host.id)?)));
+        let moves = all.map(|(host, why)| {
             let count = moved.iter().filter(|n| n.host == host.id).count();
-            event(EventKind::Moved, format!("{count} nodes are rescheduled: {}", chain(fault))).on(&host.name)
+            event(EventKind::Moved, format!("{count} nodes are rescheduled: {why}")).on(&host.name)
         });
         let members: BTreeSet<HostId> = intent.nodes.iter().map(|node| node.host).collect();
         let new: BTreeSet<HostId> = decided.plan.placements.iter().map(|p| p.host_id).collect();
         let new = seen.iter().map(|s| &s.host).filter(|h| new.contains(&h.id) && !members.contains(&h.id));
         let root = root_warning(new).map(|warning| event(EventKind::Step, warning));
         let placements = moved.iter().zip(&decided.plan.placements);
+        let stays = |node: &Node| moved.iter().all(|moved| moved.id != node.id);
+        let empty = left.iter().filter(|(host, _)| !intent.on(**host).any(stays));
         let change = Moves {
             lease,
             network: intent.network.id,
             nodes: placements.map(|(node, to)| (node.id, node.generation, to.host_id)).collect(),
-            remnants: unfit.iter().map(|(host, fault)| intent.remnant(*host, chain(fault), at)).collect(),
+            remnants: empty.map(|(host, why)| intent.remnant(*host, why.clone(), at)).collect(),
         };
         let decision = Decision { cluster: intent.cluster.id, at, document };
         Ok(ChangeSet {

@@ -34,6 +34,13 @@ impl Follow {
         Ok(Self { coordinator, filter })
     }
 
+    /// Those of everything after now.
+    pub(crate) async fn all_from_now(coordinator: Arc<Coordinator>) -> Result<Self, StoreError> {
+        let after = coordinator.store.read().await?.events().latest_seq().await?;
+        let filter = EventFilter { realm: None, cluster: None, after, limit: PAGE };
+        Ok(Self { coordinator, filter })
+    }
+
     /// Those of the last cluster of this name that was admitted, from its admission on.
     pub(crate) async fn from_admission(
         coordinator: Arc<Coordinator>,

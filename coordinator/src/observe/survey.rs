@@ -222,6 +222,7 @@ mod tests {
             overcommit: Overcommit::default(),
             reserve: Resources::default(),
             privileged_nodes: shoal_types::PrivilegedNodes::Allow,
+            scheduling: shoal_types::Scheduling::Schedulable,
         };
         let engine = EngineFacts::sample();
         let id = HostId::new(1, [1; 10]);

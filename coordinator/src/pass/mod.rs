@@ -10,7 +10,7 @@
 //! `upkeep.rs` what of a ready one differs, without I/O; how often it runs, and until when, is for `drive/`. Uses `edit/` and the floors below.
 
 pub(crate) mod bring_up;
-mod container;
+pub(crate) mod container;
 pub(crate) mod diagnose;
 pub(crate) mod effects;
 pub(crate) mod failure;

@@ -1,28 +1,37 @@
 //! The service for hosts.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 
+use futures_util::{FutureExt, Stream};
+use shoal_api::DrainStep;
 use shoal_docker::{Credential, SshMaterial, TlsMaterial};
 use shoal_proto::{FieldError, Word, v1};
 use shoal_storage::Usage;
 use shoal_types::{
     Bytes, HostId, HostMtu, LabelExpr, MilliCpu, MtuSetting, PrivilegedNodes, Timestamp, chain,
 };
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::{
     drive::{
+        drain::{self, DrainTerms},
         hosts::{self, HostEdit},
         unregister,
     },
     fleet::coordinator::Coordinator,
     observe::{
+        follow::{Follow, FollowStep},
         host::shown,
         survey::{self, Depth},
     },
-    server::{field, follow::joined},
+    server::{clusters::FOR_EVER, field, follow::joined},
     words::fault::Fault,
 };
+
+/// Messages that wait for a slow reader.
+const QUEUE: usize = 256;
 
 /// Hosts.
 #[derive(Debug)]
@@ -99,6 +108,67 @@ impl v1::hosts_server::Hosts for HostsService {
             shoal_api::Host { error, ..shown(&s.host, usage.get(&s.host.id), now) }.into()
         });
         Ok(Response::new(v1::ListHostsResponse { hosts: hosts.collect() }))
+    }
+
+    async fn cordon_host(
+        &self,
+        request: Request<v1::CordonHostRequest>,
+    ) -> Result<Response<v1::CordonHostResponse>, Status> {
+        let name = field("name", &request.into_inner().name).map_err(Fault::from)?;
+        let coordinator = self.0.clone();
+        let host = self.whole(async move { drain::cordon(&coordinator, &name).await }).await?;
+        let host = shown(&host, self.usage().await?.get(&host.id), self.0.now());
+        Ok(Response::new(v1::CordonHostResponse { host: Some(host.into()) }))
+    }
+
+    async fn uncordon_host(
+        &self,
+        request: Request<v1::UncordonHostRequest>,
+    ) -> Result<Response<v1::UncordonHostResponse>, Status> {
+        let name = field("name", &request.into_inner().name).map_err(Fault::from)?;
+        let coordinator = self.0.clone();
+        let host = self.whole(async move { drain::uncordon(&coordinator, &name).await }).await?;
+        let host = shown(&host, self.usage().await?.get(&host.id), self.0.now());
+        Ok(Response::new(v1::UncordonHostResponse { host: Some(host.into()) }))
+    }
+
+    type DrainHostStream = Pin<Box<dyn Stream<Item = Result<v1::DrainHostResponse, Status>> + Send>>;
+
+    async fn drain_host(
+        &self,
+        request: Request<v1::DrainHostRequest>,
+    ) -> Result<Response<Self::DrainHostStream>, Status> {
+        let r = request.into_inner();
+        let name = field("name", &r.name).map_err(Fault::from)?;
+        let timeout = if r.timeout_ms == 0 { FOR_EVER } else { Duration::from_millis(r.timeout_ms) };
+        let terms = DrainTerms { dry_run: r.dry_run, now: r.now, timeout };
+        let follow = Follow::all_from_now(self.0.clone()).await.map_err(Fault::from)?;
+        let interrupt = self.0.stop.child_token();
+        let (out, steps) = mpsc::channel(QUEUE);
+        let (coordinator, stop, told) = (self.0.clone(), interrupt.clone(), out.clone());
+        let work = self.0.tasks.spawn(async move {
+            let tell = |cluster| {
+                let told = told.clone();
+                // Who has gone is told nothing.
+                async move { drop(told.send(Ok(DrainStep::Cluster(cluster).into())).await) }.boxed()
+            };
+            drain::drain(&coordinator, &name, terms, &stop, tell).await
+        });
+        let service = Self(self.0.clone());
+        self.0.tasks.spawn(async move {
+            let wrap = |told| match told {
+                FollowStep::Event(event) => Some(DrainStep::Event(event).into()),
+                FollowStep::Placed(_) => None,
+            };
+            let host = async {
+                let host = follow.until(joined(work), interrupt, out.clone(), wrap).await?;
+                let usage = service.usage().await?;
+                Ok(shown(&host, usage.get(&host.id), service.0.now()))
+            };
+            let last = host.await.map(|host| DrainStep::Host(Box::new(host)).into());
+            drop(out.send(last).await);
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(steps))))
     }
 }
 

@@ -42,6 +42,8 @@ fn host(fault: &HostFault) -> Code {
         HostFault::Mtu { .. } => Code::ResourceExhausted,
         HostFault::NoneRegistered
         | HostFault::InUse { .. }
+        | HostFault::Drained { .. }
+        | HostFault::NotDraining { .. }
         | HostFault::OtherEngine { .. }
         | HostFault::Unusable { .. }
         | HostFault::NoUnderlay { .. }
@@ -93,6 +95,9 @@ fn cluster(fault: &ClusterFault) -> Code {
         | ClusterFault::Phase { .. }
         | ClusterFault::NotKept { .. }
         | ClusterFault::NotMended { .. }
+        | ClusterFault::NotMoved { .. }
+        | ClusterFault::Slurm { .. }
+        | ClusterFault::Stay { .. }
         | ClusterFault::Apart { .. }
         | ClusterFault::Ended { .. } => Code::FailedPrecondition,
         ClusterFault::Busy { .. } => Code::Aborted,

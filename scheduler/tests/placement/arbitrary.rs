@@ -11,7 +11,7 @@ use proptest::{
 use shoal_scheduler::{HostView, ImageState, NodeRequest, Request, Rules};
 use shoal_types::{
     Bytes, Capacity, ClusterMtu, HostName, HostState, LabelExpr, Labels, MilliCpu, Overcommit, Profile,
-    Resources, Role, Strategy,
+    Resources, Role, Scheduling, Strategy,
 };
 
 use crate::fleet::{host, host_id};
@@ -46,6 +46,12 @@ prop_compose! {
                 0 => HostState::Unreachable,
                 1 => HostState::EngineDown,
                 _ => HostState::Ready,
+            },
+            scheduling: match kind {
+                6 => Scheduling::Cordoned,
+                7 => Scheduling::Draining,
+                8 => Scheduling::Drained,
+                _ => Scheduling::Schedulable,
             },
             privilege_denied: kind == 5,
             labels: Labels::from_pairs(labels.iter().copied()).unwrap(),

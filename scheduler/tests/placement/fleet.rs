@@ -20,6 +20,7 @@ pub(crate) fn host(number: u8, name: &str) -> HostView {
         id: host_id(number),
         name: name.parse().unwrap(),
         state: HostState::Ready,
+        scheduling: shoal_types::Scheduling::Schedulable,
         privilege_denied: false,
         labels: Labels::default(),
         total: Capacity { cpu: MilliCpu(4000), memory: Bytes::mib(4096), node_slots: 100 },

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use shoal_scheduler::{HostView, ImageState, NodeRequest, Plan, Request};
-use shoal_types::{HostState, LabelExpr, Strategy};
+use shoal_types::{HostState, LabelExpr, Scheduling, Strategy};
 
 /// Expressions that keep nodes off hosts under a strategy.
 fn required<'a>(strategy: Strategy, request: &'a Request, node: &'a NodeRequest) -> Vec<&'a LabelExpr> {
@@ -20,6 +20,7 @@ fn required<'a>(strategy: Strategy, request: &'a Request, node: &'a NodeRequest)
 /// Whether a filter that has nothing to do with room refuses the host.
 fn unfit(strategy: Strategy, host: &HostView, request: &Request, node: &NodeRequest) -> bool {
     host.state != HostState::Ready
+        || host.scheduling != Scheduling::Schedulable
         || host.privilege_denied
         || request.exclude.contains_key(&host.id)
         || request.architecture.as_ref().is_some_and(|a| *a != host.architecture)

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use shoal_scheduler::{Filter, HostView, ImageState, Reason, Request};
-use shoal_types::{Bytes, HostState, LabelExpr, MilliCpu, Role, Strategy};
+use shoal_types::{Bytes, HostState, LabelExpr, MilliCpu, Role, Scheduling, Strategy};
 
 use crate::fleet::{host, host_id, hosts, labelled, node, order, place, request, workers};
 
@@ -22,6 +22,13 @@ fn refused(spoil: impl Fn(&mut HostView, &mut Request)) -> Vec<String> {
 fn every_filter_says_why() {
     assert_eq!(refused(|h, _| h.state = HostState::Unreachable), ["state: is unreachable"]);
     assert_eq!(refused(|h, _| h.state = HostState::EngineDown), ["state: has an engine that is down"]);
+    for (word, says) in [
+        (Scheduling::Cordoned, "scheduling: is cordoned"),
+        (Scheduling::Draining, "scheduling: is being drained"),
+        (Scheduling::Drained, "scheduling: is drained"),
+    ] {
+        assert_eq!(refused(|h, _| h.scheduling = word), [says]);
+    }
     assert_eq!(
         refused(|h, _| h.privilege_denied = true),
         ["privilege: denies privileged nodes (root in a node is root there)"]

@@ -21,9 +21,9 @@ impl<M: Writes> Hosts<'_, M> {
                capacity_cpu_milli, capacity_memory_bytes, capacity_node_slots, overcommit_cpu_milli,
                overcommit_memory_milli, reserve_cpu_milli, reserve_memory_bytes, engine, facts, state,
                state_since_ms, failures, last_error, last_error_ms, last_seen_ms, agent_state, agent_version,
-               created_ms, version, privileged_nodes, underlay_mtu_bytes)
+               created_ms, version, privileged_nodes, underlay_mtu_bytes, scheduling)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-               $21, $22, $23, $24, $25, $26, $27, $28)",
+               $21, $22, $23, $24, $25, $26, $27, $28, $29)",
         )
         .bind(&host.id)
         .bind(&host.name)
@@ -52,7 +52,8 @@ impl<M: Writes> Hosts<'_, M> {
         .bind(&host.created)
         .bind(&host.version)
         .bind(&settings.privileged_nodes)
-        .bind_opt(settings.mtu.as_ref());
+        .bind_opt(settings.mtu.as_ref())
+        .bind(&settings.scheduling);
         self.0.execute(query).await.map(drop)
     }
 
@@ -69,7 +70,7 @@ impl<M: Writes> Hosts<'_, M> {
                capacity_cpu_milli = $7, capacity_memory_bytes = $8, capacity_node_slots = $9,
                overcommit_cpu_milli = $10, overcommit_memory_milli = $11, reserve_cpu_milli = $12,
                reserve_memory_bytes = $13, privileged_nodes = $14, underlay_mtu_bytes = $15,
-               version = version + 1
+               scheduling = $16, version = version + 1
              WHERE id = $1 AND version = $2",
         )
         .bind(&host.id)
@@ -86,7 +87,8 @@ impl<M: Writes> Hosts<'_, M> {
         .bind(&settings.reserve.cpu)
         .bind(&settings.reserve.memory)
         .bind(&settings.privileged_nodes)
-        .bind_opt(settings.mtu.as_ref());
+        .bind_opt(settings.mtu.as_ref())
+        .bind(&settings.scheduling);
         match self.0.execute(query).await? {
             0 => Err(StoreError::Stale {
                 what: "host settings",

@@ -41,6 +41,7 @@ pub(crate) fn settings(n: u32) -> HostSettings {
         overcommit: Overcommit::default(),
         reserve: Resources { cpu: MilliCpu(500), memory: Bytes::mib(512) },
         privileged_nodes: PrivilegedNodes::Allow,
+        scheduling: shoal_types::Scheduling::Schedulable,
     }
 }
 

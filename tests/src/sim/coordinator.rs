@@ -15,7 +15,7 @@ use anyhow::{Context as _, ensure};
 use async_trait::async_trait;
 use rand::{RngCore as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
-use shoal_api::{RepairStep, RepairedCluster};
+use shoal_api::{DrainStep, DrainedCluster, RepairStep, RepairedCluster};
 use shoal_coordinator::{Connect, Embedded, Entropy, Surroundings, embedded_in};
 use shoal_docker::{Credential, Endpoint, Engine, EngineError};
 use shoal_docker_fake::{Fleet, Phase};
@@ -464,6 +464,44 @@ impl Coordinator {
             }
         }
         Ok(clusters)
+    }
+
+    /// Drains a host: every cluster that had nodes there, and the host afterwards.
+    ///
+    /// # Errors
+    /// What the coordinator answers.
+    pub async fn drain(
+        &self,
+        host: &str,
+        now: bool,
+        timeout_ms: u64,
+    ) -> Result<(Vec<DrainedCluster>, shoal_api::Host), Status> {
+        let request = v1::DrainHostRequest { name: host.into(), dry_run: false, now, timeout_ms };
+        Self::drained(self.hosts().drain_host(request).await?.into_inner()).await
+    }
+
+    /// Where the nodes of a host would go.
+    ///
+    /// # Errors
+    /// What the coordinator answers.
+    pub async fn plan_drain(&self, host: &str) -> Result<(Vec<DrainedCluster>, shoal_api::Host), Status> {
+        let request =
+            v1::DrainHostRequest { name: host.into(), dry_run: true, ..v1::DrainHostRequest::default() };
+        Self::drained(self.hosts().drain_host(request).await?.into_inner()).await
+    }
+
+    async fn drained(
+        mut steps: Streaming<v1::DrainHostResponse>,
+    ) -> Result<(Vec<DrainedCluster>, shoal_api::Host), Status> {
+        let mut clusters = Vec::new();
+        while let Some(step) = steps.message().await? {
+            match DrainStep::try_from(step) {
+                Ok(DrainStep::Cluster(cluster)) => clusters.push(cluster),
+                Ok(DrainStep::Host(host)) => return Ok((clusters, *host)),
+                Ok(DrainStep::Event(_)) | Err(_) => {}
+            }
+        }
+        Err(Status::internal("the host was not told"))
     }
 
     /// Its process is killed, while others in the same runtime live on: nothing of it reaches anything any more.

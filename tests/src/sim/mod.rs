@@ -17,6 +17,7 @@ mod coordinator;
 mod mesh;
 mod node_programs;
 mod points;
+mod slurm;
 mod time_lock;
 mod world;
 

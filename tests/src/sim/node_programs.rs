@@ -4,7 +4,7 @@
 //! lead to each other. So a cluster is ready only if the coordinator has done everything for it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     net::Ipv4Addr,
     sync::{
@@ -26,7 +26,7 @@ use shoal_slurm::{SINFO_COMMAND, SLURMCTLD_PORT};
 use shoal_types::{Clock as _, Timestamp};
 use tokio::{io::AsyncWriteExt as _, sync::watch};
 
-use super::{agent, mesh::HostMesh, points::Points};
+use super::{agent, mesh::HostMesh, points::Points, slurm};
 
 /// From the start of a controller until slurmctld listens.
 const CONTROLLER_BOOT: Duration = Duration::from_millis(1500);
@@ -60,6 +60,8 @@ pub(crate) struct NodePrograms {
     lean: AtomicBool,
     /// A node whose first process ends by itself: how long after its start, and with which status.
     doomed: Mutex<Option<(String, Duration, i64)>>,
+    /// Nodes that have a job.
+    jobs: Mutex<BTreeSet<String>>,
 }
 
 impl fmt::Debug for NodePrograms {
@@ -80,6 +82,7 @@ impl NodePrograms {
             tokens,
             lean: AtomicBool::new(false),
             doomed: Mutex::default(),
+            jobs: Mutex::default(),
         })
     }
 
@@ -89,6 +92,11 @@ impl NodePrograms {
 
     fn began(&self) -> MutexGuard<'_, HashMap<(Arc<str>, u32), Began>> {
         self.began.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nodes that have a job, by name.
+    pub(crate) fn jobs(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The mesh of a host.
@@ -256,6 +264,7 @@ impl NodePrograms {
         let conf = inside.read("/etc/slurm/slurm.conf")?;
         let key = inside.read(MUNGE_KEY)?;
         let workers = workers(&String::from_utf8_lossy(&conf));
+        let kept = slurm::kept(inside);
         let here = inside.container.engine.to_string();
         let cluster = inside.container.spec.labels.get("shoal.cluster")?;
         let own = inside.container.address?.to_string();
@@ -301,8 +310,8 @@ impl NodePrograms {
                 let last = began.iter().filter(|(_, b)| b.id == there.id).map(|(_, b)| b.at).max()?;
                 (self.clock.now().since(last) >= WORKER_BOOT).then_some(())
             })();
-            let state = if idle.is_some() { "idle" } else { "unknown*" };
-            text.push_str(&format!("{name}|{state}|none\n"));
+            let busy = self.jobs().contains(&name);
+            text.push_str(&slurm::line(&name, idle.is_some(), busy, kept.get(&name)));
         }
         Some(text)
     }
@@ -313,6 +322,13 @@ impl NodePrograms {
             ["/shoal", "agent", "connect"] => return agent::connect(self, inside, stdio).await,
             words if words == SINFO_COMMAND && self.is_lean() => self.started(&inside),
             words if words == SINFO_COMMAND => self.sinfo(&inside),
+            ["scontrol", "update", rest @ ..] => {
+                let ended = slurm::update(&inside, rest);
+                ended.map(|nodes| {
+                    self.jobs().retain(|node| !nodes.contains(node));
+                    String::new()
+                })
+            }
             ["sinfo", "--version"] => Some("slurm-wlm 22.05.8\n".into()),
             ["systemctl", "is-active", units @ ..] => Some("active\n".repeat(units.len())),
             ["systemctl", "show", property, "--value", unit] => {

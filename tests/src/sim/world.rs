@@ -250,6 +250,19 @@ impl World {
         });
     }
 
+    /// A node of this name has a job, or no longer.
+    pub fn job(&self, node: &str, runs: bool) {
+        match runs {
+            true => self.0.cast.jobs().insert(node.to_owned()),
+            false => self.0.cast.jobs().remove(node),
+        };
+    }
+
+    /// Whether a node of this name has a job.
+    pub fn has_job(&self, node: &str) -> bool {
+        self.0.cast.jobs().contains(node)
+    }
+
     /// The first process of nodes of this name ends by itself from now on, so long after its start.
     pub fn doom(&self, node: &str, after: Duration, status: i64) {
         self.0.cast.doom(node, after, status);

@@ -8,11 +8,12 @@ use std::{env, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
 use shoal_api::RepairedCluster;
-use shoal_docker_fake::Vanished;
+use shoal_docker_fake::{ContainerTruth, Vanished};
+use shoal_proto::v1;
 use shoal_tests::sim::{
     Choice, Coordinator, Fault, Life, Point, Rows, Wish, World, forgotten, none, problems,
 };
-use shoal_types::Timestamp;
+use shoal_types::{Scheduling, Timestamp};
 use tonic::Code;
 
 /// Hosts of every run.
@@ -29,6 +30,7 @@ enum Way {
     Create,
     Delete,
     Repair,
+    Drain,
 }
 
 impl Way {
@@ -37,6 +39,7 @@ impl Way {
             Self::Create => "create",
             Self::Delete => "delete",
             Self::Repair => "repair",
+            Self::Drain => "drain",
         }
     }
 
@@ -52,6 +55,11 @@ impl Way {
         if self == Self::Repair {
             damage(&world)?;
         }
+        if self == Self::Drain {
+            let truth = world.engine("h1").truth();
+            let role = |c: &ContainerTruth| c.spec.labels.get("shoal.role").cloned();
+            ensure!(truth.containers.iter().any(|c| role(c).as_deref() == Some("controller")), "not on h1");
+        }
         Ok(world)
     }
 
@@ -61,6 +69,8 @@ impl Way {
             Self::Delete => coordinator.delete(&["dev"]).await,
             // What is left is told, and is no failure of the call.
             Self::Repair => coordinator.repair(&["dev"], false).await.map(drop),
+            // The controller's, so that its state is carried, too.
+            Self::Drain => coordinator.drain("h1", false, 60_000).await.map(drop),
         }
     }
 }
@@ -121,7 +131,7 @@ fn run(way: Way, point: &Point, fault: Fault) -> anyhow::Result<()> {
             let (answer, rows) = ended?;
             let there = rows.clusters.iter().any(|c| c.spec.name.as_str() == "dev");
             match (way, &answer) {
-                (Way::Repair, _) => ensure!(there, "repaired, and yet not there"),
+                (Way::Repair | Way::Drain, _) => ensure!(there, "kept, and yet not there"),
                 (Way::Create, Ok(())) => ensure!(there, "created, and yet not there"),
                 (Way::Delete, Ok(())) => ensure!(!there, "deleted, and yet there"),
                 (_, Err(_)) => {}
@@ -133,6 +143,8 @@ fn run(way: Way, point: &Point, fault: Fault) -> anyhow::Result<()> {
             });
             if way == Way::Repair {
                 whole(&world)?;
+            } else if way == Way::Drain {
+                rid(&world)?;
             } else if !left {
                 none(&forgotten(&world, &rows), &format!("after {answer:?}"))?;
             }
@@ -154,6 +166,28 @@ fn whole(world: &World) -> anyhow::Result<()> {
     none(&problems(world, &rows), "after the next repair")
 }
 
+/// The next drain leaves the host, and nothing to be mended; Slurm gives jobs to all workers.
+fn rid(world: &World) -> anyhow::Result<()> {
+    world.pass(LATE)?;
+    let rows = alone(world, "b", async |_, coordinator| {
+        match coordinator.drain("h1", false, 60_000).await {
+            Ok((clusters, host)) => ensure!(host.scheduling == Scheduling::Drained, "{clusters:?}"),
+            // It was done, and not told.
+            Err(status) => ensure!(status.code() == Code::FailedPrecondition, "{status}"),
+        }
+        coordinator.hosts().uncordon_host(v1::UncordonHostRequest { name: "h1".into() }).await?;
+        let status = coordinator.status("dev").await?;
+        let jobless: Vec<_> = status.nodes.iter().filter(|node| node.slurm.starts_with("drain")).collect();
+        ensure!(jobless.is_empty(), "{jobless:?}");
+        Ok(())
+    })?;
+    none(&forgotten(world, &rows), "after the next drain")?;
+    world.pass(LATE)?;
+    // What may have come late is remembered until a list shows that it has not.
+    alone(world, "sweep", async |_, coordinator| Ok(coordinator.sweep().await.map(drop)?))?;
+    whole(world)
+}
+
 /// The next command finishes what the crash left, at once.
 fn after_crash(way: Way, world: &World) -> anyhow::Result<()> {
     let began = world.now();
@@ -171,7 +205,14 @@ fn after_crash(way: Way, world: &World) -> anyhow::Result<()> {
             ensure!(repaired.iter().all(RepairedCluster::is_well), "{repaired:?}");
             Ok(())
         }
+        Way::Drain => {
+            coordinator.repair(&["dev"], false).await?;
+            Ok(())
+        }
     })?;
+    if way == Way::Drain {
+        return rid(world);
+    }
     none(&forgotten(world, &rows), "after the next command")?;
     in_time(world, began)
 }
@@ -270,4 +311,14 @@ fn a_repair_that_crashes_is_finished_by_the_next() -> anyhow::Result<()> {
 #[test]
 fn a_repair_that_meets_a_fault_is_finished_by_the_next() -> anyhow::Result<()> {
     each(Way::Repair, &[Fault::Error, Fault::Lost, Fault::Hang])
+}
+
+#[test]
+fn a_drain_that_crashes_is_finished_by_the_next() -> anyhow::Result<()> {
+    each(Way::Drain, &[Fault::Crash])
+}
+
+#[test]
+fn a_drain_that_meets_a_fault_is_finished_by_the_next() -> anyhow::Result<()> {
+    each(Way::Drain, &[Fault::Error, Fault::Lost, Fault::Hang])
 }

@@ -116,6 +116,7 @@ mod tests {
             overcommit: Overcommit::default(),
             reserve: Resources::default(),
             privileged_nodes: shoal_types::PrivilegedNodes::Allow,
+            scheduling: shoal_types::Scheduling::Schedulable,
         };
         let engine = EngineFacts { id: format!("E{number}"), ..EngineFacts::sample() };
         let name = format!("host{number}").parse().unwrap();

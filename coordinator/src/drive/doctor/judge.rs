@@ -373,6 +373,7 @@ mod tests {
                 overcommit: shoal_types::Overcommit::default(),
                 reserve: shoal_types::Resources::default(),
                 privileged_nodes: PrivilegedNodes::Deny,
+                scheduling: shoal_types::Scheduling::Schedulable,
             },
             shoal_types::EngineFacts::sample(),
             Timestamp(1),

@@ -33,6 +33,7 @@ fn refusal(refusal: &Refused) -> Refusal {
 fn filter(filter: Filter) -> Shown {
     match filter {
         Filter::State => Shown::State,
+        Filter::Scheduling => Shown::Scheduling,
         Filter::Privilege => Shown::Privilege,
         Filter::Excluded => Shown::Excluded,
         Filter::Architecture => Shown::Architecture,

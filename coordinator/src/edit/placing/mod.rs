@@ -83,6 +83,7 @@ pub(crate) fn snapshot(seen: &[HostObservation], taken: &CapacityInUse, image: &
             id: host.id,
             name: host.name.clone(),
             state: host.health.state,
+            scheduling: host.settings.scheduling,
             privilege_denied: host.makes_nodes_root()
                 && host.settings.privileged_nodes == PrivilegedNodes::Deny,
             labels: host.settings.labels.clone(),

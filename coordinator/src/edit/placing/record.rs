@@ -213,6 +213,7 @@ mod tests {
             id: HostId::new(1, id),
             name: format!("host-{number}").parse().unwrap(),
             state: HostState::Ready,
+            scheduling: shoal_types::Scheduling::Schedulable,
             privilege_denied: false,
             labels: Labels::from_pairs(labels.iter().map(String::as_str)).unwrap(),
             total: Capacity { cpu: MilliCpu(16_000), memory: Bytes::mib(65_536), node_slots: 500 },
@@ -275,6 +276,7 @@ mod tests {
         );
         document["kinds"][0].as_object_mut().unwrap().remove("privilege_denied").unwrap();
         document["kinds"][0].as_object_mut().unwrap().remove("mtu").unwrap();
+        document["kinds"][0].as_object_mut().unwrap().remove("scheduling").unwrap();
         let host = serde_json::from_value::<Hosts>(document).unwrap().unfold().hosts.remove(0);
         assert_eq!((host.privilege_denied, host.mtu), (false, 0));
     }

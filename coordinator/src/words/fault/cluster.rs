@@ -69,6 +69,32 @@ pub enum ClusterFault {
         /// Why.
         how: String,
     },
+    /// A cluster that is not ready has nodes that are to move.
+    #[error("cluster {cluster} is {phase}: only nodes of one that is ready are moved")]
+    NotMoved {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Where it is.
+        phase: ClusterPhase,
+    },
+    /// Slurm gives no answer, or refuses what it is told.
+    #[error("Slurm of cluster {cluster} gives no answer: {said}")]
+    Slurm {
+        /// The cluster.
+        cluster: ClusterName,
+        /// What it said instead, or why it was not asked.
+        said: String,
+    },
+    /// Nodes stay on a host that is being drained.
+    #[error("cluster {cluster}: {nodes} stay there: {why}")]
+    Stay {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Which, as a nodeset.
+        nodes: String,
+        /// Why.
+        why: String,
+    },
     /// The cluster did not become ready.
     #[error("cluster {cluster} did not become ready: {source}\n{after}")]
     NotReady {
@@ -148,6 +174,9 @@ impl ClusterFault {
             | Self::Phase { .. }
             | Self::NotKept { .. }
             | Self::NotMended { .. }
+            | Self::NotMoved { .. }
+            | Self::Slurm { .. }
+            | Self::Stay { .. }
             | Self::NotReady { .. }
             | Self::Apart { .. }
             | Self::Ended { .. }
@@ -173,7 +202,15 @@ impl ClusterFault {
             Self::NotKept { phase: ClusterPhase::Failed, cluster } => {
                 Ok(format!("it was kept for inspection; `shoal delete cluster {cluster}` removes it"))
             }
-            Self::NotKept { .. } => Ok("`shoal resume` finishes what was interrupted".into()),
+            Self::NotMoved { phase: ClusterPhase::Failed, cluster } => {
+                Ok(format!("it was kept for inspection; `shoal delete cluster {cluster}` removes it"))
+            }
+            Self::NotKept { .. } | Self::NotMoved { .. } => {
+                Ok("`shoal resume` finishes what was interrupted".into())
+            }
+            Self::Slurm { cluster, .. } | Self::Stay { cluster, .. } => {
+                Ok(format!("`shoal status {cluster}` shows every node"))
+            }
             Self::NotMended { cluster, .. } => Ok(format!("`shoal status {cluster}` shows every node")),
             Self::NotReady { cluster, after: After::Kept, source } => {
                 let look = || format!("look into it with `shoal ssh controller.{cluster}`");

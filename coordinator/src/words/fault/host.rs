@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use shoal_docker::{EngineError, RetryClass, Subject, Unusable};
-use shoal_types::{ClusterMtu, HostName};
+use shoal_types::{ClusterMtu, HostName, Scheduling};
 
 use super::{Class, Hint, Retry, SAID, WRONG_USE};
 
@@ -26,13 +26,27 @@ pub enum HostFault {
     NoneRegistered,
     /// The host still has nodes.
     #[error(
-        "host {host} still has {nodes} nodes: delete their clusters first, or use --force to forget them"
+        "host {host} still has {nodes} nodes: move them with `shoal drain {host}`, or use --force to forget them"
     )]
     InUse {
         /// The host.
         host: HostName,
         /// How many.
         nodes: u32,
+    },
+    /// A host that is drained was to be drained.
+    #[error("host {host} is drained: no node is there, and none is placed there")]
+    Drained {
+        /// The host.
+        host: HostName,
+    },
+    /// A host is no longer being drained.
+    #[error("host {host} is {now}: somebody has ended its drain")]
+    NotDraining {
+        /// The host.
+        host: HostName,
+        /// What its operator says now.
+        now: Scheduling,
     },
     /// Another engine answers at the new endpoint.
     #[error(
@@ -134,6 +148,8 @@ impl HostFault {
             Self::Unknown { .. }
             | Self::NoneRegistered
             | Self::InUse { .. }
+            | Self::Drained { .. }
+            | Self::NotDraining { .. }
             | Self::Unusable { .. }
             | Self::NoUnderlay { .. }
             | Self::SameUnderlay { .. }
@@ -147,6 +163,8 @@ impl HostFault {
             Self::Unusable { .. } => Ok("register another engine: rootful, on Linux, 20.10 or newer".into()),
             Self::Engine { source, .. } => Ok(engine_hint(source).into()),
             Self::Silent { .. } | Self::Lost { .. } | Self::NoneReachable { .. } => Ok(HOSTS.into()),
+            Self::Drained { host } => Ok(format!("`shoal uncordon {host}` places nodes there again")),
+            Self::NotDraining { host, .. } => Ok(format!("`shoal drain {host}` goes on with it")),
             Self::Mtu { host, room, .. } => Ok(mtu_hint(host, *room)),
             Self::NoneRegistered
             | Self::InUse { .. }

@@ -1,0 +1,444 @@
+//! Moves one cluster's nodes from a host that is being drained to others.
+//!
+//! ```text
+//! do they fit elsewhere? --> Slurm gives them no new jobs --> those without jobs, a batch at a time, the controller last:
+//!     (its state is copied) --> containers removed --> edit/relocation.rs --> passes --> Slurm gives them jobs again
+//! the last one gone: the cluster's network leaves the host
+//! ```
+//! A node's container is gone before the node has another place: never two with one address.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use shoal_api::{DrainedCluster, MovedNode};
+use shoal_docker::CallClass;
+use shoal_slurm::{
+    NodeReport, NodeStatus, Readiness, down_command, drain_command, drain_reason, resume_command,
+};
+use shoal_storage::{Cluster, Host, Node};
+use shoal_types::{ClusterPhase, EventKind, HostId, HostName, NodeId, NodeName, Scheduling, chain, nodeset};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{DrainTerms, slurm::Controller, state};
+use crate::{
+    drive::{lifecycle::acquire, repair::passes, reschedule::forget_remnant},
+    edit::{
+        commit::commit,
+        relocation::{NotRescheduled, Relocation},
+    },
+    fleet::{HostLink, coordinator::Coordinator, lease::HeldLease, removal::remove_container},
+    observe::{
+        containers::{HostContainers, Scope},
+        image,
+        intent::Intent,
+        slurm::SlurmNodes,
+        survey::{self, Depth},
+    },
+    pass::work::{Halt, Work, all, on},
+    words::{
+        fault::{ClusterFault, Fault, HostFault},
+        naming::NODE,
+    },
+};
+
+/// Nodes moved at once: what is begun with a batch is ended with it, whoever interrupts.
+const BATCH: usize = 16;
+/// How long a batch may take to come up at its new place.
+const COME_UP: Duration = Duration::from_secs(300);
+/// How long somebody else may work on the cluster.
+const BUSY: Duration = Duration::from_secs(60);
+/// How often jobs and owners are looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// One cluster's nodes on the host.
+struct Drain<'a> {
+    work: &'a Work,
+    host: &'a Host,
+    terms: DrainTerms,
+    /// The host, and why it is left.
+    left: BTreeMap<HostId, String>,
+    interrupt: &'a CancellationToken,
+}
+
+/// Which nodes can move now.
+#[derive(Debug, Default)]
+struct Movable {
+    now: Vec<NodeId>,
+    /// Those with jobs.
+    busy: Vec<NodeName>,
+}
+
+/// What is wanted of a relocation.
+#[derive(Debug, Clone, Copy)]
+enum Relocate {
+    /// Where the nodes would go.
+    Plan,
+    /// It is written down.
+    Commit,
+}
+
+/// Moves a cluster's nodes off the host; what goes wrong is told of it.
+pub(super) async fn drain_cluster(
+    coordinator: &Arc<Coordinator>,
+    cluster: Cluster,
+    host: &Host,
+    terms: DrainTerms,
+    interrupt: &CancellationToken,
+) -> DrainedCluster {
+    let (id, spec) = (cluster.id, &cluster.spec);
+    let mut told = DrainedCluster {
+        realm: spec.realm.to_string(),
+        name: spec.name.to_string(),
+        ..DrainedCluster::default()
+    };
+    let drained = async {
+        let (lease, cluster) = owned(coordinator, &cluster, interrupt).await?;
+        let work = Work::new(coordinator.clone(), cluster.id, lease, interrupt).keeping();
+        let left = BTreeMap::from([(host.id, format!("host {} is being drained", host.name))]);
+        let drain = Drain { work: &work, host, terms, left, interrupt };
+        let outcome = match terms.dry_run {
+            true => drain.plan().await.map(|moved| told.moved = moved),
+            false => drain.run(&mut told.moved).await,
+        };
+        let flushed = work.recorder.flush().await;
+        drop(work.lease.release().await);
+        outcome.and_then(|()| Ok(flushed?))
+    };
+    let mut drained: Result<(), Fault> = drained.await;
+    let there = async {
+        let mut read = coordinator.store.read().await?;
+        Ok::<_, Fault>(read.nodes().of_cluster(id).await?)
+    };
+    match there.await {
+        Ok(nodes) => {
+            let left = nodes.iter().filter(|node| node.host == host.id);
+            told.left = left.map(|node| node.name.to_string()).collect();
+        }
+        Err(fault) => drained = drained.and(Err(fault)),
+    }
+    told.error = drained.err().map(|fault| match fault.hint() {
+        Ok(hint) => format!("{}; {hint}", chain(&fault)),
+        Err(_) => chain(&fault),
+    });
+    told
+}
+
+/// The lease of a cluster that is ready, as soon as who has it gives it back.
+async fn owned(
+    coordinator: &Coordinator,
+    cluster: &Cluster,
+    interrupt: &CancellationToken,
+) -> Result<(Arc<HeldLease>, Cluster), Fault> {
+    let began = Instant::now();
+    loop {
+        match acquire(coordinator, cluster).await {
+            Ok((lease, now)) => match ready(&now) {
+                Ok(()) => return Ok((lease, now)),
+                Err(fault) => {
+                    drop(lease.release().await);
+                    return Err(fault);
+                }
+            },
+            Err(Fault::Cluster(ClusterFault::Busy { .. })) if began.elapsed() < BUSY => {}
+            Err(fault) => return Err(fault),
+        }
+        pause(interrupt, LOOK).await?;
+    }
+}
+
+fn ready(cluster: &Cluster) -> Result<(), Fault> {
+    match cluster.phase {
+        ClusterPhase::Ready => Ok(()),
+        phase @ (ClusterPhase::Creating | ClusterPhase::Deleting | ClusterPhase::Failed) => {
+            Err(ClusterFault::NotMoved { cluster: cluster.spec.name.clone(), phase }.into())
+        }
+    }
+}
+
+async fn pause(interrupt: &CancellationToken, long: Duration) -> Result<(), Fault> {
+    tokio::select! {
+        () = interrupt.cancelled() => Err(Fault::Stopped),
+        () = tokio::time::sleep(long) => Ok(()),
+    }
+}
+
+impl Drain<'_> {
+    /// Where the nodes would go.
+    async fn plan(&self) -> Result<Vec<MovedNode>, Fault> {
+        let intent = self.work.intent().await?;
+        let planned = self.relocate(&intent, None, None, Relocate::Plan).await?;
+        Ok(planned
+            .into_iter()
+            .map(|(node, to)| MovedNode { node: node.to_string(), to: to.to_string() })
+            .collect())
+    }
+
+    /// Moves them all.
+    async fn run(&self, moved: &mut Vec<MovedNode>) -> Result<(), Fault> {
+        let began = Instant::now();
+        // Where there is no room nobody has to be kept from jobs.
+        self.plan().await?;
+        let mut waited = false;
+        loop {
+            let intent = self.work.intent().await?;
+            ready(&intent.cluster)?;
+            if intent.on(self.host.id).next().is_none() {
+                return Ok(());
+            }
+            self.is_draining().await?;
+            let movable = self.movable(&intent).await?;
+            if movable.now.is_empty() {
+                let names = nodeset::compress(movable.busy.iter().map(NodeName::as_str));
+                if began.elapsed() > self.terms.timeout {
+                    let why = format!(
+                        "their jobs did not end within {} s: wait longer with --timeout, or do not wait with --now",
+                        self.terms.timeout.as_secs()
+                    );
+                    return Err(self.stay(&intent, names, why));
+                }
+                if !std::mem::replace(&mut waited, true) {
+                    self.note(&intent, format!("waiting for the jobs of {names}")).await;
+                }
+                pause(self.interrupt, LOOK).await?;
+                continue;
+            }
+            let batch: BTreeSet<NodeId> = movable.now.into_iter().take(BATCH).collect();
+            moved.extend(self.move_batch(&intent, &batch).await?);
+            pause(self.interrupt, Duration::ZERO).await?;
+        }
+    }
+
+    fn stay(&self, intent: &Intent, nodes: String, why: String) -> Fault {
+        ClusterFault::Stay { cluster: intent.cluster.spec.name.clone(), nodes, why }.into()
+    }
+
+    async fn note(&self, intent: &Intent, text: String) {
+        self.work.note(intent, EventKind::Step, Some(&self.host.name), text).await;
+    }
+
+    /// Nobody has said otherwise meanwhile.
+    async fn is_draining(&self) -> Result<(), Fault> {
+        let host = self.work.coordinator.store.read().await?.hosts().get(self.host.id).await?;
+        let unknown = || HostFault::Unknown { name: self.host.name.clone() };
+        match host.ok_or_else(unknown)?.settings.scheduling {
+            Scheduling::Draining => Ok(()),
+            now @ (Scheduling::Schedulable | Scheduling::Cordoned | Scheduling::Drained) => {
+                Err(HostFault::NotDraining { host: self.host.name.clone(), now }.into())
+            }
+        }
+    }
+
+    /// Which nodes can move now: workers without jobs and nodes that run none, then those that have state. Slurm is told to give the
+    /// others no new jobs.
+    async fn movable(&self, intent: &Intent) -> Result<Movable, Fault> {
+        let here: Vec<&Node> = intent.on(self.host.id).collect();
+        let runs_jobs = |node: &&Node| intent.role(node).readiness == Readiness::Idle;
+        let has_state = |node: &Node| intent.role(node).state.is_some();
+        let workers: Vec<&Node> = here.iter().copied().filter(runs_jobs).collect();
+        let mut movable = Movable::default();
+        movable.now.extend(here.iter().filter(|n| !runs_jobs(n) && !has_state(n)).map(|n| n.id));
+        if workers.is_empty() {
+            if movable.now.is_empty() {
+                movable.now.extend(here.iter().map(|node| node.id));
+            }
+            return Ok(movable);
+        }
+        let slurm = Controller::of(&self.work.coordinator, intent).await;
+        let slurm = match (slurm, self.terms.now) {
+            // Nobody is waited for.
+            (Err(fault), true) => {
+                tracing::warn!(cluster.id = %self.work.cluster, error = chain(&fault), "Slurm is not told");
+                movable.now.extend(workers.iter().map(|node| node.id));
+                return Ok(movable);
+            }
+            (slurm, _) => slurm?,
+        };
+        self.work.may(&slurm.link, CallClass::Exec).await.map_err(Halt::into_fault)?;
+        let mut reports = slurm.nodes().await?;
+        let open = named(&workers, &reports, takes_jobs);
+        if !open.is_empty() {
+            let text = format!("Slurm gives no new jobs to {}", nodeset::compress(open.iter().copied()));
+            self.note(intent, text).await;
+            slurm.update(drain_command(open, &self.host.name)).await?;
+            reports = slurm.nodes().await?;
+        }
+        let busy = named(&workers, &reports, has_jobs);
+        if self.terms.now && !busy.is_empty() {
+            slurm.update(down_command(busy, &self.host.name)).await?;
+            reports = slurm.nodes().await?;
+        }
+        for node in &workers {
+            match reports.get(&node.name).is_some_and(has_jobs) {
+                true => movable.busy.push(node.name.clone()),
+                false => movable.now.push(node.id),
+            }
+        }
+        Ok(movable)
+    }
+
+    /// Moves these nodes.
+    async fn move_batch(&self, intent: &Intent, batch: &BTreeSet<NodeId>) -> Result<Vec<MovedNode>, Fault> {
+        let (work, began) = (self.work, Instant::now());
+        let coordinator = &work.coordinator;
+        let link = coordinator.fleet.link(&coordinator.store, self.host).await?;
+        let mut to = None;
+        for node in intent.nodes.iter().filter(|n| batch.contains(&n.id) && intent.role(n).state.is_some()) {
+            let only = BTreeSet::from([node.id]);
+            let planned = self.relocate(intent, Some(&only), None, Relocate::Plan).await?;
+            let Some((_, host)) = planned.into_iter().next() else { continue };
+            let there = coordinator.store.read().await?.hosts().by_name(&host).await?;
+            let there = there.ok_or_else(|| HostFault::Unknown { name: host.clone() })?;
+            let there = coordinator.fleet.link(&coordinator.store, &there).await?;
+            state::carry(work, intent, node, &link, &there).await.map_err(Halt::into_fault)?;
+            to = Some(host);
+        }
+        self.remove(&link, batch).await.map_err(Halt::into_fault)?;
+        let placed = self.relocate(intent, Some(batch), to.as_ref(), Relocate::Commit).await;
+        // Wherever they belong now, they come up there.
+        let passed = passes(work, COME_UP, began).await;
+        placed?;
+        let now = work.intent().await?;
+        if now.on(self.host.id).next().is_none() {
+            work.take_down(&link, intent).await.map_err(Halt::into_fault)?;
+            if !work.in_doubt(self.host.id) {
+                forget_remnant(work, self.host.id).await?;
+            }
+        }
+        passed?;
+        self.give_jobs(&now, batch).await?;
+        let hosts = work.members(&now).await?;
+        let moved = now.nodes.iter().filter(|node| batch.contains(&node.id));
+        let moved = moved.filter_map(|node| Some((node, &hosts.get(&node.host)?.name)));
+        Ok(moved.map(|(node, to)| MovedNode { node: node.name.to_string(), to: to.to_string() }).collect())
+    }
+
+    /// Removes the containers of these nodes.
+    async fn remove(&self, link: &HostLink, batch: &BTreeSet<NodeId>) -> Result<(), Halt> {
+        let work = self.work;
+        work.may(link, CallClass::Read).await?;
+        let there = HostContainers::look(&work.coordinator.naming, link, Scope::Cluster(work.cluster)).await;
+        let there = there.map_err(on(link))?;
+        let of_batch = there.all().iter().filter(|container| {
+            let node = container.labels.get(NODE).and_then(|id| id.parse().ok());
+            node.is_some_and(|node: NodeId| batch.contains(&node))
+        });
+        let remove = async |container: &String| {
+            work.may(link, CallClass::Write).await?;
+            remove_container(link, container).await.map_err(on(link)).map(drop)
+        };
+        all(of_batch.map(|container| remove(&container.id).boxed()).collect(), BATCH).await
+    }
+
+    /// Places the nodes anew, and writes it down if it is to be so. Where they go.
+    async fn relocate(
+        &self,
+        intent: &Intent,
+        only: Option<&BTreeSet<NodeId>>,
+        to: Option<&HostName>,
+        how: Relocate,
+    ) -> Result<Vec<(NodeName, HostName)>, Fault> {
+        let coordinator = &self.work.coordinator;
+        let seen = survey::survey(coordinator, Depth::Agent).await?;
+        let cluster = &intent.cluster;
+        let image = image::resolve_id(&cluster.spec.image, &cluster.image_id, &seen).await;
+        let left = &self.left;
+        let lease = &self.work.lease;
+        let relocation = Relocation { lease, intent, left, only, to, seen: &seen, image: &image };
+        let placed = match how {
+            Relocate::Plan => relocation.plan(coordinator).await,
+            Relocate::Commit => commit(coordinator, &relocation).await.map(|()| vec![]),
+        };
+        placed.map_err(|refused| match refused {
+            NotRescheduled::Here(why) => {
+                let moves = |node: &&Node| only.is_none_or(|only| only.contains(&node.id));
+                let names = intent.on(self.host.id).filter(moves).map(|node| node.name.as_str());
+                self.stay(intent, nodeset::compress(names), why)
+            }
+            NotRescheduled::Fault(fault) => fault,
+        })
+    }
+
+    /// Has Slurm give jobs to those of the nodes that we kept from them.
+    async fn give_jobs(&self, intent: &Intent, batch: &BTreeSet<NodeId>) -> Result<(), Fault> {
+        let workers = intent.nodes.iter().filter(|n| batch.contains(&n.id));
+        let workers: Vec<&Node> = workers.filter(|n| intent.role(n).readiness == Readiness::Idle).collect();
+        if workers.is_empty() {
+            return Ok(());
+        }
+        let slurm = Controller::of(&self.work.coordinator, intent).await?;
+        let reports = slurm.nodes().await?;
+        let reason = drain_reason(&self.host.name);
+        let ours = named(&workers, &reports, |report| report.reason.as_ref() == Some(&reason));
+        if ours.is_empty() {
+            return Ok(());
+        }
+        self.work.may(&slurm.link, CallClass::Exec).await.map_err(Halt::into_fault)?;
+        slurm.update(resume_command(ours)).await
+    }
+}
+
+/// Those of the nodes of which Slurm says such a thing.
+fn named<'n>(nodes: &[&'n Node], reports: &SlurmNodes, says: impl Fn(&NodeReport) -> bool) -> Vec<&'n str> {
+    let said = nodes.iter().filter(|node| reports.get(&node.name).is_some_and(&says));
+    said.map(|node| node.name.as_str()).collect()
+}
+
+/// Whether a node may be given a job.
+fn takes_jobs(report: &NodeReport) -> bool {
+    match report.status {
+        NodeStatus::Idle
+        | NodeStatus::Allocated
+        | NodeStatus::Mixed
+        | NodeStatus::Completing
+        | NodeStatus::Other(_) => true,
+        NodeStatus::Drained | NodeStatus::Draining | NodeStatus::Down | NodeStatus::Unknown => false,
+    }
+}
+
+/// Whether a job is on a node, or may be.
+fn has_jobs(report: &NodeReport) -> bool {
+    match report.status {
+        NodeStatus::Draining
+        | NodeStatus::Allocated
+        | NodeStatus::Mixed
+        | NodeStatus::Completing
+        | NodeStatus::Other(_) => true,
+        NodeStatus::Idle | NodeStatus::Drained | NodeStatus::Down | NodeStatus::Unknown => {
+            report.flags.contains('+')
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(status: NodeStatus, flags: &str) -> NodeReport {
+        NodeReport { name: "worker-0".parse().unwrap(), status, flags: flags.into(), reason: None }
+    }
+
+    #[test]
+    fn a_node_moves_once_no_job_is_there() {
+        let words = [
+            (NodeStatus::Idle, true, false),
+            (NodeStatus::Allocated, true, true),
+            (NodeStatus::Mixed, true, true),
+            (NodeStatus::Completing, true, true),
+            (NodeStatus::Other("reserved".into()), true, true),
+            (NodeStatus::Draining, false, true),
+            (NodeStatus::Drained, false, false),
+            (NodeStatus::Down, false, false),
+            (NodeStatus::Unknown, false, false),
+        ];
+        for (status, takes, has) in words {
+            let report = report(status, "");
+            assert_eq!((takes_jobs(&report), has_jobs(&report)), (takes, has), "{:?}", report.status);
+        }
+        assert!(has_jobs(&report(NodeStatus::Drained, "+")));
+    }
+}

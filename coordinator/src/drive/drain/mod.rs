@@ -1,0 +1,149 @@
+//! Rids a host of its nodes, and lets it have some again.
+//!
+//! ```text
+//! cordon --> draining --> each cluster with nodes there, at once: cluster.rs --> drained, if none is left
+//! uncordon --> schedulable; Slurm gives jobs again to nodes that a drain kept from them
+//! ```
+//! What has moved has moved: a drain that ends early, or whose process dies, leaves the rest to the next one.
+
+mod cluster;
+mod slurm;
+mod state;
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, join_all},
+    stream,
+};
+use shoal_api::DrainedCluster;
+use shoal_slurm::{drain_reason, resume_command};
+use shoal_storage::{Cluster, Host, HostSettings};
+use shoal_types::{ClusterPhase, EventLevel, HostName, Scheduling, chain};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    drive::{
+        drain::{cluster::drain_cluster, slurm::Controller},
+        hosts::{find_host, host_event},
+    },
+    fleet::coordinator::Coordinator,
+    observe::intent::Intent,
+    words::fault::{Fault, HostFault},
+};
+
+/// Clusters whose nodes are moved at once: their hosts bound what each of them costs.
+const AT_ONCE: usize = 8;
+
+/// How a host is drained.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DrainTerms {
+    /// Nothing is done.
+    pub(crate) dry_run: bool,
+    /// Jobs are not waited for.
+    pub(crate) now: bool,
+    /// How long jobs are waited for.
+    pub(crate) timeout: Duration,
+}
+
+/// Keeps new nodes off a host.
+pub(crate) async fn cordon(coordinator: &Coordinator, name: &HostName) -> Result<Host, Fault> {
+    let host = find_host(coordinator, name).await?;
+    match host.settings.scheduling {
+        // It is more than cordoned.
+        Scheduling::Drained => Ok(host),
+        Scheduling::Schedulable | Scheduling::Cordoned | Scheduling::Draining => {
+            set(coordinator, name, Scheduling::Cordoned).await
+        }
+    }
+}
+
+/// Places nodes on a host again, and has Slurm give jobs to those that a drain of it kept from them, wherever they are by now.
+pub(crate) async fn uncordon(coordinator: &Coordinator, name: &HostName) -> Result<Host, Fault> {
+    let host = set(coordinator, name, Scheduling::Schedulable).await?;
+    let clusters = coordinator.store.read().await?.clusters().list().await?;
+    let ready = clusters.into_iter().filter(|cluster| cluster.phase == ClusterPhase::Ready);
+    let each = ready.map(|cluster| {
+        async move {
+            let named = cluster.spec.name.clone();
+            // Slurm may be away; an operator sees the nodes' reason there.
+            if let Err(fault) = give_jobs(coordinator, cluster, name).await {
+                tracing::warn!(cluster.name = %named, error = chain(&fault), "Slurm was not told that the host is back");
+            }
+        }
+        .boxed()
+    });
+    join_all(each).await;
+    Ok(host)
+}
+
+/// Has Slurm give jobs to the nodes of a cluster that a drain of this host kept from them.
+async fn give_jobs(coordinator: &Coordinator, cluster: Cluster, host: &HostName) -> Result<(), Fault> {
+    let mut read = coordinator.store.read().await?;
+    let Some(network) = read.networks().of_cluster(cluster.id).await? else { return Ok(()) };
+    let nodes = read.nodes().of_cluster(cluster.id).await?;
+    drop(read);
+    let intent = Intent::new(cluster, network, nodes);
+    let controller = Controller::of(coordinator, &intent).await?;
+    let reason = drain_reason(host);
+    let reports = controller.nodes().await?;
+    let ours = reports.values().filter(|report| report.reason.as_ref() == Some(&reason));
+    let ours: Vec<&str> = ours.map(|report| report.name.as_str()).collect();
+    if ours.is_empty() {
+        return Ok(());
+    }
+    controller.update(resume_command(ours)).await
+}
+
+/// Moves all nodes of a host to others; `told` hears of each cluster as its nodes have moved, or why some have not. The host as it is
+/// afterwards.
+pub(crate) async fn drain(
+    coordinator: &Arc<Coordinator>,
+    name: &HostName,
+    terms: DrainTerms,
+    interrupt: &CancellationToken,
+    told: impl Fn(DrainedCluster) -> BoxFuture<'static, ()> + Send,
+) -> Result<Host, Fault> {
+    let mut host = find_host(coordinator, name).await?;
+    if host.settings.scheduling == Scheduling::Drained {
+        return Err(HostFault::Drained { host: name.clone() }.into());
+    }
+    if !terms.dry_run {
+        host = set(coordinator, name, Scheduling::Draining).await?;
+    }
+    let each = clusters_on(coordinator, &host).await?.into_iter();
+    let each = each.map(|cluster| drain_cluster(coordinator, cluster, &host, terms, interrupt).boxed());
+    let mut each = stream::iter(each.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
+    while let Some(cluster) = each.next().await {
+        told(cluster).await;
+    }
+    let nodes = coordinator.store.read().await?.nodes().on_host(host.id).await?;
+    match nodes.is_empty() && !terms.dry_run {
+        true => set(coordinator, name, Scheduling::Drained).await,
+        false => find_host(coordinator, name).await,
+    }
+}
+
+async fn clusters_on(coordinator: &Coordinator, host: &Host) -> Result<Vec<Cluster>, Fault> {
+    let mut read = coordinator.store.read().await?;
+    let on_host: BTreeSet<_> = read.nodes().on_host(host.id).await?.iter().map(|node| node.cluster).collect();
+    let mut clusters = read.clusters().list().await?;
+    clusters.retain(|cluster| on_host.contains(&cluster.id));
+    Ok(clusters)
+}
+
+/// What an operator says of a host, unless it says so already.
+async fn set(coordinator: &Coordinator, name: &HostName, scheduling: Scheduling) -> Result<Host, Fault> {
+    let host = find_host(coordinator, name).await?;
+    if host.settings.scheduling == scheduling {
+        return Ok(host);
+    }
+    let mut tx = coordinator.store.begin().await?;
+    tx.hosts().change(&host, &HostSettings { scheduling, ..host.settings.clone() }).await?;
+    // What was decided on hosts as they were is decided anew.
+    tx.placements_changed().await?;
+    tx.events().append(&host_event(coordinator, name, EventLevel::Info, scheduling.to_string())).await?;
+    tx.commit().await?;
+    find_host(coordinator, name).await
+}

@@ -1,0 +1,71 @@
+//! What a drain asks of Slurm and tells it, in the cluster's controller.
+
+use std::sync::Arc;
+
+use shoal_docker::ExecSpec;
+use shoal_types::ClusterName;
+
+use crate::{
+    fleet::{HostLink, coordinator::Coordinator},
+    observe::{
+        containers::container_of,
+        intent::Intent,
+        slurm::{self, SlurmNodes},
+    },
+    words::fault::{ClusterFault, Fault},
+};
+
+/// Longest answer of scontrol that is told.
+const SAID: usize = 4096;
+
+/// A cluster's controller, to be asked.
+#[derive(Debug)]
+pub(super) struct Controller {
+    cluster: ClusterName,
+    pub(super) link: Arc<HostLink>,
+    container: String,
+}
+
+impl Controller {
+    /// # Errors
+    /// [`ClusterFault::Slurm`]: it has none that runs.
+    pub(super) async fn of(coordinator: &Coordinator, intent: &Intent) -> Result<Self, Fault> {
+        let cluster = intent.cluster.spec.name.clone();
+        let silent = |said: &str| ClusterFault::Slurm { cluster: cluster.clone(), said: said.into() };
+        let node = intent.controller().ok_or_else(|| silent("the cluster has no controller"))?;
+        let host = coordinator.store.read().await?.hosts().get(node.host).await?;
+        let host = host.ok_or_else(|| silent("the host of its controller is not registered"))?;
+        let link = coordinator.fleet.link(&coordinator.store, &host).await?;
+        let there = container_of(&coordinator.naming, &link, node.id).await;
+        let there = there.map_err(Fault::engine(&host.name))?;
+        let container = there.ok_or_else(|| silent("its controller has no container"))?.id;
+        Ok(Self { cluster, link, container })
+    }
+
+    /// What Slurm says of its nodes.
+    ///
+    /// # Errors
+    /// [`ClusterFault::Slurm`]: something else than an answer.
+    pub(super) async fn nodes(&self) -> Result<SlurmNodes, Fault> {
+        let answer = slurm::sinfo(&self.link, &self.container).await;
+        answer.map_err(Fault::engine(&self.link.name))?.map_err(|said| self.silent(said))
+    }
+
+    /// Runs an `scontrol update`.
+    ///
+    /// # Errors
+    /// [`ClusterFault::Slurm`]: it was refused.
+    pub(super) async fn update(&self, command: Vec<String>) -> Result<(), Fault> {
+        let ran = self.link.engine.exec(&self.container, &ExecSpec::new(command), SAID).await;
+        let ran = ran.map_err(Fault::engine(&self.link.name))?;
+        if ran.status == 0 {
+            return Ok(());
+        }
+        let said = [ran.stderr, ran.stdout].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+        Err(self.silent(said.into_iter().find(|text| !text.is_empty()).unwrap_or_default()))
+    }
+
+    fn silent(&self, said: String) -> Fault {
+        ClusterFault::Slurm { cluster: self.cluster.clone(), said }.into()
+    }
+}

@@ -1,0 +1,56 @@
+//! Keeping jobs from nodes for a while, and giving them back: scontrol(1), run in the controller.
+
+use shoal_types::{HostName, nodeset};
+
+/// Why nodes get no jobs while their host is drained, in the words that Slurm shows and that tell ours from an operator's.
+#[must_use]
+pub fn drain_reason(host: &HostName) -> String {
+    format!("shoal: host {host} is being drained")
+}
+
+/// No new jobs for these nodes; those that run go on.
+#[must_use]
+pub fn drain_command<'a>(nodes: impl IntoIterator<Item = &'a str>, host: &HostName) -> Vec<String> {
+    update(nodes, &["State=DRAIN".to_owned(), format!("Reason={}", drain_reason(host))])
+}
+
+/// The jobs of these nodes go back to the queue, or end if they may not be run twice. They stay without jobs.
+#[must_use]
+pub fn down_command<'a>(nodes: impl IntoIterator<Item = &'a str>, host: &HostName) -> Vec<String> {
+    update(nodes, &["State=DOWN".to_owned(), format!("Reason={}", drain_reason(host))])
+}
+
+/// Jobs for these nodes again.
+#[must_use]
+pub fn resume_command<'a>(nodes: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    update(nodes, &["State=RESUME".to_owned()])
+}
+
+fn update<'a>(nodes: impl IntoIterator<Item = &'a str>, settings: &[String]) -> Vec<String> {
+    let nodes = format!("NodeName={}", nodeset::compress(nodes));
+    let words = ["scontrol".to_owned(), "update".to_owned(), nodes];
+    words.into_iter().chain(settings.iter().cloned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_command_for_all_nodes() {
+        let host: HostName = "alpha".parse().unwrap();
+        let nodes = ["worker-0", "worker-1", "worker-4"];
+        assert_eq!(
+            drain_command(nodes, &host),
+            [
+                "scontrol",
+                "update",
+                "NodeName=worker-[0-1,4]",
+                "State=DRAIN",
+                "Reason=shoal: host alpha is being drained"
+            ]
+        );
+        assert_eq!(down_command(nodes, &host)[3], "State=DOWN");
+        assert_eq!(resume_command(["worker-0"]), ["scontrol", "update", "NodeName=worker-0", "State=RESUME"]);
+    }
+}
