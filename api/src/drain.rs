@@ -2,15 +2,12 @@
 
 use serde::Serialize;
 use shoal_proto::{
-    FieldError,
+    FieldError, Word,
     v1::{self, drain_host_response},
 };
 use shoal_types::{Event, Scheduling};
 
-use crate::{
-    Host,
-    value::{known, messages, need, text},
-};
+use crate::value::{known, messages, need, text};
 
 /// A node that was moved, or would be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -70,8 +67,8 @@ pub enum DrainStep {
     Event(Event),
     /// What became of one cluster's nodes.
     Cluster(DrainedCluster),
-    /// The host afterwards: last.
-    Host(Box<Host>),
+    /// What is said of the host afterwards: last.
+    Ended(Scheduling),
 }
 
 impl From<v1::MovedNode> for MovedNode {
@@ -105,7 +102,7 @@ impl TryFrom<v1::DrainHostResponse> for DrainStep {
         Ok(match need("step", answer.step)? {
             drain_host_response::Step::Event(event) => Self::Event(event.try_into()?),
             drain_host_response::Step::Cluster(cluster) => Self::Cluster(cluster.into()),
-            drain_host_response::Step::Host(host) => Self::Host(Box::new(host.try_into()?)),
+            drain_host_response::Step::Ended(word) => Self::Ended(Scheduling::read("ended", word)?),
         })
     }
 }
@@ -115,7 +112,7 @@ impl From<DrainStep> for v1::DrainHostResponse {
         let step = match step {
             DrainStep::Event(event) => drain_host_response::Step::Event((&event).into()),
             DrainStep::Cluster(cluster) => drain_host_response::Step::Cluster(cluster.into()),
-            DrainStep::Host(host) => drain_host_response::Step::Host((*host).into()),
+            DrainStep::Ended(word) => drain_host_response::Step::Ended(word.wire()),
         };
         Self { step: Some(step) }
     }
@@ -141,7 +138,7 @@ mod tests {
             DrainStep::Cluster(cluster.clone()),
             DrainStep::Cluster(DrainedCluster::default()),
             DrainStep::Event(Event { seq: 7, event }),
-            DrainStep::Host(Box::new(crate::host::tests::known_host())),
+            DrainStep::Ended(Scheduling::Drained),
         ];
         for step in steps {
             assert_eq!(DrainStep::try_from(v1::DrainHostResponse::from(step.clone())), Ok(step));

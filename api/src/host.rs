@@ -326,13 +326,8 @@ impl HostSettings {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    /// A host of which all that must be is known.
-    pub(crate) fn known_host() -> Host {
-        Host::try_from(host()).unwrap()
-    }
 
     fn host() -> v1::Host {
         v1::Host {
@@ -400,7 +395,7 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_empty_is_not_known() {
-        let host = known_host();
+        let host = Host::try_from(host()).unwrap();
         assert_eq!(host.engine.version.as_deref(), Some("28.5.2"));
         assert_eq!((host.underlay, host.error, host.last_seen, host.agent.version), (None, None, None, None));
     }

@@ -143,7 +143,9 @@ impl Reason {
             Self::EngineDown => format!("{} an engine that is down", verb("has", "have")),
             Self::Unschedulable(word) => match word {
                 Scheduling::Draining => format!("{is} being drained"),
-                word => format!("{is} {word}"),
+                word @ (Scheduling::Schedulable | Scheduling::Cordoned | Scheduling::Drained) => {
+                    format!("{is} {word}")
+                }
             },
             Self::PrivilegeDenied => {
                 format!("{} privileged nodes (root in a node is root there)", verb("denies", "deny"))

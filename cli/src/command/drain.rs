@@ -48,7 +48,7 @@ impl Drain {
                 match step {
                     DrainStep::Event(event) => screen.progress(&event_line(&event, &zone))?,
                     DrainStep::Cluster(cluster) => result.clusters.push(cluster),
-                    DrainStep::Host(host) => result.scheduling = host.scheduling,
+                    DrainStep::Ended(scheduling) => result.scheduling = scheduling,
                 }
             }
             let by_name = |a: &str, b: &str| natural::cmp(a, b);

@@ -41,15 +41,19 @@ pub(crate) fn drain_text(width: Width, drain: &Drain) -> String {
     let left: usize = drain.clusters.iter().map(|cluster| cluster.left.len()).sum();
     lines.push(match (drain.dry_run, drain.scheduling, left) {
         (true, _, 0) => format!("{host} has no nodes"),
-        (true, ..) => format!("nothing was done: {host} has {left} nodes"),
+        (true, ..) => format!("nothing was done: {host} has {}", nodes(left)),
         (false, Scheduling::Drained, _) => {
             format!("{host} is drained: no node is there, and none is placed there")
         }
         (false, word, left) => {
-            format!("{host} is {word}: {left} nodes are still there; `shoal drain {host}` goes on")
+            format!("{host} is {word} and still has {}; `shoal drain {host}` goes on", nodes(left))
         }
     });
     lines.join("\n")
+}
+
+fn nodes(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "node" } else { "nodes" })
 }
 
 fn named(cluster: &DrainedCluster) -> String {

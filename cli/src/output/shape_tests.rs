@@ -98,6 +98,7 @@ fn a_host() {
         "state": "absent"
       },
       "privileged_nodes": "allow",
+      "scheduling": "schedulable",
       "id": "hst_1",
       "underlay": null,
       "mtu": null,

@@ -154,19 +154,13 @@ impl v1::hosts_server::Hosts for HostsService {
             };
             drain::drain(&coordinator, &name, terms, &stop, tell).await
         });
-        let service = Self(self.0.clone());
         self.0.tasks.spawn(async move {
             let wrap = |told| match told {
                 FollowStep::Event(event) => Some(DrainStep::Event(event).into()),
                 FollowStep::Placed(_) => None,
             };
-            let host = async {
-                let host = follow.until(joined(work), interrupt, out.clone(), wrap).await?;
-                let usage = service.usage().await?;
-                Ok(shown(&host, usage.get(&host.id), service.0.now()))
-            };
-            let last = host.await.map(|host| DrainStep::Host(Box::new(host)).into());
-            drop(out.send(last).await);
+            let ended = follow.until(joined(work), interrupt, out.clone(), wrap).await;
+            drop(out.send(ended.map(|word| DrainStep::Ended(word).into())).await);
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(steps))))
     }

@@ -24,7 +24,7 @@ use shoal_proto::v1::{
     insight_client::InsightClient, upkeep_client::UpkeepClient,
 };
 use shoal_storage::{Fate, Holder, Moment, Probe, Rng, SealingKey, Store, StoreUrl};
-use shoal_types::{Clock as _, Timestamp};
+use shoal_types::{Clock as _, Scheduling, Timestamp};
 use tonic::{Status, Streaming, transport::Channel};
 
 use super::{
@@ -466,7 +466,7 @@ impl Coordinator {
         Ok(clusters)
     }
 
-    /// Drains a host: every cluster that had nodes there, and the host afterwards.
+    /// Drains a host: every cluster that had nodes there, and what is said of the host afterwards.
     ///
     /// # Errors
     /// What the coordinator answers.
@@ -475,7 +475,7 @@ impl Coordinator {
         host: &str,
         now: bool,
         timeout_ms: u64,
-    ) -> Result<(Vec<DrainedCluster>, shoal_api::Host), Status> {
+    ) -> Result<(Vec<DrainedCluster>, Scheduling), Status> {
         let request = v1::DrainHostRequest { name: host.into(), dry_run: false, now, timeout_ms };
         Self::drained(self.hosts().drain_host(request).await?.into_inner()).await
     }
@@ -484,7 +484,7 @@ impl Coordinator {
     ///
     /// # Errors
     /// What the coordinator answers.
-    pub async fn plan_drain(&self, host: &str) -> Result<(Vec<DrainedCluster>, shoal_api::Host), Status> {
+    pub async fn plan_drain(&self, host: &str) -> Result<(Vec<DrainedCluster>, Scheduling), Status> {
         let request =
             v1::DrainHostRequest { name: host.into(), dry_run: true, ..v1::DrainHostRequest::default() };
         Self::drained(self.hosts().drain_host(request).await?.into_inner()).await
@@ -492,16 +492,16 @@ impl Coordinator {
 
     async fn drained(
         mut steps: Streaming<v1::DrainHostResponse>,
-    ) -> Result<(Vec<DrainedCluster>, shoal_api::Host), Status> {
+    ) -> Result<(Vec<DrainedCluster>, Scheduling), Status> {
         let mut clusters = Vec::new();
         while let Some(step) = steps.message().await? {
             match DrainStep::try_from(step) {
                 Ok(DrainStep::Cluster(cluster)) => clusters.push(cluster),
-                Ok(DrainStep::Host(host)) => return Ok((clusters, *host)),
+                Ok(DrainStep::Ended(word)) => return Ok((clusters, word)),
                 Ok(DrainStep::Event(_)) | Err(_) => {}
             }
         }
-        Err(Status::internal("the host was not told"))
+        Err(Status::internal("the end was not told"))
     }
 
     /// Its process is killed, while others in the same runtime live on: nothing of it reaches anything any more.

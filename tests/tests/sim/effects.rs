@@ -171,7 +171,7 @@ fn rid(world: &World) -> anyhow::Result<()> {
     world.pass(LATE)?;
     let rows = alone(world, "b", async |_, coordinator| {
         match coordinator.drain("h1", false, 60_000).await {
-            Ok((clusters, host)) => ensure!(host.scheduling == Scheduling::Drained, "{clusters:?}"),
+            Ok((clusters, word)) => ensure!(word == Scheduling::Drained, "{clusters:?}"),
             // It was done, and not told.
             Err(status) => ensure!(status.code() == Code::FailedPrecondition, "{status}"),
         }

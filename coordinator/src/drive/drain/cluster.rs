@@ -109,7 +109,7 @@ pub(super) async fn drain_cluster(
         drop(work.lease.release().await);
         outcome.and_then(|()| Ok(flushed?))
     };
-    let mut drained: Result<(), Fault> = drained.await;
+    let mut drained: Result<(), Fault> = drained.boxed().await;
     let there = async {
         let mut read = coordinator.store.read().await?;
         Ok::<_, Fault>(read.nodes().of_cluster(id).await?)

@@ -96,15 +96,15 @@ async fn give_jobs(coordinator: &Coordinator, cluster: Cluster, host: &HostName)
     controller.update(resume_command(ours)).await
 }
 
-/// Moves all nodes of a host to others; `told` hears of each cluster as its nodes have moved, or why some have not. The host as it is
-/// afterwards.
+/// Moves all nodes of a host to others; `told` hears of each cluster as its nodes have moved, or why some have not. What is said of
+/// the host afterwards.
 pub(crate) async fn drain(
     coordinator: &Arc<Coordinator>,
     name: &HostName,
     terms: DrainTerms,
     interrupt: &CancellationToken,
     told: impl Fn(DrainedCluster) -> BoxFuture<'static, ()> + Send,
-) -> Result<Host, Fault> {
+) -> Result<Scheduling, Fault> {
     let mut host = find_host(coordinator, name).await?;
     if host.settings.scheduling == Scheduling::Drained {
         return Err(HostFault::Drained { host: name.clone() }.into());
@@ -119,10 +119,11 @@ pub(crate) async fn drain(
         told(cluster).await;
     }
     let nodes = coordinator.store.read().await?.nodes().on_host(host.id).await?;
-    match nodes.is_empty() && !terms.dry_run {
-        true => set(coordinator, name, Scheduling::Drained).await,
-        false => find_host(coordinator, name).await,
-    }
+    let host = match nodes.is_empty() && !terms.dry_run {
+        true => set(coordinator, name, Scheduling::Drained).await?,
+        false => find_host(coordinator, name).await?,
+    };
+    Ok(host.settings.scheduling)
 }
 
 async fn clusters_on(coordinator: &Coordinator, host: &Host) -> Result<Vec<Cluster>, Fault> {
