@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shoal_storage::{Conflict, Host, HostAgent, HostSettings, LastError, SecretKind, StoreError, Usage};
 use shoal_types::{
-    AgentState, Bytes, HostFacts, HostMtu, HostState, Labels, MilliCpu, PrivilegedNodes, Resources,
+    AgentState, Bytes, HostFacts, HostMtu, HostState, Labels, MilliCpu, PrivilegedNodes, Resources, Scheduling,
 };
 
 use crate::{
@@ -21,6 +21,7 @@ on_both! {
         full.settings.credential = Some(tls);
         full.settings.privileged_nodes = PrivilegedNodes::Deny;
         full.settings.mtu = Some(HostMtu::LEAST);
+        full.settings.scheduling = Scheduling::Draining;
         full.facts = Some(HostFacts { vnis: vec![5_u64.try_into().unwrap()], ..HostFacts::default() });
         full.health.last_error = Some(LastError { message: "refused".into(), at: START });
         full.health.failures = 3;
@@ -100,7 +101,8 @@ on_both! {
         tx.hosts().change(&host, &settings).await.unwrap();
         let changed = tx.hosts().get(host.id).await.unwrap().unwrap();
         assert_eq!(changed, Host { settings, version: 2, ..host.clone() });
-        let measured = HostSettings { mtu: None, ..changed.settings.clone() };
+        let measured =
+            HostSettings { mtu: None, scheduling: Scheduling::Cordoned, ..changed.settings.clone() };
         tx.hosts().change(&changed, &measured).await.unwrap();
         assert_eq!(tx.hosts().get(host.id).await.unwrap().unwrap().settings, measured);
         let error = tx.hosts().change(&host, &host.settings).await.unwrap_err();

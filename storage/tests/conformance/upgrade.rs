@@ -3,7 +3,7 @@
 use shoal_storage::{Node, Reservation, ReservationOwner, Store, StoreError, Usage};
 use shoal_types::{
     Bytes, ClusterId, ClusterPhase, HostId, MilliCpu, NetworkId, NodeId, NodeSize, NodeState, Power,
-    PrivilegedNodes, Resources, SecretId, SpecNode, SubnetPlan,
+    PrivilegedNodes, Resources, Scheduling, SecretId, SpecNode, SubnetPlan,
 };
 
 use crate::{
@@ -163,6 +163,7 @@ on_both! {
         assert_eq!(versions, [("host1", 1, 0), ("host2", 3, 2)]);
         assert!(hosts.iter().all(|host| host.settings.privileged_nodes == PrivilegedNodes::Allow));
         assert!(hosts.iter().all(|host| host.settings.mtu.is_none()));
+        assert!(hosts.iter().all(|host| host.settings.scheduling == Scheduling::Schedulable));
         assert!(read.clusters().list().await.unwrap().iter().all(|cluster| cluster.spec.mtu.is_none()));
         assert_eq!(read.remnants().list().await.unwrap().len(), 1);
         assert_eq!(read.decisions().of_cluster(cluster(1)).await.unwrap()[0].document, [0x0a, 0x0b]);
