@@ -4,14 +4,16 @@ use std::{fmt, pin::Pin};
 
 use futures_util::{Stream, StreamExt};
 use shoal_proto::{
-    FieldError,
+    FieldError, Word,
     v1::{
         self, access_client::AccessClient, clusters_client::ClustersClient, hosts_client::HostsClient,
         images_client::ImagesClient, insight_client::InsightClient, installation_client::InstallationClient,
         registries_client::RegistriesClient, upkeep_client::UpkeepClient,
     },
 };
-use shoal_types::{ClusterName, ClusterSpec, Event, HostName, LabelExpr, NodeName, RealmName};
+use shoal_types::{
+    ClusterName, ClusterSpec, Event, HealAfter, HealingPolicy, HostName, LabelExpr, NodeName, RealmName,
+};
 use tonic::{Streaming, service::interceptor::InterceptedService, transport::Channel};
 
 use crate::{
@@ -212,6 +214,24 @@ impl Client {
         Ok(Answers::of(self.clusters().follow_cluster(request).await?.into_inner()))
     }
 
+    /// Changes how a cluster heals by itself; what is `None` stays as it is.
+    pub async fn update_cluster(
+        &self,
+        realm: &RealmName,
+        name: &ClusterName,
+        policy: Option<HealingPolicy>,
+        after: Option<HealAfter>,
+    ) -> Result<Cluster, ClientError> {
+        let request = v1::UpdateClusterRequest {
+            realm: realm.to_string(),
+            name: name.to_string(),
+            healing_policy: policy.map(Word::wire),
+            heal_after_ms: after.map(HealAfter::as_millis),
+        };
+        let answer = self.clusters().update_cluster(request).await?.into_inner();
+        Ok(need("cluster", answer.cluster)?.try_into()?)
+    }
+
     /// Deletes clusters of a realm, all if `None`, and follows that; it goes on whoever listens.
     pub async fn delete_clusters(
         &self,
@@ -372,17 +392,18 @@ impl Client {
         Ok(Answers::of(self.upkeep().resume(request).await?.into_inner()))
     }
 
-    /// Brings ready clusters back to what the store says of them: these, or all of the realm. Dropping the answers ends it after
+    /// Brings ready clusters back to what the store says of them: these, or all of the realm; `unattended`: no person asks. Dropping the answers ends it after
     /// the steps under way.
     pub async fn repair(
         &self,
         realm: &RealmName,
         names: &[ClusterName],
         dry_run: bool,
+        unattended: bool,
         wait_ms: u64,
     ) -> Result<Answers<RepairStep>, ClientError> {
         let names = names.iter().map(ToString::to_string).collect();
-        let request = v1::RepairRequest { realm: realm.to_string(), names, dry_run, wait_ms };
+        let request = v1::RepairRequest { realm: realm.to_string(), names, dry_run, wait_ms, unattended };
         Ok(Answers::of(self.upkeep().repair(request).await?.into_inner()))
     }
 

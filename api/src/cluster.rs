@@ -7,8 +7,8 @@ use shoal_proto::{FieldError, Word, v1};
 use shoal_types::{NodeState, Role, Timestamp, natural};
 
 use crate::{
-    Phase, Time,
-    value::{all, known, messages, text},
+    Failing, Healing, Phase, Time,
+    value::{all, known, messages, need, text},
 };
 
 /// A node of a cluster.
@@ -32,13 +32,15 @@ pub struct Node {
     pub mac: String,
     /// Its name in DNS, without a trailing dot.
     pub fqdn: String,
-    /// `planned`, `created`, `starting`, `ready`, `stopped` or `failed`.
+    /// `planned`, `created`, `starting`, `ready`, `stopped`, `failed` or `failing`.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub state: NodeState,
     /// How long ago the state was seen.
     pub age_ms: u64,
     /// Why its host cannot be asked, if it cannot: then the state is as old as `age_ms`.
     pub host_error: Option<String>,
+    /// How it ends again and again, if it does.
+    pub failing: Option<Failing>,
     /// Its id.
     pub id: String,
 }
@@ -59,6 +61,7 @@ impl TryFrom<v1::Node> for Node {
             state: NodeState::read("node.state", node.state)?,
             age_ms: node.age_ms,
             host_error: known(node.host_error),
+            failing: node.failing.map(Into::into),
             id: node.id,
         })
     }
@@ -79,6 +82,7 @@ impl From<Node> for v1::Node {
             state: node.state.wire(),
             age_ms: node.age_ms,
             host_error: text(node.host_error),
+            failing: node.failing.map(Into::into),
         }
     }
 }
@@ -174,6 +178,8 @@ pub struct Cluster {
     pub created: Option<Time>,
     /// Why it failed, if it did.
     pub failure: Option<String>,
+    /// How it heals by itself.
+    pub healing: Healing,
     /// Its id.
     pub id: String,
 }
@@ -195,6 +201,7 @@ impl TryFrom<v1::Cluster> for Cluster {
             image: cluster.image,
             created: Time::known(Timestamp(cluster.created_ms)),
             failure: known(cluster.failure),
+            healing: need("cluster.healing", cluster.healing)?.try_into()?,
             id: cluster.id,
         })
     }
@@ -213,6 +220,7 @@ impl From<Cluster> for v1::Cluster {
             image: cluster.image,
             created_ms: Time::wire(cluster.created),
             failure: text(cluster.failure),
+            healing: Some(cluster.healing.into()),
         }
     }
 }
@@ -267,6 +275,13 @@ mod tests {
             state: NodeState::Ready,
             age_ms: 7,
             host_error: host.is_none().then(|| "refused".into()),
+            failing: host.is_none().then(|| Failing {
+                ends: 4,
+                exit_status: Some(7),
+                out_of_memory: true,
+                log: vec!["no space left".into()],
+                restart_in_ms: Some(0),
+            }),
             id: "nod_1".into(),
         };
         let network = Network {
@@ -291,6 +306,7 @@ mod tests {
             image: "shoal-node:bookworm".into(),
             created: Time::known(Timestamp(1_700_000_000_001)),
             failure: Some("slurmd is down".into()),
+            healing: shoal_types::Healing::default().into(),
             id: "clu_1".into(),
         };
         let bare = Cluster {
@@ -321,6 +337,7 @@ mod tests {
     fn cluster() -> v1::Cluster {
         v1::Cluster {
             phase: Phase::Ready.wire(),
+            healing: Some(shoal_types::Healing::default().into()),
             nodes: vec![node("worker-10"), node("worker-2")],
             network: Some(v1::Network {
                 hosts: vec!["host10".into(), "host2".into()],
@@ -345,6 +362,8 @@ mod tests {
     fn what_is_unknown_is_refused_by_field() {
         for (field, change) in [
             ("cluster.phase", (|c| c.phase = 0) as fn(&mut v1::Cluster)),
+            ("cluster.healing", |c| c.healing = None),
+            ("healing.policy", |c| c.healing.get_or_insert_default().policy = 99),
             ("node.role", |c| c.nodes[1].role = 99),
             ("node.state", |c| c.nodes[0].state = 0),
         ] {

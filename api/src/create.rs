@@ -197,6 +197,7 @@ mod tests {
             image: "n:1".into(),
             created: None,
             failure: None,
+            healing: shoal_types::Healing::default().into(),
             id: "clu_1".into(),
         };
         for step in [CreateStep::Event(event()), CreateStep::Placed(placed()), CreateStep::Ready(ready)] {

@@ -7,7 +7,7 @@ use shoal_proto::{FieldError, Word, v1};
 use shoal_types::{MilliCpu, Placing, Role, SchedulerName, Strategy};
 
 use crate::{
-    Cores, Filter,
+    Cores, Filter, Healing,
     value::{all, known, messages, need, text},
 };
 
@@ -27,6 +27,8 @@ pub struct Plan {
     pub hosts: Vec<PlannedHost>,
     /// Scheduler, seed and rules.
     pub rules: Rules,
+    /// How it would heal by itself.
+    pub healing: Healing,
 }
 
 /// A node and its host.
@@ -239,6 +241,7 @@ impl TryFrom<v1::PlanClusterResponse> for Plan {
                 plan.constraints,
                 plan.placing,
             )?,
+            healing: need("healing", plan.healing)?.try_into()?,
         })
     }
 }
@@ -248,6 +251,7 @@ impl From<Plan> for v1::PlanClusterResponse {
         let mut rules = plan.rules;
         Self {
             placing: Some(placing(&mut rules)),
+            healing: Some(plan.healing.into()),
             placements: messages(plan.placements),
             refusals: messages(plan.refusals),
             fits: plan.fits,

@@ -22,7 +22,7 @@ pub struct Kind {
 /// Every kind of result. One that is new is a line here.
 pub const KINDS: &[Kind] = &[
     kind::<Built>("built", "shoal build image"),
-    kind::<Cluster>("cluster", "shoal get cluster, shoal create cluster"),
+    kind::<Cluster>("cluster", "shoal get cluster, shoal create cluster, shoal set cluster"),
     kind::<Vec<Cluster>>("clusters", "shoal get clusters"),
     kind::<Deleted>("deleted", "shoal delete cluster"),
     kind::<Dockerfile>("dockerfile", "shoal build dockerfile"),

@@ -7,7 +7,7 @@ use shoal_proto::{FieldError, Word, v1};
 use shoal_types::{Role, Timestamp, natural};
 
 use crate::{
-    ContainerState, Network, NetworkPart, Phase, ServiceState, SystemdState, Time,
+    ContainerState, Failing, Healing, Network, NetworkPart, Phase, ServiceState, SystemdState, Time,
     value::{all, known, messages, need, text},
 };
 
@@ -36,6 +36,8 @@ pub struct Status {
     pub image: ClusterImage,
     /// Its Slurm.
     pub slurm: Slurm,
+    /// How it heals by itself.
+    pub healing: Healing,
     /// How long the answer took, in milliseconds.
     pub elapsed_ms: u64,
     /// When it was admitted.
@@ -82,6 +84,8 @@ pub struct NodeStatus {
     pub age_ms: u64,
     /// What is not as it should be.
     pub troubles: Vec<String>,
+    /// How it ends again and again, if it does.
+    pub failing: Option<Failing>,
 }
 
 /// How a host of the cluster is.
@@ -180,6 +184,7 @@ impl TryFrom<v1::GetStatusResponse> for Status {
             network: cluster.network.map(Into::into),
             image: ClusterImage { reference: cluster.image, digest: answer.image_id },
             slurm,
+            healing: need("cluster.healing", cluster.healing)?.try_into()?,
             elapsed_ms: answer.elapsed_ms,
             created: Time::known(Timestamp(cluster.created_ms)),
             id: cluster.id,
@@ -201,6 +206,7 @@ impl From<Status> for v1::GetStatusResponse {
             image: status.image.reference,
             created_ms: Time::wire(status.created),
             failure: text(status.failure),
+            healing: Some(status.healing.into()),
         };
         Self {
             cluster: Some(cluster),
@@ -229,6 +235,7 @@ impl From<NodeStatus> for v1::NodeStatus {
             slurm_reason: text(node.slurm_reason),
             age_ms: node.age_ms,
             troubles: node.troubles,
+            failing: node.failing.map(Into::into),
         }
     }
 }
@@ -268,6 +275,7 @@ impl TryFrom<v1::NodeStatus> for NodeStatus {
             slurm_reason: known(node.slurm_reason),
             age_ms: node.age_ms,
             troubles: node.troubles,
+            failing: node.failing.map(Into::into),
         })
     }
 }
@@ -309,7 +317,11 @@ mod tests {
 
     fn answer() -> v1::GetStatusResponse {
         v1::GetStatusResponse {
-            cluster: Some(v1::Cluster { phase: Phase::Ready.wire(), ..v1::Cluster::default() }),
+            cluster: Some(v1::Cluster {
+                phase: Phase::Ready.wire(),
+                healing: Some(shoal_types::Healing::default().into()),
+                ..v1::Cluster::default()
+            }),
             nodes: vec![node("worker-10", "idle"), node("worker-2", "idle"), node("controller", "")],
             hosts: vec![v1::HostStatus { network: NetworkPart::Ok.wire(), ..v1::HostStatus::default() }],
             ..v1::GetStatusResponse::default()
@@ -332,6 +344,13 @@ mod tests {
             slurm_reason: slurm.map(|_| "Not responding".into()),
             age_ms: 5,
             troubles: vec!["sshd is down".into()],
+            failing: slurm.map(|_| Failing {
+                ends: 4,
+                exit_status: None,
+                out_of_memory: false,
+                log: vec![],
+                restart_in_ms: None,
+            }),
         };
         let host = |name: &str, heard: bool| HostStatus {
             name: name.into(),
@@ -358,6 +377,7 @@ mod tests {
             network: None,
             image: ClusterImage { reference: "n:1".into(), digest: "sha256:1".into() },
             slurm: Slurm { version: Some("22.05.8".into()), error: Some("x".into()), workers: [].into() },
+            healing: shoal_types::Healing::default().into(),
             elapsed_ms: 12,
             created: Time::known(Timestamp(1_700_000_000_001)),
             id: "clu_1".into(),
@@ -394,6 +414,7 @@ mod tests {
         for (field, change) in [
             ("cluster", (|a| a.cluster = None) as fn(&mut v1::GetStatusResponse)),
             ("cluster.phase", |a| a.cluster.get_or_insert_default().phase = 0),
+            ("cluster.healing", |a| a.cluster.get_or_insert_default().healing = None),
             ("node.role", |a| a.nodes[0].role = 99),
             ("node.container", |a| a.nodes[0].container = 0),
             ("node.systemd", |a| a.nodes[0].systemd = 99),

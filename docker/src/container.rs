@@ -242,6 +242,8 @@ pub struct ContainerDetail {
     pub oom_killed: bool,
     /// When it was last started, by the engine's clock.
     pub started: Option<Timestamp>,
+    /// When its last run ended, if it has, by the engine's clock.
+    pub ended: Option<Timestamp>,
     /// Why it could not be started the last time; empty if it could.
     pub error: String,
     /// Id of its image.

@@ -3,8 +3,9 @@
 use std::{collections::BTreeSet, fmt::Display, num::NonZeroU32, str::FromStr};
 
 use shoal_types::{
-    Bytes, ClusterMtu, ClusterSpec, Event, EventKind, EventLevel, MilliCpu, NewEvent, NodeGroup, NodeSlurm,
-    Placing, Profile, Progress, Resources, Role, SlurmSpec, TextPlace, Timestamp,
+    Bytes, ClusterMtu, ClusterSpec, Event, EventKind, EventLevel, HealAfter, Healing, HealingPolicy,
+    MilliCpu, NewEvent, NodeGroup, NodeSlurm, Placing, Profile, Progress, Resources, Role, SlurmSpec,
+    TextPlace, Timestamp,
 };
 
 use crate::{Word, v1};
@@ -164,6 +165,7 @@ impl From<&ClusterSpec> for v1::ClusterSpec {
             slurm_files: spec.slurm.files.clone().into_iter().collect(),
             slurm_places: spec.slurm.places.iter().map(|(of, at)| (of.clone(), at.into())).collect(),
             mtu_bytes: spec.mtu.map(|mtu| mtu.get().into()),
+            healing: Some(spec.healing.into()),
         }
     }
 }
@@ -203,9 +205,28 @@ impl TryFrom<v1::ClusterSpec> for ClusterSpec {
             },
             ssh_keys: parse_all("spec.ssh_keys", &spec.ssh_keys)?,
             mtu: spec.mtu_bytes.map(mtu).transpose()?,
+            healing: spec.healing.map(TryInto::try_into).transpose()?.unwrap_or_default(),
         };
         spec.check().map_err(|reason| FieldError::new("spec", reason))?;
         Ok(spec)
+    }
+}
+
+impl From<Healing> for v1::Healing {
+    fn from(Healing { policy, after_ms }: Healing) -> Self {
+        Self { policy: policy.wire(), after_ms: after_ms.as_millis() }
+    }
+}
+
+impl TryFrom<v1::Healing> for Healing {
+    type Error = FieldError;
+
+    fn try_from(healing: v1::Healing) -> Result<Self, FieldError> {
+        let after = HealAfter::try_from(healing.after_ms);
+        Ok(Self {
+            policy: HealingPolicy::read("healing.policy", healing.policy)?,
+            after_ms: after.map_err(|reason| FieldError::new("healing.after_ms", reason))?,
+        })
     }
 }
 
@@ -310,6 +331,10 @@ mod tests {
                     .unwrap(),
             ],
             mtu: Some(ClusterMtu::MOST),
+            healing: Healing {
+                policy: HealingPolicy::Restart,
+                after_ms: HealAfter::try_from(90_000).unwrap(),
+            },
         }
     }
 
@@ -334,6 +359,13 @@ mod tests {
         assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, "spec.scheduler");
         let wire = v1::ClusterSpec { ssh_keys: vec!["ssh-rsa x".into()], ..v1::ClusterSpec::from(&spec()) };
         assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, "spec.ssh_keys");
+        for (field, policy, after_ms) in [("healing.policy", 0, 90_000), ("healing.after_ms", 1, 1)] {
+            let healing = Some(v1::Healing { policy, after_ms });
+            let wire = v1::ClusterSpec { healing, ..v1::ClusterSpec::from(&spec()) };
+            assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, field);
+        }
+        let wire = v1::ClusterSpec { healing: None, ..v1::ClusterSpec::from(&spec()) };
+        assert_eq!(ClusterSpec::try_from(wire).unwrap().healing, Healing::default());
         for mtu_bytes in [0, 575, 65_486, u32::MAX] {
             let wire = v1::ClusterSpec { mtu_bytes: Some(mtu_bytes), ..v1::ClusterSpec::from(&spec()) };
             assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, "spec.mtu_bytes");

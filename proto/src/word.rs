@@ -1,8 +1,8 @@
 //! Words of the protocol: enums with a zero that means nothing, and the enums of [`shoal_types`] and `shoal-api` they become.
 
 use shoal_types::{
-    AgentState, CgroupWay, EventKind, EventLevel, HostState, NodeState, PrivilegedNodes, Profile, Role,
-    Scheduling,
+    AgentState, CgroupWay, EventKind, EventLevel, HealingPolicy, HostState, NodeState, PrivilegedNodes,
+    Profile, Role, Scheduling,
 };
 
 use crate::FieldError;
@@ -51,7 +51,8 @@ word!(AgentState = AgentState { Ready, Absent });
 word!(CgroupWay = CgroupWay { Writable, SysAdmin });
 word!(PrivilegedNodes = PrivilegedNodes { Allow, Deny });
 word!(Scheduling = Scheduling { Schedulable, Cordoned, Draining, Drained });
-word!(NodeState = NodeState { Planned, Created, Starting, Ready, Stopped, Failed });
+word!(NodeState = NodeState { Planned, Created, Starting, Ready, Stopped, Failed, Failing });
+word!(HealingPolicy = HealingPolicy { Default, None, Restart, Reschedule });
 word!(Profile = Profile { System });
 word!(Role = Role { Controller, Submitter, Api, Worker });
 word!(EventLevel = EventLevel { Info, Warn, Error });
@@ -97,6 +98,7 @@ mod tests {
         survives(&PrivilegedNodes::ALL);
         survives(&Scheduling::ALL);
         survives(&NodeState::ALL);
+        survives(&HealingPolicy::ALL);
         survives(&Profile::ALL);
         survives(&Role::ALL);
         survives(&EventLevel::ALL);

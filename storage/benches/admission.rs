@@ -62,6 +62,7 @@ fn spec() -> ClusterSpec {
         slurm: SlurmSpec::default(),
         ssh_keys: vec![],
         mtu: None,
+        healing: shoal_types::Healing::default(),
     }
 }
 
@@ -105,6 +106,7 @@ impl Bench {
                     container: None,
                     generation: Generation::FIRST,
                     last_error: None,
+                    restarts: None,
                 }
             })
             .collect();
@@ -116,6 +118,7 @@ impl Bench {
         let cluster = Cluster {
             id,
             spec,
+            healing: shoal_types::Healing::default(),
             phase: ClusterPhase::Creating,
             image_id: "sha256:0".into(),
             generation: Generation::FIRST,

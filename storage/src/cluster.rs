@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use shoal_types::{
-    ClusterId, ClusterName, ClusterPhase, ClusterSpec, Generation, RealmName, Role, SecretId, Timestamp,
+    ClusterId, ClusterName, ClusterPhase, ClusterSpec, Generation, Healing, RealmName, Role, SecretId,
+    Timestamp,
 };
 
 use crate::{
@@ -23,6 +24,8 @@ pub struct Cluster {
     /// What was asked for at its creation; realm and name are unique together, the image is a reference. What a node is
     /// stands in the node's row.
     pub spec: ClusterSpec,
+    /// How it heals by itself now.
+    pub healing: Healing,
     /// Where it is on its way.
     pub phase: ClusterPhase,
     /// The content digest the image's reference meant at admission; every node runs it.
@@ -52,6 +55,7 @@ impl TryFrom<Row> for Cluster {
         Ok(Self {
             id: row.get("id")?,
             spec: row.json("spec")?,
+            healing: Healing { policy: row.get("healing_policy")?, after_ms: row.get("heal_after_ms")? },
             phase: row.get("phase")?,
             image_id: row.get("image_id")?,
             generation: row.get("generation")?,
@@ -149,8 +153,9 @@ impl<M: Writes> Clusters<'_, M> {
         let query = Query::new(
             CLUSTERS,
             "INSERT INTO clusters (id, realm, name, phase, spec, image_id, generation, deadline_ms,
-               keep_on_failure, slurm_version, failure, seed_secret_id, created_ms, updated_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+               keep_on_failure, slurm_version, failure, seed_secret_id, created_ms, updated_ms, healing_policy,
+               heal_after_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
         )
         .bind(&cluster.id)
         .bind(realm)
@@ -165,7 +170,9 @@ impl<M: Writes> Clusters<'_, M> {
         .bind_opt(cluster.failure.as_ref())
         .bind(&cluster.seed)
         .bind(&cluster.created)
-        .bind(&cluster.updated);
+        .bind(&cluster.updated)
+        .bind(&cluster.healing.policy)
+        .bind(&cluster.healing.after_ms);
         self.0.execute(query).await.map(drop)
     }
 
@@ -190,6 +197,27 @@ impl<M: Writes> Clusters<'_, M> {
         .bind(&to)
         .bind(&now);
         self.changed(query, "cluster phase", &from).await
+    }
+
+    /// Changes how a cluster heals by itself: an edit of intent, which needs no lease.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`]: no such cluster.
+    pub async fn set_healing(
+        &mut self,
+        id: ClusterId,
+        healing: Healing,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let query = Query::new(
+            CLUSTERS,
+            "UPDATE clusters SET healing_policy = $2, heal_after_ms = $3, updated_ms = $4 WHERE id = $1",
+        )
+        .bind(&id)
+        .bind(&healing.policy)
+        .bind(&healing.after_ms)
+        .bind(&now);
+        self.0.execute_one(query, "cluster", id).await
     }
 
     /// Replaces the specification (what Slurm is told, SSH keys), if it is still of `from`; realm and name

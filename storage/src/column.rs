@@ -8,9 +8,9 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use shoal_types::{
     AgentState, Bytes, ClusterId, ClusterName, ClusterPhase, Epoch, EventKind, EventLevel, Generation,
-    HostId, HostMtu, HostName, HostState, InstallationId, LabelExpr, MacAddr, MilliCpu, NetworkId, NodeId,
-    NodeName, NodeState, Power, PrivilegedNodes, RealmName, Revision, Role, Scheduling, SecretId,
-    SettingsDigest, Timestamp, Vni,
+    HealAfter, HealingPolicy, HostId, HostMtu, HostName, HostState, InstallationId, LabelExpr, MacAddr,
+    MilliCpu, NetworkId, NodeId, NodeName, NodeState, Power, PrivilegedNodes, RealmName, Revision, Role,
+    Scheduling, SecretId, SettingsDigest, Timestamp, Vni,
 };
 use sqlx::{Decode, Encode, Postgres, Sqlite, Type};
 
@@ -167,6 +167,7 @@ macro_rules! words {
 
 words!(
     ClusterPhase,
+    HealingPolicy,
     NodeState,
     Power,
     HostState,
@@ -207,6 +208,7 @@ numbers! {
     Generation, |g| g.0, |n| Some(Generation(n));
     Epoch, |e| e.0, |n| Some(Epoch(n));
     Revision, |r| r.0, |n| Some(Revision(n));
+    HealAfter, |a| a.as_millis(), |n| HealAfter::try_from(n).ok();
     HostMtu, |m| u64::from(m.get()), |n| HostMtu::try_from(n).ok();
     Vni, |v| u64::from(v.get()), |n| Vni::try_from(n).ok();
 }
@@ -222,6 +224,7 @@ mod tests {
         assert_eq!(Timestamp::from_form(-1), None);
         assert_eq!(Vni::from_form(1 << 24), None);
         assert_eq!(HostMtu::from_form(100), None);
+        assert_eq!(HealAfter::from_form(100), None);
         assert_eq!(HostId::from_form("clu_0".into()), None);
         assert_eq!(HostState::from_form("Ready".into()), None);
     }

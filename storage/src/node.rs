@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use shoal_types::{
     ClusterId, Generation, HostId, LabelExpr, MacAddr, NetworkId, NodeId, NodeName, NodeSize, NodeState,
-    Power, Resources, Role, SettingsDigest, Timestamp,
+    Power, Resources, Restarts, Role, SettingsDigest, Timestamp,
 };
 
 use crate::{
@@ -58,6 +58,8 @@ pub struct Node {
     pub generation: Generation,
     /// Why it is not ready.
     pub last_error: Option<String>,
+    /// Its restarts in a row, until one is known to have lasted.
+    pub restarts: Option<Restarts>,
 }
 
 /// What was seen of a node, or done to it.
@@ -110,8 +112,15 @@ impl TryFrom<Row> for Node {
             container: row.opt("container_id")?,
             generation: row.get("generation")?,
             last_error: row.opt("last_error")?,
+            restarts: restarts(&row)?,
         })
     }
+}
+
+fn restarts(row: &Row) -> Result<Option<Restarts>, StoreError> {
+    let (count, last) = (row.get("restarts")?, row.opt("restarted_ms")?);
+    let failing = row.json_opt("failing")?;
+    Ok(last.map(|last| Restarts { count, last, failing }))
 }
 
 /// A query for whole rows of nodes.

@@ -8,6 +8,7 @@ mod clock;
 mod cluster;
 mod event;
 mod expr;
+mod healing;
 mod host;
 mod ids;
 mod image;
@@ -21,6 +22,7 @@ mod node_slurm;
 pub mod nodeset;
 mod placing;
 mod pool;
+mod restarts;
 mod scheduler;
 mod settings;
 mod size;
@@ -33,6 +35,7 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use cluster::{ClusterPhase, InvalidTransition, PhaseChange};
 pub use event::{Event, EventKind, EventLevel, NewEvent, Progress};
 pub use expr::{LabelExpr, LabelExprError};
+pub use healing::{Heal, HealAfter, HealAfterError, Healing, HealingPolicy, HealingPolicyError};
 pub use host::{
     AgentState, Capacity, CgroupWay, Diversion, EngineFacts, HostFacts, HostState, Overcommit,
     PrivilegedNodes, PrivilegedNodesError, Resources, Scheduling, SchedulingError,
@@ -49,6 +52,7 @@ pub use node::{NodeState, Power, Role, RoleCount, RoleError};
 pub use node_slurm::{Feature, FeatureError, Gres, GresError, MAX_GRES, NodeSlurm, NodeSlurmError};
 pub use placing::{MAX_SCHEDULER_TIMEOUT_MS, Pin, PinError, Placing, PlacingError, SCHEDULER_TIMEOUT_MS};
 pub use pool::{PoolError, Pools};
+pub use restarts::{Next, NodeEnd, Restarts, Seen, next};
 pub use scheduler::{SchedulerAddress, SchedulerError, SchedulerName, Strategy};
 pub use settings::{SettingsDigest, SettingsDigestError};
 pub use size::NodeSize;

@@ -96,7 +96,7 @@ impl FromStr for Role {
 ///
 /// ```text
 /// planned -> created -> starting -> ready <-> stopped
-///                          `-> failed
+///                          `-> failed          `-> failing: again and again
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -113,12 +113,21 @@ pub enum NodeState {
     Stopped,
     /// It cannot become ready by itself; the events say why.
     Failed,
+    /// It ends again and again after a restart: it is restarted ever less often.
+    Failing,
 }
 
 impl NodeState {
     /// Every state.
-    pub const ALL: [Self; 6] =
-        [Self::Planned, Self::Created, Self::Starting, Self::Ready, Self::Stopped, Self::Failed];
+    pub const ALL: [Self; 7] = [
+        Self::Planned,
+        Self::Created,
+        Self::Starting,
+        Self::Ready,
+        Self::Stopped,
+        Self::Failed,
+        Self::Failing,
+    ];
 
     /// The word, as stored and shown.
     #[must_use]
@@ -130,6 +139,7 @@ impl NodeState {
             Self::Ready => "ready",
             Self::Stopped => "stopped",
             Self::Failed => "failed",
+            Self::Failing => "failing",
         }
     }
 }

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bytes, ClusterMtu, ClusterName, ImageRef, LabelExpr, NodeName, NodeSlurm, NodeSlurmError, Placing,
-    PlacingError, RealmName, Resources, Role, RoleCount, SchedulerName, SshPublicKey,
+    Bytes, ClusterMtu, ClusterName, Healing, ImageRef, LabelExpr, NodeName, NodeSlurm, NodeSlurmError,
+    Placing, PlacingError, RealmName, Resources, Role, RoleCount, SchedulerName, SshPublicKey,
 };
 
 /// Most nodes of one cluster: a /16 holds no more with room for Docker's own range.
@@ -201,6 +201,9 @@ pub struct ClusterSpec {
     /// MTU of the nodes' interfaces; the most that their hosts leave if `None`.
     #[serde(default)]
     pub mtu: Option<ClusterMtu>,
+    /// How it heals by itself, at first: what holds now stands in the cluster's row.
+    #[serde(default)]
+    pub healing: Healing,
 }
 
 /// Why a specification cannot be.
@@ -419,6 +422,7 @@ mod tests {
             slurm: SlurmSpec::default(),
             ssh_keys: vec![],
             mtu: None,
+            healing: Healing::default(),
         }
     }
 

@@ -55,6 +55,7 @@ fn plans_survive_the_wire() {
         reason: None,
         hosts: vec![host],
         rules: rules(),
+        healing: shoal_types::Healing::default().into(),
     };
     let does_not = Plan {
         placements: vec![],
@@ -63,6 +64,7 @@ fn plans_survive_the_wire() {
         reason: Some("0/1 hosts fit".into()),
         hosts: vec![],
         rules: bare(),
+        healing: shoal_types::Healing::default().into(),
     };
     for plan in [fits, does_not] {
         assert_eq!(Plan::try_from(v1::PlanClusterResponse::from(plan.clone())), Ok(plan));

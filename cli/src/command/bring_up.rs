@@ -211,6 +211,7 @@ mod tests {
             state: NodeState::Ready,
             age_ms: 0,
             host_error: None,
+            failing: None,
             id: String::new(),
         };
         let cluster = Cluster {
@@ -228,6 +229,7 @@ mod tests {
             image: String::new(),
             created: None,
             failure: None,
+            healing: shoal_types::Healing::default().into(),
             id: String::new(),
         };
         insta::assert_snapshot!(summary(Width(None), &cluster, Some(Duration::from_millis(8240))), @"

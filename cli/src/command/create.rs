@@ -7,7 +7,10 @@ use clap_complete::ArgValueCandidates;
 use shoal_api::Create as Wish;
 use shoal_types::{Bytes, ClusterMtu, ClusterName, ClusterSpec, LabelExpr, MilliCpu, SchedulerName};
 
-use super::{bring_up::bring_up, first_host::FirstHost, follow::follow_create, placing_args::PlacingArgs};
+use super::{
+    bring_up::bring_up, first_host::FirstHost, follow::follow_create, healing_args::HealingArgs,
+    placing_args::PlacingArgs,
+};
 use crate::{
     args::Global,
     complete,
@@ -97,6 +100,8 @@ struct CreateCluster {
     #[arg(long = "ssh-key", value_name = "FILE")]
     ssh_keys: Vec<PathBuf>,
     #[command(flatten)]
+    healing: HealingArgs,
+    #[command(flatten)]
     placing: PlacingArgs,
     /// Create nothing: show the nodes' hosts, the load of each host, and every refusal with its reason
     #[arg(long)]
@@ -159,6 +164,7 @@ impl CreateCluster {
             mtu: self.mtu,
             image: self.image.clone(),
             scheduler: self.scheduler.clone(),
+            healing: self.healing.overrides(),
             placing: self.placing.overrides(),
             constraints: self.constraints.clone(),
             ssh_keys: keys::read(&self.ssh_keys)?,

@@ -27,6 +27,10 @@ pub(crate) struct Repair {
     /// Show what would be done and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// Nobody waits for it, as when a timer runs it: leave clusters alone whose healing is none, and restart nodes that end again and
+    /// again ever less often
+    #[arg(long)]
+    unattended: bool,
     /// Time limit for each cluster; 0 for no limit
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = word::<Wait>)]
     wait: Wait,
@@ -35,11 +39,11 @@ pub(crate) struct Repair {
 impl Repair {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
         let realm = global.realm(None)?;
-        let Self { clusters, dry_run, wait } = self;
+        let Self { clusters, dry_run, unattended, wait } = self;
         let (screen, zone) = (global.screen(), TimeZone::system());
         let result = Session::within(global, interrupt, async |client| {
             let mut result = Repaired { dry_run, ..Repaired::default() };
-            let mut steps = client.repair(&realm, &clusters, dry_run, wait.as_millis()).await?;
+            let mut steps = client.repair(&realm, &clusters, dry_run, unattended, wait.as_millis()).await?;
             while let Some(step) = steps.next().await? {
                 match step {
                     RepairStep::Event(event) => screen.progress(&event_line(&event, &zone))?,

@@ -1,4 +1,5 @@
-//! `shoal set host`: a new certificate, endpoint, labels or capacity. `shoal set registry` is in `registry.rs`.
+//! `shoal set host`: a new certificate, endpoint, labels or capacity. The other subcommands are in `set_cluster.rs`, `registry.rs` and
+//! `installation.rs`.
 
 use std::{env, ffi::OsString};
 
@@ -7,7 +8,9 @@ use clap_complete::ArgValueCandidates;
 use shoal_api::HostSettings;
 use shoal_types::HostName;
 
-use super::{host_options::HostOptions, installation::SetInstallation, registry::SetRegistry};
+use super::{
+    host_options::HostOptions, installation::SetInstallation, registry::SetRegistry, set_cluster::SetCluster,
+};
 use crate::{
     args::Global, complete, connect::Session, docker_cli::Contexts, error::CliError, exit::Exit,
     interrupt::Interrupt, output::host_line, parse::word,
@@ -24,6 +27,10 @@ pub(crate) struct Set {
 enum What {
     /// Change a host; values without a flag stay
     Host(Box<SetHost>),
+    /// Change how a cluster heals by itself; values without a flag stay
+    ///
+    /// Upkeep goes by it from its next look on. Everything else of a cluster stays as it was created.
+    Cluster(SetCluster),
     /// Set or forget the credentials for a registry of images
     ///
     /// The store seals the password. Only engines that pull from this registry get it.
@@ -73,6 +80,7 @@ impl Set {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
         let set = match self.what {
             What::Host(set) => *set,
+            What::Cluster(set) => return set.run(global, interrupt).await,
             What::Registry(set) => return set.run(global, interrupt).await,
             What::Installation(set) => return set.run(global, interrupt).await,
         };

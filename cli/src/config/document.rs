@@ -8,6 +8,7 @@
 //! defaults: { image: shoal-node:bookworm, cpus: 1, memory: 512m, tmpSize: 256m }
 //! scheduler: spread
 //! constraints: ['rack in (a,b)']
+//! healing: { policy: restart, after: 2m }
 //! placing: { apart: [controller], maxPerHost: 4, spreadOver: rack, pins: ['controller=host1'] }
 //! nodes:
 //!   - controller
@@ -22,6 +23,7 @@ use shoal_types::{ClusterName, RealmName, SchedulerName, SlurmSpec};
 
 use super::{
     ConfigError, Source, explain,
+    healing::HealingSection,
     node::Node,
     placing::PlacingSection,
     slurm::Slurm,
@@ -60,6 +62,8 @@ pub(crate) struct Document {
     pub(super) scheduler: Option<Word<SchedulerName>>,
     /// Rules on where nodes go.
     pub(super) placing: Option<PlacingSection>,
+    /// What is done by itself for nodes that are down.
+    pub(super) healing: Option<HealingSection>,
     /// Conditions on the hosts of all nodes.
     pub(super) constraints: Option<Vec<Constraint>>,
     /// SSH public keys that open root's account on every node.

@@ -8,6 +8,7 @@
 mod document;
 mod error;
 mod explain;
+mod healing;
 mod node;
 mod placing;
 mod slurm;
@@ -22,6 +23,7 @@ mod tests;
 
 pub(crate) use document::Document;
 pub(crate) use error::ConfigError;
+pub(crate) use healing::{HealAfter, HealingOverrides};
 pub(crate) use placing::{Fallback, Limit, PlacingOverrides};
 pub(crate) use source::Source;
 pub(crate) use spec::{Overrides, cluster_spec};

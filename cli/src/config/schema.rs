@@ -5,10 +5,13 @@ use std::{borrow::Cow, fmt::Write};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::{Map, Value};
-use shoal_types::{ClusterMtu, Feature, Gres, LabelKey, Pin, Role, RoleCount, SchedulerName, Strategy};
+use shoal_types::{
+    ClusterMtu, Feature, Gres, HealingPolicy, LabelKey, Pin, Role, RoleCount, SchedulerName, Strategy,
+};
 
 use super::{
     Document, Source,
+    healing::HealAfter,
     node::Node,
     placing::{Fallback, Limit},
     slurm::{Fragments, GresSetting, GroupSlurm, Text, Words},
@@ -98,6 +101,8 @@ schema!(Words<Feature>, "Features", |_| words("a word, or a list of words", WORD
 
 /// A generic resource of a node.
 const GRES: &str = "^[A-Za-z][A-Za-z0-9_.-]*(:[A-Za-z][A-Za-z0-9_.-]*)?(:[0-9]{1,4})?$";
+/// A time: a number with a unit; the reader checks the rest.
+const TIME: &str = r"^\+?[0-9]+([.,][0-9]+)?\s*(:|[a-zµ])";
 /// A feature of a node.
 const WORD: &str = "^[A-Za-z][A-Za-z0-9_.-]*$";
 
@@ -149,9 +154,20 @@ impl Named for Pin {
 
 impl Named for Limit {
     fn schema() -> Schema {
-        // The pattern wants a number with a unit; the reader checks the rest.
-        let pattern = r"^\+?[0-9]+([.,][0-9]+)?\s*(:|[a-zµ])";
-        json_schema!({ "title": "a time from 1ms to 5m: `2s`", "type": "string", "pattern": pattern })
+        json_schema!({ "title": "a time from 1ms to 5m: `2s`", "type": "string", "pattern": TIME })
+    }
+}
+
+impl Named for HealAfter {
+    fn schema() -> Schema {
+        json_schema!({ "title": "a time from 10s to 7d: `2m`", "type": "string", "pattern": TIME })
+    }
+}
+
+impl Named for HealingPolicy {
+    fn schema() -> Schema {
+        let words = Self::ALL.map(Self::as_str);
+        json_schema!({ "title": words.join(", "), "enum": words })
     }
 }
 
@@ -236,6 +252,7 @@ fn reference(schema: &Value) -> String {
         ("`defaults`", &schema["$defs"]["Defaults"]),
         ("An entry of `nodes`", node),
         ("`placing`", &schema["$defs"]["PlacingSection"]),
+        ("`healing`", &schema["$defs"]["HealingSection"]),
         ("`slurm`", &schema["$defs"]["Slurm"]),
         ("`slurm` of an entry of `nodes`", &schema["$defs"]["GroupSlurm"]),
     ];
@@ -258,6 +275,7 @@ fn takes(schema: &Value) -> String {
         return match name {
             "Node" => "[an entry of `nodes`](#an-entry-of-nodes)".to_owned(),
             "PlacingSection" => "[a section](#placing)".to_owned(),
+            "HealingSection" => "[a section](#healing)".to_owned(),
             "GroupSlurm" => "[a section](#slurm-of-an-entry-of-nodes)".to_owned(),
             section => format!("[a section](#{})", section.to_lowercase()),
         };
@@ -322,6 +340,13 @@ fn the_schema_and_the_reader_agree() {
         ("placing: { preferApart: [worker], schedulerTimeout: 2s, schedulerFallback: spread }", true),
         ("placing: { schedulerTimeout: 1.5 s }", true),
         ("placing: { schedulerTimeout: '0:01:30' }", true),
+        ("healing: { policy: none }", true),
+        ("healing: { policy: reschedule, after: 90s }", true),
+        ("healing:", true),
+        ("healing: none", false),
+        ("healing: { policy: often }", false),
+        ("healing: { after: 120 }", false),
+        ("healing: { when: 2m }", false),
         ("scheduler: grpc://127.0.0.1:7000", true),
         ("scheduler: best", false),
         ("placing: { maxPerHost: 0 }", false),

@@ -10,6 +10,7 @@ use shoal_types::{
 use super::{
     ConfigError, Document,
     document::Defaults,
+    healing::HealingOverrides,
     node::Node,
     placing::PlacingOverrides,
     value::{Constraint, Count, Cpus, Size},
@@ -34,6 +35,8 @@ pub(crate) struct Overrides {
     pub(crate) scheduler: Option<SchedulerName>,
     /// Besides, or instead of, `placing`.
     pub(crate) placing: PlacingOverrides,
+    /// Instead of `healing`.
+    pub(crate) healing: HealingOverrides,
     /// Besides `constraints`: all of them hold.
     pub(crate) constraints: Vec<LabelExpr>,
     /// Besides `sshKeys`.
@@ -91,6 +94,7 @@ pub(crate) fn cluster_spec(
             document.ssh_keys.into_iter().flatten().map(|key| key.0).chain(overrides.ssh_keys),
         ),
         mtu: overrides.mtu.or(document.mtu.map(|mtu| mtu.0)),
+        healing: document.healing.unwrap_or_default().with(overrides.healing),
     };
     spec.check().map_err(|error| ConfigError::Spec { name: source.into(), source: error })?;
     shoal_slurm::check(&spec).map_err(ConfigError::Slurm)?;

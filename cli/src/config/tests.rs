@@ -1,9 +1,11 @@
 //! What is accepted, and the words for everything that is not.
 
 use proptest::prelude::*;
-use shoal_types::{Bytes, ClusterMtu, ClusterSpec, MilliCpu, RealmName, Role, Strategy, chain};
+use shoal_types::{
+    Bytes, ClusterMtu, ClusterSpec, Healing, HealingPolicy, MilliCpu, RealmName, Role, Strategy, chain,
+};
 
-use super::{ConfigError, Document, Overrides, PlacingOverrides, Source, cluster_spec};
+use super::{ConfigError, Document, HealingOverrides, Overrides, PlacingOverrides, Source, cluster_spec};
 use crate::escape;
 
 fn parse(text: &str) -> Result<Document, ConfigError> {
@@ -42,6 +44,7 @@ fn the_least_is_one_controller_and_one_worker() {
         assert_eq!(groups(&spec), [(Role::Controller, 1), (Role::Worker, 1)], "{text}");
         assert_eq!((spec.name.as_str(), spec.image.as_str()), ("default", "default-image"));
         assert_eq!((spec.scheduler, spec.mtu), (Strategy::Spread.into(), None));
+        assert_eq!(spec.healing, Healing::default());
     }
 }
 
@@ -67,6 +70,7 @@ kind: Cluster
 name: dev
 realm: lab
 mtu: 1400
+healing: { policy: restart, after: 90s }
 defaults: { image: 'own:1', cpus: 0.5, memory: 128m, tmpSize: 16777216, shmSize: 64m }
 scheduler: metadata
 constraints: ['rack in (a,b)']
@@ -90,6 +94,7 @@ slurm:
     assert_eq!((spec.name.as_str(), spec.image.as_str()), ("dev", "own:1"));
     assert_eq!(spec.scheduler, Strategy::Metadata.into());
     assert_eq!(spec.mtu, ClusterMtu::try_from(1400).ok());
+    assert_eq!((spec.healing.policy, spec.healing.after_ms.as_millis()), (HealingPolicy::Restart, 90_000));
     let [controller, worker] = &spec.groups[..] else { unreachable!("two groups") };
     assert_eq!((controller.cpu_limit, controller.memory_limit), (Some(MilliCpu(500)), Bytes::mib(128)));
     assert_eq!(controller.tmp_size, Bytes::mib(16));
@@ -117,7 +122,7 @@ fn aliases_are_fine_while_they_are_few() {
 
 #[test]
 fn flags_come_first() {
-    let text = "kind: Cluster\nname: dev\nmtu: 9000\ndefaults: {memory: 128m, image: own}\nscheduler: metadata\n\
+    let text = "kind: Cluster\nname: dev\nmtu: 9000\nhealing: {policy: none, after: 1h}\ndefaults: {memory: 128m, image: own}\nscheduler: metadata\n\
                 constraints: [a]\nplacing: {maxPerHost: 9, pins: [controller=h1]}\n\
                 nodes: [controller, {role: worker, count: 2, memory: 1g}]\n";
     let overrides = Overrides {
@@ -136,8 +141,13 @@ fn flags_come_first() {
         constraints: vec!["b".parse().unwrap()],
         ssh_keys: vec![],
         mtu: Some(ClusterMtu::LEAST),
+        healing: HealingOverrides {
+            policy: Some(HealingPolicy::Restart),
+            after: Some("90s".parse().unwrap()),
+        },
     };
     let spec = spec_with(text, overrides).unwrap();
+    assert_eq!((spec.healing.policy, spec.healing.after_ms.as_millis()), (HealingPolicy::Restart, 90_000));
     assert_eq!((spec.name.as_str(), spec.image.as_str()), ("other", "flag"));
     assert_eq!(groups(&spec), [(Role::Controller, 1), (Role::Worker, 7)]);
     assert_eq!(spec.scheduler, Strategy::RoundRobin.into());
@@ -192,7 +202,7 @@ fn refusals_of_keys() {
     insta::assert_snapshot!(shown, @r#"
     kind: Cluster\nworker: 3\n
         dev.yaml:2:1: unknown key `worker`
-        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, constraints, sshKeys
+        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, healing, constraints, sshKeys
     kind: Cluster\nnode:\n- controller\n
         dev.yaml:2:1: unknown key `node`
         hint: did you mean `nodes`?
@@ -207,10 +217,10 @@ fn refusals_of_keys() {
         hint: did you mean `count`?
     kind: Cluster\nzzz: 1\n
         dev.yaml:2:1: unknown key `zzz`
-        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, constraints, sshKeys
+        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, healing, constraints, sshKeys
     kind: Cluster\n"a\e[31m": 1\n
         dev.yaml:2:1: unknown key `a\u{1b}[31m`
-        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, constraints, sshKeys
+        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, healing, constraints, sshKeys
     kind: Cluster\nstorage:\n  dataStorage: {type: volume}\n
         dev.yaml:2:1: `storage` is known but not supported yet
         hint: remove it
@@ -283,6 +293,11 @@ fn refusals_of_values() {
         "kind: Cluster\nslurm: {cpus: 0}\n",
         "kind: Cluster\nmtu: 575\n",
         "kind: Cluster\nmtu: [1400]\n",
+        "kind: Cluster\nhealing: restart\n",
+        "kind: Cluster\nhealing:\n  policy: always\n",
+        "kind: Cluster\nhealing:\n  after: 5s\n",
+        "kind: Cluster\nhealing:\n  after: 120\n",
+        "kind: Cluster\nhealing: {afterwards: 2m}\n",
     ]);
     insta::assert_snapshot!(shown, @r#"
         dev.yaml: the configuration is empty
@@ -428,6 +443,21 @@ fn refusals_of_values() {
     kind: Cluster\nmtu: [1400]\n
         dev.yaml:2:1: expected a number of bytes such as 1400, found sequence
         hint: correct that line; `shoal validate FILE` checks it and creates nothing
+    kind: Cluster\nhealing: restart\n
+        dev.yaml:2:10: expected keys with values
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
+    kind: Cluster\nhealing:\n  policy: always\n
+        dev.yaml:3:11: `always` is not a healing policy: default, none, restart or reschedule
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
+    kind: Cluster\nhealing:\n  after: 5s\n
+        dev.yaml:3:10: not a time from 10s to 7d, such as 90s, 2m or 1h
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
+    kind: Cluster\nhealing:\n  after: 120\n
+        dev.yaml:3:10: not a time from 10s to 7d, such as 90s, 2m or 1h
+        hint: correct that line; `shoal validate FILE` checks it and creates nothing
+    kind: Cluster\nhealing: {afterwards: 2m}\n
+        dev.yaml:2:11: unknown key `afterwards`
+        hint: did you mean `after`?
     "#);
 }
 
@@ -470,7 +500,7 @@ fn refusals_of_yaml() {
         hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\na: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nname: *b\n
         dev.yaml:2:1: unknown key `a`
-        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, constraints, sshKeys
+        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, healing, constraints, sshKeys
     kind: Cluster\nconstraints: [&a gpu, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, 
         dev.yaml:2:18: aliases stand for too much
         hint: correct that line; `shoal validate FILE` checks it and creates nothing

@@ -104,7 +104,15 @@ pub(crate) fn nodes_table(width: Width, detail: Detail, nodes: &[Node]) -> Strin
             table(width, header, 6, rows, none)
         }
     };
-    table + &unheard(nodes.iter())
+    table + &failing(nodes) + &unheard(nodes.iter())
+}
+
+/// The nodes that end again and again, a line each.
+fn failing(nodes: &[Node]) -> String {
+    let line = |node: &Node| {
+        Some(format!("\n{}", escape::line(&format!("{}: {}", node.name, node.failing.as_ref()?))))
+    };
+    nodes.iter().filter_map(line).collect()
 }
 
 /// One cluster with everything known of it.
@@ -114,6 +122,7 @@ pub(crate) fn cluster_text(width: Width, detail: Detail, cluster: &Cluster) -> S
     lines.extend(cluster.slurm_version.iter().map(|version| format!("slurm:   {version}")));
     lines.push(format!("image:   {}", cluster.image));
     lines.push(format!("realm:   {}", cluster.realm));
+    lines.extend(cluster.healing.chosen().map(|healing| format!("healing: {healing}")));
     lines.extend(cluster.network.iter().map(|network| format!("network: {network}")));
     let phase = cluster.phase.painted();
     let text: String = lines.iter().map(|line| format!("\n{}", escape::line(line))).collect();

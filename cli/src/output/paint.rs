@@ -77,7 +77,7 @@ impl Looks for NodeState {
         Some(match self {
             Self::Ready => GOOD,
             Self::Planned | Self::Created | Self::Starting | Self::Stopped => UNDER_WAY,
-            Self::Failed => BAD,
+            Self::Failed | Self::Failing => BAD,
         })
     }
 }

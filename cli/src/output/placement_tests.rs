@@ -64,6 +64,7 @@ fn plan() -> Plan {
             constraints: vec!["rack in (a,b)".into(), "!old".into()],
             ..rules("random")
         },
+        healing: shoal_types::Healing::default().into(),
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) fn plan_text(width: Width, plan: &Plan) -> String {
         format!("warning: {}: {} places instead", escape::line(why), escape::line(&by))
     });
     let fallback = fallback.unwrap_or_default();
+    let healing = plan.healing.chosen().map(|healing| format!("\nhealing:      {healing}"));
+    let rules = rules + &healing.unwrap_or_default();
     let parts = [head, fallback, rules, hosts_text(width, plan), refusals_text(width, &plan.refusals)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
 }

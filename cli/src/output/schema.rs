@@ -5,9 +5,9 @@ use jsonschema::Validator;
 use serde_json::Value;
 use shoal_api::{
     Agent, Amounts, Built, CgroupVersion, Cluster, Deleted, Dockerfile, Drain, DrainedCluster, Engine,
-    EventJson, Forward, Host, Image, Images, Installation, Mend, MendKind, MovedNode, Network, Node, Phase,
-    Registry, Repair, RepairedCluster, ResumeEnd, Resumed, ResumedCluster, SilentHost, SshConfig, Sweep,
-    SweepEnd, SweptHost, SweptThing, ThingKind, TooMuch, Unregistered, Validated, Version,
+    EventJson, Failing, Forward, Host, Image, Images, Installation, Mend, MendKind, MovedNode, Network, Node,
+    Phase, Registry, Repair, RepairedCluster, ResumeEnd, Resumed, ResumedCluster, SilentHost, SshConfig,
+    Sweep, SweepEnd, SweptHost, SweptThing, ThingKind, TooMuch, Unregistered, Validated, Version,
     schema::{KINDS, Kind},
 };
 use shoal_types::{
@@ -170,6 +170,7 @@ fn what_is_printed_fits_what_is_published() {
         state: NodeState::Planned,
         age_ms: 5,
         host_error: None,
+        failing: None,
         id: String::new(),
     };
     let network = || Network {
@@ -183,7 +184,14 @@ fn what_is_printed_fits_what_is_published() {
         hosts: vec![text("host1")],
         id: String::new(),
     };
-    assert_fits("nodes", &[node()]);
+    let failing = Failing {
+        ends: 4,
+        exit_status: None,
+        out_of_memory: false,
+        log: vec![text("no")],
+        restart_in_ms: Some(1),
+    };
+    assert_fits("nodes", &[node(), Node { failing: Some(failing), ..node() }]);
     assert_fits("networks", &[network()]);
     let cluster = Cluster {
         name: text("dev"),
@@ -195,6 +203,7 @@ fn what_is_printed_fits_what_is_published() {
         image: String::new(),
         created: None,
         failure: None,
+        healing: shoal_types::Healing::default().into(),
         id: String::new(),
     };
     let bare = Cluster { nodes: vec![], network: None, ..cluster.clone() };

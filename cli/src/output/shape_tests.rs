@@ -36,6 +36,7 @@ fn node(name: &str, host: Option<&str>) -> Node {
         state: NodeState::Ready,
         age_ms: 0,
         host_error: None,
+        failing: None,
     }
 }
 
@@ -133,6 +134,7 @@ fn a_cluster_with_its_nodes_and_network() {
         image: "shoal-node:bookworm".into(),
         created: Time::known(Timestamp(1_700_000_000_001)),
         failure: None,
+        healing: shoal_types::Healing::default().into(),
     };
     insta::assert_snapshot!(fits("cluster", cluster), @r#"
     {
@@ -153,6 +155,7 @@ fn a_cluster_with_its_nodes_and_network() {
           "state": "ready",
           "age_ms": 0,
           "host_error": null,
+          "failing": null,
           "id": "nod_1"
         },
         {
@@ -167,6 +170,7 @@ fn a_cluster_with_its_nodes_and_network() {
           "state": "ready",
           "age_ms": 0,
           "host_error": null,
+          "failing": null,
           "id": "nod_1"
         }
       ],
@@ -186,6 +190,10 @@ fn a_cluster_with_its_nodes_and_network() {
       "image": "shoal-node:bookworm",
       "created": "2023-11-14T22:13:20.001Z",
       "failure": null,
+      "healing": {
+        "policy": "default",
+        "after_ms": 120000
+      },
       "id": "clu_1"
     }
     "#);

@@ -34,6 +34,7 @@ fn facts(status: &Status) -> Vec<(&'static str, String)> {
             }
         },
     ));
+    facts.extend(status.healing.chosen().map(|healing| ("healing", healing.to_string())));
     facts.extend(status.network.as_ref().map(|network| ("network", network.to_string())));
     for host in &status.hosts {
         let of = |version: &Option<String>| version.clone().unwrap_or_else(|| "unknown".into());
@@ -53,7 +54,7 @@ fn facts(status: &Status) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// One line for each thing that is wrong: nodes with the same trouble together.
+/// One line for each thing that is wrong: nodes with the same trouble together; then the last words of those that fail.
 fn troubles(status: &Status) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(status.failure.iter().map(|why| format!("{}: {why}", status.name)));
@@ -81,6 +82,10 @@ fn troubles(status: &Status) -> Vec<String> {
             .iter()
             .map(|(trouble, nodes)| format!("{}: {trouble}", nodeset::compress(nodes.iter().copied()))),
     );
+    for node in &status.nodes {
+        let log = node.failing.iter().flat_map(|failing| &failing.log);
+        lines.extend(log.map(|line| format!("{} | {line}", node.name)));
+    }
     lines.iter().map(|line| escape::line(line)).collect()
 }
 

@@ -68,6 +68,7 @@ fn cluster() -> Cluster {
         state: NodeState::Ready,
         age_ms: 0,
         host_error: None,
+        failing: None,
         id: String::new(),
     };
     Cluster {
@@ -90,6 +91,7 @@ fn cluster() -> Cluster {
         image: "shoal-node:bookworm".into(),
         created: None,
         failure: None,
+        healing: shoal_types::Healing::default().into(),
         id: String::new(),
     }
 }

@@ -78,6 +78,7 @@ fn of_nothing() {
         ("host to drain", 3, &["drain", "nope"]),
         ("host to drain, dry", 3, &["drain", "nope", "--dry-run"]),
         ("host to drain in no time", 2, &["drain", "nope", "--timeout", "soon"]),
+        ("cluster to change", 3, &["set", "cluster", "nope", "--healing", "none"]),
         ("host to unregister", 3, &["unregister", "nope"]),
         ("host to unregister by force", 3, &["unregister", "nope", "--force"]),
         ("realm", 3, &["get", "cluster", "nope", "--realm", "nowhere"]),

@@ -11,9 +11,11 @@
 //! Uses `pass/` and the floors below.
 
 pub(crate) mod backward;
+mod damage;
 pub(crate) mod doctor;
 pub(crate) mod drain;
 pub(crate) mod forward;
+pub(crate) mod healing;
 pub(crate) mod hosts;
 pub(crate) mod lifecycle;
 pub(crate) mod load;

@@ -210,6 +210,7 @@ fn nodes(
             container: None,
             generation: Generation::FIRST,
             last_error: None,
+            restarts: None,
         });
     }
     Ok(nodes)
@@ -238,6 +239,7 @@ mod tests {
             slurm: SlurmSpec::default(),
             ssh_keys: vec![],
             mtu: None,
+            healing: shoal_types::Healing::default(),
         }
     }
 

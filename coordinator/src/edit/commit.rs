@@ -218,6 +218,7 @@ impl NewCluster {
         let cluster = Cluster {
             id: self.id,
             spec: self.spec.clone(),
+            healing: self.spec.healing,
             phase: ClusterPhase::Creating,
             image_id: self.image_id.clone(),
             generation: Generation::FIRST,

@@ -131,7 +131,7 @@ impl Intent {
 pub(crate) mod tests {
     use shoal_slurm::slurm_conf;
     use shoal_types::{
-        Bytes, ClusterId, ClusterPhase, ClusterSpec, Generation, InstallationId, MacAddr, MilliCpu,
+        Bytes, ClusterId, ClusterPhase, ClusterSpec, Generation, Healing, InstallationId, MacAddr, MilliCpu,
         NetworkId, NodeGroup, NodeId, NodeState, Placing, Power, Profile, Revision, SecretId, SlurmSpec,
         Strategy, SubnetPlan, Timestamp, Vni,
     };
@@ -155,6 +155,7 @@ pub(crate) mod tests {
             slurm: SlurmSpec::default(),
             ssh_keys: vec![],
             mtu: None,
+            healing: Healing::default(),
         };
         let subnet = SubnetPlan { subnet: "10.96.4.0/24".parse().unwrap() };
         let network = Network {
@@ -168,6 +169,7 @@ pub(crate) mod tests {
         };
         let cluster = Cluster {
             id: ClusterId::new(1, [2; 10]),
+            healing: Healing::default(),
             phase: ClusterPhase::Ready,
             image_id: "sha256:00".into(),
             generation: Generation::FIRST,
@@ -203,6 +205,7 @@ pub(crate) mod tests {
                 container: None,
                 generation: Generation::FIRST,
                 last_error: None,
+                restarts: None,
             }
         };
         let workers = workers.iter().map(|n| node(Role::Worker, *n, n + 1));

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use shoal_api::{ContainerState as Shown, ServiceState, SystemdState};
+use shoal_api::{ContainerState as Shown, Failing, ServiceState, SystemdState};
 use shoal_docker::ContainerState;
 use shoal_slurm::{NodeReport, NodeStatus as SlurmStatus, RoleSpec, SlurmPart, Stage};
 
@@ -24,6 +24,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) probe: Option<&'a NodeProbe>,
     /// `None`: Slurm does not answer; `Some(None)`: it does not know the node.
     pub(crate) slurm: Option<Option<&'a NodeReport>>,
+    /// How it ends again and again, if it does.
+    pub(crate) failing: Option<&'a Failing>,
 }
 
 /// What is told of a node.
@@ -59,7 +61,10 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Verdict {
         None => verdict.troubles.push("its host does not answer".into()),
         Some(None) => verdict.troubles.push("it has no container".into()),
         Some(Some(ContainerState::Running)) => {}
-        Some(Some(_)) => verdict.troubles.push(format!("its container is {}", verdict.container)),
+        Some(Some(_)) => verdict.troubles.push(match evidence.failing {
+            Some(failing) => format!("failing: {failing}"),
+            None => format!("its container is {}", verdict.container),
+        }),
     }
     let services = match evidence.container {
         Some(Some(ContainerState::Running | ContainerState::Paused)) => evidence.probe,
@@ -219,6 +224,7 @@ mod tests {
             container: Some(Some(ContainerState::Running)),
             probe: Some(&probe),
             slurm: Some(Some(&report)),
+            failing: None,
         });
         let told = (verdict.container, verdict.systemd, verdict.munge, verdict.sshd, verdict.daemon);
         let up = ServiceState::Up;
@@ -301,6 +307,7 @@ mod tests {
                 container,
                 probe: seen.as_ref(),
                 slurm: Some(report),
+                failing: None,
             });
             assert_eq!(
                 (verdict.systemd, verdict.troubles),
@@ -318,11 +325,32 @@ mod tests {
             container: Some(Some(ContainerState::Running)),
             probe: Some(&probe),
             slurm: None,
+            failing: None,
         };
         let verdict = judge(&evidence(Role::Submitter));
         assert_eq!((verdict.systemd, verdict.daemon, verdict.slurm), (SystemdState::Running, None, None));
         assert!(verdict.troubles.is_empty());
         assert_eq!(judge(&evidence(Role::Worker)).slurm.as_deref(), Some(UNKNOWN));
         assert_eq!(judge(&evidence(Role::Controller)).troubles, ["slurmctld is down"]);
+    }
+
+    #[test]
+    fn a_node_that_ends_again_and_again_is_told_as_failing() {
+        let failing = Failing {
+            ends: 4,
+            exit_status: Some(7),
+            out_of_memory: false,
+            log: vec![],
+            restart_in_ms: Some(40_000),
+        };
+        let verdict = judge(&Evidence {
+            role: spec(Role::Submitter),
+            container: Some(Some(ContainerState::Exited)),
+            probe: None,
+            slurm: None,
+            failing: Some(&failing),
+        });
+        let told = "failing: ended 4 times in a row, last with exit status 7; next restart in 40s";
+        assert_eq!((verdict.container, verdict.troubles), (Shown::Exited, vec![told.to_owned()]));
     }
 }

@@ -5,7 +5,10 @@ use shoal_docker::ContainerState;
 use shoal_storage::Node as Row;
 use shoal_types::{HostId, NodeState, Timestamp, chain, node_fqdn};
 
-use crate::observe::cluster::{ClusterRows, Observation};
+use crate::observe::{
+    cluster::{ClusterRows, Observation},
+    failing::failing,
+};
 
 /// A cluster with its nodes.
 pub(crate) fn shown(rows: &ClusterRows, seen: &Observation, at: Timestamp) -> Cluster {
@@ -15,6 +18,12 @@ pub(crate) fn shown(rows: &ClusterRows, seen: &Observation, at: Timestamp) -> Cl
         let said = seen.heard.get(&node.host).map(|heard| &heard.containers);
         let there = said.and_then(|said| said.as_ref().ok());
         let error = said.and_then(|said| said.as_ref().err());
+        let container = there.and_then(|there| there.of(node.id)).map(|container| container.state);
+        let failing = container.and_then(|state| failing(node, state, cluster.healing.policy, at));
+        let state = match failing {
+            Some(_) => NodeState::Failing,
+            None => now(node.state, there.map(|there| there.of(node.id).map(|c| &c.state))),
+        };
         let last_seen = seen.hosts.get(&node.host).and_then(|host| host.health.last_seen);
         Node {
             id: node.id.to_string(),
@@ -26,9 +35,10 @@ pub(crate) fn shown(rows: &ClusterRows, seen: &Observation, at: Timestamp) -> Cl
             address: node.address.to_string(),
             mac: node.mac.to_string(),
             fqdn: node_fqdn(&node.name, &spec.name, &spec.realm),
-            state: now(node.state, there.map(|there| there.of(node.id).map(|c| &c.state))),
+            state,
             age_ms: error.map_or(0, |_| millis(at.since(last_seen.unwrap_or(node.since)))),
             host_error: error.map(|fault| chain(fault)),
+            failing,
         }
     };
     Cluster {
@@ -42,6 +52,7 @@ pub(crate) fn shown(rows: &ClusterRows, seen: &Observation, at: Timestamp) -> Cl
         image: spec.image.clone(),
         created: Time::known(cluster.created),
         failure: cluster.failure.clone(),
+        healing: cluster.healing.into(),
     }
 }
 

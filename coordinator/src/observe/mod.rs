@@ -8,7 +8,8 @@
 //!           docker_network.rs   the Docker network of a cluster on one host
 //!           slurm.rs      one `sinfo` for all nodes
 //!           cluster.rs    containers, agents and Slurm of clusters, all hosts at once
-//!                          |-> status.rs   how one is; judge.rs: what was heard means for each node
+//!                          |-> status.rs   how one is; judge.rs: what was heard means for each node;
+//!                          |                failing.rs: of one that ends again and again
 //!                          `-> lists.rs    what lists show; host.rs, images.rs: the other lists
 //! ways  --> paths/        tunnel packets from every host to every other, and what came of them
 //! events -> follow.rs     what is happening, read from the store
@@ -19,6 +20,7 @@ pub(crate) mod capacity;
 pub(crate) mod cluster;
 pub(crate) mod containers;
 pub(crate) mod docker_network;
+pub(crate) mod failing;
 pub(crate) mod follow;
 pub(crate) mod host;
 pub(crate) mod image;

@@ -7,6 +7,7 @@ use shoal_types::{HostId, NetworkId, Timestamp, chain};
 
 use crate::observe::{
     cluster::{AgentObservation, ClusterRows, MemberObservation, Observation},
+    failing::failing,
     judge::{Evidence, judge},
     lists::{host_name, network},
 };
@@ -34,6 +35,7 @@ pub(crate) fn status(rows: &ClusterRows, seen: &Observation, at: Timestamp) -> S
             error: silence.map(|silence| chain(silence)),
             workers: [].into(),
         },
+        healing: cluster.healing.into(),
         elapsed_ms: 0,
     };
     status.summed_up()
@@ -45,11 +47,14 @@ fn of_node(rows: &ClusterRows, seen: &Observation, node: &Node, at: Timestamp) -
     let container = containers.map(|all| all.of(node.id));
     let agent = heard.and_then(agent);
     let slurm = seen.slurm.as_ref().and_then(|slurm| slurm.as_ref().ok());
+    let state = container.flatten().map(|container| container.state);
+    let failing = state.and_then(|state| failing(node, state, rows.cluster.healing.policy, at));
     let verdict = judge(&Evidence {
         role: RoleSpec::of(node.role, rows.cluster.spec.profile),
         container: container.map(|found| found.map(|container| container.state)),
         probe: agent.zip(container.flatten()).and_then(|(agent, found)| agent.nodes.probes.get(&found.id)),
         slurm: slurm.map(|all| all.get(&node.name)),
+        failing: failing.as_ref(),
     });
     NodeStatus {
         name: node.name.to_string(),
@@ -65,6 +70,7 @@ fn of_node(rows: &ClusterRows, seen: &Observation, node: &Node, at: Timestamp) -
         slurm_reason: verdict.reason,
         age_ms: if containers.is_some() { 0 } else { age(seen, node.host, at) },
         troubles: verdict.troubles,
+        failing,
     }
 }
 

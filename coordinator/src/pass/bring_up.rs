@@ -7,14 +7,17 @@
 //!                              create --> archive --> start   for each node, controller first
 //! ```
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use shoal_docker::{CallClass, Created, EngineError, NetworkSpec};
 use shoal_slurm::BootstrapTemplate;
 use shoal_storage::Node;
-use shoal_types::{EngineFacts, EventKind, EventLevel, HostId, NodeState, SubnetPlan};
+use shoal_types::{EngineFacts, EventKind, EventLevel, HostId, NodeId, NodeState, SubnetPlan};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -30,7 +33,7 @@ use crate::{
     pass::{
         container::{StateVolume, container_spec, state_volume},
         plan::{self, NodeStep, Wanted},
-        work::{Halt, Work, all, on, underlays},
+        work::{Goal, Halt, Work, all, on, underlays},
     },
     words::{
         fault::{ClusterFault, Fault, HostFault},
@@ -77,20 +80,25 @@ fn told_at_once(members: usize) -> usize {
 }
 
 impl Work {
-    /// One pass over one host. Repeating it changes nothing once everything is there.
+    /// One pass over one host. Repeating it changes nothing once everything is there. The nodes that wait for their next restart.
     pub(crate) async fn bring_up(
         &self,
         link: &HostLink,
         engine: &EngineFacts,
         r: &Rendered<'_>,
-    ) -> Result<(), Halt> {
+    ) -> Result<BTreeSet<NodeId>, Halt> {
         let naming = &self.coordinator.naming;
         let wanted: Vec<_> = r.intent.on(link.id).map(Wanted::of).collect();
         self.may(link, CallClass::Read).await?;
         let there = HostContainers::look(naming, link, Scope::Cluster(self.cluster)).await;
         let there = there.map_err(on(link))?;
         let network = self.present_network(link, r.intent).await?;
-        let plan = plan::bring_up(&wanted, &there, network.as_deref(), self.in_doubt(link.id));
+        let mut plan = plan::bring_up(&wanted, &there, network.as_deref(), self.in_doubt(link.id));
+        let held = match self.goal {
+            Goal::Made => BTreeSet::new(),
+            Goal::Kept => self.restart(link, r.intent, &plan).await?,
+        };
+        plan.hold(&held);
         let remove = async |stray: &String| {
             self.may(link, CallClass::Write).await?;
             remove_container(link, stray).await.map_err(on(link)).map(drop)
@@ -114,7 +122,8 @@ impl Work {
         let steps = plan.nodes.iter().filter_map(|(id, step)| Some((*by_id.get(id)?, step)));
         let each: Vec<_> =
             steps.map(|(node, step)| self.node(link, engine, r, &network, node, step).boxed()).collect();
-        all(each, FAN_OUT).await
+        all(each, FAN_OUT).await?;
+        Ok(held)
     }
 
     /// The id of the cluster's Docker network on this host, if it is there.

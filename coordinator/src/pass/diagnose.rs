@@ -22,7 +22,7 @@ use shoal_types::{HostId, NodeState, Role, chain};
 use crate::{
     fleet::HostLink,
     observe::{cluster::observe_cluster, containers::container_of, intent::Intent, status::status},
-    pass::work::Work,
+    pass::{end::end_of, work::Work},
     words::fault::{NotReady, StuckNode},
 };
 
@@ -31,7 +31,7 @@ const SHOWN: usize = 5;
 /// Last log lines shown of each.
 const LINES: u32 = 12;
 /// Last log lines read for them: some say nothing.
-const READ: u32 = 4 * LINES;
+pub(super) const READ: u32 = 4 * LINES;
 /// Nodes asked at once.
 const FAN_OUT: usize = 8;
 /// How long one node may take to answer.
@@ -156,7 +156,7 @@ impl Work {
         };
         if container.state != ContainerState::Running {
             let mut log = last_lines(&link.engine.logs_tail(&container.id, READ).await?);
-            log.extend(end_of(link, &container.id).await?);
+            log.extend(end_of(link, &container.id).await?.map(|end| end.to_string()));
             return Ok(log);
         }
         let command = ExecSpec::new(log_command(stage, READ));
@@ -165,15 +165,8 @@ impl Work {
     }
 }
 
-/// How a container ended: `exited, exit status 137, out of memory`; `None`: it is gone.
-pub(crate) async fn end_of(link: &HostLink, container: &str) -> Result<Option<String>, EngineError> {
-    let Some(detail) = link.engine.inspect_container(container).await? else { return Ok(None) };
-    let oom = if detail.oom_killed { ", out of memory" } else { "" };
-    let code = detail.exit_code.map_or(String::new(), |code| format!(", exit status {code}"));
-    Ok(Some(format!("{:?}{code}{oom} {}", detail.state, detail.error).trim().to_lowercase()))
-}
-
-fn last_lines(text: &str) -> Vec<String> {
+/// The last lines that say something.
+pub(super) fn last_lines(text: &str) -> Vec<String> {
     let lines: Vec<_> = text.lines().map(str::trim_end).filter(|l| !l.is_empty() && !is_noise(l)).collect();
     lines[lines.len().saturating_sub(LINES as usize)..]
         .iter()
@@ -203,6 +196,7 @@ mod tests {
             slurm_reason: None,
             age_ms: 0,
             troubles: vec![],
+            failing: None,
         };
         let with = |role, change: fn(&mut NodeStatus)| {
             let mut told = of(role);

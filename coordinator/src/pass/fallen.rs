@@ -13,7 +13,11 @@ use crate::{
         containers::{HostContainers, Scope},
         intent::Intent,
     },
-    pass::{diagnose::end_of, readiness::WaitOutcome, work::Work},
+    pass::{
+        end::end_of,
+        readiness::WaitOutcome,
+        work::{Behalf, Work},
+    },
     words::fault::Fault,
 };
 
@@ -64,12 +68,13 @@ impl Work {
                 let ended = |state| matches!(state, ContainerState::Exited | ContainerState::Dead);
                 let Some(container) = there.of(node.id).filter(|c| ended(c.state)) else { continue };
                 observe_again = true;
-                if self.effects.ended(node.id) >= ENDS {
+                // Upkeep lets it wait for its next restart.
+                if self.effects.ended(node.id) >= ENDS && self.behalf == Behalf::Person {
                     let how = end_of(link, &container.id).await.ok().flatten();
                     return Some(WaitOutcome::Ended {
                         node: node.name.clone(),
                         host: link.name.clone(),
-                        how: how.unwrap_or_else(|| "exited".into()),
+                        how: how.map_or_else(|| "exited".into(), |end| end.to_string()),
                     });
                 }
             }

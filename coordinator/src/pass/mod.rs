@@ -7,17 +7,19 @@
 //! ```
 //! A pass takes no hint about what changed and every action in it is idempotent, so a crash loses nothing: the next pass,
 //! in this process or another, continues from what is there. Its goal says whether a cluster is made or kept (`work.rs`), and
-//! `upkeep.rs` what of a ready one differs, without I/O; how often it runs, and until when, is for `drive/`. Uses `edit/` and the floors below.
+//! `upkeep.rs` what of a ready one differs, without I/O; `restarts.rs` which of its nodes that ended are started now; how often it runs, and until when, is for `drive/`. Uses `edit/` and the floors below.
 
 pub(crate) mod bring_up;
 pub(crate) mod container;
 pub(crate) mod diagnose;
 pub(crate) mod effects;
+pub(crate) mod end;
 pub(crate) mod failure;
 pub(crate) mod fallen;
 mod plan;
 pub(crate) mod readiness;
 mod recorder;
+pub(crate) mod restarts;
 pub(crate) mod run;
 pub(crate) mod supply;
 mod take_down;

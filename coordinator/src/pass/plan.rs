@@ -15,7 +15,11 @@
 //! In doubt, when calls of a dead owner may still reach the host, a created container is removed and created anew:
 //! the archive or the start that was meant for it must not meet those that follow, or a node boots while its files change.
 
-use std::{collections::BTreeMap, fmt, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::Ipv4Addr,
+};
 
 use shoal_docker::{ContainerState, ContainerSummary};
 use shoal_storage::Node;
@@ -98,7 +102,7 @@ pub(crate) enum NodeStep {
     Fill { container: String },
     /// Its container runs.
     Keep { container: String },
-    /// Its container is being removed by somebody.
+    /// Its container is being removed by somebody, or it waits for its next restart.
     Wait,
 }
 
@@ -109,6 +113,19 @@ pub(crate) struct HostPlan {
     pub(crate) remove: Vec<String>,
     /// One step per wanted node, in the order given.
     pub(crate) nodes: Vec<(NodeId, NodeStep)>,
+    /// Nodes that ended, and in which container: what is done for them is a restart.
+    pub(crate) ended: BTreeMap<NodeId, String>,
+}
+
+impl HostPlan {
+    /// Leaves these nodes, which have ended, as they are.
+    pub(crate) fn hold(&mut self, held: &BTreeSet<NodeId>) {
+        let left: BTreeSet<&String> = held.iter().filter_map(|id| self.ended.get(id)).collect();
+        self.remove.retain(|container| !left.contains(container));
+        for (_, step) in self.nodes.iter_mut().filter(|(id, _)| held.contains(id)) {
+            *step = NodeStep::Wait;
+        }
+    }
 }
 
 /// Compares what is wanted on a host with the containers of the cluster that are there. `network` is the id of the cluster's network
@@ -125,6 +142,10 @@ pub(crate) fn bring_up(
         let node = container.labels.get(NODE).and_then(|id| id.parse::<NodeId>().ok());
         let generation = container.labels.get(GENERATION).and_then(|g| g.parse().ok()).map(Generation);
         let explained = wanted.iter().find(|w| Some(w.node) == node && Some(w.generation) == generation);
+        let has_ended = matches!(container.state, ContainerState::Exited | ContainerState::Dead);
+        if let Some(wanted) = explained.filter(|w| has_ended && w.drift(container, network).is_none()) {
+            plan.ended.entry(wanted.node).or_insert_with(|| container.id.clone());
+        }
         let is_fit = match container.state {
             ContainerState::Dead => false,
             ContainerState::Created => !in_doubt,
@@ -160,6 +181,10 @@ pub(crate) fn bring_up(
                 ContainerState::Removing | ContainerState::Dead => NodeStep::Wait,
             },
         };
+        // A container that runs beside one that has ended is its node.
+        if matches!(step, NodeStep::Keep { .. } | NodeStep::Wait) {
+            plan.ended.remove(&wanted.node);
+        }
         plan.nodes.push((wanted.node, step));
     }
     plan
@@ -227,6 +252,29 @@ mod tests {
             ]
         );
         assert!(plan.remove.is_empty());
+    }
+
+    #[test]
+    fn a_node_that_ended_can_be_held_and_any_other_is_not_one_that_ended() {
+        let there = HostContainers::new(vec![
+            container("exited", 1, 2, ContainerState::Exited),
+            container("dead", 2, 2, ContainerState::Dead),
+            container("old", 3, 1, ContainerState::Exited),
+            container("made", 4, 2, ContainerState::Created),
+            ContainerSummary { attachments: vec![], ..container("cut", 5, 2, ContainerState::Exited) },
+            container("runs", 6, 2, ContainerState::Running),
+            container("twin", 6, 2, ContainerState::Exited),
+        ]);
+        let all = [1, 2, 3, 4, 5, 6, 7].map(wanted);
+        let plan = bring_up(&all, &there, NETWORK, false);
+        assert_eq!(plan.ended, [(node(1), "exited".into()), (node(2), "dead".into())].into());
+        let mut held = plan.clone();
+        held.hold(&[node(1), node(2)].into());
+        assert_eq!(plan.remove, ["dead", "old", "cut", "twin"]);
+        assert_eq!(held.remove, ["old", "cut", "twin"]);
+        let waits = |plan: &HostPlan| plan.nodes.iter().filter(|(_, step)| *step == NodeStep::Wait).count();
+        assert_eq!((waits(&plan), waits(&held)), (0, 2));
+        assert_eq!(held.nodes[2..], plan.nodes[2..]);
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! A pass over all member hosts at once, then the wait for Slurm.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::{
     FutureExt, StreamExt,
@@ -69,10 +73,10 @@ impl Work {
         });
         let (outcomes, ()) = join(join_all(passes), rest).await;
         self.recorder.flush().await?;
-        let mut stopped = false;
+        let (mut stopped, mut held) = (false, BTreeSet::new());
         for (host, outcome) in outcomes {
             match outcome {
-                Ok(()) => {}
+                Ok(waits) => held.extend(waits),
                 Err(Halt::Stopped) => stopped = true,
                 Err(Halt::Fault(fault)) => self.meet(host, fault, &mut met)?,
             }
@@ -84,10 +88,10 @@ impl Work {
             return Ok(PassOutcome::HostsFailed(met));
         }
         let mut intent = self.intent().await?;
-        // Slurm is waited for where it can be: the others' nodes are theirs.
+        // Slurm is waited for where it can be: the others' nodes are theirs, and those that wait are down.
         links.retain(|host, _| !met.contains_key(host));
         if self.goal == Goal::Kept {
-            intent.nodes.retain(|node| links.contains_key(&node.host));
+            intent.nodes.retain(|node| links.contains_key(&node.host) && !held.contains(&node.id));
         }
         let Some(controller) = intent.controller().and_then(|c| links.get(&c.host)) else {
             if self.goal == Goal::Kept {

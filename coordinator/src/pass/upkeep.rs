@@ -8,12 +8,12 @@
 //! ```
 //! A host that does not answer has nothing to be mended: what is there is not known.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use shoal_api::{Mend, MendKind};
 use shoal_docker::{ContainerState, ContainerSummary};
 use shoal_storage::Node;
-use shoal_types::{Generation, HostId, NodeId};
+use shoal_types::{Generation, HostId, NodeId, Timestamp};
 
 use crate::{
     observe::{
@@ -21,7 +21,12 @@ use crate::{
         containers::HostContainers,
         intent::Intent,
     },
-    pass::plan::{self, NodeStep, Wanted},
+    pass::{
+        end::End,
+        plan::{self, HostPlan, NodeStep, Wanted},
+        restarts::{self, Standing},
+        work::Behalf,
+    },
     words::{
         fault::{AgentError, Fault},
         naming::{GENERATION, NODE},
@@ -39,12 +44,27 @@ pub(crate) struct Member<'a> {
     /// Its agent is not of this build.
     pub(crate) old_agent: bool,
     /// How containers there that have ended did, by their ids.
-    pub(crate) ends: &'a BTreeMap<String, String>,
+    pub(crate) ends: &'a BTreeMap<String, End>,
 }
 
-/// What differs on one host, in the order in which it is mended. `underlays` is the digest of the member hosts' addresses.
-pub(crate) fn differences(intent: &Intent, member: &Member<'_>, underlays: &str) -> Vec<Mend> {
-    let Ok(containers) = &member.heard.containers else { return Vec::new() };
+/// What differs on one host.
+#[derive(Debug, Default)]
+pub(crate) struct Differences {
+    /// In the order in which it is mended.
+    pub(crate) mends: Vec<Mend>,
+    /// How nodes there are restarted.
+    pub(crate) standing: Standing,
+}
+
+/// What differs on one host. `underlays` is the digest of the member hosts' addresses.
+pub(crate) fn differences(
+    intent: &Intent,
+    member: &Member<'_>,
+    underlays: &str,
+    behalf: Behalf,
+    now: Timestamp,
+) -> Differences {
+    let Ok(containers) = &member.heard.containers else { return Differences::default() };
     let of_host = |kind, reason: String| Mend { kind, host: member.name.clone(), node: None, reason };
     let mut mends = Vec::new();
     match &member.heard.agent {
@@ -66,8 +86,24 @@ pub(crate) fn differences(intent: &Intent, member: &Member<'_>, underlays: &str)
     if member.network.is_none() {
         mends.push(of_host(MendKind::Network, "the cluster's Docker network is not there".into()));
     }
-    mends.extend(of_containers(intent, member, containers));
-    mends
+    let nodes: BTreeMap<NodeId, &Node> = intent.on(member.id).map(|node| (node.id, node)).collect();
+    let wanted: Vec<_> = nodes.values().map(|node| Wanted::of(node)).collect();
+    let mut plan = plan::bring_up(&wanted, containers, member.network, false);
+    let standing =
+        restarts::judge(&nodes, (member.id, &plan), member.ends, &up(member, containers), (behalf, now));
+    plan.hold(&standing.held);
+    mends.extend(of_containers(&nodes, member, containers, &plan));
+    Differences { mends, standing }
+}
+
+/// For how long nodes have been running, as far as their agent tells.
+fn up(member: &Member<'_>, there: &HostContainers) -> BTreeMap<NodeId, Duration> {
+    let agent = member.heard.agent.as_ref().and_then(|agent| agent.as_ref().ok());
+    let probes = |container: &ContainerSummary| {
+        let probe = agent?.nodes.probes.get(&container.id).filter(|probe| probe.alive)?;
+        Some((container.labels.get(NODE)?.parse().ok()?, probe.up))
+    };
+    there.of_nodes().filter_map(probes).collect()
 }
 
 /// How an agent's part of the network is not what the store says.
@@ -81,12 +117,14 @@ fn mesh_differs(intent: &Intent, agent: &AgentObservation, underlays: &str) -> O
     (kept.underlays != underlays).then(|| "its agent was told other underlay addresses".into())
 }
 
-fn of_containers(intent: &Intent, member: &Member<'_>, there: &HostContainers) -> Vec<Mend> {
-    let nodes: BTreeMap<NodeId, &Node> = intent.on(member.id).map(|node| (node.id, node)).collect();
-    let wanted: Vec<_> = nodes.values().map(|node| Wanted::of(node)).collect();
-    let plan = plan::bring_up(&wanted, there, member.network, false);
+fn of_containers(
+    nodes: &BTreeMap<NodeId, &Node>,
+    member: &Member<'_>,
+    there: &HostContainers,
+    plan: &HostPlan,
+) -> Vec<Mend> {
     let removed = there.all().iter().filter(|container| plan.remove.contains(&container.id));
-    let removed: Vec<(Option<&Node>, &ContainerSummary)> = removed.map(|c| (node_of(&nodes, c), c)).collect();
+    let removed: Vec<(Option<&Node>, &ContainerSummary)> = removed.map(|c| (node_of(nodes, c), c)).collect();
     let mend = |kind, node: &Node, reason| Mend {
         kind,
         host: member.name.clone(),
@@ -207,10 +245,11 @@ mod tests {
             agent: Some(agent.ok_or_else(absent)),
         };
         let host = intent.nodes[0].host;
-        let ends = [("id-worker-0".to_owned(), "exited with 137".to_owned())].into();
+        let ends = [("id-worker-0".to_owned(), End::sample(137))].into();
         let member =
             Member { id: host, name: "host1".into(), heard: &heard, network, old_agent: false, ends: &ends };
-        let mends = differences(intent, &member, &digest_of_addresses([LOCAL]));
+        let (underlays, now) = (digest_of_addresses([LOCAL]), Timestamp(0));
+        let mends = differences(intent, &member, &underlays, Behalf::Person, now).mends;
         let shown = |m: Mend| format!("{} {}: {}", m.kind, m.node.unwrap_or_default(), m.reason);
         mends.into_iter().map(shown).collect()
     }
@@ -245,7 +284,7 @@ mod tests {
             [
                 "agent : no agent runs there",
                 "recreate controller: it is not on the cluster's network",
-                "start worker-0: its container exited with 137",
+                "start worker-0: its container exited, exit status 137",
                 "recreate worker-1: its container is of an earlier generation",
                 "create worker-2: it has no container",
                 "remove : container left is of no node that is placed there",

@@ -35,6 +35,15 @@ pub(crate) enum Goal {
     Kept,
 }
 
+/// On whose behalf a ready cluster is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Behalf {
+    /// A person asked: whatever has ended is restarted.
+    Person,
+    /// Nobody asked: what ends again and again is restarted ever less often.
+    Upkeep,
+}
+
 /// One owner's work on one cluster.
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
@@ -44,6 +53,7 @@ pub(crate) struct Work {
     pub(crate) recorder: Recorder,
     pub(crate) effects: Arc<Effects>,
     pub(crate) goal: Goal,
+    pub(crate) behalf: Behalf,
     /// Member hosts that nothing is done on: they cannot be used as they are.
     pub(crate) apart: Arc<BTreeSet<HostId>>,
     pub(crate) tried: Arc<Tried>,
@@ -96,6 +106,7 @@ impl Work {
             recorder,
             effects: Arc::default(),
             goal: Goal::Made,
+            behalf: Behalf::Person,
             apart: Arc::default(),
             tried: Arc::default(),
             began: Instant::now(),
@@ -105,8 +116,8 @@ impl Work {
     }
 
     /// The same on a cluster that is ready.
-    pub(crate) fn keeping(self) -> Self {
-        Self { goal: Goal::Kept, ..self }
+    pub(crate) fn keeping(self, behalf: Behalf) -> Self {
+        Self { goal: Goal::Kept, behalf, ..self }
     }
 
     /// The same without these hosts.

@@ -4,16 +4,16 @@ use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use shoal_api::{Begun, CreateStep, DeleteStep};
-use shoal_proto::v1;
+use shoal_proto::{FieldError, Word, v1};
 use shoal_storage::{EventFilter, StoreError};
-use shoal_types::{ClusterName, ClusterSpec, Event, RealmName};
+use shoal_types::{ClusterName, ClusterSpec, Event, HealAfter, HealingPolicy, RealmName};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    drive::lifecycle,
+    drive::{healing::set_healing, lifecycle},
     edit::{
         admission::CreateTerms,
         placing::answer::{explain_placement, planned},
@@ -135,6 +135,23 @@ impl v1::clusters_server::Clusters for ClustersService {
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(steps))))
+    }
+
+    async fn update_cluster(
+        &self,
+        request: Request<v1::UpdateClusterRequest>,
+    ) -> Result<Response<v1::UpdateClusterResponse>, Status> {
+        let r = request.into_inner();
+        let (realm, name) = names(&r.realm, &r.name)?;
+        let policy = r.healing_policy.map(|word| HealingPolicy::read("healing_policy", word));
+        let after = r
+            .heal_after_ms
+            .map(|ms| HealAfter::try_from(ms).map_err(|reason| FieldError::new("heal_after_ms", reason)));
+        let (policy, after) =
+            (policy.transpose().map_err(Fault::from)?, after.transpose().map_err(Fault::from)?);
+        set_healing(&self.0, &realm, &name, policy, after).await?;
+        let cluster = listing::shown_cluster(&self.0, &realm, &name).await?;
+        Ok(Response::new(v1::UpdateClusterResponse { cluster: Some(cluster.into()) }))
     }
 
     type DeleteClusterStream = Steps<v1::DeleteClusterResponse>;
@@ -335,9 +352,9 @@ async fn delete_one(
 }
 
 fn spec(spec: Option<v1::ClusterSpec>) -> Result<ClusterSpec, Fault> {
-    let spec = spec.ok_or_else(|| shoal_proto::FieldError::new("spec", "is missing"))?;
+    let spec = spec.ok_or_else(|| FieldError::new("spec", "is missing"))?;
     let spec = ClusterSpec::try_from(spec)?;
-    let refused = |refused: shoal_slurm::Refusals| shoal_proto::FieldError::new("spec.slurm", refused);
+    let refused = |refused: shoal_slurm::Refusals| FieldError::new("spec.slurm", refused);
     shoal_slurm::check(&spec).map_err(refused)?;
     Ok(spec)
 }

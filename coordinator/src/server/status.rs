@@ -93,6 +93,7 @@ fn cluster(fault: &ClusterFault) -> Code {
         ClusterFault::Unknown { .. } | ClusterFault::NoNode { .. } => Code::NotFound,
         ClusterFault::NoContainer { .. }
         | ClusterFault::Phase { .. }
+        | ClusterFault::Going { .. }
         | ClusterFault::NotKept { .. }
         | ClusterFault::NotMended { .. }
         | ClusterFault::NotMoved { .. }

@@ -18,6 +18,7 @@ use crate::{
     },
     fleet::coordinator::Coordinator,
     observe::follow::{Follow, FollowStep},
+    pass::work::Behalf,
     server::{clusters::FOR_EVER, field, follow::joined},
     words::fault::Fault,
 };
@@ -95,7 +96,8 @@ impl v1::upkeep_server::Upkeep for UpkeepService {
             r.names.iter().map(|n| field("names", n)).collect::<Result<_, _>>().map_err(Fault::from)?;
         let names = repair::clusters(&self.0, &realm, &names).await?;
         let wait = if r.wait_ms == 0 { FOR_EVER } else { Duration::from_millis(r.wait_ms) };
-        let terms = RepairTerms { dry_run: r.dry_run, wait };
+        let behalf = if r.unattended { Behalf::Upkeep } else { Behalf::Person };
+        let terms = RepairTerms { dry_run: r.dry_run, behalf, wait };
         let follow = Follow::from_now(self.0.clone(), realm.clone(), None).await.map_err(Fault::from)?;
         let interrupt = self.0.stop.child_token();
         let (out, steps) = mpsc::channel(QUEUE);

@@ -97,7 +97,7 @@ impl Docker {
 
     fn detail(&self, call: &Call, answer: ContainerInspectResponse) -> Result<ContainerDetail, EngineError> {
         let state = self.need(call, "State", answer.state)?;
-        let DockerState { status, pid, exit_code, oom_killed, error, started_at, .. } = state;
+        let DockerState { status, pid, exit_code, oom_killed, error, started_at, finished_at, .. } = state;
         let status = self.state(call, self.need(call, "State.Status", status)?.as_ref())?;
         let ended = match status {
             ContainerState::Exited | ContainerState::Dead | ContainerState::Restarting => true,
@@ -116,6 +116,7 @@ impl Docker {
             exit_code: exit_code.filter(|_| ended),
             oom_killed: oom_killed.unwrap_or(false),
             started: started_at.as_deref().and_then(timestamp),
+            ended: finished_at.as_deref().and_then(timestamp).filter(|_| ended),
             error: error.unwrap_or_default(),
             image_id: self.need(call, "Image", answer.image)?,
             attachments: attachments(networks),

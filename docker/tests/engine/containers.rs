@@ -110,6 +110,7 @@ pub(crate) async fn start_stop_kill_and_remove_may_be_repeated(bench: &Bench) {
     engine.stop(&id, Duration::from_secs(20)).await.unwrap();
     let stopped = engine.inspect_container(&id).await.unwrap().unwrap();
     assert_eq!((stopped.state, stopped.exit_code, stopped.pid), (ContainerState::Exited, Some(7), None));
+    assert!(stopped.ended >= stopped.started && stopped.ended.is_some(), "{stopped:?}");
 
     engine.kill(&id).await.unwrap();
     let not_running = engine.exec(&id, &probe(&["sleep"]), 1).await.unwrap_err();

@@ -23,7 +23,7 @@ pub(crate) async fn a_container_begins_again_with_what_it_wrote(bench: &Bench) {
     engine.stop(&id, Duration::from_secs(20)).await.unwrap();
     engine.start(&id).await.unwrap();
     let second = engine.inspect_container(&id).await.unwrap().unwrap();
-    assert_eq!((second.state, second.exit_code), (ContainerState::Running, None));
+    assert_eq!((second.state, second.exit_code, second.ended), (ContainerState::Running, None, None));
     assert!(second.started > first.started && second.pid != first.pid, "{first:?} {second:?}");
     let shown = engine.exec(&id, &probe(&["show", "/etc/x"]), 100).await.unwrap();
     assert_eq!(shown.stdout, "kept");

@@ -1,6 +1,6 @@
 //! Writing nodes: placed in bulk at admission, reported on, moved, removed once their host is known to be empty.
 
-use shoal_types::{Generation, HostId, NodeId, NodeState, Timestamp};
+use shoal_types::{Generation, HostId, NodeId, NodeState, Restarts, Timestamp};
 
 use super::{NODES, Node, NodeReport, Nodes};
 use crate::{
@@ -19,9 +19,10 @@ impl<M: Writes> Nodes<'_, M> {
         for chunk in nodes.chunks(ROWS_PER_STATEMENT) {
             let head = "INSERT INTO nodes (id, cluster_id, network_id, name, role, idx, group_number, host_id, address,
                           mac, cpu_limit_milli, memory_limit_bytes, tmp_size_bytes, slurm_cpus, slurm_memory_bytes,
-                          constraints, power, settings, state, state_since_ms, container_id, generation, last_error)
+                          constraints, power, settings, state, state_since_ms, container_id, generation, last_error, restarts, restarted_ms,
+                          failing)
                         VALUES ";
-            let mut query = Query::bulk(NODES, head, chunk.len(), 23);
+            let mut query = Query::bulk(NODES, head, chunk.len(), 26);
             for node in chunk {
                 query = query
                     .bind(&node.id)
@@ -47,6 +48,7 @@ impl<M: Writes> Nodes<'_, M> {
                     .bind_opt(node.container.as_ref())
                     .bind(&node.generation)
                     .bind_opt(node.last_error.as_ref());
+                query = bind_restarts(query, node.restarts.as_ref())?;
             }
             self.0.execute(query).await?;
         }
@@ -58,6 +60,16 @@ impl<M: Writes> Nodes<'_, M> {
         let held: Vec<_> = nodes.iter().map(held).collect();
         self.0.reservations().insert(&held).await
     }
+}
+
+/// Adds the values of `restarts`, `restarted_ms` and `failing`.
+fn bind_restarts(query: Query, restarts: Option<&Restarts>) -> Result<Query, StoreError> {
+    let failing = restarts.and_then(|restarts| restarts.failing.as_ref());
+    let failing = failing.map(|end| json("end of a node", end)).transpose()?;
+    Ok(query
+        .bind(&restarts.map_or(0, |restarts| restarts.count))
+        .bind_opt(restarts.map(|restarts| &restarts.last))
+        .bind_opt(failing.as_ref()))
 }
 
 impl Nodes<'_, Owner> {
@@ -86,8 +98,29 @@ impl Nodes<'_, Owner> {
         Ok(recorded)
     }
 
+    /// Records a node's restarts in a row, if it is still of `from`; `None`: the last one lasted, or there was none.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`]: it is of another generation, or gone.
+    pub async fn set_restarts(
+        &mut self,
+        id: NodeId,
+        from: Generation,
+        restarts: Option<&Restarts>,
+    ) -> Result<(), StoreError> {
+        let query = Query::new(
+            NODES,
+            "UPDATE nodes SET restarts = $3, restarted_ms = $4, failing = $5 WHERE id = $1 AND generation = $2",
+        );
+        let query = bind_restarts(query.bind(&id).bind(&from), restarts)?;
+        if self.0.execute(query).await? == 0 {
+            return Err(StoreError::Stale { what: "node", expected: format!("generation {from}") });
+        }
+        Ok(())
+    }
+
     /// Places a node anew, on `host` (another or the same), if it is still of `from`: it is planned again, without a
-    /// container, and its reservation goes with it. What it leaves behind on a host that cannot be reached is to be put into the
+    /// container and without restarts, and its reservation goes with it. What it leaves behind on a host that cannot be reached is to be put into the
     /// remnants in the same transaction. Returns the new generation.
     ///
     /// # Errors
@@ -102,7 +135,7 @@ impl Nodes<'_, Owner> {
         let query = Query::new(
             NODES,
             "UPDATE nodes SET host_id = $3, generation = $4, state = $5, state_since_ms = $6, container_id = NULL,
-               last_error = NULL
+               last_error = NULL, restarts = 0, restarted_ms = NULL, failing = NULL
              WHERE id = $1 AND generation = $2",
         )
         .bind(&id)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shoal_storage::{Cluster, Conflict, Resource, SecretKind, StoreError};
-use shoal_types::{ClusterMtu, ClusterPhase, Generation};
+use shoal_types::{ClusterMtu, ClusterPhase, Generation, HealAfter, Healing, HealingPolicy};
 
 use crate::{
     bed::{START, on_both},
@@ -25,6 +25,7 @@ on_both! {
         other.spec.realm = "lab".parse().unwrap();
         other.spec.name = first.spec.name.clone();
         other.spec.mtu = Some(ClusterMtu::LEAST);
+        other.healing = Healing { policy: HealingPolicy::None, after_ms: HealAfter::try_from(90_000).unwrap() };
         other.spec.slurm.main.insert("base".into(), "SlurmctldDebug=debug\n".into());
         for cluster in [&other, &first] {
             tx.clusters().insert(cluster).await.unwrap();
@@ -67,6 +68,21 @@ on_both! {
         assert!(matches!(error, StoreError::Stale { .. }), "{error}");
         let found = tx.clusters().get(cluster.id).await.unwrap().unwrap();
         assert_eq!(found, Cluster { phase: deleting, updated: later, ..cluster });
+    }
+
+    async fn how_a_cluster_heals_can_be_changed_and_its_wish_stays(bed: &mut Bed) {
+        let mut tx = bed.store.begin().await.unwrap();
+        let cluster = make::admit(&mut tx, 1, &mut bed.rng).await.cluster;
+        let later = START.after(Duration::from_secs(1));
+        for policy in HealingPolicy::ALL {
+            let healing = Healing { policy, after_ms: HealAfter::try_from(604_800_000).unwrap() };
+            tx.clusters().set_healing(cluster.id, healing, later).await.unwrap();
+            let found = tx.clusters().get(cluster.id).await.unwrap().unwrap();
+            assert_eq!(found, Cluster { healing, updated: later, ..cluster.clone() });
+        }
+        let nobody = make::cluster(9, cluster.seed).id;
+        let error = tx.clusters().set_healing(nobody, Healing::default(), START).await.unwrap_err();
+        assert!(matches!(error, StoreError::Missing { .. }), "{error}");
     }
 
     async fn a_changed_specification_is_a_new_generation(bed: &mut Bed) {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use shoal_storage::{Conflict, Host, HostAgent, HostSettings, LastError, SecretKind, StoreError, Usage};
 use shoal_types::{
-    AgentState, Bytes, HostFacts, HostMtu, HostState, Labels, MilliCpu, PrivilegedNodes, Resources, Scheduling,
+    AgentState, Bytes, HostFacts, HostMtu, HostState, Labels, MilliCpu, PrivilegedNodes, Resources,
+    Scheduling,
 };
 
 use crate::{

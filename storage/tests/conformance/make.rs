@@ -66,6 +66,7 @@ pub(crate) fn spec(name: &str, workers: u32) -> ClusterSpec {
         slurm: SlurmSpec::default(),
         ssh_keys: vec![],
         mtu: None,
+        healing: shoal_types::Healing::default(),
     }
 }
 
@@ -73,6 +74,7 @@ pub(crate) fn cluster(n: u32, seed: SecretId) -> Cluster {
     Cluster {
         id: ClusterId::new(START.0, ten(n)),
         spec: spec(&format!("c{n}"), 2),
+        healing: shoal_types::Healing::default(),
         phase: ClusterPhase::Creating,
         image_id: "sha256:00".into(),
         generation: Generation::FIRST,
@@ -124,6 +126,7 @@ pub(crate) fn nodes(cluster: &Cluster, network: &Network, host: HostId) -> Vec<N
             container: None,
             generation: Generation::FIRST,
             last_error: None,
+            restarts: None,
         }
     };
     (0..).zip(cluster.spec.numbered()).map(node).collect()

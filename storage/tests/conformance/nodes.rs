@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use shoal_storage::{Conflict, Node, NodeReport, StoreError};
 use shoal_types::{
-    Bytes, ClusterId, Generation, MilliCpu, NodeSize, NodeState, Power, Resources, SettingsDigest,
+    Bytes, ClusterId, Generation, MilliCpu, NodeEnd, NodeSize, NodeState, Power, Resources, Restarts,
+    SettingsDigest,
 };
 
 use crate::{
@@ -151,6 +152,36 @@ on_both! {
         assert_eq!(placed, Node { generation: next, ..odd }, "power, size and settings are its own wherever it goes");
     }
 
+    async fn restarts_are_counted_until_one_lasts_or_the_node_is_placed_anew(bed: &mut Bed) {
+        let mut tx = bed.store.begin().await.unwrap();
+        let first = make::admit(&mut tx, 1, &mut bed.rng).await;
+        let mut tx = tx.guard(&first.lease).await.unwrap();
+        let node = first.nodes[2].clone();
+        let end = NodeEnd {
+            seen: START.after(Duration::from_secs(1)),
+            exit_status: Some(137),
+            out_of_memory: true,
+            log: vec!["it's \"full\"".into(), "\u{1b}[0m".into()],
+        };
+        let counted = Restarts { count: 1, last: START, failing: None };
+        let failing = Restarts { count: 3, failing: Some(end), ..counted.clone() };
+        for restarts in [Some(counted), Some(failing.clone()), None] {
+            tx.nodes().set_restarts(node.id, node.generation, restarts.as_ref()).await.unwrap();
+            let found = tx.nodes().get(node.id).await.unwrap().unwrap();
+            assert_eq!(found, Node { restarts, ..node.clone() });
+        }
+        let next = node.generation.next();
+        let error = tx.nodes().set_restarts(node.id, next, Some(&failing)).await.unwrap_err();
+        assert!(matches!(error, StoreError::Stale { what: "node", .. }), "{error}");
+        tx.nodes().set_restarts(node.id, node.generation, Some(&failing)).await.unwrap();
+        tx.nodes().place(node.id, node.generation, node.host, START).await.unwrap();
+        assert_eq!(tx.nodes().get(node.id).await.unwrap().unwrap().restarts, None);
+        tx.nodes().delete(&[node.id]).await.unwrap();
+        let known = Node { restarts: Some(failing), ..node };
+        tx.nodes().insert(std::slice::from_ref(&known)).await.unwrap();
+        assert_eq!(tx.nodes().get(known.id).await.unwrap(), Some(known));
+    }
+
     async fn a_row_that_is_spoiled_is_corrupt(bed: &mut Bed) {
         let mut tx = bed.store.begin().await.unwrap();
         let first = make::admit(&mut tx, 1, &mut bed.rng).await;
@@ -159,6 +190,7 @@ on_both! {
             ("UPDATE nodes SET settings = 'cafe'", "settings"),
             ("UPDATE nodes SET power = 'dimmed'", "power"),
             ("UPDATE nodes SET constraints = '[7]'", "constraints"),
+            ("UPDATE nodes SET restarted_ms = 5, failing = '[7]'", "failing"),
             ("DELETE FROM reservations", "reserved_cpu_milli"),
         ] {
             bed.raw(spoil).await;
@@ -167,7 +199,7 @@ on_both! {
                 panic!("{expected}: {error}");
             };
             assert_eq!(*column, expected);
-            bed.raw("UPDATE nodes SET settings = '0000000000000000000000000000000000000000000000000000000000000000', power = 'on', constraints = '[]'").await;
+            bed.raw("UPDATE nodes SET settings = '0000000000000000000000000000000000000000000000000000000000000000', power = 'on', constraints = '[]', failing = NULL").await;
         }
     }
 

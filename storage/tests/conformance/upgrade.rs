@@ -2,7 +2,7 @@
 
 use shoal_storage::{Node, Reservation, ReservationOwner, Store, StoreError, Usage};
 use shoal_types::{
-    Bytes, ClusterId, ClusterPhase, HostId, MilliCpu, NetworkId, NodeId, NodeSize, NodeState, Power,
+    Bytes, ClusterId, ClusterPhase, Healing, HostId, MilliCpu, NetworkId, NodeId, NodeSize, NodeState, Power,
     PrivilegedNodes, Resources, Scheduling, SecretId, SpecNode, SubnetPlan,
 };
 
@@ -116,6 +116,7 @@ on_both! {
             container: Some("c13".into()),
             generation: shoal_types::Generation(1),
             last_error: Some("exited".into()),
+            restarts: None,
         };
         assert_eq!(nodes(&store, cluster(1)).await[2], expected);
         // The first group of workers is the first of all, the second the last.
@@ -164,7 +165,10 @@ on_both! {
         assert!(hosts.iter().all(|host| host.settings.privileged_nodes == PrivilegedNodes::Allow));
         assert!(hosts.iter().all(|host| host.settings.mtu.is_none()));
         assert!(hosts.iter().all(|host| host.settings.scheduling == Scheduling::Schedulable));
-        assert!(read.clusters().list().await.unwrap().iter().all(|cluster| cluster.spec.mtu.is_none()));
+        let clusters = read.clusters().list().await.unwrap();
+        assert!(clusters.iter().all(|cluster| cluster.spec.mtu.is_none()));
+        assert!(clusters.iter().all(|cluster| cluster.healing == Healing::default()));
+        assert!(read.nodes().list().await.unwrap().iter().all(|node| node.restarts.is_none()));
         assert_eq!(read.remnants().list().await.unwrap().len(), 1);
         assert_eq!(read.decisions().of_cluster(cluster(1)).await.unwrap()[0].document, [0x0a, 0x0b]);
         assert_eq!(read.leases().list().await.unwrap().len(), 1);

@@ -455,7 +455,19 @@ impl Coordinator {
     /// What the coordinator says.
     pub async fn repair(&self, names: &[&str], dry_run: bool) -> Result<Vec<RepairedCluster>, Status> {
         let names = names.iter().map(ToString::to_string).collect();
-        let request = v1::RepairRequest { realm: "default".into(), names, dry_run, wait_ms: 300_000 };
+        self.repaired(v1::RepairRequest { names, dry_run, ..v1::RepairRequest::default() }).await
+    }
+
+    /// Brings every ready cluster back as upkeep does that no person asks for.
+    ///
+    /// # Errors
+    /// What the coordinator says.
+    pub async fn upkeep(&self) -> Result<Vec<RepairedCluster>, Status> {
+        self.repaired(v1::RepairRequest { unattended: true, ..v1::RepairRequest::default() }).await
+    }
+
+    async fn repaired(&self, request: v1::RepairRequest) -> Result<Vec<RepairedCluster>, Status> {
+        let request = v1::RepairRequest { realm: "default".into(), wait_ms: 300_000, ..request };
         let mut steps = UpkeepClient::new(self.channel()).repair(request).await?.into_inner();
         let mut clusters = Vec::new();
         while let Some(step) = steps.message().await? {

@@ -241,6 +241,11 @@ impl NodePrograms {
         *self.doomed.lock().unwrap_or_else(PoisonError::into_inner) = Some((node.to_owned(), after, status));
     }
 
+    /// No node ends by itself any more, from its next start on.
+    pub(crate) fn spare(&self) {
+        *self.doomed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Spends no memory on what nodes and agents hold: for worlds in which only the coordinator matters.
     pub(crate) fn be_lean(&self) {
         self.lean.store(true, Ordering::Relaxed);

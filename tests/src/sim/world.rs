@@ -268,6 +268,11 @@ impl World {
         self.0.cast.doom(node, after, status);
     }
 
+    /// Nodes stay up again, from their next start on.
+    pub fn spare(&self) {
+        self.0.cast.spare();
+    }
+
     /// Spends no memory on what nodes and agents hold: for measuring the coordinator.
     pub fn be_lean(&self) {
         self.0.cast.be_lean();

@@ -7,6 +7,7 @@
 mod concurrent;
 mod drain;
 mod effects;
+mod failing;
 mod hosts;
 mod images;
 mod insight;

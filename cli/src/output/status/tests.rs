@@ -25,6 +25,7 @@ fn node(name: &str, role: Role, host: &str) -> NodeStatus {
         slurm_reason: None,
         age_ms: 0,
         troubles: vec![],
+        failing: None,
     }
 }
 
@@ -70,6 +71,7 @@ fn status() -> Status {
             reference: "shoal-node:bookworm".into(),
             digest: "sha256:0123456789abcdef0123".into(),
         },
+        healing: shoal_types::Healing::default().into(),
         slurm: Slurm {
             version: Some("22.05.8".into()),
             error: None,

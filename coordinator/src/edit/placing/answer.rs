@@ -87,6 +87,7 @@ pub(crate) fn planned(spec: &ClusterSpec, run: &DryRun) -> Plan {
                 reason: None,
                 hosts: vec![],
                 rules: rules(by, seed(by, run.request.seed), fallback.clone()),
+                healing: spec.healing.into(),
             }
         }
         Err(why) => Plan {
@@ -99,6 +100,7 @@ pub(crate) fn planned(spec: &ClusterSpec, run: &DryRun) -> Plan {
             reason: Some(why.to_string()),
             hosts: vec![],
             rules: rules(&spec.scheduler, None, None),
+            healing: spec.healing.into(),
         },
     };
     let mut hosts: Vec<&HostView> = run.snapshot.hosts.iter().collect();

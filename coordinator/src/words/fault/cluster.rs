@@ -53,6 +53,12 @@ pub enum ClusterFault {
         /// Which change was refused.
         source: InvalidTransition,
     },
+    /// A cluster that is being deleted was to be changed.
+    #[error("cluster {cluster} is being deleted: nothing of it can be changed")]
+    Going {
+        /// The cluster.
+        cluster: ClusterName,
+    },
     /// A cluster that is not ready was to be kept so.
     #[error("cluster {cluster} is {phase}: only a cluster that was ready is repaired")]
     NotKept {
@@ -172,6 +178,7 @@ impl ClusterFault {
             | Self::NoContainer { .. }
             | Self::Busy { .. }
             | Self::Phase { .. }
+            | Self::Going { .. }
             | Self::NotKept { .. }
             | Self::NotMended { .. }
             | Self::NotMoved { .. }
@@ -233,7 +240,9 @@ impl ClusterFault {
             Self::View { .. } | Self::Render { .. } => {
                 Ok("the store may be from another version: `shoal delete cluster` removes the cluster".into())
             }
-            Self::Busy { .. } | Self::LeftBehind { .. } | Self::Unfinished { .. } => Err(SAID),
+            Self::Busy { .. } | Self::Going { .. } | Self::LeftBehind { .. } | Self::Unfinished { .. } => {
+                Err(SAID)
+            }
             Self::Interrupted { .. } => Err(UNWANTED),
         }
     }

@@ -34,6 +34,8 @@ pub(crate) struct Container {
     /// In whole seconds.
     pub(crate) created: Timestamp,
     pub(crate) started: Option<Timestamp>,
+    /// When its last run ended, if the engine saw that.
+    pub(crate) ended: Option<Timestamp>,
     pub(crate) error: String,
     /// How often it was started.
     pub(crate) run: u64,
@@ -92,6 +94,7 @@ impl Container {
             exit_code: ended.then_some(self.exit_code),
             oom_killed: false,
             started: self.started,
+            ended: self.ended.filter(|_| ended),
             error: self.error.clone(),
             image_id: self.image.id.clone(),
             attachments: self.attachment().into_iter().collect(),
@@ -213,6 +216,7 @@ impl State {
             exit_code: 0,
             created: whole_seconds(now),
             started: None,
+            ended: None,
             error: String::new(),
             run: 0,
             main: Main::default(),

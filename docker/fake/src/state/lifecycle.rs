@@ -124,6 +124,7 @@ impl State {
             self.shared.address_free(&engine, container, port.address);
         }
         (container.state, container.exit_code, container.pid) = (ContainerState::Exited, code, None);
+        container.ended = Some(now);
         container.running = None;
         let again = container.spec.restart == RestartPolicy::Always && !container.ended_by_hand;
         self.release_addresses(number);
@@ -235,6 +236,7 @@ impl State {
                 }
                 container.state = ContainerState::Exited;
                 (container.exit_code, container.pid, container.running) = (KILLED, None, None);
+                container.ended = None;
                 self.release_addresses(number);
             }
             ContainerState::Created | ContainerState::Exited | ContainerState::Dead => {}

@@ -1,0 +1,29 @@
+//! Flags on how a cluster heals by itself, of `create cluster` and `set cluster`.
+
+use clap::Args;
+use shoal_types::HealingPolicy;
+
+use crate::{
+    config::{HealAfter, HealingOverrides},
+    parse::word,
+};
+
+/// How a cluster heals by itself.
+#[derive(Debug, Default, Args)]
+pub(super) struct HealingArgs {
+    /// What upkeep that no person asks for may do for nodes that are down: none leaves them alone, restart mends them where they are,
+    /// reschedule may also place them on another host; by default the controller is mended where it is, as its state has no
+    /// copy elsewhere, and others are as with reschedule
+    #[arg(long, value_name = "POLICY", value_parser = word::<HealingPolicy>)]
+    healing: Option<HealingPolicy>,
+    /// How long a node may be down before more is done for it than mending it where it is, from 10s to 7d; 2m at first
+    #[arg(long, value_name = "DURATION", value_parser = word::<HealAfter>)]
+    heal_after: Option<HealAfter>,
+}
+
+impl HealingArgs {
+    /// As a configuration is overridden by.
+    pub(super) fn overrides(&self) -> HealingOverrides {
+        HealingOverrides { policy: self.healing, after: self.heal_after }
+    }
+}

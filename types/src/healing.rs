@@ -1,0 +1,177 @@
+//! Healing: what may be done by itself for a node that is down. A policy of its cluster and its role decide. Pure.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Role;
+
+/// What a cluster's owner wants done by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HealingPolicy {
+    /// By role: what [`HealingPolicy::allows`] says.
+    #[default]
+    Default,
+    /// Nothing: a person mends it.
+    None,
+    /// Every node is mended where it is.
+    Restart,
+    /// Every node may be placed on another host, the controller without its state.
+    Reschedule,
+}
+
+/// What may be done for a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Heal {
+    /// Nothing.
+    Nothing,
+    /// It is mended where it is.
+    Restart,
+    /// It is mended where it is, or placed on another host.
+    Reschedule,
+}
+
+impl HealingPolicy {
+    /// Every policy.
+    pub const ALL: [Self; 4] = [Self::Default, Self::None, Self::Restart, Self::Reschedule];
+
+    /// What may be done for a node of this role. By default the controller stays: its state has no copy elsewhere.
+    #[must_use]
+    pub fn allows(self, role: Role) -> Heal {
+        match (self, role) {
+            (Self::None, _) => Heal::Nothing,
+            (Self::Restart, _) | (Self::Default, Role::Controller) => Heal::Restart,
+            (Self::Reschedule, _) | (Self::Default, Role::Submitter | Role::Api | Role::Worker) => {
+                Heal::Reschedule
+            }
+        }
+    }
+
+    /// The word, as given, stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::None => "none",
+            Self::Restart => "restart",
+            Self::Reschedule => "reschedule",
+        }
+    }
+}
+
+impl fmt::Display for HealingPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A word that is no policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a healing policy: default, none, restart or reschedule")]
+pub struct HealingPolicyError {
+    /// What was read.
+    pub text: String,
+}
+
+impl FromStr for HealingPolicy {
+    type Err = HealingPolicyError;
+
+    fn from_str(text: &str) -> Result<Self, HealingPolicyError> {
+        let found = Self::ALL.into_iter().find(|policy| policy.as_str() == text);
+        found.ok_or_else(|| HealingPolicyError { text: text.into() })
+    }
+}
+
+/// How long a node may be down before more is done for it than mending it where it is, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct HealAfter(u64);
+
+impl HealAfter {
+    /// The least: a host whose engine is started anew answers again within 3 to 8 s.
+    pub const LEAST: Duration = Duration::from_secs(10);
+    /// The most: a week.
+    pub const MOST: Duration = Duration::from_secs(7 * 86_400);
+
+    /// In milliseconds.
+    #[must_use]
+    pub fn as_millis(self) -> u64 {
+        self.0
+    }
+}
+
+impl Default for HealAfter {
+    /// Two minutes: longer than a host takes to start again.
+    fn default() -> Self {
+        Self(120_000)
+    }
+}
+
+/// A time that is too short or too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a time from 10s to 7d, such as 90s, 2m or 1h")]
+pub struct HealAfterError;
+
+impl TryFrom<u64> for HealAfter {
+    type Error = HealAfterError;
+
+    fn try_from(ms: u64) -> Result<Self, HealAfterError> {
+        let fits = (Self::LEAST..=Self::MOST).contains(&Duration::from_millis(ms));
+        fits.then_some(Self(ms)).ok_or(HealAfterError)
+    }
+}
+
+impl From<HealAfter> for u64 {
+    fn from(after: HealAfter) -> Self {
+        after.0
+    }
+}
+
+/// How a cluster heals by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Healing {
+    /// What may be done.
+    pub policy: HealingPolicy,
+    /// After how long.
+    pub after_ms: HealAfter,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_policy_and_role_has_its_answer() {
+        let of = |policy: HealingPolicy| Role::ALL.map(|role| policy.allows(role));
+        let all = |heal| [heal; 4];
+        assert_eq!(Role::ALL[0], Role::Controller);
+        let [_, others @ ..] = all(Heal::Reschedule);
+        assert_eq!(of(HealingPolicy::Default)[0], Heal::Restart);
+        assert_eq!(of(HealingPolicy::Default)[1..], others);
+        assert_eq!(of(HealingPolicy::None), all(Heal::Nothing));
+        assert_eq!(of(HealingPolicy::Restart), all(Heal::Restart));
+        assert_eq!(of(HealingPolicy::Reschedule), all(Heal::Reschedule));
+    }
+
+    #[test]
+    fn words_and_times_come_back_and_others_are_refused() {
+        for policy in HealingPolicy::ALL {
+            assert_eq!(policy.to_string().parse(), Ok(policy));
+        }
+        assert_eq!(
+            "Restart".parse::<HealingPolicy>().unwrap_err().to_string(),
+            "`Restart` is not a healing policy: default, none, restart or reschedule"
+        );
+        for fine in [10_000, 120_000, 604_800_000] {
+            assert_eq!(HealAfter::try_from(fine).map(HealAfter::as_millis), Ok(fine));
+        }
+        for wrong in [0, 9_999, 604_800_001, u64::MAX] {
+            assert_eq!(HealAfter::try_from(wrong), Err(HealAfterError), "{wrong}");
+        }
+        let text = serde_json::to_string(&Healing::default()).unwrap();
+        assert_eq!(text, r#"{"policy":"default","after_ms":120000}"#);
+        assert_eq!(serde_json::from_str::<Healing>(&text).unwrap(), Healing::default());
+        assert!(serde_json::from_str::<Healing>(r#"{"policy":"none","after_ms":1}"#).is_err());
+    }
+}
