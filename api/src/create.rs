@@ -104,7 +104,7 @@ pub enum CreateStep {
     /// Nodes are placed, or placed anew.
     Placed(Placed),
     /// The cluster is ready: the last.
-    Ready(Cluster),
+    Ready(Box<Cluster>),
 }
 
 impl TryFrom<v1::FollowClusterResponse> for CreateStep {
@@ -114,7 +114,7 @@ impl TryFrom<v1::FollowClusterResponse> for CreateStep {
         Ok(match need("step", answer.step)? {
             follow_cluster_response::Step::Event(event) => Self::Event(event.try_into()?),
             follow_cluster_response::Step::Placed(placed) => Self::Placed(placed.into()),
-            follow_cluster_response::Step::Ready(cluster) => Self::Ready(cluster.try_into()?),
+            follow_cluster_response::Step::Ready(cluster) => Self::Ready(Box::new(cluster.try_into()?)),
         })
     }
 }
@@ -124,7 +124,7 @@ impl From<CreateStep> for v1::FollowClusterResponse {
         let step = match step {
             CreateStep::Event(event) => follow_cluster_response::Step::Event((&event).into()),
             CreateStep::Placed(placed) => follow_cluster_response::Step::Placed(placed.into()),
-            CreateStep::Ready(cluster) => follow_cluster_response::Step::Ready(cluster.into()),
+            CreateStep::Ready(cluster) => follow_cluster_response::Step::Ready((*cluster).into()),
         };
         Self { step: Some(step) }
     }
@@ -200,7 +200,9 @@ mod tests {
             healing: shoal_types::Healing::default().into(),
             id: "clu_1".into(),
         };
-        for step in [CreateStep::Event(event()), CreateStep::Placed(placed()), CreateStep::Ready(ready)] {
+        for step in
+            [CreateStep::Event(event()), CreateStep::Placed(placed()), CreateStep::Ready(Box::new(ready))]
+        {
             assert_eq!(CreateStep::try_from(v1::FollowClusterResponse::from(step.clone())), Ok(step));
         }
         for step in

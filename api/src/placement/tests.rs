@@ -13,6 +13,7 @@ fn plan() -> v1::PlanClusterResponse {
         }],
         scheduler: "spread".into(),
         placing: Some(v1::Placing { apart: vec![Role::Worker.wire()], ..v1::Placing::default() }),
+        healing: Some(shoal_types::Healing::default().into()),
         ..v1::PlanClusterResponse::default()
     }
 }
@@ -121,6 +122,7 @@ fn what_is_unknown_is_refused_by_field() {
         ("hosts.added", |p| p.hosts[0].added = None),
         ("scheduler", |p| p.scheduler = "best".into()),
         ("placing", |p| p.placing = None),
+        ("healing", |p| p.healing = None),
         ("spec.placing.apart", |p| p.placing.get_or_insert_default().apart = vec![0]),
     ] {
         let mut wire = plan();

@@ -157,7 +157,7 @@ pub(super) async fn until_ready(
                 progress.event(&event)?;
             }
             CreateStep::Placed(placed) => progress.placed(placed),
-            CreateStep::Ready(cluster) => return Ok(cluster),
+            CreateStep::Ready(cluster) => return Ok(*cluster),
         }
     }
     Err(CliError::Answer { missing: "the end of the create" })

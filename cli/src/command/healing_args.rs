@@ -11,12 +11,11 @@ use crate::{
 /// How a cluster heals by itself.
 #[derive(Debug, Default, Args)]
 pub(super) struct HealingArgs {
-    /// What upkeep that no person asks for may do for nodes that are down: none leaves them alone, restart mends them where they are,
-    /// reschedule may also place them on another host; by default the controller is mended where it is, as its state has no
-    /// copy elsewhere, and others are as with reschedule
+    /// What upkeep that no person asks for does for nodes that are down: none leaves them alone, restart and reschedule mend them
+    /// where they are; default is restart for the controller, whose state has no copy elsewhere, and reschedule for others
     #[arg(long, value_name = "POLICY", value_parser = word::<HealingPolicy>)]
     healing: Option<HealingPolicy>,
-    /// How long a node may be down before more is done for it than mending it where it is, from 10s to 7d; 2m at first
+    /// How long a node may be down before more is done for it than mending it where it is, from 10s to 7d [a new cluster's: 2m]
     #[arg(long, value_name = "DURATION", value_parser = word::<HealAfter>)]
     heal_after: Option<HealAfter>,
 }

@@ -29,8 +29,8 @@ impl FromStr for HealAfter {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct HealingSection {
-    /// What upkeep that no person asks for may do: leave nodes alone, mend them where they are, or also place them on another host.
-    /// `default`: the controller is mended where it is, as its state has no copy elsewhere, and other nodes may be placed elsewhere.
+    /// What upkeep that no person asks for does: `none` leaves nodes alone, `restart` and `reschedule` mend them where they are.
+    /// `default` is `restart` for the controller, whose state has no copy elsewhere, and `reschedule` for other nodes.
     policy: Option<Word<HealingPolicy>>,
     /// How long a node may be down before more is done for it than mending it where it is; 2m if left out.
     after: Option<Word<HealAfter>>,

@@ -1,7 +1,9 @@
 //! What people see, in an 80-column terminal and in a pipe.
 
 use jiff::tz::TimeZone;
-use shoal_api::{Agent, Amounts, CgroupVersion, Cluster, Cores, Engine, Host, Network, Node, Phase, Time};
+use shoal_api::{
+    Agent, Amounts, CgroupVersion, Cluster, Cores, Engine, Failing, Host, Network, Node, Phase, Time,
+};
 use shoal_types::{
     AgentState, CgroupWay, Event, EventKind, EventLevel, HostMtu, HostState, MilliCpu, NewEvent, NodeState,
     PrivilegedNodes, RealmName, Role, Timestamp,
@@ -256,4 +258,23 @@ fn a_host_that_cannot_be_asked_is_named_with_the_age_of_what_is_shown() {
     let line = "\nhost2: tcp://192.0.2.2:2376 refused the connection; 1 nodes as last heard 5 min ago";
     assert!(nodes_table(PIPE, USUAL, &silent.nodes).ends_with(line));
     assert!(clusters_table(PIPE, USUAL, &[silent]).ends_with(line));
+}
+
+#[test]
+fn nodes_that_fail_are_told_below_the_list() {
+    let mut nodes = cluster().nodes;
+    nodes[1].state = NodeState::Failing;
+    nodes[1].failing = Some(Failing {
+        ends: 4,
+        exit_status: Some(1),
+        out_of_memory: false,
+        log: vec!["no space left".into()],
+        restart_in_ms: Some(0),
+    });
+    insta::assert_snapshot!(plain(nodes_table(PIPE, USUAL, &nodes)), @r"
+    NAME        CLUSTER  ROLE        STATE    HOST   ADDRESS    FQDN
+    controller  dev      controller  ready    host1  10.96.0.2  controller.dev.default.shoal.internal
+    worker-0    dev      worker      failing  host2  10.96.0.2  worker-0.dev.default.shoal.internal
+    worker-0: ended 4 times in a row, last with exit status 1; its restart is due
+    ");
 }

@@ -19,6 +19,7 @@ pub(crate) mod fallen;
 mod plan;
 pub(crate) mod readiness;
 mod recorder;
+mod refusal;
 pub(crate) mod restarts;
 pub(crate) mod run;
 pub(crate) mod supply;

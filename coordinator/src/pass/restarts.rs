@@ -230,7 +230,85 @@ fn told(before: Option<&Restarts>, after: Option<&Restarts>) -> Option<(EventLev
             let text = format!("failing: ended {ends} times in a row{}{oom}", status.unwrap_or_default());
             Some((EventLevel::Warn, EventKind::NodeFailed, text))
         }
-        (Some(_), None) => Some((EventLevel::Info, EventKind::NodeReady, "well again: it stays up".into())),
+        (Some(_), None) => Some((EventLevel::Info, EventKind::NodeReady, "well again: it stayed up".into())),
         (None, None) | (Some(_), Some(_)) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::intent::tests::intent;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn known(count: u32, failing: Option<i64>) -> Restarts {
+        let end = |status| NodeEnd {
+            seen: NOW,
+            exit_status: Some(status),
+            out_of_memory: false,
+            log: vec!["no space left".into()],
+        };
+        Restarts { count, last: NOW, failing: failing.map(end) }
+    }
+
+    /// What follows for a node with these restarts that has ended after a second.
+    fn ended(restarts: Option<Restarts>, behalf: Behalf, after: Duration) -> (bool, usize) {
+        let node = Node { restarts, ..intent(&[0]).nodes.remove(1) };
+        let (id, host) = (node.id, node.host);
+        let plan = HostPlan { ended: [(id, "c".to_owned())].into(), ..HostPlan::default() };
+        let ends = [("c".to_owned(), End::sample(7))].into();
+        let at = (behalf, NOW.after(after));
+        let standing = judge(&[(id, &node)].into(), (host, &plan), &ends, &BTreeMap::new(), at);
+        let fails = Note::Fails { node: id, host, container: "c".into() };
+        assert!(standing.notes.iter().all(|note| *note == fails), "{standing:?}");
+        assert!(standing.held.iter().all(|held| *held == id), "{standing:?}");
+        (!standing.held.is_empty(), standing.notes.len())
+    }
+
+    #[test]
+    fn upkeep_waits_and_a_person_does_not() {
+        let second = Duration::from_secs(1);
+        for (restarts, wait, waits, told) in [
+            (None, second, false, 0),
+            (Some(known(1, None)), second, true, 0),
+            (Some(known(1, None)), Duration::from_secs(10), false, 0),
+            (Some(known(3, None)), second, true, 1),
+            (Some(known(3, Some(7))), second, true, 0),
+            (Some(known(3, Some(7))), Duration::from_secs(40), false, 0),
+        ] {
+            assert_eq!(ended(restarts.clone(), Behalf::Upkeep, wait), (waits, told), "{restarts:?}");
+            assert_eq!(ended(restarts.clone(), Behalf::Person, wait), (false, told), "{restarts:?}");
+        }
+    }
+
+    #[test]
+    fn a_node_that_is_up_is_well_after_a_while() {
+        let node = Node { restarts: Some(known(3, Some(7))), ..intent(&[0]).nodes.remove(1) };
+        let judged = |node: &Node, up| {
+            let (nodes, up) = ([(node.id, node)].into(), [(node.id, Duration::from_secs(up))].into());
+            let (plan, at) = (HostPlan::default(), (Behalf::Upkeep, NOW));
+            judge(&nodes, (node.host, &plan), &BTreeMap::new(), &up, at).notes
+        };
+        assert_eq!(judged(&node, 119), []);
+        assert_eq!(judged(&node, 120), [Note::Well(node.id)]);
+        assert_eq!(judged(&Node { restarts: None, ..node }, 120), []);
+    }
+
+    #[test]
+    fn only_what_changes_is_an_event() {
+        let text = |before: Option<&Restarts>, after: Option<&Restarts>| {
+            told(before, after).map(|(level, kind, text)| format!("{} {kind} {text}", level.as_str()))
+        };
+        let (counted, failing) = (known(3, None), known(3, Some(7)));
+        let again = Restarts { count: 4, ..failing.clone() };
+        assert_eq!(text(None, Some(&counted)), None);
+        assert_eq!(
+            text(Some(&counted), Some(&failing)).as_deref(),
+            Some("warn node-failed failing: ended 4 times in a row, last with exit status 7")
+        );
+        assert_eq!(text(Some(&failing), Some(&again)), None);
+        assert_eq!(text(Some(&again), None).as_deref(), Some("info node-ready well again: it stayed up"));
+        assert_eq!(text(Some(&counted), None), None);
     }
 }

@@ -47,7 +47,7 @@ impl Work {
     /// One pass that begins no call after `left`; those in flight then still end by themselves.
     pub(crate) async fn pass_within(&self, intent: &Intent, left: Duration) -> Result<PassOutcome, Halt> {
         let bounded = Self { stop: self.stop.child_token(), ..self.clone() };
-        let mut pass = std::pin::pin!(bounded.pass(intent));
+        let mut pass = Box::pin(bounded.pass(intent));
         tokio::select! {
             passed = &mut pass => return passed,
             () = tokio::time::sleep(left) => bounded.stop.cancel(),

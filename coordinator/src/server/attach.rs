@@ -61,7 +61,8 @@ pub(super) async fn attach(
         unowned = if matches!(stand, Stand::Unowned) { unowned + 1 } else { 0 };
         match stand {
             Stand::Ready => {
-                let ready = CreateStep::Ready(listing::shown_cluster(coordinator, realm, name).await?);
+                let ready =
+                    CreateStep::Ready(Box::new(listing::shown_cluster(coordinator, realm, name).await?));
                 drop(out.send(Ok(ready.into())).await);
                 return Ok(());
             }

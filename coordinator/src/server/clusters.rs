@@ -311,7 +311,7 @@ async fn own(
         Ok(()) => listing::shown_cluster(&coordinator, &realm, &name).await.map_err(Status::from),
         Err(status) => Err(status),
     };
-    drop(out.send(last.map(|cluster| CreateStep::Ready(cluster).into())).await);
+    drop(out.send(last.map(|cluster| CreateStep::Ready(Box::new(cluster)).into())).await);
 }
 
 /// Deletes one of several; a coordinator that is to stop begins no further delete.

@@ -145,7 +145,10 @@ fn a_node_that_stays_up_is_well_again() {
     let row = rows.nodes.iter().find(|node| node.name.as_str() == NODE).unwrap();
     assert_eq!(row.state, NodeState::Ready);
     let told = told_of_node(&world, &[EventKind::NodeFailed, EventKind::NodeReady]);
-    assert_eq!(told, ["failing: ended 4 times in a row, last with exit status 7", "well again: it stays up"]);
+    assert_eq!(
+        told,
+        ["failing: ended 4 times in a row, last with exit status 7", "well again: it stayed up"]
+    );
     // It begins anew, without any pause.
     let (host, ended) = container(&world, NODE);
     world.engine(host).end_container(&ended.id, 1);

@@ -1,10 +1,10 @@
 //! A cluster's state as people and programs read it.
 
 use shoal_api::{
-    ClusterImage, ContainerState, HostStatus, Network, NetworkPart, NodeStatus, ServiceState, Slurm,
+    ClusterImage, ContainerState, Failing, HostStatus, Network, NetworkPart, NodeStatus, ServiceState, Slurm,
     SystemdState,
 };
-use shoal_types::Role;
+use shoal_types::{HealingPolicy, Role};
 
 use super::*;
 
@@ -146,6 +146,43 @@ fn what_is_wrong_is_said_once_and_fits_a_terminal() {
     worker-0: Slurm has it drained: bad \u{1b}[31mmemory
     ");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
+
+#[test]
+fn a_node_that_fails_is_told_with_its_last_words() {
+    let mut status = status();
+    let failing = Failing {
+        ends: 4,
+        exit_status: Some(137),
+        out_of_memory: true,
+        log: vec!["slurmd: cannot\u{1b}[0m".into(), "no space left".into()],
+        restart_in_ms: Some(40_000),
+    };
+    status.nodes[2].container = ContainerState::Exited;
+    status.nodes[2].systemd = SystemdState::Stopped;
+    status.nodes[2].troubles = vec![format!("failing: {failing}"), "Slurm has it down*".into()];
+    status.nodes[2].failing = Some(failing);
+    status.healing.policy = HealingPolicy::Restart;
+    crate::output::schema::assert_fits("status", &status);
+    insta::assert_snapshot!(status_text(TERMINAL, &status), @r"
+    dev is ready, but not well: 2 of 3 nodes are well; workers: 2 idle
+    slurm:   22.05.8
+    image:   shoal-node:bookworm (sha256:0123456789ab)
+    healing: restart, after 2m
+    network: 10.96.0.0/24, gateway 10.96.0.1, VNI 77 on UDP 4799, MTU 1450
+    host:    host1: 2 nodes, engine 28.5.2, agent 0.1.0, network ok
+    host:    host2: 2 nodes, engine 28.5.2, agent 0.1.0, network ok
+
+    NAME        CONTAINER  SYSTEMD  MUNGE  SSHD  SLURM  HOST   ADDRESS     SEEN
+    controller  running    running  up     up    -      host1  10.96.0.12  now
+    worker-0    running    running  up     up    idle   host2  10.96.0.12  now
+    worker-1    exited     stopped  up     up    idle   host1  10.96.0.12  now
+
+    worker-1: failing: ended 4 times in a row, last with exit status 137, out of memory; next restart in 40s
+    worker-1: Slurm has it down*
+    worker-1 | slurmd: cannot\u{1b}[0m
+    worker-1 | no space left
+    ");
 }
 
 #[test]
