@@ -87,6 +87,18 @@ pub(crate) fn what_is_broken_by_hand_is_mended(stage: &Stage) -> anyhow::Result<
     same(&home, &before, &after)?;
     let queue = home.run(&["exec", "kept", "--", "squeue", "--noheader", "--format=%T"])?.ok()?;
     ensure!(queue.trim() == "PENDING", "the controller lost its queue: {queue}");
+    // What ends again and again waits for its next restart, unless a person asks.
+    for _ in 0..3 {
+        docker("worker-1", &["kill"])?;
+        ensure!(repair(&home, 0)? == ["start worker-1"]);
+    }
+    docker("worker-1", &["kill"])?;
+    let waits = home.run(&["repair", "kept", "--unattended"])?.with(1)?.stdout;
+    let fails = "worker-1: failing: ended 5 times in a row, last with exit status 137; next restart in ";
+    ensure!(waits.contains(fails) && !waits.contains("was mended"), "{waits}");
+    let told = home.run(&["get", "nodes", "kept"])?.ok()?;
+    ensure!(told.contains("failing") && told.contains("worker-1: ended 5 times in a row"), "{told}");
+    ensure!(repair(&home, 0)? == ["start worker-1"]);
     // What somebody drained stays so, and is nothing to be mended.
     let drain =
         ["exec", "kept", "--", "scontrol", "update", "nodename=worker-3", "state=drain", "reason=disk"];
