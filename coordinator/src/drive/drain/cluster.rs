@@ -39,7 +39,7 @@ use crate::{
         slurm::SlurmNodes,
         survey::{self, Depth},
     },
-    pass::work::{Halt, Work, all, on},
+    pass::work::{Behalf, Halt, Work, all, on},
     words::{
         fault::{ClusterFault, Fault, HostFault},
         naming::NODE,
@@ -98,7 +98,7 @@ pub(super) async fn drain_cluster(
     };
     let drained = async {
         let (lease, cluster) = owned(coordinator, &cluster, interrupt).await?;
-        let work = Work::new(coordinator.clone(), cluster.id, lease, interrupt).keeping();
+        let work = Work::new(coordinator.clone(), cluster.id, lease, interrupt).keeping(Behalf::Person);
         let left = BTreeMap::from([(host.id, format!("host {} is being drained", host.name))]);
         let drain = Drain { work: &work, host, terms, left, interrupt };
         let outcome = match terms.dry_run {
