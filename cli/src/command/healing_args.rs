@@ -15,7 +15,7 @@ pub(super) struct HealingArgs {
     /// where they are; default is restart for the controller, whose state has no copy elsewhere, and reschedule for others
     #[arg(long, value_name = "POLICY", value_parser = word::<HealingPolicy>)]
     healing: Option<HealingPolicy>,
-    /// How long a node may be down before more is done for it than mending it where it is, from 10s to 7d [a new cluster's: 2m]
+    /// How long a node may be down before more is done for it than mending it where it is, from 0s to 7d [a new cluster's: 2m]
     #[arg(long, value_name = "DURATION", value_parser = word::<HealAfter>)]
     heal_after: Option<HealAfter>,
 }

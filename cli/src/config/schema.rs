@@ -160,7 +160,7 @@ impl Named for Limit {
 
 impl Named for HealAfter {
     fn schema() -> Schema {
-        json_schema!({ "title": "a time from 10s to 7d: `2m`", "type": "string", "pattern": TIME })
+        json_schema!({ "title": "a time from 0s to 7d: `2m`", "type": "string", "pattern": TIME })
     }
 }
 

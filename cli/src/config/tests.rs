@@ -295,7 +295,7 @@ fn refusals_of_values() {
         "kind: Cluster\nmtu: [1400]\n",
         "kind: Cluster\nhealing: restart\n",
         "kind: Cluster\nhealing:\n  policy: always\n",
-        "kind: Cluster\nhealing:\n  after: 5s\n",
+        "kind: Cluster\nhealing:\n  after: 8d\n",
         "kind: Cluster\nhealing:\n  after: 120\n",
         "kind: Cluster\nhealing: {afterwards: 2m}\n",
     ]);
@@ -450,10 +450,10 @@ fn refusals_of_values() {
         dev.yaml:3:11: `always` is not a healing policy: default, none, restart or reschedule
         hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nhealing:\n  after: 5s\n
-        dev.yaml:3:10: not a time from 10s to 7d, such as 90s, 2m or 1h
+        dev.yaml:3:10: not a time from 0s to 7d, such as 90s, 2m or 1h
         hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nhealing:\n  after: 120\n
-        dev.yaml:3:10: not a time from 10s to 7d, such as 90s, 2m or 1h
+        dev.yaml:3:10: not a time from 0s to 7d, such as 90s, 2m or 1h
         hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nhealing: {afterwards: 2m}\n
         dev.yaml:2:11: unknown key `afterwards`

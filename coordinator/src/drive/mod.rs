@@ -15,6 +15,7 @@ mod damage;
 pub(crate) mod doctor;
 pub(crate) mod drain;
 pub(crate) mod forward;
+mod heal;
 pub(crate) mod healing;
 pub(crate) mod hosts;
 pub(crate) mod lifecycle;

@@ -161,7 +161,8 @@ impl Work {
         unreached.into_values().next().map_or(Ok(()), Err)
     }
 
-    async fn apply_mesh(
+    /// Tells a host's agent what its part of the network is.
+    pub(crate) async fn apply_mesh(
         &self,
         link: &HostLink,
         intent: &Intent,

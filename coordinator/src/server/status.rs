@@ -97,6 +97,7 @@ fn cluster(fault: &ClusterFault) -> Code {
         | ClusterFault::NotKept { .. }
         | ClusterFault::NotMended { .. }
         | ClusterFault::NotMoved { .. }
+        | ClusterFault::NotHealed { .. }
         | ClusterFault::Slurm { .. }
         | ClusterFault::Stay { .. }
         | ClusterFault::Apart { .. }

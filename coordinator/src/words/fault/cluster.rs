@@ -83,6 +83,16 @@ pub enum ClusterFault {
         /// Where it is.
         phase: ClusterPhase,
     },
+    /// Nodes of a lost host stay there.
+    #[error("cluster {cluster}: {nodes} stay where they are: {why}")]
+    NotHealed {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Which, as a nodeset.
+        nodes: String,
+        /// Why.
+        why: String,
+    },
     /// Slurm gives no answer, or refuses what it is told.
     #[error("Slurm of cluster {cluster} gives no answer: {said}")]
     Slurm {
@@ -182,6 +192,7 @@ impl ClusterFault {
             | Self::NotKept { .. }
             | Self::NotMended { .. }
             | Self::NotMoved { .. }
+            | Self::NotHealed { .. }
             | Self::Slurm { .. }
             | Self::Stay { .. }
             | Self::NotReady { .. }
@@ -215,7 +226,7 @@ impl ClusterFault {
             Self::NotKept { .. } | Self::NotMoved { .. } => {
                 Ok("`shoal resume` finishes what was interrupted".into())
             }
-            Self::Slurm { cluster, .. } | Self::Stay { cluster, .. } => {
+            Self::NotHealed { cluster, .. } | Self::Slurm { cluster, .. } | Self::Stay { cluster, .. } => {
                 Ok(format!("`shoal status {cluster}` shows every node"))
             }
             Self::NotMended { cluster, .. } => Ok(format!("`shoal status {cluster}` shows every node")),
