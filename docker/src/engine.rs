@@ -9,8 +9,8 @@
 use std::{collections::BTreeMap, fmt, io, time::Duration};
 
 use crate::{
-    CallClass, ContainerDetail, ContainerEvent, ContainerSpec, ContainerSummary, Created, Endpoint,
-    EngineError, ExecOutput, ExecSession, ExecSpec, ImageInfo, ImageSummary, LabelFilter, NetworkInfo,
+    CallClass, ContainerDetail, ContainerSpec, ContainerSummary, Created, Endpoint,
+    EngineError, EngineEvent, ExecOutput, ExecSession, ExecSpec, ImageInfo, ImageSummary, LabelFilter, NetworkInfo,
     NetworkSpec, Pulse, RegistryAuth, Removal, VolumeInfo,
 };
 use async_trait::async_trait;
@@ -24,8 +24,8 @@ pub type ByteStream = BoxStream<'static, Result<Bytes, EngineError>>;
 pub type UploadStream = BoxStream<'static, io::Result<Bytes>>;
 /// Told of a pull's bytes: how many are there, of how many that are known so far.
 pub type PullProgress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
-/// What happens to containers, as it happens, until the connection ends.
-pub type EventStream = BoxStream<'static, Result<ContainerEvent, EngineError>>;
+/// What happens to containers and networks, as it happens, until the connection ends.
+pub type EventStream = BoxStream<'static, Result<EngineEvent, EngineError>>;
 
 /// One Docker engine. `id` arguments take a container's id or name.
 ///
@@ -196,6 +196,7 @@ pub trait Engine: Send + Sync + fmt::Debug {
         progress: PullProgress<'_>,
     ) -> Result<(), EngineError>;
 
-    /// Starts, deaths and removals of containers that carry the labels, from now on.
+    /// Starts, deaths and removals of containers that carry the labels, and removals of networks and of containers from networks,
+    /// whatever these carry: engines tell no labels of networks. From now on.
     async fn events(&self, filter: &LabelFilter) -> Result<EventStream, EngineError>;
 }

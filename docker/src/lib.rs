@@ -41,7 +41,7 @@ pub use credential::Credential;
 pub use endpoint::{DEFAULT_TLS_PORT, Endpoint, EndpointError, SshDestination};
 pub use engine::{ByteStream, Engine, EventStream, PullProgress, UploadStream};
 pub use error::{EngineError, RetryClass, SshProblem, Subject, TlsProblem};
-pub use event::{ContainerAction, ContainerEvent};
+pub use event::{ContainerAction, ContainerEvent, EngineEvent, NetworkAction, NetworkEvent};
 pub use exec::{ExecChunk, ExecDuplex, ExecOutput, ExecSession, ExecSpec, Resize, TtySize};
 pub use image::{ImageInfo, ImageSummary};
 pub use label::LabelFilter;

@@ -227,7 +227,7 @@ impl Engine for Client {
     async fn remove_network(&self, id: &str) -> Result<Removal, EngineError> {
         let call = self.request(Method::RemoveNetwork, Subject::Network(id.to_owned()));
         let id = id.to_owned();
-        removal(self.call(&call, move |state, _| state.remove_network(&id)).await)
+        removal(self.call(&call, move |state, now| state.remove_network(&id, now)).await)
     }
 
     async fn list_volumes(&self, filter: &LabelFilter) -> Result<Vec<VolumeInfo>, EngineError> {

@@ -232,9 +232,10 @@ impl FakeEngine {
 
     /// Somebody takes a running container off its network.
     pub fn disconnect(&self, reference: &str) {
+        let now = self.machine.shared.clock.now();
         let mut state = self.machine.state();
         if let Some(number) = state.find(reference) {
-            state.disconnect(number);
+            state.disconnect(number, now);
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 use shoal_docker::{
-    CallClass, ContainerEvent, EngineError, ExecChunk, ExecOutput, ExecSession, ExecSpec, LabelFilter,
+    CallClass, EngineError, EngineEvent, ExecChunk, ExecOutput, ExecSession, ExecSpec, LabelFilter,
     Resize, Subject, TtySize,
 };
 use tokio::{
@@ -219,15 +219,15 @@ fn output(
     })
 }
 
-/// What happens to containers, as it happens.
+/// What happens to containers and networks, as it happens.
 pub(crate) struct Events {
     client: Client,
     line: watch::Receiver<Line>,
-    events: mpsc::UnboundedReceiver<ContainerEvent>,
+    events: mpsc::UnboundedReceiver<EngineEvent>,
 }
 
 impl Events {
-    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<ContainerEvent, EngineError>> {
+    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<EngineEvent, EngineError>> {
         stream::unfold(Some(self), |open| async move {
             let mut events = open?;
             match events.next().await {
@@ -241,7 +241,7 @@ impl Events {
         })
     }
 
-    async fn next(&mut self) -> Option<ContainerEvent> {
+    async fn next(&mut self) -> Option<EngineEvent> {
         loop {
             // Looking at the engine makes it do what is due; then nothing happens by itself before the next thing is.
             let due = self.client.machine.state().next_due();

@@ -1,13 +1,19 @@
-//! What happens to containers.
+//! What happens to containers and networks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use bollard::{models::EventMessage, query_parameters::EventsOptionsBuilder};
+use bollard::{
+    models::{EventMessage, EventMessageTypeEnum},
+    query_parameters::EventsOptionsBuilder,
+};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use shoal_types::Timestamp;
 
 use super::{Docker, call::Call, lines::values};
-use crate::{CallClass, ContainerAction, ContainerEvent, EngineError, EventStream, LabelFilter, Subject};
+use crate::{
+    CallClass, ContainerAction, ContainerEvent, EngineError, EngineEvent, EventStream, LabelFilter,
+    NetworkAction, NetworkEvent, Subject,
+};
 
 /// Seconds since 1970 with nine decimals: the one form of `since` that loses nothing (RFC 3339 is not taken).
 fn unix_time(time: jiff::Timestamp) -> String {
@@ -21,24 +27,48 @@ impl Docker {
         // last 256 events), so nothing falls between the caller's list and the first event.
         let info = self.call(&call, self.bollard.info()).await?;
         let now = self.need(&call, "SystemTime", info.system_time.and_then(|time| time.parse().ok()))?;
-        let mut filters = filter.to_query().unwrap_or_default();
-        filters.insert("type".to_owned(), vec!["container".to_owned()]);
-        filters.insert("event".to_owned(), ["start", "die", "destroy"].map(str::to_owned).to_vec());
+        // Not by label: an engine would keep every event of a network back, since it tells no labels of networks.
+        let filters: HashMap<String, Vec<String>> =
+            [("type", &["container", "network"][..]), ("event", &["start", "die", "destroy", "disconnect"])]
+                .map(|(key, words)| (key.to_owned(), words.iter().map(|word| (*word).to_owned()).collect()))
+                .into();
         let options = EventsOptionsBuilder::default().since(&unix_time(now)).filters(&filters).build();
-        let docker = self.clone();
+        let (docker, filter) = (self.clone(), filter.clone());
         let body = self.call(&call, self.stream("/events", Some(options))).await?;
         let events = values(body).map(move |message| match message {
-            Ok(message) => docker.event(&call, message),
+            Ok(message) => docker.event(&call, &filter, message),
             Err(error) => Err(docker.fault(&call, error)),
         });
         Ok(events.try_filter_map(|event| async move { Ok(event) }).boxed())
     }
 
-    /// The event, unless it is of a kind not asked for.
-    fn event(&self, call: &Call, message: EventMessage) -> Result<Option<ContainerEvent>, EngineError> {
+    /// The event, unless it is of a kind not asked for, or of a container without the labels.
+    fn event(
+        &self,
+        call: &Call,
+        filter: &LabelFilter,
+        message: EventMessage,
+    ) -> Result<Option<EngineEvent>, EngineError> {
         let actor = self.need(call, "Actor", message.actor)?;
         let labels: BTreeMap<String, String> = actor.attributes.unwrap_or_default().into_iter().collect();
-        let action = match self.need(call, "Action", message.action)?.as_str() {
+        let action = self.need(call, "Action", message.action)?;
+        let kind = self.need(call, "Type", message.typ)?;
+        let nanos = self.need(call, "timeNano", message.time_nano)?;
+        let id = self.need(call, "Actor.ID", actor.id)?;
+        let name = labels.get("name").cloned().unwrap_or_default();
+        let at = Timestamp(u64::try_from(nanos / 1_000_000).unwrap_or(0));
+        if kind == EventMessageTypeEnum::NETWORK {
+            let action = match action.as_str() {
+                "disconnect" => NetworkAction::Disconnect,
+                "destroy" => NetworkAction::Destroy,
+                _ => return Ok(None),
+            };
+            return Ok(Some(EngineEvent::Network(NetworkEvent { id, name, action, at })));
+        }
+        if !filter.matches(&labels) {
+            return Ok(None);
+        }
+        let action = match action.as_str() {
             "start" => ContainerAction::Start,
             "die" => {
                 ContainerAction::Die { exit_code: labels.get("exitCode").and_then(|code| code.parse().ok()) }
@@ -46,13 +76,6 @@ impl Docker {
             "destroy" => ContainerAction::Destroy,
             _ => return Ok(None),
         };
-        let nanos = self.need(call, "timeNano", message.time_nano)?;
-        Ok(Some(ContainerEvent {
-            id: self.need(call, "Actor.ID", actor.id)?,
-            name: labels.get("name").cloned().unwrap_or_default(),
-            action,
-            labels,
-            at: Timestamp(u64::try_from(nanos / 1_000_000).unwrap_or(0)),
-        }))
+        Ok(Some(EngineEvent::Container(ContainerEvent { id, name, action, labels, at })))
     }
 }

@@ -11,9 +11,10 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{StreamExt as _, stream::BoxStream};
 use serde::Deserialize;
 use shoal_docker::{
-    ContainerNetwork, ContainerSpec, Created, Credential, Endpoint, Engine, ExecSpec, FileContent,
+    ContainerEvent, EngineEvent, ContainerNetwork, ContainerSpec, Created, Credential, Endpoint, Engine, ExecSpec, FileContent,
     ImageArchive, ImageFile, LabelFilter, Layer, PackedImage, Timeouts, TlsMaterial, connect,
 };
 use shoal_docker_fake::Release;
@@ -174,6 +175,18 @@ impl Bench {
             }
         };
         tokio::time::timeout(PATIENCE, waits).await.unwrap();
+    }
+
+    /// What happens to a container, from now on.
+    pub(crate) async fn events_of(&self, id: &str) -> BoxStream<'static, ContainerEvent> {
+        let (id, events) = (id.to_owned(), self.engine.events(&self.ours()).await.unwrap());
+        let mine = events.map(Result::unwrap).filter_map(move |event| {
+            std::future::ready(match event {
+                EngineEvent::Container(event) if event.id == id => Some(event),
+                EngineEvent::Container(_) | EngineEvent::Network(_) => None,
+            })
+        });
+        mine.boxed()
     }
 
     /// Removes everything this run made, whatever failed before.

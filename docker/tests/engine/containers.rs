@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, future::join_all};
+use futures_util::{StreamExt as _, future::join_all, stream::BoxStream};
 use shoal_docker::{
-    ContainerAction, ContainerNetwork, ContainerSpec, ContainerState, Created, EngineError, LabelFilter,
+    ContainerEvent, ContainerAction, ContainerNetwork, ContainerSpec, ContainerState, Created, EngineError, LabelFilter,
     Mount, ProcessLimit, Removal, RestartPolicy, Subject,
 };
 use shoal_types::{Bytes as Size, CgroupWay};
@@ -145,17 +145,16 @@ pub(crate) async fn a_container_is_found_by_its_labels_alone(bench: &Bench) {
 pub(crate) async fn the_last_lines_of_its_output(bench: &Bench) {
     let spec = ContainerSpec { cmd: Some(vec!["lines".into(), "50".into()]), ..bench.sleeper("lines") };
     let id = bench.create(&spec).await;
-    let mut events = bench.engine.events(&bench.ours()).await.unwrap();
+    let mut events = bench.events_of(&id).await;
     bench.engine.start(&id).await.unwrap();
-    death_of(&id, &mut events).await;
+    death_of(&mut events).await;
     assert_eq!(bench.engine.logs_tail(&id, 2).await.unwrap(), "line 49\nline 50\n");
 }
 
-pub(crate) async fn death_of(id: &str, events: &mut shoal_docker::EventStream) -> Option<i64> {
+pub(crate) async fn death_of(events: &mut BoxStream<'static, ContainerEvent>) -> Option<i64> {
     let death = async {
         loop {
-            let event = events.next().await.unwrap().unwrap();
-            if let (true, ContainerAction::Die { exit_code }) = (event.id == id, event.action) {
+            if let ContainerAction::Die { exit_code } = events.next().await.unwrap().action {
                 return exit_code;
             }
         }
@@ -166,13 +165,12 @@ pub(crate) async fn death_of(id: &str, events: &mut shoal_docker::EventStream) -
 pub(crate) async fn events_tell_of_starts_and_deaths(bench: &Bench) {
     let spec = bench.sleeper("events");
     let id = bench.create(&spec).await;
-    let events = bench.engine.events(&bench.ours()).await.unwrap();
+    let events = bench.events_of(&id).await;
     // Asked for, not yet read: what happens now must not be missed.
     bench.start(&id).await;
     bench.engine.stop(&id, Duration::from_secs(20)).await.unwrap();
     bench.engine.remove_container(&id).await.unwrap();
-    let mine = events.map(Result::unwrap).filter(|event| std::future::ready(event.id == id)).take(3);
-    let seen: Vec<_> = tokio::time::timeout(PATIENCE, mine.collect::<Vec<_>>()).await.unwrap();
+    let seen: Vec<_> = tokio::time::timeout(PATIENCE, events.take(3).collect::<Vec<_>>()).await.unwrap();
     let actions: Vec<_> = seen.iter().map(|event| event.action).collect();
     let died = ContainerAction::Die { exit_code: Some(7) };
     assert_eq!(actions, [ContainerAction::Start, died, ContainerAction::Destroy]);

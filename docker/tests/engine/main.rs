@@ -96,6 +96,7 @@ const BEHAVIOURS: &[Behaviour] = behaviours![
     networks::twins_are_made_by_old_engines_alone,
     networks::a_network_without_running_containers_goes,
     networks::an_address_is_free_while_its_container_does_not_run,
+    networks::events_tell_who_left_a_network_and_that_it_is_gone,
     networks::a_gateways_address_is_taken,
     networks::a_fixed_address_is_told_before_the_first_start,
     volumes::a_volume_keeps_labels_and_content,

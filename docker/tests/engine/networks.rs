@@ -2,14 +2,18 @@
 
 use std::net::Ipv4Addr;
 
+use futures_util::StreamExt as _;
 use ipnet::Ipv4Net;
 use shoal_docker::{
-    ContainerNetwork, ContainerSpec, ContainerState, ContainerSummary, EngineError, LabelFilter, NetworkSpec,
-    Removal, Subject,
+    ContainerNetwork, ContainerSpec, ContainerState, ContainerSummary, EngineError, EngineEvent, LabelFilter,
+    NetworkAction, NetworkSpec, Removal, Subject,
 };
 use shoal_types::{MacAddr, SubnetPlan};
 
-use crate::bench::{Bench, probe};
+use crate::{
+    bench::{Bench, probe},
+    containers::PATIENCE,
+};
 
 /// A network of a subnet nobody else uses: 10.<200 + process>.<number>.0/24.
 fn spec(bench: &Bench, word: &str) -> NetworkSpec {
@@ -47,6 +51,32 @@ pub(crate) async fn a_network_is_made_as_asked(bench: &Bench) {
     assert!(bench.engine.facts().await.unwrap().subnets.contains(&spec.subnet));
     assert_eq!(bench.engine.remove_network(&id).await.unwrap(), Removal::Removed);
     assert_eq!(bench.engine.remove_network(&id).await.unwrap(), Removal::AlreadyGone);
+}
+
+/// Of networks an engine tells no labels: who they belong to is in their names.
+pub(crate) async fn events_tell_who_left_a_network_and_that_it_is_gone(bench: &Bench) {
+    let engine = &bench.engine;
+    let spec = spec(bench, "left");
+    let network = engine.create_network(&spec).await.unwrap();
+    let id = bench.create(&on(bench, "leaves", &network, None)).await;
+    engine.start(&id).await.unwrap();
+    let mut events = engine.events(&LabelFilter::all().with("nobody", "has")).await.unwrap();
+    engine.remove_container(&id).await.unwrap();
+    engine.remove_network(&network).await.unwrap();
+    for expected in [NetworkAction::Disconnect, NetworkAction::Destroy] {
+        let next = async {
+            loop {
+                // Others are at work on this engine, too.
+                match events.next().await.unwrap().unwrap() {
+                    EngineEvent::Network(event) if event.id == network => return event,
+                    EngineEvent::Network(_) => {}
+                    EngineEvent::Container(event) => panic!("{event:?} does not carry the label"),
+                }
+            }
+        };
+        let event = tokio::time::timeout(PATIENCE, next).await.unwrap();
+        assert_eq!((event.action, &event.name), (expected, &spec.name));
+    }
 }
 
 /// A container as the list has it.

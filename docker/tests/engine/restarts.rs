@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, future::join_all};
-use shoal_docker::{ContainerAction, ContainerSpec, ContainerState, EngineError, Mount, RestartPolicy};
+use futures_util::{StreamExt as _, future::join_all, stream::BoxStream};
+use shoal_docker::{
+    ContainerAction, ContainerEvent, ContainerSpec, ContainerState, EngineError, Mount, RestartPolicy,
+};
 
 use crate::{
     bench::{Bench, probe},
@@ -35,20 +37,19 @@ pub(crate) async fn a_container_begins_again_with_what_it_wrote(bench: &Bench) {
 pub(crate) async fn of_many_starts_at_once_one_starts(bench: &Bench) {
     let engine = &bench.engine;
     let id = bench.create(&bench.sleeper("starts")).await;
-    let events = engine.events(&bench.ours()).await.unwrap();
+    let events = bench.events_of(&id).await;
     for outcome in join_all((0..4).map(|_| engine.start(&id))).await {
         outcome.unwrap();
     }
     engine.start(&id).await.unwrap();
     engine.remove_container(&id).await.unwrap();
-    let seen = actions(&id, events, 3).await;
+    let seen = actions(events, 3).await;
     let died = ContainerAction::Die { exit_code: Some(KILLED) };
     assert_eq!(seen, [ContainerAction::Start, died, ContainerAction::Destroy]);
 }
 
-async fn actions(id: &str, events: shoal_docker::EventStream, count: usize) -> Vec<ContainerAction> {
-    let mine = events.map(Result::unwrap).filter(|event| std::future::ready(event.id == id));
-    let mine = mine.map(|event| event.action).take(count).collect();
+async fn actions(events: BoxStream<'static, ContainerEvent>, count: usize) -> Vec<ContainerAction> {
+    let mine = events.map(|event| event.action).take(count).collect();
     tokio::time::timeout(PATIENCE, mine).await.unwrap()
 }
 
@@ -57,10 +58,10 @@ pub(crate) async fn policy_always_begins_again_until_somebody_ends_it(bench: &Be
     let cmd = Some(["say", "out", "err", "3"].map(str::to_owned).to_vec());
     let spec = ContainerSpec { restart: RestartPolicy::Always, cmd, ..bench.sleeper("always") };
     let id = bench.create(&spec).await;
-    let events = engine.events(&bench.ours()).await.unwrap();
+    let events = bench.events_of(&id).await;
     engine.start(&id).await.unwrap();
     let (start, die) = (ContainerAction::Start, ContainerAction::Die { exit_code: Some(3) });
-    assert_eq!(actions(&id, events, 5).await, [start, die, start, die, start]);
+    assert_eq!(actions(events, 5).await, [start, die, start, die, start]);
     engine.stop(&id, Duration::from_secs(20)).await.unwrap();
     let ended = engine.inspect_container(&id).await.unwrap().unwrap();
     assert_eq!(ended.state, ContainerState::Exited);
@@ -111,11 +112,11 @@ pub(crate) async fn a_tmpfs_is_empty_at_every_start(bench: &Bench) {
     let engine = &bench.engine;
     let tmp = Mount::Tmpfs { target: "/tmp".into(), size: None, mode: 0o1777 };
     let id = bench.create(&ContainerSpec { mounts: vec![tmp], ..bench.sleeper("tmpfs") }).await;
-    let mut events = engine.events(&bench.ours()).await.unwrap();
+    let mut events = bench.events_of(&id).await;
     engine.start(&id).await.unwrap();
     engine.exec(&id, &probe(&["write", "/tmp/own", "mine"]), 100).await.unwrap();
     engine.kill(&id).await.unwrap();
-    assert_eq!(death_of(&id, &mut events).await, Some(KILLED));
+    assert_eq!(death_of(&mut events).await, Some(KILLED));
     engine.start(&id).await.unwrap();
     let shown = engine.exec(&id, &probe(&["show", "/tmp/own"]), 100).await.unwrap();
     assert_ne!(shown.status, 0, "{shown:?}");

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 use bytes::Bytes;
 use shoal_docker::{
     Attachment, ContainerAction, ContainerDetail, ContainerEvent, ContainerNetwork, ContainerSpec,
-    ContainerState, ContainerSummary, LabelFilter, Mount, Subject,
+    ContainerState, ContainerSummary, EngineEvent, LabelFilter, Mount, Subject,
 };
 use shoal_types::{MacAddr, Timestamp};
 use tokio::sync::watch;
@@ -268,6 +268,6 @@ impl State {
         }
         let id = container.id.to_string();
         let event = ContainerEvent { id, name: spec.name.clone(), action, labels, at };
-        self.tell(&event);
+        self.tell(&EngineEvent::Container(event));
     }
 }

@@ -10,7 +10,9 @@
 use std::{sync::Arc, time::Duration};
 
 use rand::Rng as _;
-use shoal_docker::{ContainerAction, ContainerNetwork, ContainerState, RestartPolicy, Subject};
+use shoal_docker::{
+    ContainerAction, ContainerNetwork, ContainerState, NetworkAction, RestartPolicy, Subject,
+};
 use shoal_types::Timestamp;
 use tokio::sync::watch;
 
@@ -103,14 +105,18 @@ impl State {
     }
 
     /// Somebody takes a container off its network; it runs on.
-    pub(crate) fn disconnect(&mut self, number: u64) {
+    pub(crate) fn disconnect(&mut self, number: u64, now: Timestamp) {
         let engine = Arc::clone(&self.name);
         let Some(container) = self.containers.get_mut(&number) else { return };
-        if let Some(port) = container.port.take() {
+        let port = container.port.take();
+        if let Some(port) = &port {
             self.shared.address_free(&engine, container, port.address);
         }
         container.disconnected = true;
         self.release_addresses(number);
+        if let Some(port) = port {
+            self.happened_to_network(port.network, NetworkAction::Disconnect, now);
+        }
     }
 
     /// The first process of this run ended.
@@ -120,7 +126,8 @@ impl State {
         else {
             return;
         };
-        if let Some(port) = container.port.take() {
+        let port = container.port.take();
+        if let Some(port) = &port {
             self.shared.address_free(&engine, container, port.address);
         }
         (container.state, container.exit_code, container.pid) = (ContainerState::Exited, code, None);
@@ -129,6 +136,9 @@ impl State {
         let again = container.spec.restart == RestartPolicy::Always && !container.ended_by_hand;
         self.release_addresses(number);
         self.happened(number, ContainerAction::Die { exit_code: Some(code) }, now);
+        if let Some(port) = port {
+            self.happened_to_network(port.network, NetworkAction::Disconnect, now);
+        }
         if again {
             if let Some(container) = self.containers.get_mut(&number) {
                 container.state = ContainerState::Restarting;

@@ -17,7 +17,7 @@ use std::{
 
 use rand::{Rng as _, RngCore as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
-use shoal_docker::{ContainerEvent, LabelFilter};
+use shoal_docker::{EngineEvent, LabelFilter};
 use shoal_types::{EngineFacts, Timestamp};
 use tokio::sync::{mpsc, watch};
 
@@ -57,7 +57,7 @@ pub(crate) type Later = Box<dyn FnOnce(&mut State, Timestamp) + Send>;
 
 pub(crate) struct Subscriber {
     pub(crate) filter: LabelFilter,
-    pub(crate) events: mpsc::UnboundedSender<ContainerEvent>,
+    pub(crate) events: mpsc::UnboundedSender<EngineEvent>,
 }
 
 pub(crate) struct State {
@@ -226,9 +226,14 @@ impl State {
         self.predefined_networks();
     }
 
-    pub(crate) fn tell(&mut self, event: &ContainerEvent) {
+    /// Tells the subscribers what happened; those who asked for labels, of containers that carry them.
+    pub(crate) fn tell(&mut self, event: &EngineEvent) {
         self.subscribers.retain(|subscriber| {
-            !subscriber.filter.matches(&event.labels) || subscriber.events.send(event.clone()).is_ok()
+            let is_asked_for = match event {
+                EngineEvent::Container(event) => subscriber.filter.matches(&event.labels),
+                EngineEvent::Network(_) => true,
+            };
+            !is_asked_for || subscriber.events.send(event.clone()).is_ok()
         });
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use rand::RngCore as _;
-use shoal_docker::{LabelFilter, NetworkInfo, NetworkSpec, Subject};
+use shoal_docker::{EngineEvent, LabelFilter, NetworkAction, NetworkEvent, NetworkInfo, NetworkSpec, Subject};
 use shoal_types::{MacAddr, Timestamp};
 
 use super::State;
@@ -103,7 +103,7 @@ impl State {
         Ok(id)
     }
 
-    pub(crate) fn remove_network(&mut self, reference: &str) -> Result<(), Refusal> {
+    pub(crate) fn remove_network(&mut self, reference: &str, now: Timestamp) -> Result<(), Refusal> {
         let number = self.seek_network(reference)?;
         let Some(network) = self.networks.get(&number) else { return Ok(()) };
         if network.predefined {
@@ -116,8 +116,16 @@ impl State {
             let words = format!("network {} id {} has active endpoints", network.info.name, network.info.id);
             return Err(Refusal::Conflict(words));
         }
+        self.happened_to_network(number, NetworkAction::Destroy, now);
         self.networks.remove(&number);
         Ok(())
+    }
+
+    /// Tells the subscribers what happened to a network.
+    pub(crate) fn happened_to_network(&mut self, number: u64, action: NetworkAction, at: Timestamp) {
+        let Some(network) = self.networks.get(&number) else { return };
+        let (id, name) = (network.info.id.clone(), network.info.name.clone());
+        self.tell(&EngineEvent::Network(NetworkEvent { id, name, action, at }));
     }
 
     /// Gives a container this address, or one of the network's own range.

@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, future::BoxFuture};
-use shoal_docker::{ContainerAction, Engine, EngineError, ExecSpec, LabelFilter};
+use shoal_docker::{
+    ContainerAction, Engine, EngineError, EngineEvent, EventStream, ExecSpec, LabelFilter,
+};
 use shoal_docker_fake::{FakeEngine, Inside, Programs, Stdio};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy},
@@ -90,11 +92,20 @@ async fn events_come_at_their_time_without_anybody_asking() {
     let (host, docker) = running().await;
     let mut events = docker.events(&LabelFilter::all().with("shoal.node", "n1")).await.unwrap();
     let stop = docker.stop("n1", 10 * SECOND);
-    let (stopped, event) = tokio::join!(stop, events.next());
+    let (stopped, event) = tokio::join!(stop, next(&mut events));
     stopped.unwrap();
-    assert_eq!(event.unwrap().unwrap().action, ContainerAction::Die { exit_code: Some(0) });
+    assert_eq!(event, ContainerAction::Die { exit_code: Some(0) });
     sleep(SECOND).await;
     host.end_container("n1", 3);
     docker.start("n1").await.unwrap();
-    assert_eq!(events.next().await.unwrap().unwrap().action, ContainerAction::Start);
+    assert_eq!(next(&mut events).await, ContainerAction::Start);
+}
+
+/// The next event of a container.
+async fn next(events: &mut EventStream) -> ContainerAction {
+    loop {
+        if let EngineEvent::Container(event) = events.next().await.unwrap().unwrap() {
+            return event.action;
+        }
+    }
 }
