@@ -4,7 +4,7 @@
 //! back): a reader that has seen all up to N and asks for what is after N misses nothing. In the same process it waits on
 //! [`crate::Store::committed_events`], from another it polls.
 
-use shoal_types::{ClusterName, Event, EventKind, EventLevel, NewEvent, Progress, RealmName};
+use shoal_types::{ClusterName, Event, EventKind, EventLevel, NewEvent, Progress, RealmName, Timestamp};
 
 use crate::{
     Mode, Session, StoreError, Writes,
@@ -110,6 +110,30 @@ impl<M: Mode> Events<'_, M> {
 }
 
 impl<M: Writes> Events<'_, M> {
+    /// Removes old events, `batch` numbers at once: those of before `since`, and all but the last `most`. Whether more of them
+    /// remain. The last event stays in any case: its number is where readers begin.
+    ///
+    /// # Errors
+    /// As [`Events::list`].
+    pub async fn prune(&mut self, since: Timestamp, most: u64, batch: u64) -> Result<bool, StoreError> {
+        let ends = Query::new(EVENTS, "SELECT MIN(seq) AS first, MAX(seq) AS last FROM events");
+        let Some(ends) = self.0.one(ends).await? else { return Ok(false) };
+        let (Some(first), Some(last)) = (ends.opt::<u64>("first")?, ends.opt::<u64>("last")?) else {
+            return Ok(false);
+        };
+        // They are numbered in the order of time, but for clocks that differ: what stands behind a young one stays with it.
+        let young = Query::new(EVENTS, "SELECT seq FROM events WHERE at_ms >= $1 ORDER BY seq LIMIT 1");
+        let young: Option<u64> =
+            self.0.one(young.bind(&since)).await?.map(|row| row.get("seq")).transpose()?;
+        let keep = young.unwrap_or(last).max(last.saturating_sub(most.max(1) - 1));
+        let until = keep.min(first.saturating_add(batch));
+        if until > first {
+            let delete = Query::new(EVENTS, "DELETE FROM events WHERE seq < $1");
+            self.0.execute(delete.bind(&until)).await?;
+        }
+        Ok(until < keep)
+    }
+
     /// Appends an event; its sequence number.
     ///
     /// # Errors

@@ -59,6 +59,31 @@ on_both! {
         }
     }
 
+    async fn old_events_go_in_pieces_and_the_last_stays(bed: &mut Bed) {
+        const TEN: u64 = 10;
+        let at = |n: u64| START.after(std::time::Duration::from_secs(n));
+        let seqs = |found: Vec<shoal_types::Event>| found.into_iter().map(|e| e.seq).collect::<Vec<_>>();
+        let mut tx = bed.store.begin().await.unwrap();
+        assert!(!tx.events().prune(at(99), TEN, TEN).await.unwrap(), "there are none");
+        let mut all = vec![];
+        for n in 0..TEN {
+            all.push(tx.events().append(&NewEvent { at: at(n), ..event(None, "old") }).await.unwrap());
+        }
+        assert!(!tx.events().prune(at(0), TEN, TEN).await.unwrap());
+        assert_eq!(seqs(tx.events().list(&ALL).await.unwrap()), all, "all are young, and no more than allowed");
+        assert!(tx.events().prune(at(4), TEN, 3).await.unwrap(), "the fourth is left for the next time");
+        assert_eq!(seqs(tx.events().list(&ALL).await.unwrap()), all[3..]);
+        assert!(!tx.events().prune(at(4), TEN, 3).await.unwrap());
+        assert_eq!(seqs(tx.events().list(&ALL).await.unwrap()), all[4..]);
+        assert!(!tx.events().prune(at(0), 2, TEN).await.unwrap());
+        assert_eq!(seqs(tx.events().list(&ALL).await.unwrap()), all[8..], "young, and too many");
+        assert!(!tx.events().prune(at(99), TEN, TEN).await.unwrap());
+        assert_eq!(seqs(tx.events().list(&ALL).await.unwrap()), all[9..]);
+        let next = tx.events().append(&event(None, "new")).await.unwrap();
+        assert!(next > all[9], "no number is given twice");
+        tx.commit().await.unwrap();
+    }
+
     async fn a_reader_is_woken_by_the_commit_and_by_nothing_else(bed: &mut Bed) {
         let mut committed = bed.store.committed_events();
         let mut tx = bed.store.begin().await.unwrap();
