@@ -93,7 +93,10 @@ impl Work {
         let there = HostContainers::look(naming, link, Scope::Cluster(self.cluster)).await;
         let there = there.map_err(on(link))?;
         let network = self.present_network(link, r.intent).await?;
-        let mut plan = plan::bring_up(&wanted, &there, network.as_deref(), self.in_doubt(link.id));
+        // Of a cluster that was ready, one that was never started may be of a network that is gone: until its start it has the name of
+        // its network alone.
+        let in_doubt = self.in_doubt(link.id) || self.goal == Goal::Kept;
+        let mut plan = plan::bring_up(&wanted, &there, network.as_deref(), in_doubt);
         let held = match self.goal {
             Goal::Made => BTreeSet::new(),
             Goal::Kept => self.restart(link, r.intent, &plan).await?,

@@ -88,7 +88,7 @@ pub(crate) fn differences(
     }
     let nodes: BTreeMap<NodeId, &Node> = intent.on(member.id).map(|node| (node.id, node)).collect();
     let wanted: Vec<_> = nodes.values().map(|node| Wanted::of(node)).collect();
-    let mut plan = plan::bring_up(&wanted, containers, member.network, false);
+    let mut plan = plan::bring_up(&wanted, containers, member.network, true);
     let standing =
         restarts::judge(&nodes, (member.id, &plan), member.ends, &up(member, containers), (behalf, now));
     plan.hold(&standing.held);
@@ -169,6 +169,8 @@ fn why_removed(node: &Node, container: &ContainerSummary, network: Option<&str>)
     let generation = container.labels.get(GENERATION).and_then(|g| g.parse().ok()).map(Generation);
     if container.state == ContainerState::Dead {
         "its container is dead".into()
+    } else if container.state == ContainerState::Created {
+        "its container was never started".into()
     } else if generation != Some(node.generation) {
         "its container is of an earlier generation".into()
     } else {
@@ -290,6 +292,15 @@ mod tests {
                 "remove : container left is of no node that is placed there",
             ]
         );
+    }
+
+    #[test]
+    fn a_container_that_was_never_started_is_made_anew() {
+        let intent = intent(&[0]);
+        let states = [ContainerState::Running, ContainerState::Created];
+        let all = states.into_iter().enumerate().map(|(n, state)| container(&intent, n, state)).collect();
+        let told = told(&intent, all, Some(agent(&intent, None, &[LOCAL])));
+        assert_eq!(told, ["recreate worker-0: its container was never started"]);
     }
 
     #[test]
