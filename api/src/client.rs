@@ -17,10 +17,7 @@ use shoal_types::{
 use tonic::{Streaming, service::interceptor::InterceptedService, transport::Channel};
 
 use crate::{
-    Begun, Caller, ClientError, Cluster, Create, CreateStep, DeleteStep, DrainStep, Examination, ExecFrame,
-    ExecOutput, Followed, Host, HostSettings, Images, Installation, Introduce, LoadFrame, LoadStep, Names,
-    Network, Node, PlacementReason, Plan, ProxyFrame, ProxyOutput, Registry, RepairStep, ResumeStep,
-    SshAccess, Status, Sweep, Unregistered,
+    Begun, Caller, ClientError, Cluster, Create, CreateStep, DeleteStep, DrainStep, Examination, ExecFrame, ExecOutput, Followed, Host, HostSettings, Images, Installation, Introduce, LoadFrame, LoadStep, Names, Network, Node, PlacementReason, Plan, ProxyFrame, ProxyOutput, Registry, RepairStep, ResumeStep, Server, SshAccess, Status, Sweep, Unregistered,
     value::{all, need},
 };
 
@@ -367,6 +364,11 @@ impl Client {
     pub async fn installation(&self) -> Result<Installation, ClientError> {
         let answer = self.installations().get_installation(v1::GetInstallationRequest {}).await?.into_inner();
         Ok(need("installation", answer.installation)?.into())
+    }
+
+    /// Which program serves which store.
+    pub async fn server(&self) -> Result<Server, ClientError> {
+        Ok(self.installations().get_server(v1::GetServerRequest {}).await?.into_inner().into())
     }
 
     /// Sets where the subnets of new clusters come from; none: the default.

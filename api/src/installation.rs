@@ -25,6 +25,31 @@ impl From<Installation> for v1::InstallationSettings {
     }
 }
 
+/// A program that serves a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Its version.
+    pub version: String,
+    /// The installation that the store is of.
+    pub installation: String,
+    /// Where the store is, without a password.
+    pub store: String,
+    /// Its process.
+    pub pid: u32,
+}
+
+impl From<v1::GetServerResponse> for Server {
+    fn from(said: v1::GetServerResponse) -> Self {
+        Self { version: said.version, installation: said.installation, store: said.store, pid: said.pid }
+    }
+}
+
+impl From<Server> for v1::GetServerResponse {
+    fn from(told: Server) -> Self {
+        Self { version: told.version, installation: told.installation, store: told.store, pid: told.pid }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +59,12 @@ mod tests {
         let told = Installation { id: "0a1b2c".into(), pools: vec!["10.96.0.0/12".into()] };
         let said = v1::InstallationSettings::from(told.clone());
         assert_eq!(Installation::from(said), told);
+        let told = Server {
+            version: "0.1.0".into(),
+            installation: "0a1b2c".into(),
+            store: "/s/x.db".into(),
+            pid: 7,
+        };
+        assert_eq!(Server::from(v1::GetServerResponse::from(told.clone())), told);
     }
 }

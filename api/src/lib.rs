@@ -54,7 +54,7 @@ pub use healing::Healing;
 pub use hint::{hint_of, hinted};
 pub use host::{Agent, Amounts, Engine, Host, HostSettings, SshCredentials, TlsCredentials, Unregistered};
 pub use image::{Image, Images, LoadFrame, LoadOpen, LoadStep, Loaded, Registry, SilentHost};
-pub use installation::Installation;
+pub use installation::{Installation, Server};
 pub use placement::{Candidate, Placement, PlacementReason, Plan, PlanAmounts, PlannedHost, Refusal, Rules};
 pub use repair::{Mend, Repair, RepairStep, RepairedCluster};
 pub use result::{Built, Deleted, Dockerfile, Forward, SshConfig, Validated, Version};

@@ -42,6 +42,9 @@ pub(crate) struct Global {
     /// Store: postgres://... or the path of an SQLite file [default: in the state directory]
     #[arg(long, global = true, value_name = "URL", env = "SHOAL_STORE", hide_env_values = true)]
     pub(crate) store: Option<String>,
+    /// Socket of `shoal serve` [default: shoal.sock in the state directory]
+    #[arg(long, global = true, value_name = "PATH", env = "SHOAL_SOCKET", hide_env_values = true)]
+    pub(crate) socket: Option<PathBuf>,
     /// File of the key that seals secrets.
     #[arg(
         long,
@@ -90,6 +93,17 @@ impl Global {
     /// [`StateDirError`]: nothing says where it is.
     pub(crate) fn state_dir(&self) -> Result<PathBuf, StateDirError> {
         state_dir::locate(self.state_dir.clone(), |key| env::var_os(key))
+    }
+
+    /// The socket of the server.
+    ///
+    /// # Errors
+    /// As [`Global::state_dir`].
+    pub(crate) fn socket(&self) -> Result<PathBuf, StateDirError> {
+        match &self.socket {
+            Some(socket) => Ok(socket.clone()),
+            None => Ok(self.state_dir()?.join("shoal.sock")),
+        }
     }
 
     /// Agents for other architectures: architecture -> file; the last of an architecture wins.

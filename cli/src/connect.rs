@@ -1,37 +1,99 @@
-//! The way to a coordinator. It runs inside this process; commands see nothing of it but a client.
+//! The way to a coordinator; commands see nothing of it but a client.
+//!
+//! ```text
+//! does anybody serve the socket of this state directory? --yes--> the same program, the same store? --> its client
+//!                                                          `-no--> a coordinator inside this process, with its client
+//! ```
 
-use std::env;
+use std::{env, path::PathBuf};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use shoal_api::{Caller, Client};
-use shoal_coordinator::{Embedded, Options, embedded};
+use shoal_api::{Caller, Client, ClientError};
+use shoal_coordinator::{CoordinatorError, Embedded, Options, embedded, reach};
+use tonic::Code;
 
 use crate::{args::Global, error::CliError, interrupt::Interrupt, report};
 
-/// A coordinator, running.
+/// Why a server is not used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServerError {
+    /// A socket was named, and nobody serves it.
+    #[error("no server listens on {}", socket.display())]
+    Absent {
+        /// The socket.
+        socket: PathBuf,
+    },
+    /// Its program is another one.
+    #[error("the server of {} is shoal {theirs}, and this is shoal {}", socket.display(), VERSION)]
+    OtherVersion {
+        /// Its socket.
+        socket: PathBuf,
+        /// Its version.
+        theirs: String,
+    },
+    /// Its store is another one.
+    #[error("the server of {} (process {pid}) keeps {theirs}, and this command is about {ours}", socket.display())]
+    OtherStore {
+        /// Its socket.
+        socket: PathBuf,
+        /// Its process.
+        pid: u32,
+        /// Its store.
+        theirs: String,
+        /// The one that was named.
+        ours: String,
+    },
+    /// It does not answer any more.
+    #[error("the connection to the server broke: {how}")]
+    Gone {
+        /// What the channel says.
+        how: String,
+    },
+}
+
+impl ServerError {
+    /// What to do next.
+    pub(crate) fn hint(&self) -> String {
+        match self {
+            Self::Absent { .. } => {
+                "start one with `shoal serve`, or leave --socket and SHOAL_SOCKET out: then the command works by itself".into()
+            }
+            Self::OtherVersion { .. } => "end that server and start it with this program: `shoal serve`".into(),
+            Self::OtherStore { .. } => {
+                "give command and server the same --state-dir and --store, or name another server's socket with --socket".into()
+            }
+            Self::Gone { .. } => {
+                "see that `shoal serve` runs; without it, the next command goes on with what was under way".into()
+            }
+        }
+    }
+}
+
+/// Which program this is.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A coordinator, to be asked.
 #[derive(Debug)]
 pub(crate) struct Session {
-    coordinator: Embedded,
+    /// `None`: a server.
+    inside: Option<Embedded>,
     client: Client,
 }
 
 impl Session {
-    /// Starts a coordinator on the state directory; what is unwise about its store is said first.
+    /// Finds the server of the state directory, or starts a coordinator on it; what is unwise about its store is said first.
     ///
     /// # Errors
-    /// [`CliError::StateDir`], [`CliError::File`]: the options cannot be used. [`CliError::Coordinator`]: it does not start.
+    /// [`CliError::StateDir`], [`CliError::File`]: the options cannot be used. [`CliError::Server`]: there is a server and it cannot
+    /// be used. [`CliError::Coordinator`]: there is none, and the coordinator does not start.
     pub(crate) async fn open(global: &Global) -> Result<Self, CliError> {
-        if let Some(store) = &global.store
-            && names_password(store)
-            && env::args_os().any(|arg| arg.to_string_lossy().contains(store.as_str()))
-        {
-            report::warning(SHOWN_PASSWORD);
+        if let Some(client) = served(global).await? {
+            if !global.agent_binaries().is_empty() {
+                report::warning("--agent-binary counts for nothing here: give it to `shoal serve`");
+            }
+            return Ok(Self { inside: None, client });
         }
-        let options = options(global)?;
-        if let Some(warning) = options.warning() {
-            report::warning(&warning);
-        }
-        Self::start(options).await
+        Self::start(told_options(global)?).await
     }
 
     /// The same for a shell that completes a word, without a word of its own.
@@ -39,17 +101,20 @@ impl Session {
     /// # Errors
     /// As [`Session::open`].
     pub(crate) async fn quietly(global: &Global) -> Result<Self, CliError> {
-        Self::start(options(global)?).await
+        match served(global).await? {
+            Some(client) => Ok(Self { inside: None, client }),
+            None => Self::start(options(global)?).await,
+        }
     }
 
     async fn start(options: Options) -> Result<Self, CliError> {
         allow_many_files();
         let coordinator = embedded(options).await?;
         let client = Client::new(coordinator.channel(), &user());
-        Ok(Self { coordinator, client })
+        Ok(Self { inside: Some(coordinator), client })
     }
 
-    /// Starts a coordinator, does `work` with it and ends it; an interrupt drops the work.
+    /// Opens a session, does `work` with it and ends it; an interrupt drops the work.
     ///
     /// # Errors
     /// As [`Session::open`]; those of `work`; [`CliError::Interrupted`].
@@ -67,9 +132,16 @@ impl Session {
         result
     }
 
-    /// Ends the coordinator: what is under way is rolled back first.
+    /// Ends a coordinator inside this process: what is under way is rolled back first. A server goes on.
     pub(crate) async fn close(self) {
-        self.coordinator.shutdown().await;
+        if let Some(coordinator) = self.inside {
+            coordinator.shutdown().await;
+        }
+    }
+
+    /// Whether what was begun goes on when this process ends.
+    pub(crate) fn is_served(&self) -> bool {
+        self.inside.is_none()
     }
 
     /// The client.
@@ -81,6 +153,53 @@ impl Session {
 /// Said where a password is an argument.
 const SHOWN_PASSWORD: &str = "the password in --store is shown to every user of this machine while the command runs; give \
                               the URL in SHOAL_STORE, or the password in ~/.pgpass";
+
+/// A client of the server of the socket, if there is one.
+async fn served(global: &Global) -> Result<Option<Client>, CliError> {
+    let socket = global.socket()?;
+    let Some(channel) = reach(&socket).await.map_err(CoordinatorError::from)? else {
+        // One that was named is not silently done without.
+        return match global.socket {
+            Some(_) => Err(ServerError::Absent { socket }.into()),
+            None => Ok(None),
+        };
+    };
+    let client = Client::new(channel, &user());
+    let server = match client.server().await {
+        Ok(server) => server,
+        Err(ClientError::Refused(status)) if status.code() == Code::Unimplemented => {
+            return Err(ServerError::OtherVersion { socket, theirs: "of another version".into() }.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if server.version != VERSION {
+        return Err(ServerError::OtherVersion { socket, theirs: server.version }.into());
+    }
+    let options = options(global)?;
+    let ours = options.place()?;
+    // One store may be named in two ways.
+    let is_same = server.store == ours || options.installation().await? == Some(server.installation);
+    let other = ServerError::OtherStore { socket, pid: server.pid, theirs: server.store, ours };
+    if is_same { Ok(Some(client)) } else { Err(other.into()) }
+}
+
+/// The options of a coordinator in this process; what is unwise about its store is said.
+///
+/// # Errors
+/// As [`Session::open`].
+pub(crate) fn told_options(global: &Global) -> Result<Options, CliError> {
+    if let Some(store) = &global.store
+        && names_password(store)
+        && env::args_os().any(|arg| arg.to_string_lossy().contains(store.as_str()))
+    {
+        report::warning(SHOWN_PASSWORD);
+    }
+    let options = options(global)?;
+    if let Some(warning) = options.warning() {
+        report::warning(&warning);
+    }
+    Ok(options)
+}
 
 fn options(global: &Global) -> Result<Options, CliError> {
     Ok(Options {
@@ -104,7 +223,7 @@ const FILES: u64 = 65_536;
 
 /// Raises the limit of open files as far as the system allows: a host at work takes two connections, and the customary 1,024 are
 /// then gone with 500 hosts. A process that may not have more works with fewer hosts.
-fn allow_many_files() {
+pub(crate) fn allow_many_files() {
     if let Ok((now, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, most.min(FILES).max(now), most);
     }

@@ -7,6 +7,9 @@ use jiff::{SpanRelativeTo, fmt::friendly::SpanParser};
 /// Longest wait that makes sense: a week.
 const MAX_WAIT_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
+/// Longest age that makes sense: ten years.
+const MAX_AGE_MS: u64 = 3650 * 24 * 60 * 60 * 1000;
+
 /// A duration in milliseconds, days of 24 hours; `None` for texts that are none, and where it is negative or finer.
 pub(crate) fn millis(text: &str) -> Option<u64> {
     let span = SpanParser::new().parse_span(text).ok()?;
@@ -39,9 +42,37 @@ impl FromStr for Wait {
     }
 }
 
+/// How old something may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Age(pub(crate) Duration);
+
+/// A text that is no such age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a duration of 1 minute to 10 years: use forms such as 12h or 30d")]
+pub(crate) struct AgeError;
+
+impl FromStr for Age {
+    type Err = AgeError;
+
+    fn from_str(text: &str) -> Result<Self, AgeError> {
+        let ms = millis(text).filter(|ms| (60_000..=MAX_AGE_MS).contains(ms));
+        ms.map(|ms| Self(Duration::from_millis(ms))).ok_or(AgeError)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ages() {
+        for (text, seconds) in [("30d", 30 * 86_400), ("12h", 43_200), ("1m", 60), ("3650d", 3650 * 86_400)] {
+            assert_eq!(text.parse(), Ok(Age(Duration::from_secs(seconds))), "{text}");
+        }
+        for text in ["", "0", "30", "59s", "3651d", "-1d", "for ever"] {
+            assert_eq!(text.parse::<Age>(), Err(AgeError), "{text}");
+        }
+    }
 
     #[test]
     fn forms() {

@@ -1,16 +1,17 @@
 //! Everything that can end a command, with its exit status and what to do next.
 
-use std::{io, net::SocketAddr, path::PathBuf};
+use std::{error::Error as _, io, net::SocketAddr, path::PathBuf};
 
 use shoal_agent::AgentError;
 use shoal_api::{ClientError, ExitClass, FieldError, hint_of};
 use shoal_coordinator::CoordinatorError;
 use shoal_images::BuildError;
+use shoal_types::chain;
 use tonic::Status;
 
 use crate::{
-    config::ConfigError, docker_cli::ContextError, exit::Exit, node_ref::NodeRef, pem::PemError,
-    quote::QuoteError, ssh::files::SshFilesError, state_dir::StateDirError,
+    config::ConfigError, connect::ServerError, docker_cli::ContextError, exit::Exit, node_ref::NodeRef,
+    pem::PemError, quote::QuoteError, ssh::files::SshFilesError, state_dir::StateDirError,
 };
 
 /// Why a command did not do what it was asked to.
@@ -39,6 +40,9 @@ pub(crate) enum CliError {
     /// The coordinator cannot start.
     #[error(transparent)]
     Coordinator(#[from] CoordinatorError),
+    /// There is a server, and it cannot be used.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// The coordinator answered with an error.
     #[error("{}", .0.message())]
     Status(Status),
@@ -184,6 +188,10 @@ impl From<ClientError> for CliError {
     /// A status not as its cause: the message is the whole text for a person.
     fn from(error: ClientError) -> Self {
         match error {
+            // What a coordinator says has no cause here; what its channel meets has.
+            ClientError::Refused(status) if status.source().is_some() => {
+                ServerError::Gone { how: chain(&status) }.into()
+            }
             ClientError::Refused(status) => Self::Status(status),
             ClientError::Answer(error) => Self::Unreadable(error),
         }
@@ -220,6 +228,7 @@ impl CliError {
             // `shoal ... | head` is no failure: the reader has what it wanted.
             Self::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Coordinator(_)
+            | Self::Server(_)
             | Self::Answer { .. }
             | Self::Unreadable(_)
             | Self::SomeHosts { .. }
@@ -259,6 +268,7 @@ impl CliError {
             Self::Context(error) => Ok(error.hint()),
             Self::StateDir(_) => Ok("name one with --state-dir or SHOAL_STATE_DIR".into()),
             Self::Coordinator(error) => error.hint(),
+            Self::Server(error) => Ok(error.hint()),
             // Some say themselves what to do: those come without.
             Self::Status(status) => hint_of(status).ok_or("the coordinator has none"),
             Self::DoesNotFit { .. } => Ok(FREE.into()),
@@ -321,8 +331,6 @@ const UNSEEN: &str = "see that the engine runs and listens there; `shoal get hos
 
 #[cfg(test)]
 mod tests {
-    use shoal_types::chain;
-
     use super::*;
 
     #[test]
@@ -361,6 +369,8 @@ mod tests {
             StateDirError::NoHome.into(),
             ContextError::NoHome.into(),
             CoordinatorError::StateDir { path: "/x".into(), source: io() }.into(),
+            ServerError::Absent { socket: "/s".into() }.into(),
+            ServerError::Gone { how: "no".into() }.into(),
             CliError::Answer { missing: "the host" },
             CliError::Unreadable(FieldError::new("host.state", "is missing")),
             CliError::DoesNotFit { reason: "no".into() },

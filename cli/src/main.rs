@@ -1,4 +1,4 @@
-//! The `shoal` command: a client with the coordinator in the same process, and the agent of hosts.
+//! The `shoal` command: a client with the coordinator in the same process, a server of one, and the agent of hosts.
 //!
 //! This file is wiring: signals, cryptography, arguments, logs, runtime, exit status. The verbs are in [`command`]; a shell that
 //! completes a word is answered before any of them ([`complete`]).
@@ -20,6 +20,7 @@ mod interrupt;
 #[cfg(test)]
 mod manual;
 mod node_ref;
+mod notify;
 mod output;
 mod parse;
 mod pem;

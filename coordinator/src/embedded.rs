@@ -8,13 +8,14 @@ use std::{
 
 use hyper_util::rt::TokioIo;
 use shoal_proto::{CONNECTION_WINDOW, HTTP2_FRAME, STREAM_WINDOW};
-use shoal_storage::{Holder, SealingKey, Store, StoreUrl, foreign_directory};
+use shoal_storage::{Holder, SealingKey, Store, StoreUrl, StoreUrlError, foreign_directory};
 use shoal_types::{Clock, SystemClock};
 use tokio::io::DuplexStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{
+    drive::upkeep::{self, KeepEvents},
     fleet::{
         RealEngines,
         coordinator::{Coordinator, Surroundings},
@@ -43,6 +44,39 @@ pub struct Options {
 }
 
 impl Options {
+    fn url(&self) -> Result<StoreUrl, StoreUrlError> {
+        match &self.store {
+            Some(url) => url.parse(),
+            None => Ok(StoreUrl::file(self.state_dir.join("shoal.db"))),
+        }
+    }
+
+    /// Where the store is, wherever one stands: the absolute path of its file, or host, port, user and database; no password.
+    ///
+    /// # Errors
+    /// [`CoordinatorError::StoreUrl`].
+    pub fn place(&self) -> Result<String, CoordinatorError> {
+        let url = self.url()?;
+        let Some(path) = url.path() else { return Ok(url.to_string()) };
+        let real = path.canonicalize().or_else(|_| std::path::absolute(path));
+        Ok(real.unwrap_or_else(|_| path.to_owned()).display().to_string())
+    }
+
+    /// Which installation the store is of; `None` if there is no store yet.
+    ///
+    /// # Errors
+    /// As [`embedded`].
+    pub async fn installation(self) -> Result<Option<String>, CoordinatorError> {
+        if self.url()?.path().is_some_and(|path| !path.exists()) {
+            return Ok(None);
+        }
+        make_private(&self.state_dir)?;
+        let (store, _) = open(self).await?;
+        let id = store.installation().to_string();
+        store.close().await;
+        Ok(Some(id))
+    }
+
     /// What a person should know of the store's URL before it is used: that nothing proves who the server is.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
@@ -77,6 +111,17 @@ impl Embedded {
         self.coordinator.shutdown().await;
         self.end.cancel();
     }
+
+    /// Keeps clusters as they should be from now on, as a server does.
+    pub fn keep(&self, events: KeepEvents) {
+        self.coordinator.tasks.spawn(upkeep::keep(self.coordinator.clone(), events));
+    }
+
+    /// Ends as a server does: what is under way is left to the next process.
+    pub async fn leave(self) {
+        self.coordinator.leave().await;
+        self.end.cancel();
+    }
 }
 
 /// Opens the store and starts a coordinator on it.
@@ -84,12 +129,15 @@ impl Embedded {
 /// # Errors
 /// [`CoordinatorError`]: the store, its key or its directory cannot be used; it says which and why.
 pub async fn embedded(options: Options) -> Result<Embedded, CoordinatorError> {
-    let url: StoreUrl = match &options.store {
-        Some(url) => url.parse()?,
-        None => StoreUrl::file(options.state_dir.join("shoal.db")),
-    };
-    let mut rng = SystemEntropy.rng();
     make_private(&options.state_dir)?;
+    let (store, surroundings) = open(options).await?;
+    embedded_in(store, surroundings).await
+}
+
+/// Opens the store, in the surroundings of this process.
+pub(crate) async fn open(options: Options) -> Result<(Store, Surroundings), CoordinatorError> {
+    let url = options.url()?;
+    let mut rng = SystemEntropy.rng();
     let key_file = options.key_file.unwrap_or_else(|| options.state_dir.join("key"));
     let key = SealingKey::load_or_create(&key_file, &mut *rng)?;
     let store = Store::open(&url, key, SystemClock.now(), &mut *rng).await?;
@@ -101,7 +149,7 @@ pub async fn embedded(options: Options) -> Result<Embedded, CoordinatorError> {
         agent_binaries: options.agent_binaries,
         holder,
     };
-    embedded_in(store, surroundings).await
+    Ok((store, surroundings))
 }
 
 /// Starts a coordinator on a store that is open, in surroundings of the caller's: its services, on a pipe within the process.
@@ -116,7 +164,8 @@ pub async fn embedded_in(store: Store, surroundings: Surroundings) -> Result<Emb
         tokio_stream::once(Ok::<_, std::io::Error>(server)),
         futures_util::stream::pending(),
     );
-    let served = router(&coordinator).serve_with_incoming_shutdown(incoming, end.clone().cancelled_owned());
+    let served = router(&coordinator, BTreeMap::new())
+        .serve_with_incoming_shutdown(incoming, end.clone().cancelled_owned());
     tokio::spawn(async move {
         if let Err(error) = served.await {
             tracing::error!(%error, "the coordinator's services ended");
@@ -142,7 +191,7 @@ fn take(pipe: &Mutex<Option<DuplexStream>>) -> std::io::Result<DuplexStream> {
 }
 
 /// Makes the directory if it is not there; one that others can change is not used.
-fn make_private(dir: &Path) -> Result<(), CoordinatorError> {
+pub(crate) fn make_private(dir: &Path) -> Result<(), CoordinatorError> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     let unusable = |source| CoordinatorError::StateDir { path: dir.into(), source };

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! server/    gRPC services: conversions at the edge
-//! drive/     whole commands: create with its deadline and rollback, delete, sweep, doctor, hosts, images
+//! drive/     whole commands: create with its deadline and rollback, delete, sweep, doctor, hosts, images; upkeep
 //! pass/      one pass over the hosts of a cluster: image, plan, actions, readiness, recording
 //! edit/      intent + snapshot -> change of intent, in one transaction: admission, relocation
 //! observe/   one look at a host, an image, a cluster; the store's intent; events as they come
@@ -20,11 +20,16 @@ mod embedded;
 mod fleet;
 mod observe;
 mod pass;
+mod serve;
 mod server;
+mod socket;
 mod words;
 
+pub use drive::upkeep::KeepEvents;
 pub use embedded::{Embedded, Options, embedded, embedded_in};
 pub use fleet::{Connect, RealEngines, coordinator::Surroundings};
+pub use serve::{Server, serve};
+pub use socket::{SocketError, reach};
 pub use words::{
     entropy::{Entropy, SystemEntropy},
     fault::{

@@ -9,9 +9,9 @@
 use std::{collections::BTreeMap, fmt, io, time::Duration};
 
 use crate::{
-    CallClass, ContainerDetail, ContainerSpec, ContainerSummary, Created, Endpoint,
-    EngineError, EngineEvent, ExecOutput, ExecSession, ExecSpec, ImageInfo, ImageSummary, LabelFilter, NetworkInfo,
-    NetworkSpec, Pulse, RegistryAuth, Removal, VolumeInfo,
+    CallClass, ContainerDetail, ContainerSpec, ContainerSummary, Created, Endpoint, EngineError, EngineEvent,
+    ExecOutput, ExecSession, ExecSpec, ImageInfo, ImageSummary, LabelFilter, NetworkInfo, NetworkSpec, Pulse,
+    RegistryAuth, Removal, VolumeInfo,
 };
 use async_trait::async_trait;
 use bytes::Bytes;

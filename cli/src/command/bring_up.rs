@@ -40,8 +40,7 @@ pub(super) async fn bring_up(
     let (realm, name) = (wish.spec.realm.clone(), wish.spec.name.clone());
     let progress = Progress::start(progress, global.screen(), Task::Create, name.to_string())?;
     let session = Session::open(global).await?;
-    let create =
-        Create { client: session.client(), progress, realm: realm.clone(), name, begun: None, seq: 0 };
+    let create = Create::of(&session, progress, (realm.clone(), name));
     let result = create.run(wish, interrupt).await;
     if result.is_ok() {
         ssh_config::keep_current(session.client(), global, &realm, &[]).await;
@@ -50,8 +49,44 @@ pub(super) async fn bring_up(
     result
 }
 
+/// Begins a create that the server goes on with, and says so once it is admitted.
+///
+/// # Errors
+/// As [`bring_up`]. [`CliError::Usage`]: there is no server.
+pub(super) async fn begin(
+    wish: Wish,
+    progress: ProgressArgs,
+    global: &Global,
+    interrupt: &Interrupt,
+) -> Result<(), CliError> {
+    let (realm, name) = (wish.spec.realm.clone(), wish.spec.name.clone());
+    let session = Session::open(global).await?;
+    if !session.is_served() {
+        session.close().await;
+        return Err(CliError::usage(
+            "--detach needs a server: what this process begins ends with it",
+            "start `shoal serve`, or leave --detach out".to_owned(),
+        ));
+    }
+    let progress = Progress::start(progress, global.screen(), Task::Create, name.to_string())?;
+    let mut create = Create::of(&session, progress, (realm, name));
+    let admitted = tokio::select! {
+        admitted = create.until_admitted(wish) => admitted?,
+        () = interrupt.asked() => return create.undo().await,
+    };
+    create.progress.result(&admitted, [admitted.name.clone()], |_, _| {
+        let realm = realm_flag(&admitted);
+        format!(
+            "{name} is admitted, {} nodes; the server goes on with it\ntry: shoal{realm} create --follow {name}",
+            admitted.nodes.len(),
+            name = admitted.name,
+        )
+    })
+}
+
 struct Create<'a> {
     client: &'a Client,
+    is_served: bool,
     progress: Progress,
     realm: RealmName,
     name: ClusterName,
@@ -61,31 +96,58 @@ struct Create<'a> {
     seq: u64,
 }
 
-impl Create<'_> {
+impl<'a> Create<'a> {
+    fn of(session: &'a Session, progress: Progress, (realm, name): (RealmName, ClusterName)) -> Self {
+        let (client, is_served) = (session.client(), session.is_served());
+        Self { client, is_served, progress, realm, name, begun: None, seq: 0 }
+    }
+
     async fn run(mut self, wish: Wish, interrupt: &Interrupt) -> Result<(), CliError> {
         let began = Instant::now();
         let ready = tokio::select! {
             ready = self.until_ready(wish) => ready?,
             // Not begun yet, the call was dropped with the other branch, and the coordinator rolls back.
-            () = interrupt.asked() => {
-                if let Some(begun) = &self.begun {
-                    self.client.interrupt_create(begun).await?;
-                }
-                return self.roll_back().await;
-            }
+            () = interrupt.asked() => return self.undo().await,
         };
         finish(self.progress, ready, Some(began.elapsed()))
     }
 
+    async fn undo(self) -> Result<(), CliError> {
+        if let Some(begun) = &self.begun {
+            self.client.interrupt_create(begun).await?;
+        }
+        self.roll_back().await
+    }
+
     async fn until_ready(&mut self, wish: Wish) -> Result<Cluster, CliError> {
+        let begun = self.begin(wish).await?;
+        let Self { client, progress, realm, name, seq, .. } = self;
+        until_ready(client, (realm, name), Followed::Own(begun), progress, seq).await
+    }
+
+    /// Begins it, and waits until its nodes have hosts: its image may have to be pulled first.
+    async fn until_admitted(&mut self, wish: Wish) -> Result<Cluster, CliError> {
+        let begun = self.begin(wish).await?;
+        if begun.cluster.is_none() {
+            let mut steps = self.client.follow_cluster(&self.realm, &self.name, Followed::Own(begun)).await?;
+            loop {
+                match steps.next().await? {
+                    Some(CreateStep::Event(event)) => self.show(&event)?,
+                    Some(CreateStep::Placed(_) | CreateStep::Ready(_)) => break,
+                    None => return Err(CliError::Answer { missing: "the end of the create" }),
+                }
+            }
+        }
+        Ok(self.client.get_cluster(&self.realm, &self.name).await?)
+    }
+
+    async fn begin(&mut self, wish: Wish) -> Result<Begun, CliError> {
         let mut first_host = FirstHost::look(self.client, &self.realm).await?;
         let begun = self.client.create_cluster(wish).await;
         // Before anything else is waited for: from now on only a call of its own interrupts it.
         self.begun = begun.as_ref().ok().cloned();
         first_host.announce(self.client, |line| self.progress.note(line)).await?;
-        let begun = begun?;
-        let Self { client, progress, realm, name, seq, .. } = self;
-        until_ready(client, (realm, name), Followed::Own(begun), progress, seq).await
+        Ok(begun?)
     }
 
     fn show(&mut self, event: &Event) -> Result<(), CliError> {
@@ -101,9 +163,9 @@ impl Create<'_> {
             self.progress.note(&format!("interrupted: rolling back what there is of {name}"))?;
             return Err(CliError::Interrupted);
         }
-        self.progress.note(&format!(
-            "interrupted: rolling back {name}; Ctrl-C again leaves that to the next command"
-        ))?;
+        let who = if self.is_served { "server" } else { "next command" };
+        self.progress
+            .note(&format!("interrupted: rolling back {name}; Ctrl-C again leaves that to the {who}"))?;
         let wait_ms = u64::try_from(POLL.as_millis()).unwrap_or(u64::MAX);
         let mut heard = Instant::now();
         while heard.elapsed() < SILENCE {
@@ -169,15 +231,19 @@ pub(super) fn finish(progress: Progress, cluster: Cluster, took: Option<Duration
     progress.result(&cluster, names, |width, _| summary(width, &cluster, took))
 }
 
+/// What names the realm of a cluster in a command, if anything must.
+fn realm_flag(cluster: &Cluster) -> String {
+    match cluster.realm == RealmName::default().as_str() {
+        true => String::new(),
+        false => format!(" --realm {}", cluster.realm),
+    }
+}
+
 /// The summary of a new cluster: its nodes by host, and commands to try.
 fn summary(width: Width, cluster: &Cluster, took: Option<Duration>) -> String {
     let placed = cluster.nodes.iter().map(|n| (n.host.as_deref().unwrap_or_default(), n.name.as_str()));
     let workers = cluster.nodes.iter().filter(|node| node.role == Role::Worker).count();
-    let realm = match cluster.realm == RealmName::default().as_str() {
-        true => String::new(),
-        false => format!(" --realm {}", cluster.realm),
-    };
-    let name = &cluster.name;
+    let (name, realm) = (&cluster.name, realm_flag(cluster));
     let after = took.map(|took| format!(" after {:.1} s", took.as_secs_f64())).unwrap_or_default();
     format!(
         "{name} is ready{after}: {} nodes, Slurm {}\n\n{}\n\n\

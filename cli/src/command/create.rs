@@ -8,7 +8,10 @@ use shoal_api::Create as Wish;
 use shoal_types::{Bytes, ClusterMtu, ClusterName, ClusterSpec, LabelExpr, MilliCpu, SchedulerName};
 
 use super::{
-    bring_up::bring_up, first_host::FirstHost, follow::follow_create, healing_args::HealingArgs,
+    bring_up::{begin, bring_up},
+    first_host::FirstHost,
+    follow::follow_create,
+    healing_args::HealingArgs,
     placing_args::PlacingArgs,
 };
 use crate::{
@@ -112,6 +115,11 @@ struct CreateCluster {
     /// Keep a cluster that does not become ready, for inspection
     #[arg(long)]
     keep_on_failure: bool,
+    /// Return once the cluster is admitted: the server goes on with it
+    ///
+    /// `shoal create --follow NAME` shows how. Without `shoal serve` there is nobody who would go on, and this is refused.
+    #[arg(long, conflicts_with = "dry_run")]
+    detach: bool,
     #[command(flatten)]
     follow: FollowCluster,
 }
@@ -144,7 +152,11 @@ impl Create {
             return plan(&spec, global, interrupt).await;
         }
         let (wait_ms, keep_on_failure) = (create.wait.as_millis(), create.keep_on_failure);
-        bring_up(Wish { spec, wait_ms, keep_on_failure }, progress, global, interrupt).await?;
+        let wish = Wish { spec, wait_ms, keep_on_failure };
+        match create.detach {
+            true => begin(wish, progress, global, interrupt).await?,
+            false => bring_up(wish, progress, global, interrupt).await?,
+        }
         Ok(Exit::Ok)
     }
 }

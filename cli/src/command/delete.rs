@@ -57,6 +57,10 @@ impl Delete {
             result = delete(session.client(), &realm, names, &mut progress) => result,
             () = interrupt.asked() => Err(CliError::Interrupted),
         };
+        if session.is_served() && matches!(result, Err(CliError::Interrupted)) {
+            progress.note("no longer looking: the server goes on with the delete")?;
+            progress.clear();
+        }
         if let Ok(result) = &result {
             ssh_config::keep_current(session.client(), global, &realm, &result.deleted).await;
         }

@@ -30,6 +30,7 @@ mod register;
 mod registry;
 mod repair;
 mod resume;
+mod serve;
 mod set;
 mod set_cluster;
 mod sink;
@@ -126,6 +127,13 @@ pub(crate) enum Command {
     Resume(resume::Resume),
     /// Remove leftovers from the hosts: objects of this installation without a row in the store
     Sweep(sweep::Sweep),
+    /// Stay and keep clusters as they should be; other commands then use this server
+    ///
+    /// Ready clusters are repaired as soon as something happens to them, interrupted creates and deletes are finished, and leftovers of
+    /// lost hosts are removed. Every command with the same state directory uses the server by itself, through a socket that only this
+    /// user and root can open. SIGTERM and SIGINT end it: creates and deletes under way are left to the next server or command. A
+    /// second signal ends it at once.
+    Serve(serve::Serve),
     /// Show the version
     Version(version::Version),
     /// Print a shell's completion script
@@ -167,6 +175,7 @@ impl Command {
             Self::Drain(command) => command.run(global, interrupt).await,
             Self::Resume(command) => command.run(global, interrupt).await,
             Self::Sweep(command) => command.run(global, interrupt).await,
+            Self::Serve(command) => command.run(global, interrupt).await,
             Self::Version(command) => command.run(global),
             Self::Completion(command) => command.run(),
             Self::Agent(command) => command.run(global, interrupt).await,
@@ -200,6 +209,7 @@ impl Command {
             | Self::Drain(_)
             | Self::Resume(_)
             | Self::Sweep(_)
+            | Self::Serve(_)
             | Self::Version(_)
             | Self::Completion(_)
             | Self::Agent(_) => None,
@@ -245,6 +255,8 @@ impl Command {
             | Self::Sweep(_)
             | Self::Version(_)
             | Self::Completion(_) => Some(2),
+            // It works on many clusters at once.
+            Self::Serve(_) => Some(std::thread::available_parallelism().map_or(2, |n| n.get().max(2))),
         }
     }
 }

@@ -36,6 +36,9 @@ impl ProxyWords {
         if let Some(store) = global.store.as_ref().filter(|_| !needs_store) {
             words.extend(["--store".into(), text(&absolute(Path::new(store))?)?]);
         }
+        if let Some(socket) = &global.socket {
+            words.extend(["--socket".into(), text(&absolute(socket)?)?]);
+        }
         if let Some(file) = &global.key_file {
             words.extend(["--key-file".into(), text(&absolute(file)?)?]);
         }

@@ -26,6 +26,7 @@ use crate::{
     edit::admission::{self, CreateTerms, DryRun},
     fleet::{
         coordinator::Coordinator,
+        interrupt::Interrupt,
         lease::{Claim, HeldLease, LONGEST_CALL, TTL},
     },
     observe::{
@@ -63,7 +64,7 @@ pub(crate) async fn create(
     coordinator: &Arc<Coordinator>,
     spec: ClusterSpec,
     terms: CreateTerms,
-    interrupt: CancellationToken,
+    interrupt: Interrupt,
     admitted: CancellationToken,
 ) -> Result<ClusterId, Fault> {
     finish_interrupted(coordinator, &spec.realm, &[], &interrupt).await?;
@@ -77,7 +78,7 @@ pub(crate) async fn create(
         Err(Fault::Image(ImageFault::NotFound { .. })) if ImageRef::of(&spec.image).is_remote => {
             // No cluster has this name: what is told of it from here on is of this one.
             admitted.cancel();
-            pull::fetch(coordinator, &spec, &seen, terms.wait, &interrupt).await?;
+            pull::fetch(coordinator, &spec, &seen, terms.wait, interrupt.token()).await?;
             image::resolve(coordinator, &spec.image, &seen).await?
         }
         known => known?,
@@ -88,7 +89,7 @@ pub(crate) async fn create(
     let cluster = admission::admit(coordinator, &spec, &seen, &image, terms).await?;
     admitted.cancel();
     drop(seen);
-    let work = Work::new(coordinator.clone(), cluster.id, cluster.lease, &interrupt);
+    let work = Work::new(coordinator.clone(), cluster.id, cluster.lease, interrupt);
     let outcome = finish(&work, &spec.name, terms.keep_on_failure).await;
     drop(work.lease.release().await);
     outcome.map(|()| cluster.id)
@@ -122,7 +123,7 @@ pub(crate) async fn delete(
             () = tokio::time::sleep(LOOK) => {}
         }
     };
-    let work = Work::new(coordinator.clone(), cluster.id, lease, &CancellationToken::new());
+    let work = Work::new(coordinator.clone(), cluster.id, lease, Interrupt::default());
     let outcome = async {
         work.change_phase(PhaseChange::Delete, EventKind::Deleting, "deleting").await?;
         backward::backward(&work, TAKE_DOWN_TRIES).await
@@ -151,50 +152,65 @@ pub(crate) async fn finish_interrupted(
     coordinator: &Arc<Coordinator>,
     realm: &RealmName,
     except: &[ClusterName],
-    interrupt: &CancellationToken,
+    interrupt: &Interrupt,
 ) -> Result<(), Fault> {
     let clusters = coordinator.store.read().await?.clusters().in_realm(realm).await?;
     for listed in clusters.into_iter().filter(|c| !except.contains(&c.spec.name)) {
-        match listed.phase {
-            ClusterPhase::Ready | ClusterPhase::Failed => continue,
-            ClusterPhase::Creating | ClusterPhase::Deleting => {}
-        }
-        // What was listed may be long past: what counts is what the row says under the lease.
-        let (lease, cluster) = match acquire(coordinator, &listed).await {
-            Ok(owned) => owned,
-            // Its owner lives, or has finished it.
-            Err(Fault::Cluster(ClusterFault::Busy { .. } | ClusterFault::Unknown { .. })) => {
-                continue;
-            }
-            Err(fault) => return Err(fault),
-        };
-        let work = Work::new(coordinator.clone(), cluster.id, lease, interrupt);
-        let name = &cluster.spec.name;
-        let outcome = match cluster.phase {
-            ClusterPhase::Ready | ClusterPhase::Failed => Ok(()),
-            // Its hosts are asked once: what keeps it may last, and the command is about something else.
-            ClusterPhase::Deleting => backward::backward(&work, 1).await,
-            ClusterPhase::Creating => finish(&work, name, cluster.keep_on_failure).await,
-        };
-        drop(work.lease.release().await);
-        match outcome {
-            Ok(()) => tracing::info!(cluster.name = %name, "finished what was interrupted"),
-            Err(
-                fault @ Fault::Cluster(ClusterFault::Interrupted { .. } | ClusterFault::Unfinished { .. }),
-            ) if interrupt.is_cancelled() => return Err(fault),
-            // It is not what was asked for; the events say it, and the next command tries again.
-            Err(fault) => {
-                tracing::warn!(cluster.name = %name, error = chain(&fault), "interrupted work could not be finished");
-            }
-        }
+        finish_one(coordinator, &listed, interrupt).await?;
     }
     clear_what_was_left(coordinator).await;
     Ok(())
 }
 
+/// Finishes a cluster that was listed, if it is half made or half gone and nobody works on it.
+///
+/// # Errors
+/// The store's, and that of an interrupt. Others are logged.
+pub(crate) async fn finish_one(
+    coordinator: &Arc<Coordinator>,
+    listed: &Cluster,
+    interrupt: &Interrupt,
+) -> Result<(), Fault> {
+    match listed.phase {
+        ClusterPhase::Ready | ClusterPhase::Failed => return Ok(()),
+        ClusterPhase::Creating | ClusterPhase::Deleting => {}
+    }
+    // What was listed may be long past: what counts is what the row says under the lease.
+    let (lease, cluster) = match acquire(coordinator, listed).await {
+        Ok(owned) => owned,
+        // Its owner lives, or has finished it.
+        Err(Fault::Cluster(ClusterFault::Busy { .. } | ClusterFault::Unknown { .. })) => return Ok(()),
+        Err(fault) => return Err(fault),
+    };
+    let work = Work::new(coordinator.clone(), cluster.id, lease, interrupt.clone());
+    let name = &cluster.spec.name;
+    let outcome = match cluster.phase {
+        ClusterPhase::Ready | ClusterPhase::Failed => Ok(()),
+        // Its hosts are asked once: what keeps it may last, and the command is about something else.
+        ClusterPhase::Deleting => backward::backward(&work, 1).await,
+        ClusterPhase::Creating => finish(&work, name, cluster.keep_on_failure).await,
+    };
+    drop(work.lease.release().await);
+    match outcome {
+        Ok(()) => tracing::info!(cluster.name = %name, "finished what was interrupted"),
+        Err(
+            fault @ Fault::Cluster(
+                ClusterFault::Interrupted { .. }
+                | ClusterFault::Unfinished { .. }
+                | ClusterFault::Left { .. },
+            ),
+        ) if interrupt.is_cancelled() => return Err(fault),
+        // It is not what was asked for; the events say it, and the next command tries again.
+        Err(fault) => {
+            tracing::warn!(cluster.name = %name, error = chain(&fault), "interrupted work could not be finished");
+        }
+    }
+    Ok(())
+}
+
 /// Clears the remnants on hosts that answer by now. A failure is logged, and the next command tries again: the user asked for
 /// something else.
-async fn clear_what_was_left(coordinator: &Coordinator) {
+pub(crate) async fn clear_what_was_left(coordinator: &Coordinator) {
     let cleared = async {
         let mut read = coordinator.store.read().await?;
         let left: BTreeSet<_> = read.remnants().list().await?.iter().map(|r| r.what.host).collect();
@@ -258,6 +274,10 @@ async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault
             settled => settled,
         },
         Outcome::Lost(fault) => Err(fault),
+        Outcome::Stopped if work.interrupt.leaves() => {
+            work.recorder.flush().await?;
+            Err(ClusterFault::Left { cluster: name.clone() }.into())
+        }
         Outcome::Stopped => take_back(work, name).await,
         Outcome::Failed(source) if keep => {
             note_failure(work, &source).await?;

@@ -24,6 +24,7 @@ pub(crate) mod repair;
 mod reschedule;
 pub(crate) mod sweep;
 pub(crate) mod unregister;
+pub(crate) mod upkeep;
 
 use std::time::Duration;
 

@@ -53,6 +53,8 @@ pub(crate) struct RepairTerms {
     pub(crate) behalf: Behalf,
     /// How long it may take.
     pub(crate) wait: Duration,
+    /// What runs in nodes that came up is waited for, so that what is told at the end holds.
+    pub(crate) settle: bool,
 }
 
 /// The clusters that a repair of a realm is about: these, or all that are ready.
@@ -120,9 +122,9 @@ pub(crate) async fn repair(
         };
         drop(work.lease.release().await);
         if let Some(left) = left? {
-            let left = match mended {
-                Ok(()) => settled(coordinator, cluster, left, terms.behalf, interrupt).await?,
-                Err(_) => left,
+            let left = match mended.is_ok() && terms.settle {
+                true => settled(coordinator, cluster, left, terms.behalf, interrupt).await?,
+                false => left,
             };
             let remains = |mend: Mend| format!("{}: {}", mend.node.unwrap_or(mend.host), mend.reason);
             told.troubles = left.troubles;

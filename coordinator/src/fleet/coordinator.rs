@@ -12,12 +12,15 @@ use shoal_types::{Clock, ClusterId, HostId, Timestamp};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    fleet::{Binaries, Connect, Fleet},
+    fleet::{Binaries, Connect, Fleet, interrupt::Interrupt},
     words::{entropy::Entropy, naming::Naming},
 };
 
 /// How long the work under way may take to roll back when everything is to stop.
 const SOFT_STOP: Duration = Duration::from_secs(300);
+/// How long calls that are on their way to hosts, and the removals of a delete, are waited for when they are left to the next
+/// process: shorter than a service manager waits (systemd: 90 s).
+const LEAVING: Duration = Duration::from_secs(30);
 
 /// What a coordinator works with besides its store.
 #[derive(Debug)]
@@ -42,10 +45,14 @@ pub(crate) struct Coordinator {
     pub(crate) naming: Naming,
     pub(crate) fleet: Fleet,
     pub(crate) holder: Holder,
+    /// Where the store is, if it is served to others.
+    pub(crate) place: String,
     /// Every task is spawned here and ends before the coordinator does.
     pub(crate) tasks: TaskTracker,
-    /// Interrupts what is under way: creates roll back.
+    /// No further step is begun once this is cancelled.
     pub(crate) stop: CancellationToken,
+    /// That of all work: its end cancels `stop`.
+    interrupt: Interrupt,
     /// Clusters somebody in this process works on: a lease tells processes apart, not the tasks of one.
     pub(crate) owned: Arc<Mutex<BTreeSet<ClusterId>>>,
     /// Images that tasks of this process are bringing to hosts.
@@ -59,14 +66,22 @@ pub(crate) type Arrivals = Arc<Mutex<BTreeSet<(HostId, String)>>>;
 
 impl Coordinator {
     pub(crate) fn new(store: Store, with: Surroundings) -> Arc<Self> {
+        Self::serving(store, with, String::new())
+    }
+
+    /// One for the commands of others, who are told where its store is.
+    pub(crate) fn serving(store: Store, with: Surroundings, place: String) -> Arc<Self> {
         let naming = Naming::new(store.installation().clone());
+        let interrupt = Interrupt::default();
         Arc::new(Self {
             fleet: Fleet::new(naming.clone(), with.connect, Binaries::new(&with.agent_binaries)),
             naming,
             store,
+            place,
             holder: with.holder,
             tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
+            stop: interrupt.token().clone(),
+            interrupt,
             owned: Arc::default(),
             arrivals: Arrivals::default(),
             clock: with.clock,
@@ -86,11 +101,26 @@ impl Coordinator {
         self.entropy.rng()
     }
 
+    /// An interrupt of one piece of work.
+    pub(crate) fn interrupt(&self) -> Interrupt {
+        self.interrupt.child()
+    }
+
     /// Interrupts what is under way, waits for it to roll back, and closes the store.
     pub(crate) async fn shutdown(&self) {
-        self.stop.cancel();
+        self.interrupt.ask();
+        self.end_within(SOFT_STOP).await;
+    }
+
+    /// Begins nothing more, waits for what is under way to come to where it can be left, and closes the store.
+    pub(crate) async fn leave(&self) {
+        self.interrupt.leave();
+        self.end_within(LEAVING).await;
+    }
+
+    async fn end_within(&self, limit: Duration) {
         self.tasks.close();
-        if tokio::time::timeout(SOFT_STOP, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(limit, self.tasks.wait()).await.is_err() {
             tracing::warn!(
                 tasks = self.tasks.len(),
                 "work under way did not end in time and is left to the next command"

@@ -4,6 +4,7 @@
 pub(crate) mod agent;
 mod binary;
 pub(crate) mod coordinator;
+pub(crate) mod interrupt;
 pub(crate) mod lease;
 pub(crate) mod lifeline;
 mod link;

@@ -22,6 +22,7 @@ pub(crate) mod containers;
 pub(crate) mod docker_network;
 pub(crate) mod failing;
 pub(crate) mod follow;
+pub(crate) mod happened;
 pub(crate) mod host;
 pub(crate) mod image;
 pub(crate) mod images;

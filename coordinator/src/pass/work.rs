@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    fleet::{HostLink, coordinator::Coordinator, lease::HeldLease, liveness::Patience},
+    fleet::{HostLink, coordinator::Coordinator, interrupt::Interrupt, lease::HeldLease, liveness::Patience},
     observe::{intent::Intent, survey::underlay},
     pass::{
         effects::Effects,
@@ -59,8 +59,8 @@ pub(crate) struct Work {
     pub(crate) tried: Arc<Tried>,
     /// When it began.
     pub(crate) began: Instant,
-    /// Somebody asked to stop: what was begun is rolled back.
-    pub(crate) interrupt: CancellationToken,
+    /// How it is ended.
+    pub(crate) interrupt: Interrupt,
     /// No further step is begun once this is cancelled; calls in flight end by themselves. A child of `interrupt`.
     pub(crate) stop: CancellationToken,
 }
@@ -95,9 +95,10 @@ impl Work {
         coordinator: Arc<Coordinator>,
         cluster: ClusterId,
         lease: Arc<HeldLease>,
-        interrupt: &CancellationToken,
+        interrupt: impl Into<Interrupt>,
     ) -> Self {
-        let stop = interrupt.child_token();
+        let interrupt = interrupt.into();
+        let stop = interrupt.token().child_token();
         let recorder = Recorder::start(lease.clone(), coordinator.clock(), &coordinator.tasks, stop.clone());
         Self {
             coordinator,
@@ -110,7 +111,7 @@ impl Work {
             apart: Arc::default(),
             tried: Arc::default(),
             began: Instant::now(),
-            interrupt: interrupt.clone(),
+            interrupt,
             stop,
         }
     }

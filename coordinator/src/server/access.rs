@@ -67,7 +67,7 @@ impl v1::access_server::Access for AccessService {
             }
         };
         let (out, frames) = mpsc::channel(QUEUE);
-        self.0.tasks.spawn(exec::run(command, lifeline, input, out));
+        self.0.tasks.spawn(exec::run(command, lifeline, input, out, self.0.stop.clone()));
         Ok(Response::new(Box::pin(ReceiverStream::new(frames))))
     }
 

@@ -83,10 +83,10 @@ impl v1::clusters_server::Clusters for ClustersService {
         let (realm, name) = (spec.realm.clone(), spec.name.clone());
         let latest = async { self.0.store.read().await?.events().latest_seq().await };
         let after_seq = latest.await.map_err(Fault::from)?;
-        let interrupt = self.0.stop.child_token();
+        let interrupt = self.0.interrupt();
         let admitted = CancellationToken::new();
         // Nobody knows of it before the answer: a caller that goes away until then takes it along.
-        let unanswered = interrupt.clone().drop_guard();
+        let (undo, stop_too) = interrupt.ask_on_drop();
         let (coordinator, stop, at) = (self.0.clone(), interrupt.clone(), admitted.clone());
         let work = async move { Box::pin(lifecycle::create(&coordinator, spec, terms, stop, at)).await };
         let running = self.1.begin(&self.0.holder.id, &self.0.tasks, interrupt, work);
@@ -99,7 +99,8 @@ impl v1::clusters_server::Clusters for ClustersService {
         let cluster = lifecycle::find_cluster(&self.0, &realm, &name).await.ok();
         let cluster = cluster.map(|cluster| cluster.id.to_string());
         let begun = Begun { create: running.name().to_owned(), after_seq, cluster };
-        unanswered.disarm();
+        undo.disarm();
+        stop_too.disarm();
         Ok(Response::new(begun.into()))
     }
 
@@ -177,7 +178,7 @@ impl v1::clusters_server::Clusters for ClustersService {
         let coordinator = self.0.clone();
         self.0.tasks.spawn(async move {
             let finished =
-                lifecycle::finish_interrupted(&coordinator, &realm, &names, &coordinator.stop).await;
+                lifecycle::finish_interrupted(&coordinator, &realm, &names, &coordinator.interrupt()).await;
             let failed = finished.err().map(Status::from);
             let deletes: Vec<_> =
                 names.iter().map(|name| delete_next(&coordinator, &realm, name, &out).boxed()).collect();

@@ -6,10 +6,10 @@ use std::{
 };
 
 use tokio::sync::watch;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 use tonic::Status;
 
-use crate::words::fault::Fault;
+use crate::{fleet::interrupt::Interrupt, words::fault::Fault};
 
 /// Creates that have ended and are still remembered: whoever began one may ask for its end a little later.
 const REMEMBERED: usize = 64;
@@ -21,7 +21,7 @@ type Ended = Result<(), Status>;
 #[derive(Debug)]
 pub(super) struct Running {
     name: String,
-    interrupt: CancellationToken,
+    interrupt: Interrupt,
     ended: watch::Receiver<Option<Ended>>,
 }
 
@@ -33,7 +33,7 @@ impl Running {
 
     /// Rolls it back, unless it has ended.
     pub(super) fn interrupt(&self) {
-        self.interrupt.cancel();
+        self.interrupt.ask();
     }
 
     /// Waits for its end.
@@ -70,7 +70,7 @@ impl Creates {
         &self,
         process: &str,
         tasks: &TaskTracker,
-        interrupt: CancellationToken,
+        interrupt: Interrupt,
         work: impl Future<Output = Result<T, Fault>> + Send + 'static,
     ) -> Arc<Running> {
         let (tell, ended) = watch::channel(None);
@@ -106,7 +106,7 @@ mod tests {
     #[tokio::test]
     async fn an_end_is_told_to_whoever_asks_for_it() {
         let (creates, tasks) = (Creates::default(), TaskTracker::new());
-        let interrupt = CancellationToken::new();
+        let interrupt = Interrupt::default();
         let stop = interrupt.clone();
         let work = async move {
             stop.cancelled().await;
@@ -125,10 +125,10 @@ mod tests {
     async fn those_that_ended_long_ago_are_forgotten() {
         let (creates, tasks) = (Creates::default(), TaskTracker::new());
         let never =
-            creates.begin("p", &tasks, CancellationToken::new(), std::future::pending::<Result<(), Fault>>());
+            creates.begin("p", &tasks, Interrupt::default(), std::future::pending::<Result<(), Fault>>());
         let mut names = Vec::new();
         for _ in 0..REMEMBERED + 3 {
-            let create = creates.begin("p", &tasks, CancellationToken::new(), async { Ok(()) });
+            let create = creates.begin("p", &tasks, Interrupt::default(), async { Ok(()) });
             create.ended().await.unwrap();
             names.push(create.name().to_owned());
         }

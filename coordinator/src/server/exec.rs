@@ -4,7 +4,8 @@
 //! client: open, stdin | resize ..., (its stream ends) --> input, end of input
 //! client: stdout | stderr ..., exit status            <-- output, status
 //! ```
-//! A client that goes away before the command has ended takes the command with it: see [`super::lifeline`].
+//! A client that goes away before the command has ended takes the command with it: see [`super::lifeline`]. So does the coordinator's
+//! end.
 
 use futures_util::StreamExt;
 use shoal_api::ExecOutput;
@@ -16,6 +17,7 @@ use shoal_proto::{
 use shoal_slurm::within_limits;
 use shoal_types::chain;
 use tokio::{io::AsyncWriteExt, sync::mpsc};
+use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
 use crate::fleet::lifeline::{Lifeline, Mark};
@@ -63,6 +65,7 @@ pub(super) async fn run(
     lifeline: Lifeline,
     mut input: Streaming<v1::ExecRequest>,
     out: mpsc::Sender<Result<v1::ExecResponse, Status>>,
+    stop: CancellationToken,
 ) {
     let ExecSession { mut stdin, mut output, resize, exit } = command;
     let feed = async {
@@ -103,6 +106,7 @@ pub(super) async fn run(
         ended = feed => ended,
         ended = drain => ended,
         () = out.closed() => false,
+        () = stop.cancelled() => false,
     };
     if ended {
         lifeline.not_needed().await;

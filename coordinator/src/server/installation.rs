@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shoal_api::Installation;
+use shoal_api::{Installation, Server};
 use shoal_proto::{FieldError, v1};
 use shoal_types::Pools;
 use tonic::{Request, Response, Status};
@@ -31,6 +31,19 @@ impl v1::installation_server::Installation for InstallationService {
         let pools = async { self.0.store.read().await?.pools().await };
         let told = self.told(&pools.await.map_err(Fault::from)?);
         Ok(Response::new(v1::GetInstallationResponse { installation: Some(told.into()) }))
+    }
+
+    async fn get_server(
+        &self,
+        _: Request<v1::GetServerRequest>,
+    ) -> Result<Response<v1::GetServerResponse>, Status> {
+        let told = Server {
+            version: env!("CARGO_PKG_VERSION").into(),
+            installation: self.0.store.installation().to_string(),
+            store: self.0.place.clone(),
+            pid: std::process::id(),
+        };
+        Ok(Response::new(told.into()))
     }
 
     async fn set_pools(

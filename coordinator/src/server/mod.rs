@@ -15,7 +15,7 @@ mod registries;
 mod status;
 mod sweep;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use shoal_api::Caller;
 use shoal_proto::{
@@ -26,15 +26,20 @@ use shoal_proto::{
         registries_server::RegistriesServer, upkeep_server::UpkeepServer,
     },
 };
-use tonic::{metadata::MetadataMap, transport::server::Router};
+use tonic::{
+    codegen::http::Request,
+    metadata::MetadataMap,
+    transport::server::{Router, UdsConnectInfo},
+};
 
 use crate::{fleet::coordinator::Coordinator, words::MESSAGE_LIMIT};
 
 /// All services of a coordinator.
-pub(crate) fn router(coordinator: &Arc<Coordinator>) -> Router {
+/// `users` are those who connect from a socket, uid -> name.
+pub(crate) fn router(coordinator: &Arc<Coordinator>, users: BTreeMap<u32, Caller>) -> Router {
     let limit = MESSAGE_LIMIT;
     tonic::transport::Server::builder()
-        .trace_fn(|request| span(request.uri().path(), request.headers()))
+        .trace_fn(move |request| span(request, &users))
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(HTTP2_FRAME)
@@ -68,11 +73,14 @@ pub(crate) fn router(coordinator: &Arc<Coordinator>) -> Router {
         )
 }
 
-/// The span of a call: what is called, and who says to be calling. Nothing is allowed or refused by that.
-fn span(method: &str, headers: &tonic::codegen::http::HeaderMap) -> tracing::Span {
-    let caller = Caller::of(&MetadataMap::from_headers(headers.clone()));
+/// The span of a call: what is called, and by whom. From a socket that is what the kernel says, else what the caller does.
+fn span(request: &Request<()>, users: &BTreeMap<u32, Caller>) -> tracing::Span {
+    let caller = match request.extensions().get::<UdsConnectInfo>() {
+        Some(socket) => socket.peer_cred.and_then(|peer| users.get(&peer.uid()).cloned()),
+        None => Caller::of(&MetadataMap::from_headers(request.headers().clone())),
+    };
     let caller = caller.as_ref().map(tracing::field::display);
-    tracing::debug_span!("request", rpc.method = method.trim_start_matches('/'), caller)
+    tracing::debug_span!("request", rpc.method = request.uri().path().trim_start_matches('/'), caller)
 }
 
 /// A field read as a type of ours.

@@ -102,7 +102,7 @@ fn cluster(fault: &ClusterFault) -> Code {
         | ClusterFault::Stay { .. }
         | ClusterFault::Apart { .. }
         | ClusterFault::Ended { .. } => Code::FailedPrecondition,
-        ClusterFault::Busy { .. } => Code::Aborted,
+        ClusterFault::Busy { .. } | ClusterFault::Left { .. } => Code::Aborted,
         ClusterFault::NotReady { after: After::Removed | After::Kept, .. } => Code::DeadlineExceeded,
         ClusterFault::NotReady { after: After::LeftBehind(_), .. } | ClusterFault::LeftBehind { .. } => {
             Code::Unavailable
@@ -170,6 +170,7 @@ mod tests {
             ClusterFault::NotKept { cluster: name(), phase: shoal_types::ClusterPhase::Failed }.into(),
             ClusterFault::NotMended { cluster: name(), how: "h1 did not answer".into() }.into(),
             ClusterFault::Apart { ways: LostWays::default() }.into(),
+            ClusterFault::Left { cluster: name() }.into(),
             StoreError::Conflict(taken).into(),
             StoreError::Corrupt { table: "nodes", column: "state", id: "1".into() }.into(),
             Fault::Local { what: "spooling", source: std::io::Error::other("full") },

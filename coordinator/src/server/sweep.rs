@@ -8,6 +8,7 @@ use shoal_proto::v1;
 use shoal_types::{ClusterName, RealmName};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -58,12 +59,11 @@ impl v1::upkeep_server::Upkeep for UpkeepService {
         let realm: RealmName = field("realm", &request.into_inner().realm).map_err(Fault::from)?;
         let follow = Follow::from_now(self.0.clone(), realm.clone(), None).await.map_err(Fault::from)?;
         let before = resume::unfinished(&self.0, &realm).await?;
-        let interrupt = self.0.stop.child_token();
-        let (coordinator, of, stop) = (self.0.clone(), realm.clone(), interrupt.clone());
+        let (coordinator, of, interrupt) = (self.0.clone(), realm.clone(), self.0.interrupt());
         let work = self
             .0
             .tasks
-            .spawn(async move { lifecycle::finish_interrupted(&coordinator, &of, &[], &stop).await });
+            .spawn(async move { lifecycle::finish_interrupted(&coordinator, &of, &[], &interrupt).await });
         let (out, steps) = mpsc::channel(QUEUE);
         let coordinator = self.0.clone();
         self.0.tasks.spawn(async move {
@@ -71,7 +71,8 @@ impl v1::upkeep_server::Upkeep for UpkeepService {
                 FollowStep::Event(event) => Some(ResumeStep::Event(event).into()),
                 FollowStep::Placed(_) => None,
             };
-            let ended = follow.until(joined(work), interrupt, out.clone(), wrap).await;
+            // It goes on whoever listens.
+            let ended = follow.until(joined(work), CancellationToken::new(), out.clone(), wrap).await;
             for cluster in before {
                 let resumed = resume::resumed(&coordinator, cluster).await;
                 let resumed = resumed.map(|cluster| ResumeStep::Cluster(cluster).into());
@@ -97,7 +98,7 @@ impl v1::upkeep_server::Upkeep for UpkeepService {
         let names = repair::clusters(&self.0, &realm, &names).await?;
         let wait = if r.wait_ms == 0 { FOR_EVER } else { Duration::from_millis(r.wait_ms) };
         let behalf = if r.unattended { Behalf::Upkeep } else { Behalf::Person };
-        let terms = RepairTerms { dry_run: r.dry_run, behalf, wait };
+        let terms = RepairTerms { dry_run: r.dry_run, behalf, wait, settle: true };
         let follow = Follow::from_now(self.0.clone(), realm.clone(), None).await.map_err(Fault::from)?;
         let interrupt = self.0.stop.child_token();
         let (out, steps) = mpsc::channel(QUEUE);

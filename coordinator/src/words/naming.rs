@@ -55,6 +55,13 @@ impl Naming {
         format!("{cluster}.{realm}.{}", self.installation)
     }
 
+    /// The cluster in a network's name, if it is one of ours.
+    pub(crate) fn cluster_of_network(&self, network: &str) -> Option<(RealmName, ClusterName)> {
+        let cluster = network.strip_suffix(self.installation.as_str())?.strip_suffix('.')?;
+        let (name, realm) = cluster.split_once('.')?;
+        Some((realm.parse().ok()?, name.parse().ok()?))
+    }
+
     pub(crate) fn state_volume(&self, cluster: &ClusterName, realm: &RealmName) -> String {
         format!("state.{cluster}.{realm}.{}", self.installation)
     }

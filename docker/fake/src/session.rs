@@ -10,8 +10,8 @@ use std::{
 use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 use shoal_docker::{
-    CallClass, EngineError, EngineEvent, ExecChunk, ExecOutput, ExecSession, ExecSpec, LabelFilter,
-    Resize, Subject, TtySize,
+    CallClass, EngineError, EngineEvent, ExecChunk, ExecOutput, ExecSession, ExecSpec, LabelFilter, Resize,
+    Subject, TtySize,
 };
 use tokio::{
     io::{AsyncWrite, DuplexStream, duplex, empty},

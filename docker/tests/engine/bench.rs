@@ -14,8 +14,9 @@ use std::{
 use futures_util::{StreamExt as _, stream::BoxStream};
 use serde::Deserialize;
 use shoal_docker::{
-    ContainerEvent, EngineEvent, ContainerNetwork, ContainerSpec, Created, Credential, Endpoint, Engine, ExecSpec, FileContent,
-    ImageArchive, ImageFile, LabelFilter, Layer, PackedImage, Timeouts, TlsMaterial, connect,
+    ContainerEvent, ContainerNetwork, ContainerSpec, Created, Credential, Endpoint, Engine, EngineEvent,
+    ExecSpec, FileContent, ImageArchive, ImageFile, LabelFilter, Layer, PackedImage, Timeouts, TlsMaterial,
+    connect,
 };
 use shoal_docker_fake::Release;
 use shoal_types::{Clock as _, SystemClock};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, future::join_all, stream::BoxStream};
 use shoal_docker::{
-    ContainerEvent, ContainerAction, ContainerNetwork, ContainerSpec, ContainerState, Created, EngineError, LabelFilter,
-    Mount, ProcessLimit, Removal, RestartPolicy, Subject,
+    ContainerAction, ContainerEvent, ContainerNetwork, ContainerSpec, ContainerState, Created, EngineError,
+    LabelFilter, Mount, ProcessLimit, Removal, RestartPolicy, Subject,
 };
 use shoal_types::{Bytes as Size, CgroupWay};
 

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use rand::{RngCore as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
 use shoal_api::{DrainStep, DrainedCluster, RepairStep, RepairedCluster};
-use shoal_coordinator::{Connect, Embedded, Entropy, Surroundings, embedded_in};
+use shoal_coordinator::{Connect, Embedded, Entropy, KeepEvents, Surroundings, embedded_in};
 use shoal_docker::{Credential, Endpoint, Engine, EngineError};
 use shoal_docker_fake::{Fleet, Phase};
 use shoal_proto::v1::{
@@ -235,19 +235,22 @@ impl Wish {
         self.ready(clusters, begun).await
     }
 
+    fn follow(&self, begun: v1::CreateClusterResponse) -> v1::FollowClusterRequest {
+        v1::FollowClusterRequest {
+            realm: "default".into(),
+            name: self.name.clone(),
+            create: begun.create,
+            after_seq: begun.after_seq,
+        }
+    }
+
     /// Waits for its cluster, whose create was begun.
     async fn ready(
         &self,
         mut clusters: ClustersClient<Channel>,
         begun: v1::CreateClusterResponse,
     ) -> Result<v1::Cluster, Status> {
-        let follow = v1::FollowClusterRequest {
-            realm: "default".into(),
-            name: self.name.clone(),
-            create: begun.create,
-            after_seq: begun.after_seq,
-        };
-        let mut steps = clusters.follow_cluster(follow).await?.into_inner();
+        let mut steps = clusters.follow_cluster(self.follow(begun)).await?.into_inner();
         while let Some(step) = steps.message().await? {
             if let Some(follow_cluster_response::Step::Ready(cluster)) = step.step {
                 return Ok(cluster);
@@ -365,6 +368,18 @@ impl Coordinator {
     /// What the coordinator says.
     pub async fn begin(&self, wish: &Wish) -> Result<v1::CreateClusterResponse, Status> {
         Ok(self.clusters().create_cluster(wish.request()).await?.into_inner())
+    }
+
+    /// Follows a create that was begun.
+    ///
+    /// # Errors
+    /// What the coordinator says.
+    pub async fn follow(
+        &self,
+        wish: &Wish,
+        begun: v1::CreateClusterResponse,
+    ) -> Result<Streaming<v1::FollowClusterResponse>, Status> {
+        Ok(self.clusters().follow_cluster(wish.follow(begun)).await?.into_inner())
     }
 
     /// Interrupts a create that was begun.
@@ -520,6 +535,16 @@ impl Coordinator {
     pub fn kill(&self) {
         self.world.bury(&self.name);
         drop(self.double.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Keeps clusters as they should be from now on, as a server does.
+    pub fn keep(&self, events: KeepEvents) {
+        self.embedded.keep(events);
+    }
+
+    /// Ends as a server does: what is under way is left to the next process.
+    pub async fn leave(self) {
+        self.embedded.leave().await;
     }
 
     /// Ends as a command does: what is under way is rolled back.

@@ -17,5 +17,6 @@ mod placing;
 mod programs;
 mod repair;
 mod schedules;
+mod serve;
 mod slurm;
 mod ways;

@@ -141,6 +141,12 @@ pub enum ClusterFault {
         /// The cluster.
         cluster: ClusterName,
     },
+    /// The server ended while it made the cluster.
+    #[error("the server has ended: cluster {cluster} is left as it is")]
+    Left {
+        /// The cluster.
+        cluster: ClusterName,
+    },
     /// The create was interrupted while the store was away.
     #[error("interrupted, and the store is away: the next command goes on with cluster {cluster}")]
     Unfinished {
@@ -199,6 +205,7 @@ impl ClusterFault {
             | Self::Apart { .. }
             | Self::Ended { .. }
             | Self::Interrupted { .. }
+            | Self::Left { .. }
             | Self::Unfinished { .. }
             | Self::LeftBehind { .. }
             | Self::View { .. }
@@ -248,6 +255,9 @@ impl ClusterFault {
             }
             Self::Apart { ways } => Ok(ways.hint()),
             Self::Ended { cluster, .. } => Ok(format!("`shoal get events {cluster}` shows what happened")),
+            Self::Left { cluster } => Ok(format!(
+                "the next command, or server, goes on with it; `shoal create --follow {cluster}` shows how"
+            )),
             Self::View { .. } | Self::Render { .. } => {
                 Ok("the store may be from another version: `shoal delete cluster` removes the cluster".into())
             }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use shoal_storage::{HolderError, KeyError, NotOwn, StoreError, StoreUrlError};
 
 use super::store;
+use crate::socket::SocketError;
 
 /// Why a coordinator cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,9 @@ pub enum CoordinatorError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The socket cannot be served.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     /// This process cannot be told from others, so it could hold no lease.
     #[error(transparent)]
     Holder(#[from] HolderError),
@@ -61,6 +65,15 @@ impl CoordinatorError {
                 Ok("SHOAL_KEY_FILE names the key the store was made with, 32 bytes with mode 0600".into())
             }
             Self::Store(error) => store::hint(error),
+            Self::Socket(error) => Ok(match error {
+                SocketError::Served { .. } => {
+                    "one server is enough for a store; end that one, or name another socket with --socket"
+                        .into()
+                }
+                SocketError::NoSocket { .. } | SocketError::System { .. } => {
+                    "name another with --socket or SHOAL_SOCKET".into()
+                }
+            }),
             Self::Holder(_) => Ok("see that /proc is mounted".into()),
             Self::Channel(_) => Ok("run it once more; -vv shows more".into()),
         }

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use rand::RngCore as _;
-use shoal_docker::{EngineEvent, LabelFilter, NetworkAction, NetworkEvent, NetworkInfo, NetworkSpec, Subject};
+use shoal_docker::{
+    EngineEvent, LabelFilter, NetworkAction, NetworkEvent, NetworkInfo, NetworkSpec, Subject,
+};
 use shoal_types::{MacAddr, Timestamp};
 
 use super::State;

@@ -3,9 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, future::BoxFuture};
-use shoal_docker::{
-    ContainerAction, Engine, EngineError, EngineEvent, EventStream, ExecSpec, LabelFilter,
-};
+use shoal_docker::{ContainerAction, Engine, EngineError, EngineEvent, EventStream, ExecSpec, LabelFilter};
 use shoal_docker_fake::{FakeEngine, Inside, Programs, Stdio};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy},

@@ -1,0 +1,247 @@
+//! Keeps clusters as they should be, as long as a server runs.
+//!
+//! ```text
+//! events of engines (watch.rs) --wakes--.
+//! every PERIOD, every cluster ----------+--> turns.rs: whose turn it is --> look --ready-------------> repair
+//!                                                                             `--half made or gone--> finish
+//! every PERIOD: remnants; every hour: old events
+//! ```
+//! What woke a look is no input of it. A cluster that somebody else works on is left to them until the next look.
+
+mod turns;
+mod watch;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use rand::Rng as _;
+use shoal_storage::{Cluster, Resource, StoreError};
+use shoal_types::{ClusterId, ClusterPhase, chain};
+use tokio::{
+    task::{self, JoinSet},
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    drive::{
+        lifecycle,
+        repair::{self, RepairTerms},
+        upkeep::{
+            turns::{Ended, Turns},
+            watch::{Wakes, Watchers},
+        },
+    },
+    fleet::{coordinator::Coordinator, lease::is_owned},
+    observe::happened::Subject,
+    pass::work::Behalf,
+    words::fault::Fault,
+};
+
+/// How often every cluster is looked at, whatever happens; a tenth of it more or less, so that servers of one store do not meet.
+const PERIOD: Duration = Duration::from_secs(30);
+/// How long after a change of the store new hosts are watched.
+const SETTLE: Duration = Duration::from_secs(1);
+/// Clusters looked at at once: their hosts bound what each of them costs.
+const AT_ONCE: usize = 8;
+/// How long a repair may take.
+const REPAIR: Duration = Duration::from_secs(300);
+/// How often old events are removed.
+const PRUNE: Duration = Duration::from_secs(3600);
+/// Events removed in one transaction: others wait for it.
+const PRUNED_AT_ONCE: u64 = 10_000;
+
+/// Which events are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeepEvents {
+    /// Those that are younger than this.
+    pub age: Duration,
+    /// And of these so many, the last ones.
+    pub most: u64,
+}
+
+/// Keeps the clusters of the store until the coordinator stops.
+pub(crate) async fn keep(coordinator: Arc<Coordinator>, events: KeepEvents) {
+    let (wakes, mut watchers) = (Arc::new(Wakes::default()), Watchers::default());
+    let mut turns = Turns::default();
+    let mut looks: JoinSet<Ended> = JoinSet::new();
+    let mut looked_at: HashMap<task::Id, ClusterId> = HashMap::new();
+    // One at a time.
+    let mut chores: JoinSet<()> = JoinSet::new();
+    let mut committed = coordinator.store.committed_events();
+    let (mut round, mut prune) = (Instant::now(), Instant::now());
+    let mut settle: Option<Instant> = None;
+    loop {
+        let now = Instant::now();
+        if round <= now || settle.is_some_and(|at| at <= now) {
+            watch_hosts(&coordinator, &wakes, &mut watchers).await;
+            settle = None;
+        }
+        if round <= now {
+            for id in all_clusters(&coordinator).await {
+                turns.wake(id, now);
+            }
+            if chores.is_empty() {
+                let is_due = prune <= now;
+                prune = if is_due { now + PRUNE } else { prune };
+                chores.spawn(chore(coordinator.clone(), is_due.then_some(events)));
+            }
+            round = now + coordinator.rng().random_range(PERIOD.mul_f32(0.9)..PERIOD.mul_f32(1.1));
+        }
+        for id in turns.take(now, AT_ONCE.saturating_sub(looks.len())) {
+            let coordinator = coordinator.clone();
+            let task = looks.spawn(async move { look(&coordinator, id).await });
+            looked_at.insert(task.id(), id);
+        }
+        // One that is due and finds no room waits for a look to end.
+        let turn = turns.next().filter(|_| looks.len() < AT_ONCE);
+        let next = [Some(round), settle, turn].into_iter().flatten().min().unwrap_or(round);
+        tokio::select! {
+            biased;
+            () = coordinator.stop.cancelled() => break,
+            subjects = wakes.take() => {
+                for id in concerned(&coordinator, subjects).await {
+                    turns.wake(id, Instant::now());
+                }
+            }
+            Some(ended) = looks.join_next_with_id() => {
+                let (task, how) = match ended {
+                    Ok((task, how)) => (task, how),
+                    Err(error) => (error.id(), Ended::Failed),
+                };
+                if let Some(id) = looked_at.remove(&task) {
+                    turns.ended(id, how, Instant::now());
+                }
+            }
+            Some(_) = chores.join_next() => {}
+            Ok(()) = committed.changed(), if settle.is_none() => settle = Some(Instant::now() + SETTLE),
+            () = sleep_until(next) => {}
+        }
+    }
+    drop(watchers);
+    // They heed the stop.
+    while looks.join_next().await.is_some() {}
+    while chores.join_next().await.is_some() {}
+}
+
+/// Watches the hosts that are registered now. Without a store those of before are watched.
+async fn watch_hosts(coordinator: &Arc<Coordinator>, wakes: &Arc<Wakes>, watchers: &mut Watchers) {
+    let hosts = async { coordinator.store.read().await?.hosts().list().await };
+    match hosts.await {
+        Ok(hosts) => watchers.set(coordinator, wakes, hosts),
+        Err(error) => unread(&error),
+    }
+}
+
+fn unread(error: &StoreError) {
+    tracing::warn!(error = chain(error), "the store cannot be read; trying again");
+}
+
+/// All clusters that may be looked at.
+async fn all_clusters(coordinator: &Coordinator) -> BTreeSet<ClusterId> {
+    let clusters = async { coordinator.store.read().await?.clusters().list().await };
+    match clusters.await {
+        Ok(clusters) => clusters.into_iter().map(|cluster| cluster.id).collect(),
+        Err(error) => {
+            unread(&error);
+            BTreeSet::new()
+        }
+    }
+}
+
+/// The clusters that these subjects are, or have nodes on.
+async fn concerned(coordinator: &Coordinator, subjects: BTreeSet<Subject>) -> BTreeSet<ClusterId> {
+    let found = async {
+        let mut read = coordinator.store.read().await?;
+        let mut clusters = BTreeSet::new();
+        for subject in &subjects {
+            match subject {
+                Subject::Cluster(id) => drop(clusters.insert(*id)),
+                Subject::Named(realm, name) => {
+                    clusters.extend(read.clusters().by_name(realm, name).await?.map(|cluster| cluster.id));
+                }
+                Subject::Host(host) => {
+                    clusters.extend(read.nodes().on_host(*host).await?.into_iter().map(|node| node.cluster));
+                }
+            }
+        }
+        Ok(clusters)
+    };
+    found.await.unwrap_or_else(|error| {
+        unread(&error);
+        BTreeSet::new()
+    })
+}
+
+/// Looks at one cluster, and does what is to be done.
+async fn look(coordinator: &Arc<Coordinator>, id: ClusterId) -> Ended {
+    let cluster = match unowned(coordinator, id).await {
+        Ok(Some(cluster)) => cluster,
+        Ok(None) => return Ended::Well,
+        Err(error) => {
+            unread(&error);
+            return Ended::Failed;
+        }
+    };
+    let failed = match cluster.phase {
+        ClusterPhase::Failed => None,
+        ClusterPhase::Ready => {
+            let (realm, name) = (&cluster.spec.realm, &cluster.spec.name);
+            // Who waits for the end of this one keeps the next fault waiting.
+            let terms = RepairTerms { dry_run: false, behalf: Behalf::Upkeep, wait: REPAIR, settle: false };
+            let repaired = repair::repair(coordinator, realm, name, terms, &coordinator.stop).await;
+            repaired.error
+        }
+        ClusterPhase::Creating | ClusterPhase::Deleting => {
+            finish(coordinator, &cluster).await.unwrap_or_else(|fault| Some(chain(&fault)))
+        }
+    };
+    match failed {
+        None => Ended::Well,
+        // It was left where it stands.
+        Some(_) if coordinator.stop.is_cancelled() => Ended::Well,
+        Some(error) => {
+            tracing::warn!(cluster.name = %cluster.spec.name, error, "cluster is not as it should be");
+            Ended::Failed
+        }
+    }
+}
+
+/// The cluster, if it is there and nobody works on it.
+async fn unowned(coordinator: &Coordinator, id: ClusterId) -> Result<Option<Cluster>, StoreError> {
+    let mut read = coordinator.store.read().await?;
+    let Some(cluster) = read.clusters().get(id).await? else { return Ok(None) };
+    let lease = read.leases().get(&Resource::cluster(id)).await?;
+    Ok((!is_owned(coordinator, lease.as_ref())).then_some(cluster))
+}
+
+/// Finishes what a process that ended left half made or half gone; why it still is so, if it is.
+async fn finish(coordinator: &Arc<Coordinator>, cluster: &Cluster) -> Result<Option<String>, Fault> {
+    lifecycle::finish_one(coordinator, cluster, &coordinator.interrupt()).await?;
+    let now = coordinator.store.read().await?.clusters().get(cluster.id).await?;
+    let left = now.filter(|now| matches!(now.phase, ClusterPhase::Creating | ClusterPhase::Deleting));
+    Ok(left.map(|left| left.failure.unwrap_or_else(|| format!("it is still {}", left.phase))))
+}
+
+/// What is due now and then: what was left on hosts goes, and old events do.
+async fn chore(coordinator: Arc<Coordinator>, events: Option<KeepEvents>) {
+    lifecycle::clear_what_was_left(&coordinator).await;
+    let Some(KeepEvents { age, most }) = events else { return };
+    let since = coordinator.now().before(age);
+    let pruned = async {
+        loop {
+            let mut tx = coordinator.store.begin().await?;
+            let more = tx.events().prune(since, most, PRUNED_AT_ONCE).await?;
+            tx.commit().await?;
+            if !more || coordinator.stop.is_cancelled() {
+                return Ok(());
+            }
+        }
+    };
+    let pruned: Result<(), StoreError> = pruned.await;
+    if let Err(error) = pruned {
+        tracing::warn!(error = chain(&error), "old events stay for now");
+    }
+}
