@@ -10,7 +10,8 @@ use std::{env, path::PathBuf};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use shoal_api::{Caller, Client, ClientError};
 use shoal_coordinator::{CoordinatorError, Embedded, Options, embedded, reach};
-use tonic::Code;
+use shoal_types::chain;
+use tonic::{Code, Status};
 
 use crate::{args::Global, error::CliError, interrupt::Interrupt, report};
 
@@ -52,6 +53,11 @@ pub(crate) enum ServerError {
 }
 
 impl ServerError {
+    /// The error of a channel that failed.
+    pub(crate) fn broke(status: &Status) -> Self {
+        Self::Gone { how: chain(status) }
+    }
+
     /// What to do next.
     pub(crate) fn hint(&self) -> String {
         match self {

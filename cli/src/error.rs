@@ -6,7 +6,6 @@ use shoal_agent::AgentError;
 use shoal_api::{ClientError, ExitClass, FieldError, hint_of};
 use shoal_coordinator::CoordinatorError;
 use shoal_images::BuildError;
-use shoal_types::chain;
 use tonic::Status;
 
 use crate::{
@@ -185,13 +184,10 @@ pub(crate) enum CliError {
 }
 
 impl From<ClientError> for CliError {
-    /// A status not as its cause: the message is the whole text for a person.
+    /// A status not as its cause: the message is the whole text for a person. One with a cause is of the channel.
     fn from(error: ClientError) -> Self {
         match error {
-            // What a coordinator says has no cause here; what its channel meets has.
-            ClientError::Refused(status) if status.source().is_some() => {
-                ServerError::Gone { how: chain(&status) }.into()
-            }
+            ClientError::Refused(status) if status.source().is_some() => ServerError::broke(&status).into(),
             ClientError::Refused(status) => Self::Status(status),
             ClientError::Answer(error) => Self::Unreadable(error),
         }
@@ -331,6 +327,8 @@ const UNSEEN: &str = "see that the engine runs and listens there; `shoal get hos
 
 #[cfg(test)]
 mod tests {
+    use shoal_types::chain;
+
     use super::*;
 
     #[test]
@@ -370,7 +368,6 @@ mod tests {
             ContextError::NoHome.into(),
             CoordinatorError::StateDir { path: "/x".into(), source: io() }.into(),
             ServerError::Absent { socket: "/s".into() }.into(),
-            ServerError::Gone { how: "no".into() }.into(),
             CliError::Answer { missing: "the host" },
             CliError::Unreadable(FieldError::new("host.state", "is missing")),
             CliError::DoesNotFit { reason: "no".into() },

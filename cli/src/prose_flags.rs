@@ -13,7 +13,8 @@ use clap::{Command, CommandFactory};
 use crate::args::Cli;
 
 /// Programs beside `shoal` whose command lines the pages show.
-const OTHER_PROGRAMS: [&str; 7] = ["ansible", "cargo", "docker", "shoal-lab", "ssh", "ssh-keygen", "usermod"];
+const OTHER_PROGRAMS: [&str; 9] =
+    ["ansible", "cargo", "docker", "journalctl", "shoal-lab", "ssh", "ssh-keygen", "systemctl", "usermod"];
 /// Flags of `cargo xtask soak` that the prose names without their command.
 const OTHER_FLAGS: [&str; 2] = ["--keep", "--seed"];
 /// Words of a shell before a command's own first word.

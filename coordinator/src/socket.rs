@@ -183,9 +183,7 @@ pub async fn reach(path: &Path) -> Result<Option<Channel>, SocketError> {
     let failed = |source| SocketError::System { action: "connect to", path: path.to_owned(), source };
     let first = match connect(path).await {
         Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-            return Ok(None);
-        }
+        Err(error) if is_nobodys(&error) => return Ok(None),
         Err(source) => return Err(failed(source)),
     };
     let (first, path_again) = (std::sync::Mutex::new(Some(first)), path.to_owned());
@@ -205,6 +203,17 @@ pub async fn reach(path: &Path) -> Result<Option<Channel>, SocketError> {
         .max_frame_size(HTTP2_FRAME);
     let channel = endpoint.connect_with_connector(connector).await;
     channel.map(Some).map_err(|error| failed(io::Error::other(error)))
+}
+
+/// Whether an error of a connect says that nobody listens. A path that is too long for a socket is nobody's.
+fn is_nobodys(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::InvalidInput
+    )
 }
 
 /// Connects to a server of this user or of root: it is told credentials.
@@ -259,7 +268,9 @@ mod tests {
         assert!(reach(&file).await.unwrap().is_none());
         let nowhere = dir.path().join("nowhere/s.sock");
         assert!(matches!(Socket::bind(&nowhere).await, Err(SocketError::System { .. })));
-        assert!(reach(&nowhere).await.unwrap().is_none());
+        for nobodys in [nowhere, file.join("s.sock"), dir.path().join("x".repeat(120))] {
+            assert!(reach(&nobodys).await.unwrap().is_none(), "{}", nobodys.display());
+        }
     }
 
     #[tokio::test]

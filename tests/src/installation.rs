@@ -24,7 +24,7 @@ use crate::{
 /// The variable that says where `shoal` keeps its state.
 pub const STATE_DIR: &str = "SHOAL_STATE_DIR";
 /// Variables of whoever runs the tests that would lead to another store.
-const ELSEWHERE: [&str; 3] = ["SHOAL_STORE", "SHOAL_REALM", "SHOAL_KEY_FILE"];
+const ELSEWHERE: [&str; 4] = ["SHOAL_STORE", "SHOAL_REALM", "SHOAL_KEY_FILE", "SHOAL_SOCKET"];
 
 /// A call of a `shoal` on the state in a directory, not yet made, without a limit on its time.
 #[must_use]

@@ -75,12 +75,16 @@ pub(crate) fn router(coordinator: &Arc<Coordinator>, users: BTreeMap<u32, Caller
 
 /// The span of a call: what is called, and by whom. From a socket that is what the kernel says, else what the caller does.
 fn span(request: &Request<()>, users: &BTreeMap<u32, Caller>) -> tracing::Span {
-    let caller = match request.extensions().get::<UdsConnectInfo>() {
-        Some(socket) => socket.peer_cred.and_then(|peer| users.get(&peer.uid()).cloned()),
-        None => Caller::of(&MetadataMap::from_headers(request.headers().clone())),
-    };
+    let caller = caller(request, users);
     let caller = caller.as_ref().map(tracing::field::display);
     tracing::debug_span!("request", rpc.method = request.uri().path().trim_start_matches('/'), caller)
+}
+
+fn caller(request: &Request<()>, users: &BTreeMap<u32, Caller>) -> Option<Caller> {
+    match request.extensions().get::<UdsConnectInfo>() {
+        Some(socket) => socket.peer_cred.and_then(|peer| users.get(&peer.uid()).cloned()),
+        None => Caller::of(&MetadataMap::from_headers(request.headers().clone())),
+    }
 }
 
 /// A field read as a type of ours.
@@ -89,4 +93,27 @@ pub(crate) fn field<T: std::str::FromStr<Err: std::fmt::Display>>(
     text: &str,
 ) -> Result<T, FieldError> {
     text.parse().map_err(|reason| FieldError::new(name, reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use shoal_api::Introduce;
+    use tonic::service::Interceptor;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_caller_from_a_socket_is_who_the_kernel_says() {
+        let (socket, _other) = tokio::net::UnixStream::pair().unwrap();
+        let peer_cred = socket.peer_cred().ok();
+        let uid = peer_cred.unwrap().uid();
+        let said = Introduce::new(&Caller::new("mallory")).call(tonic::Request::new(())).unwrap();
+        let mut request = Request::new(());
+        *request.headers_mut() = said.into_parts().0.into_headers();
+        let users = BTreeMap::from([(uid, Caller::new("ann")), (uid + 1, Caller::new("bob"))]);
+        assert_eq!(caller(&request, &users), Some(Caller::new("mallory")), "in one process, its word counts");
+        request.extensions_mut().insert(UdsConnectInfo { peer_addr: None, peer_cred });
+        assert_eq!(caller(&request, &users), Some(Caller::new("ann")));
+        assert_eq!(caller(&request, &BTreeMap::new()), None);
+    }
 }

@@ -24,6 +24,7 @@ mod machines;
 mod names;
 mod progress;
 mod refusals;
+mod serve;
 mod strangers;
 mod streams;
 mod sweep;
@@ -124,6 +125,8 @@ const FAULTS: &[Test] = tests![
     together::a_cluster_can_be_deleted_while_it_is_created,
     big::sixty_four_workers_come_and_go_without_a_trace,
     upkeep::what_is_broken_by_hand_is_mended,
+    serve::a_create_outlives_its_server,
+    serve::what_is_broken_while_a_server_runs_is_mended_by_itself,
     lost_hosts::errors_of_users_do_not_count_against_a_host,
     lost_hosts::a_create_goes_elsewhere_while_nothing_was_started,
     lost_hosts::a_create_fails_once_a_node_was_started_there,

@@ -258,7 +258,7 @@ fn a_killed_process_is_finished_and_others_are_left_to_their_work() {
         let busy = life.coordinator("busy").await.unwrap();
         let (theirs, own) = (Wish::new("theirs", 3), Wish::new("own", 3));
         let (made, owned) = tokio::join!(busy.create(&theirs), server.create(&own));
-        (made.unwrap(), owned.unwrap());
+        made.and(owned).unwrap();
         busy.shutdown().await;
         life.pass(2 * MINUTE).await;
         rests(life, &world).await;

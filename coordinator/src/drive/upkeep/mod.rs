@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use rand::Rng as _;
 use shoal_storage::{Cluster, Resource, StoreError};
 use shoal_types::{ClusterId, ClusterPhase, chain};
@@ -191,11 +192,10 @@ async fn look(coordinator: &Arc<Coordinator>, id: ClusterId) -> Ended {
             let (realm, name) = (&cluster.spec.realm, &cluster.spec.name);
             // Who waits for the end of this one keeps the next fault waiting.
             let terms = RepairTerms { dry_run: false, behalf: Behalf::Upkeep, wait: REPAIR, settle: false };
-            let repaired = repair::repair(coordinator, realm, name, terms, &coordinator.stop).await;
-            repaired.error
+            repair::repair(coordinator, realm, name, terms, &coordinator.stop).boxed().await.error
         }
         ClusterPhase::Creating | ClusterPhase::Deleting => {
-            finish(coordinator, &cluster).await.unwrap_or_else(|fault| Some(chain(&fault)))
+            finish(coordinator, &cluster).boxed().await.unwrap_or_else(|fault| Some(chain(&fault)))
         }
     };
     match failed {

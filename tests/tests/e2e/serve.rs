@@ -1,0 +1,147 @@
+//! A server on real hosts: what is damaged while it runs is mended by itself, and it is killed and ended.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::Child,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use shoal_lab::until;
+use shoal_tests::{Cluster, Installation, Node, Stage};
+
+const CREATE: [&str; 6] = ["create", "cluster", "kept", "--workers", "5", "--detach"];
+/// How long a worker that was removed may take to be IDLE again: what is promised, and as much for a machine that does other things.
+const MENDED: Duration = Duration::from_secs(10);
+/// How long nodes of a host may take that has power again: its agent begins, they boot, Slurm hears of them.
+const REBOOTED: Duration = Duration::from_secs(90);
+
+/// A server that runs; killed with this.
+struct Server(Child);
+
+impl Server {
+    /// Starts one, and waits until it serves.
+    fn start(home: &Installation) -> anyhow::Result<Self> {
+        let mut server = Self(home.begin(&["serve"])?);
+        let mut line = String::new();
+        BufReader::new(server.0.stdout.take().context("no output")?).read_line(&mut line)?;
+        ensure!(line.starts_with("serving installation "), "{line}");
+        Ok(server)
+    }
+
+    /// Ends it by a signal; its exit status.
+    fn end(mut self, signal: Signal) -> anyhow::Result<Option<i32>> {
+        kill(Pid::from_raw(i32::try_from(self.0.id())?), signal)?;
+        Ok(self.0.wait()?.code())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// What Slurm says of a worker, asked in the controller without Shoal.
+fn slurm_state(cluster: &Cluster, worker: &Node) -> anyhow::Result<String> {
+    let words = ["sinfo", "--noheader", "--format=%T", "--nodes", &worker.name];
+    Ok(cluster.node("controller")?.exec(&words)?.ok()?.trim().to_owned())
+}
+
+/// All is as it should be, as `status` has it.
+fn until_well(home: &Installation, limit: Duration) -> anyhow::Result<Duration> {
+    let began = Instant::now();
+    until(limit, || home.run(&["status", "kept"])?.with(0).map(drop))?;
+    Ok(began.elapsed())
+}
+
+pub(crate) fn what_is_broken_while_a_server_runs_is_mended_by_itself(stage: &Stage) -> anyhow::Result<()> {
+    stage.home()?;
+    let (lab, machines) = (stage.lab()?, stage.machines()?);
+    let home = Installation::new(stage.means(), None)?;
+    let refused = home.run(&CREATE)?.with(2)?;
+    ensure!(refused.stderr.contains("--detach needs a server"), "{refused}");
+    let server = Server::start(&home)?;
+    home.register(machines)?;
+    home.run(&CREATE)?.ok()?;
+    home.run(&["create", "--follow", "kept"])?.ok()?;
+    let cluster = home.cluster("kept", machines)?;
+    until_well(&home, REBOOTED)?;
+
+    let worker = cluster.node("worker-0")?;
+    let before = worker.container()?;
+    let began = Instant::now();
+    worker.machine.docker(&["rm", "--force", &before])?.ok()?;
+    until(MENDED, || {
+        ensure!(worker.container()? != before, "it is not made anew");
+        match slurm_state(&cluster, worker)?.as_str() {
+            "idle" => Ok(()),
+            other => bail!("worker-0 is {other}"),
+        }
+    })?;
+    println!("  a worker that was removed is idle again after {:.1} s", began.elapsed().as_secs_f32());
+    until_well(&home, REBOOTED)?;
+    home.run(&["exec", "kept", "--", "srun", "-N5", "true"])?.ok()?;
+
+    let of_controller = cluster.node("controller")?.machine.name();
+    let other = machines.iter().find(|machine| machine.name() != of_controller).context("one host")?;
+    lab.cut_power(other.host().name)?;
+    lab.restart(other.host().name)?;
+    let began = Instant::now();
+    until(REBOOTED, || {
+        for node in cluster.workers().filter(|node| node.machine.name() == other.name()) {
+            let state = slurm_state(&cluster, node)?;
+            ensure!(state == "idle", "{} is {state}", node.name);
+            // Slurm takes a while to miss a node.
+            ensure!(node.exec(&["true"])?.code == Some(0), "{} does not run", node.name);
+        }
+        Ok(())
+    })?;
+    println!(
+        "  the nodes of a host that lost power are idle again after {:.1} s",
+        began.elapsed().as_secs_f32()
+    );
+    until_well(&home, REBOOTED)?;
+
+    ensure!(server.end(Signal::SIGKILL)?.is_none(), "it was to be killed");
+    ensure!(home.state_dir().join("shoal.sock").exists(), "a killed server takes nothing away");
+    home.run(&["status", "kept"])?.ok()?;
+    let server = Server::start(&home)?;
+    ensure!(server.end(Signal::SIGTERM)? == Some(0), "it was to end by itself");
+    ensure!(!home.state_dir().join("shoal.sock").exists(), "its socket is still there");
+    home.run(&["delete", "cluster", "kept"])?.ok()?;
+    for machine in machines {
+        home.run(&["unregister", &machine.name()])?.ok()?;
+    }
+    Ok(())
+}
+
+/// A create is under way when its server ends: the next one goes on with it.
+pub(crate) fn a_create_outlives_its_server(stage: &Stage) -> anyhow::Result<()> {
+    stage.home()?;
+    let machines = stage.machines()?;
+    let home = Installation::new(stage.means(), None)?;
+    let server = Server::start(&home)?;
+    home.register(machines)?;
+    home.run(&CREATE)?.ok()?;
+    let began = Instant::now();
+    ensure!(server.end(Signal::SIGTERM)? == Some(0), "it was to end by itself");
+    println!("  a server in the middle of a create ended after {:.1} s", began.elapsed().as_secs_f32());
+    ensure!(home.phase("kept")?.as_deref() == Some("interrupted"), "{:?}", home.phase("kept")?);
+    let _server = Server::start(&home)?;
+    until(REBOOTED, || match home.phase("kept")?.as_deref() {
+        Some("ready") => Ok(()),
+        other => bail!("it is {other:?}"),
+    })?;
+    home.run(&["delete", "cluster", "kept"])?.ok()?;
+    for machine in machines {
+        home.run(&["unregister", &machine.name()])?.ok()?;
+    }
+    Ok(())
+}
