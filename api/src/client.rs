@@ -17,7 +17,10 @@ use shoal_types::{
 use tonic::{Streaming, service::interceptor::InterceptedService, transport::Channel};
 
 use crate::{
-    Begun, Caller, ClientError, Cluster, Create, CreateStep, DeleteStep, DrainStep, Examination, ExecFrame, ExecOutput, Followed, Host, HostSettings, Images, Installation, Introduce, LoadFrame, LoadStep, Names, Network, Node, PlacementReason, Plan, ProxyFrame, ProxyOutput, Registry, RepairStep, ResumeStep, Server, SshAccess, Status, Sweep, Unregistered,
+    Begun, Caller, ClientError, Cluster, Create, CreateStep, DeleteStep, DrainStep, Examination, ExecFrame,
+    ExecOutput, Followed, Host, HostSettings, Images, Installation, Introduce, LoadFrame, LoadStep, Names,
+    Network, Node, PlacementReason, Plan, ProxyFrame, ProxyOutput, Registry, RepairStep, ResumeStep, Server,
+    SshAccess, Status, Sweep, Unregistered,
     value::{all, need},
 };
 

@@ -18,8 +18,8 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, future::BoxFuture};
 use shoal_docker::{ContainerState, ExecSpec};
 use shoal_docker_fake::{
-    ContainerTruth, ContainerView, End, FakeEngine, Fleet, Inside, Main, Programs, Stdio, VirtualClock,
-    not_found,
+    Condition, ContainerTruth, ContainerView, End, FakeEngine, Fleet, Inside, Main, Programs, Stdio,
+    VirtualClock, not_found,
 };
 use shoal_proto::v1;
 use shoal_slurm::{SINFO_COMMAND, SLURMCTLD_PORT};
@@ -256,6 +256,18 @@ impl NodePrograms {
         self.lean.load(Ordering::Relaxed)
     }
 
+    /// Whether the node that a line of a shell connects with is there, on a host whose cable is.
+    fn reaches(&self, inside: &Inside, line: &str) -> bool {
+        let has_cable = |engine: &FakeEngine| engine.condition() != Condition::Unreachable;
+        let there = |c: &ContainerTruth| {
+            let here = c.address.is_some_and(|address| line.contains(&format!("/{address}/")));
+            here && c.state == ContainerState::Running
+        };
+        let from = self.fleet.engine(&inside.container.engine).is_some_and(|engine| has_cable(&engine));
+        let all = self.fleet.all();
+        from && all.iter().filter(|engine| has_cable(engine)).any(|e| e.truth().containers.iter().any(there))
+    }
+
     /// Every node of the cluster that was started.
     fn started(&self, inside: &Inside) -> Option<String> {
         let cluster = inside.container.spec.labels.get("shoal.cluster")?;
@@ -327,6 +339,9 @@ impl NodePrograms {
             ["/shoal", "agent", "connect"] => return agent::connect(self, inside, stdio).await,
             words if words == SINFO_COMMAND && self.is_lean() => self.started(&inside),
             words if words == SINFO_COMMAND => self.sinfo(&inside),
+            ["timeout", _, "bash", "-c", line] if line.contains("/dev/tcp/") => {
+                return i64::from(!self.reaches(&inside, line));
+            }
             ["scontrol", "update", rest @ ..] => {
                 let ended = slurm::update(&inside, rest);
                 ended.map(|nodes| {

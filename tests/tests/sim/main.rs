@@ -8,6 +8,7 @@ mod concurrent;
 mod drain;
 mod effects;
 mod failing;
+mod heal;
 mod hosts;
 mod images;
 mod insight;

@@ -4,10 +4,11 @@
 //! events of engines (watch.rs) --wakes--.
 //! every PERIOD, every cluster ----------+--> turns.rs: whose turn it is --> look --ready-------------> repair
 //!                                                                             `--half made or gone--> finish
-//! every PERIOD: remnants; every hour: old events
+//! every PERIOD: remnants; every hour: old events; hosts that stay silent: healer.rs
 //! ```
 //! What woke a look is no input of it. A cluster that somebody else works on is left to them until the next look.
 
+mod healer;
 mod turns;
 mod watch;
 
@@ -31,6 +32,7 @@ use crate::{
         lifecycle,
         repair::{self, RepairTerms},
         upkeep::{
+            healer::{Healer, LOOK},
             turns::{Ended, Turns},
             watch::{Wakes, Watchers},
         },
@@ -66,18 +68,21 @@ pub struct KeepEvents {
 /// Keeps the clusters of the store until the coordinator stops.
 pub(crate) async fn keep(coordinator: Arc<Coordinator>, events: KeepEvents) {
     let (wakes, mut watchers) = (Arc::new(Wakes::default()), Watchers::default());
+    let healer = Arc::new(Healer::default());
     let mut turns = Turns::default();
     let mut looks: JoinSet<Ended> = JoinSet::new();
     let mut looked_at: HashMap<task::Id, ClusterId> = HashMap::new();
     // One at a time.
     let mut chores: JoinSet<()> = JoinSet::new();
+    let mut heals: JoinSet<()> = JoinSet::new();
+    let mut heal = Instant::now();
     let mut committed = coordinator.store.committed_events();
     let (mut round, mut prune) = (Instant::now(), Instant::now());
     let mut settle: Option<Instant> = None;
     loop {
         let now = Instant::now();
         if round <= now || settle.is_some_and(|at| at <= now) {
-            watch_hosts(&coordinator, &wakes, &mut watchers).await;
+            watch_hosts(&coordinator, (&wakes, &healer), &mut watchers).await;
             settle = None;
         }
         if round <= now {
@@ -96,9 +101,15 @@ pub(crate) async fn keep(coordinator: Arc<Coordinator>, events: KeepEvents) {
             let task = looks.spawn(async move { look(&coordinator, id).await });
             looked_at.insert(task.id(), id);
         }
+        if heal <= now {
+            if heals.is_empty() && healer.is_needed() {
+                heals.spawn(healer.clone().round(coordinator.clone()));
+            }
+            heal = now + LOOK;
+        }
         // One that is due and finds no room waits for a look to end.
         let turn = turns.next().filter(|_| looks.len() < AT_ONCE);
-        let next = [Some(round), settle, turn].into_iter().flatten().min().unwrap_or(round);
+        let next = [Some(round), Some(heal), settle, turn].into_iter().flatten().min().unwrap_or(round);
         tokio::select! {
             biased;
             () = coordinator.stop.cancelled() => break,
@@ -117,6 +128,7 @@ pub(crate) async fn keep(coordinator: Arc<Coordinator>, events: KeepEvents) {
                 }
             }
             Some(_) = chores.join_next() => {}
+            Some(_) = heals.join_next() => {}
             Ok(()) = committed.changed(), if settle.is_none() => settle = Some(Instant::now() + SETTLE),
             () = sleep_until(next) => {}
         }
@@ -125,13 +137,18 @@ pub(crate) async fn keep(coordinator: Arc<Coordinator>, events: KeepEvents) {
     // They heed the stop.
     while looks.join_next().await.is_some() {}
     while chores.join_next().await.is_some() {}
+    while heals.join_next().await.is_some() {}
 }
 
 /// Watches the hosts that are registered now. Without a store those of before are watched.
-async fn watch_hosts(coordinator: &Arc<Coordinator>, wakes: &Arc<Wakes>, watchers: &mut Watchers) {
+async fn watch_hosts(
+    coordinator: &Arc<Coordinator>,
+    to: (&Arc<Wakes>, &Arc<Healer>),
+    watchers: &mut Watchers,
+) {
     let hosts = async { coordinator.store.read().await?.hosts().list().await };
     match hosts.await {
-        Ok(hosts) => watchers.set(coordinator, wakes, hosts),
+        Ok(hosts) => watchers.set(coordinator, to, hosts),
         Err(error) => unread(&error),
     }
 }

@@ -1,4 +1,5 @@
-//! Watches the engines of hosts: one stream of events each, whose connection is made anew with a back-off.
+//! Watches the engines of hosts: one stream of events each, whose connection is made anew with a back-off, and a ping where it tells
+//! nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,10 +10,11 @@ use std::{
 use futures_util::StreamExt;
 use shoal_storage::Host;
 use shoal_types::{HostId, chain};
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::{sync::Notify, task::JoinSet, time::timeout};
 
 use crate::{
-    fleet::coordinator::Coordinator,
+    drive::upkeep::healer::Healer,
+    fleet::{coordinator::Coordinator, liveness::limited},
     observe::happened::{Subject, subject},
     words::fault::Fault,
 };
@@ -21,6 +23,8 @@ use crate::{
 const BACK_OFF: Duration = Duration::from_millis(250);
 /// Longest such pause: a host that came back is noticed within it.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
+/// How often a host is pinged that tells nothing, and how long its answer may take: a stream does not end when a machine loses power.
+const BEAT: Duration = Duration::from_secs(5);
 
 /// What something has happened to and was not looked at since: each once, so there are never more than there are clusters and
 /// hosts.
@@ -58,7 +62,12 @@ pub(super) struct Watchers {
 
 impl Watchers {
     /// Watches these hosts, and no others.
-    pub(super) fn set(&mut self, coordinator: &Arc<Coordinator>, wakes: &Arc<Wakes>, hosts: Vec<Host>) {
+    pub(super) fn set(
+        &mut self,
+        coordinator: &Arc<Coordinator>,
+        (wakes, healer): (&Arc<Wakes>, &Arc<Healer>),
+        hosts: Vec<Host>,
+    ) {
         while self.tasks.try_join_next().is_some() {}
         let mut before = std::mem::take(&mut self.watched);
         for host in hosts {
@@ -72,25 +81,28 @@ impl Watchers {
                     if let Some((_, task)) = other {
                         task.abort();
                     }
-                    self.tasks.spawn(watch(coordinator.clone(), host.clone(), wakes.clone()))
+                    let to = (wakes.clone(), healer.clone());
+                    self.tasks.spawn(watch(coordinator.clone(), host.clone(), to))
                 }
             };
             self.watched.insert(host.id, (host, kept));
         }
-        for (_, task) in before.into_values() {
+        for (host, task) in before.into_values() {
             task.abort();
+            healer.forget(host.id);
         }
     }
 }
 
 /// Watches a host for ever.
-async fn watch(coordinator: Arc<Coordinator>, host: Host, wakes: Arc<Wakes>) {
+async fn watch(coordinator: Arc<Coordinator>, host: Host, (wakes, healer): (Arc<Wakes>, Arc<Healer>)) {
     let mut pause = BACK_OFF;
     loop {
-        match listen(&coordinator, &host, &wakes).await {
+        match listen(&coordinator, &host, &wakes, &healer).await {
             // It was heard.
             Ok(()) => pause = BACK_OFF,
             Err(fault) => {
+                healer.lost(host.id);
                 tracing::debug!(host.name = %host.name, error = chain(&fault), "host cannot be watched");
             }
         }
@@ -100,13 +112,26 @@ async fn watch(coordinator: Arc<Coordinator>, host: Host, wakes: Arc<Wakes>) {
 }
 
 /// Passes on what happens on a host until the connection ends.
-async fn listen(coordinator: &Coordinator, host: &Host, wakes: &Wakes) -> Result<(), Fault> {
-    let link = coordinator.fleet.link(&coordinator.store, host).await?;
-    let opened = link.engine.events(&coordinator.naming.all()).await;
-    let mut events = opened.map_err(Fault::engine(&host.name))?;
+async fn listen(coordinator: &Coordinator, host: &Host, wakes: &Wakes, healer: &Healer) -> Result<(), Fault> {
+    let (link, mut events) = limited::<_, Fault>(&host.name, BEAT, async {
+        let link = coordinator.fleet.link(&coordinator.store, host).await?;
+        let opened = link.engine.events(&coordinator.naming.all()).await;
+        Ok((link, opened.map_err(Fault::engine(&host.name))?))
+    })
+    .await?;
+    healer.heard(host.id);
     // What happened while nobody watched is not told.
     wakes.add(Subject::Host(host.id));
-    while let Some(event) = events.next().await {
+    loop {
+        let event = match timeout(BEAT, events.next()).await {
+            Ok(Some(event)) => event,
+            Ok(None) => break,
+            Err(_) => {
+                let ping = async { link.engine.ping().await.map_err(Fault::engine(&host.name)) };
+                limited::<_, Fault>(&host.name, BEAT, ping).await?;
+                continue;
+            }
+        };
         match event {
             Ok(event) => {
                 if let Some(subject) = subject(&coordinator.naming, host.id, &event) {

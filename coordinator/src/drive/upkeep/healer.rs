@@ -1,0 +1,191 @@
+//! Has nodes of hosts that stay silent placed elsewhere.
+//!
+//! ```text
+//! watch.rs: heard | silent since --> every LOOK: more than half of all hosts? --yes--> it is us
+//!                                       `--no--> at most so many hosts in a while --> each cluster that is due: drive/heal.rs
+//! ```
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use shoal_storage::{Cluster, Node, StoreError};
+use shoal_types::{ClusterId, EventKind, EventLevel, HostId, NewEvent, chain};
+use tokio::time::Instant;
+
+use crate::{
+    drive::heal::{self, Silent},
+    fleet::coordinator::Coordinator,
+};
+
+/// How often it is looked whether a cluster is due.
+pub(super) const LOOK: Duration = Duration::from_secs(2);
+/// Hosts whose nodes are placed elsewhere within [`WINDOW`], at most: when many fail one after the other, a person should look.
+const MOST: usize = 2;
+/// How long a host counts that was left.
+const WINDOW: Duration = Duration::from_secs(600);
+
+/// What is known of hosts that say nothing.
+#[derive(Debug, Default)]
+pub(super) struct Healer {
+    silent: Mutex<BTreeMap<HostId, Instant>>,
+    /// Hosts that were left, and when.
+    left: Mutex<BTreeMap<HostId, Instant>>,
+    /// Why nodes stay where they are, as it was told last.
+    told: Mutex<BTreeMap<ClusterId, String>>,
+}
+
+fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Healer {
+    /// A host answered.
+    pub(super) fn heard(&self, host: HostId) {
+        locked(&self.silent).remove(&host);
+    }
+
+    /// A host did not answer.
+    pub(super) fn lost(&self, host: HostId) {
+        locked(&self.silent).entry(host).or_insert_with(Instant::now);
+    }
+
+    /// A host is no longer registered.
+    pub(super) fn forget(&self, host: HostId) {
+        self.heard(host);
+        locked(&self.left).remove(&host);
+    }
+
+    /// Whether a host is silent.
+    pub(super) fn is_needed(&self) -> bool {
+        !locked(&self.silent).is_empty()
+    }
+
+    /// Heals what is due.
+    pub(super) async fn round(self: Arc<Self>, coordinator: Arc<Coordinator>) {
+        let now = Instant::now();
+        let silent: Silent =
+            locked(&self.silent).iter().map(|(id, since)| (*id, now.duration_since(*since))).collect();
+        let due = match due(&coordinator, &silent).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "the store cannot be read; trying again");
+                return;
+            }
+        };
+        for (cluster, nodes) in due {
+            let allowed = allowed(&mut locked(&self.left), &silent, now);
+            if !heal::is_due(&cluster, &nodes, &allowed) {
+                let why = format!("{MOST} hosts were left within {} minutes", WINDOW.as_secs() / 60);
+                self.tell(&coordinator, &cluster, why).await;
+                continue;
+            }
+            let members: Vec<HostId> = nodes.iter().map(|node| node.host).collect();
+            match heal::heal(&coordinator, &cluster, &allowed, &coordinator.stop).boxed().await {
+                Ok(0) => {}
+                Ok(_) => {
+                    drop(locked(&self.told).remove(&cluster.id));
+                    let mut left = locked(&self.left);
+                    for host in members.into_iter().filter(|host| allowed.contains_key(host)) {
+                        left.insert(host, now);
+                    }
+                }
+                Err(_) if coordinator.stop.is_cancelled() => return,
+                Err(fault) => self.tell(&coordinator, &cluster, chain(&fault)).await,
+            }
+        }
+    }
+
+    /// Tells why nodes stay, unless that was told already.
+    async fn tell(&self, coordinator: &Coordinator, cluster: &Cluster, why: String) {
+        let before = locked(&self.told).insert(cluster.id, why.clone());
+        if before.as_ref() == Some(&why) {
+            return;
+        }
+        tracing::warn!(cluster.name = %cluster.spec.name, why, "nodes of a lost host are not placed elsewhere");
+        let event = NewEvent::new(coordinator.now(), EventLevel::Warn, EventKind::Step, why)
+            .of(&cluster.spec.realm, &cluster.spec.name);
+        let told = async {
+            let mut tx = coordinator.store.begin().await?;
+            tx.events().append(&event).await?;
+            tx.commit().await
+        };
+        if let Err(error) = told.await {
+            tracing::warn!(error = chain(&error), "an event was not written");
+        }
+    }
+}
+
+/// The clusters that are due, with their nodes.
+async fn due(coordinator: &Coordinator, silent: &Silent) -> Result<Vec<(Cluster, Vec<Node>)>, StoreError> {
+    let mut read = coordinator.store.read().await?;
+    if is_us(silent.len(), read.hosts().list().await?.len()) {
+        return Ok(vec![]);
+    }
+    let mut due = Vec::new();
+    for cluster in read.clusters().list().await? {
+        let nodes = read.nodes().of_cluster(cluster.id).await?;
+        if heal::is_due(&cluster, &nodes, silent) {
+            due.push((cluster, nodes));
+        }
+    }
+    Ok(due)
+}
+
+/// Whether so many of all hosts say nothing that it is the coordinator's own way to them that is cut.
+fn is_us(silent: usize, all: usize) -> bool {
+    silent * 2 > all
+}
+
+/// The silent hosts that may be left: those that were in this window, and so many others.
+fn allowed(left: &mut BTreeMap<HostId, Instant>, silent: &Silent, now: Instant) -> Silent {
+    left.retain(|_, at| now.duration_since(*at) < WINDOW);
+    let mut more = MOST.saturating_sub(left.len());
+    let mut by_silence: Vec<_> = silent.iter().collect();
+    // The one that has been silent for longest is first.
+    by_silence.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    let mut allowed = Silent::new();
+    for (host, silence) in by_silence {
+        if left.contains_key(host) || more > 0 {
+            more -= usize::from(!left.contains_key(host));
+            allowed.insert(*host, *silence);
+        }
+    }
+    allowed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(n: u8) -> HostId {
+        HostId::new(1, [n; 10])
+    }
+
+    #[test]
+    fn where_most_hosts_are_silent_nothing_is_done() {
+        for (silent, all, us) in
+            [(0, 3, false), (1, 3, false), (1, 2, false), (2, 3, true), (1, 1, true), (2, 4, false)]
+        {
+            assert_eq!(is_us(silent, all), us, "{silent} of {all}");
+        }
+    }
+
+    #[test]
+    fn few_hosts_are_left_in_a_while_and_those_for_all_their_clusters() {
+        let silent: Silent = (1..=4).map(|n| (host(n), Duration::from_secs(u64::from(n)))).collect();
+        let now = Instant::now();
+        let mut left = BTreeMap::new();
+        let named = |allowed: Silent| allowed.into_keys().collect::<Vec<_>>();
+        assert_eq!(named(allowed(&mut left, &silent, now)), [host(3), host(4)]);
+        left.insert(host(1), now);
+        assert_eq!(named(allowed(&mut left, &silent, now)), [host(1), host(4)]);
+        left.insert(host(4), now);
+        assert_eq!(named(allowed(&mut left, &silent, now + WINDOW / 2)), [host(1), host(4)]);
+        assert_eq!(named(allowed(&mut left, &silent, now + WINDOW)), [host(3), host(4)]);
+        assert_eq!(left, BTreeMap::new());
+    }
+}
