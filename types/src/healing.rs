@@ -48,6 +48,12 @@ impl HealingPolicy {
         }
     }
 
+    /// Whether anything may be done for any node.
+    #[must_use]
+    pub fn heals(self) -> bool {
+        Role::ALL.into_iter().any(|role| self.allows(role) != Heal::Nothing)
+    }
+
     /// The word, as given, stored and shown.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -148,6 +154,7 @@ mod tests {
         assert_eq!(of(HealingPolicy::Default)[0], Heal::Restart);
         assert_eq!(of(HealingPolicy::Default)[1..], others);
         assert_eq!(of(HealingPolicy::None), all(Heal::Nothing));
+        assert_eq!(HealingPolicy::ALL.map(HealingPolicy::heals), [true, false, true, true]);
         assert_eq!(of(HealingPolicy::Restart), all(Heal::Restart));
         assert_eq!(of(HealingPolicy::Reschedule), all(Heal::Reschedule));
     }

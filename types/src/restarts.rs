@@ -112,7 +112,7 @@ impl Restarts {
     /// Whether its end after the last restart is told of already.
     #[must_use]
     pub fn is_told(&self) -> bool {
-        self.failing.as_ref().is_some_and(|end| end.seen >= self.last)
+        self.failing.as_ref().is_some_and(|end| end.seen > self.last)
     }
 
     /// When the next one is due.
@@ -206,8 +206,11 @@ mod tests {
         let failing = Restarts { failing: Some(end.clone()), ..known(3) };
         assert!(failing.is_told() && !known(3).is_told());
         let again = Restarts::one_more(Some(&failing), ran, at(40));
-        assert_eq!(again.failing, Some(end), "it is not well yet");
+        assert_eq!(again.failing.clone(), Some(end), "it is not well yet");
         assert!(!again.is_told());
+        // What was seen when it was restarted is an end before that.
+        let told = NodeEnd { seen: at(40), ..again.failing.clone().unwrap() };
+        assert!(!Restarts { failing: Some(told), ..again }.is_told());
         assert_eq!(Restarts::one_more(Some(&failing), Some(LASTS), at(300)).failing, None);
     }
 }

@@ -6,6 +6,9 @@ use shoal_types::{natural, nodeset};
 use super::{Width, hosts::age, table};
 use crate::escape;
 
+/// Failing nodes whose last words are shown; those of the rest are for programs.
+const QUOTED: usize = 5;
+
 /// `dev is ready: 17 of 17 nodes are well; workers: 16 idle`.
 fn headline(status: &Status) -> String {
     let well = status.nodes.iter().filter(|n| n.troubles.is_empty()).count();
@@ -54,7 +57,7 @@ fn facts(status: &Status) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// One line for each thing that is wrong: nodes with the same trouble together; then the last words of those that fail.
+/// One line for each thing that is wrong: nodes with the same trouble together; then the last words of some that fail.
 fn troubles(status: &Status) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(status.failure.iter().map(|why| format!("{}: {why}", status.name)));
@@ -82,7 +85,7 @@ fn troubles(status: &Status) -> Vec<String> {
             .iter()
             .map(|(trouble, nodes)| format!("{}: {trouble}", nodeset::compress(nodes.iter().copied()))),
     );
-    for node in &status.nodes {
+    for node in status.nodes.iter().filter(|node| node.failing.is_some()).take(QUOTED) {
         let log = node.failing.iter().flat_map(|failing| &failing.log);
         lines.extend(log.map(|line| format!("{} | {line}", node.name)));
     }

@@ -16,9 +16,7 @@ use std::{
 
 use shoal_api::{Mend, RepairedCluster};
 use shoal_storage::Cluster;
-use shoal_types::{
-    ClusterName, ClusterPhase, EventKind, EventLevel, HealingPolicy, HostId, RealmName, chain,
-};
+use shoal_types::{ClusterName, ClusterPhase, EventKind, EventLevel, HostId, RealmName, chain};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -93,7 +91,7 @@ pub(crate) async fn repair(
         let found = look(coordinator, cluster.clone(), terms.behalf).await?;
         (told.troubles, told.drained) = (found.troubles, found.drained);
         // A person mends what does not heal by itself.
-        if terms.behalf == Behalf::Upkeep && cluster.healing.policy == HealingPolicy::None {
+        if terms.behalf == Behalf::Upkeep && !cluster.healing.policy.heals() {
             return Ok(());
         }
         told.mends = found.mends;

@@ -134,7 +134,7 @@ impl Work {
             if ended.is_news()
                 && let Some(restarts) = &mut after
             {
-                restarts.failing = Some(self.last_end(link, container, end.as_ref()).await);
+                restarts.failing = Some(self.last_end(link, container, end.as_ref(), now).await);
             }
             if waits {
                 held.insert(node.id);
@@ -161,7 +161,7 @@ impl Work {
                 let Note::Fails { container, .. } = note else { return Ok(None) };
                 let link = self.coordinator.fleet.link(&self.coordinator.store, host).await?;
                 let end = end_heard(&link, container).await;
-                let end = self.last_end(&link, container, end.as_ref()).await;
+                let end = self.last_end(&link, container, end.as_ref(), self.coordinator.now()).await;
                 let failing = |known: &Restarts| Restarts { failing: Some(end), ..known.clone() };
                 Ok::<_, Fault>(node.restarts.as_ref().map(failing))
             };
@@ -199,13 +199,13 @@ impl Work {
         Ok(tx.commit().await?)
     }
 
-    /// How a node ended that fails, with its last words.
-    async fn last_end(&self, link: &HostLink, container: &str, end: Option<&End>) -> NodeEnd {
+    /// How a node ended that fails, as seen now, with its last words.
+    async fn last_end(&self, link: &HostLink, container: &str, end: Option<&End>, now: Timestamp) -> NodeEnd {
         let log = async { link.engine.logs_tail(container, READ).await.map_err(Fault::engine(&link.name)) };
         // It is told without them if they are not heard.
         let log = limited(&link.name, LIMIT, log).await.unwrap_or_default();
         NodeEnd {
-            seen: self.coordinator.now(),
+            seen: now,
             exit_status: end.and_then(|end| end.exit_status),
             out_of_memory: end.is_some_and(|end| end.out_of_memory),
             log: last_lines(&log),
@@ -244,7 +244,7 @@ mod tests {
 
     fn known(count: u32, failing: Option<i64>) -> Restarts {
         let end = |status| NodeEnd {
-            seen: NOW,
+            seen: NOW.after(Duration::from_millis(500)),
             exit_status: Some(status),
             out_of_memory: false,
             log: vec!["no space left".into()],
