@@ -62,10 +62,12 @@ mod tests {
 
     #[test]
     fn times() {
-        for (text, ms) in [("10s", 10_000), ("2m", 120_000), ("1h30m", 5_400_000), ("7d", 604_800_000)] {
+        for (text, ms) in
+            [("0s", 0), ("10s", 10_000), ("2m", 120_000), ("1h30m", 5_400_000), ("7d", 604_800_000)]
+        {
             assert_eq!(text.parse::<HealAfter>().map(|after| after.0.as_millis()), Ok(ms), "{text}");
         }
-        for bad in ["", "0", "120", "9s", "8d", "-2m", "soon"] {
+        for bad in ["", "120", "8d", "-2m", "soon"] {
             assert_eq!(bad.parse::<HealAfter>(), Err(HealAfterError), "{bad}");
         }
     }

@@ -449,7 +449,7 @@ fn refusals_of_values() {
     kind: Cluster\nhealing:\n  policy: always\n
         dev.yaml:3:11: `always` is not a healing policy: default, none, restart or reschedule
         hint: correct that line; `shoal validate FILE` checks it and creates nothing
-    kind: Cluster\nhealing:\n  after: 5s\n
+    kind: Cluster\nhealing:\n  after: 8d\n
         dev.yaml:3:10: not a time from 0s to 7d, such as 90s, 2m or 1h
         hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\nhealing:\n  after: 120\n

@@ -11,14 +11,17 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use shoal_lab::until;
-use shoal_tests::{Cluster, Installation, Node, Stage};
+use shoal_lab::{Lab, until};
+use shoal_tests::{Cluster, Installation, Machine, Node, Stage};
 
 const CREATE: [&str; 6] = ["create", "cluster", "kept", "--workers", "5", "--detach"];
 /// How long a worker that was removed may take to be IDLE again: what is promised, and as much for a machine that does other things.
 const MENDED: Duration = Duration::from_secs(10);
 /// How long nodes of a host may take that has power again: its agent begins, they boot, Slurm hears of them.
 const REBOOTED: Duration = Duration::from_secs(90);
+
+/// How long what was left on a host may stay there once it is back.
+const CLEARED: Duration = Duration::from_secs(150);
 
 /// A server that runs; killed with this.
 struct Server(Child);
@@ -109,6 +112,8 @@ pub(crate) fn what_is_broken_while_a_server_runs_is_mended_by_itself(stage: &Sta
     );
     until_well(&home, REBOOTED)?;
 
+    goes_elsewhere(&home, lab, machines, other)?;
+
     ensure!(server.end(Signal::SIGKILL)?.is_none(), "it was to be killed");
     ensure!(home.state_dir().join("shoal.sock").exists(), "a killed server takes nothing away");
     home.run(&["status", "kept"])?.ok()?;
@@ -120,6 +125,46 @@ pub(crate) fn what_is_broken_while_a_server_runs_is_mended_by_itself(stage: &Sta
         home.run(&["unregister", &machine.name()])?.ok()?;
     }
     Ok(())
+}
+
+/// A host loses power for good: its workers are IDLE elsewhere, and what was left there goes when it is back.
+fn goes_elsewhere(
+    home: &Installation,
+    lab: &Lab,
+    machines: &[Machine],
+    lost: &Machine,
+) -> anyhow::Result<()> {
+    home.run(&["set", "cluster", "kept", "--heal-after", "0s"])?.ok()?;
+    let before = home.cluster("kept", machines)?;
+    let of_lost = |cluster: &Cluster| cluster.workers().filter(|n| n.machine.name() == lost.name()).count();
+    ensure!(of_lost(&before) > 0, "no worker on {}", lost.name());
+    lab.cut_power(lost.host().name)?;
+    let began = Instant::now();
+    until(REBOOTED, || {
+        let now = home.cluster("kept", machines)?;
+        ensure!(of_lost(&now) == 0, "workers are on the host that is lost");
+        for was in before.workers() {
+            let node = now.node(&was.name)?;
+            ensure!(node.address == was.address, "{} has another address", was.name);
+            let state = slurm_state(&now, node)?;
+            ensure!(state == "idle", "{} is {state}", node.name);
+            ensure!(node.exec(&["true"])?.code == Some(0), "{} does not run", node.name);
+        }
+        Ok(())
+    })?;
+    println!(
+        "  {} workers of a host that is lost are idle elsewhere after {:.1} s",
+        of_lost(&before),
+        began.elapsed().as_secs_f32()
+    );
+    home.run(&["exec", "kept", "--", "srun", "-N5", "true"])?.ok()?;
+    lab.restart(lost.host().name)?;
+    until(CLEARED, || {
+        let left = lost.docker(&["ps", "--all", "--quiet", "--filter", "label=shoal.node"])?.ok()?;
+        ensure!(left.is_empty(), "containers are left: {left}");
+        Ok(())
+    })?;
+    until_well(home, REBOOTED).map(drop)
 }
 
 /// A create is under way when its server ends: the next one goes on with it.
