@@ -193,15 +193,13 @@ impl Healing<'_> {
             let Some(link) = links.get(&node.host) else { continue };
             let there = container_of(naming, link, node.id).await.ok().flatten();
             let Some(there) = there.filter(|c| c.state == ContainerState::Running) else { continue };
-            for silent in intent.nodes.iter().filter(|n| lost.contains(&n.host)).take(LISTENED_FOR) {
-                let line = format!("exec 3<>/dev/tcp/{}/22", silent.address);
-                let command = ExecSpec::new(["timeout", "2", "bash", "-c", &line]);
-                let said = link.engine.exec(&there.id, &command, 1024).await;
-                if said.is_ok_and(|said| said.status == 0) {
-                    return Some(silent.name.clone());
-                }
-            }
-            return None;
+            let silent = intent.nodes.iter().filter(|n| lost.contains(&n.host)).take(LISTENED_FOR);
+            let silent: Vec<&Node> = silent.collect();
+            let command = ExecSpec::new(call(&silent));
+            let said = link.engine.exec(&there.id, &command, 1024).await.ok()?;
+            let said = String::from_utf8_lossy(&said.stdout).into_owned();
+            let answers = |node: &&&Node| said.lines().any(|line| line == node.address.to_string());
+            return silent.iter().find(answers).map(|node| node.name.clone());
         }
         None
     }
@@ -229,6 +227,13 @@ impl Healing<'_> {
         }
         .into()
     }
+}
+
+/// Calls these nodes, all at once, and prints the addresses of those that answer.
+fn call(nodes: &[&Node]) -> Vec<String> {
+    let one = |node: &&Node| format!("(exec 3<>/dev/tcp/{0}/22) 2>&- && echo {0} &", node.address);
+    let line = nodes.iter().map(one).chain(["wait".to_owned()]).collect::<Vec<_>>().join(" ");
+    ["timeout", "2", "bash", "-c", &line].map(str::to_owned).into()
 }
 
 #[cfg(test)]

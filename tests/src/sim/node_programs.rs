@@ -256,16 +256,17 @@ impl NodePrograms {
         self.lean.load(Ordering::Relaxed)
     }
 
-    /// Whether the node that a line of a shell connects with is there, on a host whose cable is.
-    fn reaches(&self, inside: &Inside, line: &str) -> bool {
+    /// Addresses of the nodes that a line of a shell connects with and that are there, on hosts with a cable.
+    fn answering(&self, inside: &Inside, line: &str) -> String {
         let has_cable = |engine: &FakeEngine| engine.condition() != Condition::Unreachable;
-        let there = |c: &ContainerTruth| {
-            let here = c.address.is_some_and(|address| line.contains(&format!("/{address}/")));
-            here && c.state == ContainerState::Running
-        };
-        let from = self.fleet.engine(&inside.container.engine).is_some_and(|engine| has_cable(&engine));
+        if !self.fleet.engine(&inside.container.engine).is_some_and(|engine| has_cable(&engine)) {
+            return String::new();
+        }
         let all = self.fleet.all();
-        from && all.iter().filter(|engine| has_cable(engine)).any(|e| e.truth().containers.iter().any(there))
+        let there = all.iter().filter(|engine| has_cable(engine)).flat_map(|e| e.truth().containers);
+        let running = there.filter(|c| c.state == ContainerState::Running);
+        let called = running.filter_map(|c| c.address).filter(|a| line.contains(&format!("/{a}/")));
+        called.map(|address| format!("{address}\n")).collect()
     }
 
     /// Every node of the cluster that was started.
@@ -340,7 +341,7 @@ impl NodePrograms {
             words if words == SINFO_COMMAND && self.is_lean() => self.started(&inside),
             words if words == SINFO_COMMAND => self.sinfo(&inside),
             ["timeout", _, "bash", "-c", line] if line.contains("/dev/tcp/") => {
-                return i64::from(!self.reaches(&inside, line));
+                Some(self.answering(&inside, line))
             }
             ["scontrol", "update", rest @ ..] => {
                 let ended = slurm::update(&inside, rest);

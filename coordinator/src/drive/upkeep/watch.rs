@@ -24,7 +24,7 @@ const BACK_OFF: Duration = Duration::from_millis(250);
 /// Longest such pause: a host that came back is noticed within it.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
 /// How often a host is pinged that tells nothing, and how long its answer may take: a stream does not end when a machine loses power.
-const BEAT: Duration = Duration::from_secs(5);
+const BEAT: Duration = Duration::from_secs(3);
 
 /// What something has happened to and was not looked at since: each once, so there are never more than there are clusters and
 /// hosts.
