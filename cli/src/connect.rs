@@ -5,7 +5,7 @@
 //!                                                          `-no--> a coordinator inside this process, with its client
 //! ```
 
-use std::{env, path::PathBuf};
+use std::{env, error::Error, path::PathBuf};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use shoal_api::{Caller, Client, ClientError};
@@ -55,7 +55,7 @@ pub(crate) enum ServerError {
 impl ServerError {
     /// The error of a channel that failed.
     pub(crate) fn broke(status: &Status) -> Self {
-        Self::Gone { how: chain(status) }
+        Self::Gone { how: status.source().map_or_else(|| status.message().to_owned(), |cause| chain(cause)) }
     }
 
     /// What to do next.

@@ -21,8 +21,8 @@ use crate::{
 
 /// First pause before a host is watched again whose connection ended; doubled each time.
 const BACK_OFF: Duration = Duration::from_millis(250);
-/// Longest such pause: a host that came back is noticed within it.
-const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
+/// Longest such pause: a host that came back is noticed within it. Over SSH every try is a login.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(15);
 /// How often a host is pinged that tells nothing, and how long its answer may take: a stream does not end when a machine loses power.
 const BEAT: Duration = Duration::from_secs(3);
 
@@ -76,7 +76,7 @@ impl Watchers {
                     == (host.settings.endpoint.clone(), host.settings.credential)
             };
             let kept = match before.remove(&host.id) {
-                Some((known, task)) if reached(&known) => task,
+                Some((known, task)) if reached(&known) && !task.is_finished() => task,
                 other => {
                     if let Some((_, task)) = other {
                         task.abort();
