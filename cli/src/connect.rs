@@ -55,7 +55,7 @@ pub(crate) enum ServerError {
 impl ServerError {
     /// The error of a channel that failed.
     pub(crate) fn broke(status: &Status) -> Self {
-        Self::Gone { how: status.source().map_or_else(|| status.message().to_owned(), |cause| chain(cause)) }
+        Self::Gone { how: status.source().map_or_else(|| status.message().to_owned(), chain) }
     }
 
     /// What to do next.

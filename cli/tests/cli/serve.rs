@@ -2,13 +2,14 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     os::unix::{
         fs::PermissionsExt,
-        net::{UnixDatagram, UnixListener},
+        net::{UnixDatagram, UnixListener, UnixStream},
     },
     path::PathBuf,
     process::{Child, ChildStdout, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -175,6 +176,18 @@ fn a_server_of_another_version_is_not_used() {
         "{error}"
     );
     assert!(error.contains("hint: end that server"), "{error}");
+}
+
+#[test]
+fn a_server_that_hangs_up_is_told_as_that() {
+    let shoal = Shoal::new();
+    let listener = UnixListener::bind(shoal.home().join("rude.sock")).unwrap();
+    // It hears who is there and goes, until the test ends.
+    let hear = |client: io::Result<UnixStream>| drop(client.and_then(|mut c| c.read(&mut [0; 4096])));
+    thread::spawn(move || listener.incoming().for_each(hear));
+    let (exit, error) = shoal.fails(&["get", "hosts", "--socket", "rude.sock"]);
+    assert!(exit == 1 && error.starts_with("error: the connection to the server broke: "), "{error}");
+    assert!(error.contains("hint: see that `shoal serve` runs") && !error.contains("Kind("), "{error}");
 }
 
 #[test]
