@@ -14,9 +14,9 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::join_all};
 use shoal_docker::{CallClass, ContainerState, ExecSpec};
-use shoal_storage::{Cluster, Node};
+use shoal_storage::{Cluster, Host, Node};
 use shoal_types::{ClusterPhase, EventKind, Heal, HostId, HostName, NodeName, chain, nodeset};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +35,7 @@ use crate::{
         survey::{self, Depth, HostObservation},
     },
     pass::work::{Behalf, Halt, Work, underlays},
-    words::fault::{ClusterFault, Fault},
+    words::fault::{ClusterFault, Fault, HostFault},
 };
 
 /// How long the nodes may take to come up at their new places.
@@ -109,20 +109,13 @@ impl Healing<'_> {
         let (left, others): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|host| lost.contains(&host.id));
         let seen = survey::survey_of(coordinator, others, Depth::Agent).await?;
         self.can_be_fenced(&intent, &lost, &seen)?;
-        if let Some(node) = self.heard(&intent, &lost, &seen).await {
-            return Err(self.not_healed(
-                &intent,
-                format!("{node} is heard by living members: the engine of its host alone is down"),
-            ));
+        let (heard, answers) = tokio::join!(self.heard(&intent, &lost, &seen), self.any_answers(&left));
+        if let Some(node) = heard {
+            let why = format!("{node} is heard by living members: the engine of its host alone is down");
+            return Err(self.not_healed(&intent, why));
         }
-        for host in &left {
-            let ask = async {
-                let link = coordinator.fleet.link(&coordinator.store, host).await?;
-                link.engine.ping().await.map_err(Fault::engine(&host.name))
-            };
-            if limited::<_, Fault>(&host.name, ONCE_MORE, ask).await.is_ok() {
-                return Ok(0);
-            }
+        if answers {
+            return Ok(0);
         }
         let why = |id: &HostId, name: &HostName| {
             let silence = self.silent.get(id).copied().unwrap_or_default();
@@ -131,7 +124,7 @@ impl Healing<'_> {
         let why: BTreeMap<HostId, String> =
             left.iter().map(|host| (host.id, why(&host.id, &host.name))).collect();
         let silent = left.into_iter().map(|host| {
-            let fault = crate::words::fault::HostFault::Silent {
+            let fault = HostFault::Silent {
                 host: host.name.clone(),
                 seconds: self.silent.get(&host.id).copied().unwrap_or_default().as_secs(),
             };
@@ -153,6 +146,19 @@ impl Healing<'_> {
         work.note(&now, EventKind::Step, None, text).await;
         passes(work, COME_UP, began).await?;
         Ok(lost.len())
+    }
+
+    /// Whether one of these hosts answers after all.
+    async fn any_answers(&self, hosts: &[Host]) -> bool {
+        let coordinator = &self.work.coordinator;
+        let asks = hosts.iter().map(|host| {
+            let ask = async {
+                let link = coordinator.fleet.link(&coordinator.store, host).await?;
+                link.engine.ping().await.map_err(Fault::engine(&host.name))
+            };
+            limited::<_, Fault>(&host.name, ONCE_MORE, ask).boxed()
+        });
+        join_all(asks).await.iter().any(Result::is_ok)
     }
 
     /// Every living member answers, and has a packet filter.

@@ -152,17 +152,19 @@ fn goes_elsewhere(
     let before = home.cluster("kept", machines)?;
     let of_lost = |cluster: &Cluster| cluster.workers().filter(|n| n.machine.name() == lost.name()).count();
     ensure!(of_lost(&before) > 0, "no worker on {}", lost.name());
+    let slurmd = |worker: &Node| Ok::<_, anyhow::Error>(slurm_says(&before, worker)?.1);
+    let began_with = before.workers().map(slurmd).collect::<Result<Vec<_>, _>>()?;
     lab.cut_power(lost.host().name)?;
     let began = Instant::now();
     until(REBOOTED, || {
         let now = home.cluster("kept", machines)?;
         ensure!(of_lost(&now) == 0, "workers are on the host that is lost");
-        for was in before.workers() {
+        for (was, slurmd) in before.workers().zip(&began_with) {
             let node = now.node(&was.name)?;
             ensure!(node.address == was.address, "{} has another address", was.name);
-            let state = slurm_state(&now, node)?;
-            ensure!(state == "idle", "{} is {state}", node.name);
-            ensure!(node.exec(&["true"])?.code == Some(0), "{} does not run", node.name);
+            let (state, begun) = slurm_says(&now, node)?;
+            let is_new = (was.machine.name() == lost.name()) == (begun != *slurmd);
+            ensure!(state == "IDLE" && is_new, "{} is {state}, its slurmd of {begun}", node.name);
         }
         Ok(())
     })?;
