@@ -14,10 +14,10 @@ pub fn drain_command<'a>(nodes: impl IntoIterator<Item = &'a str>, host: &HostNa
     update(nodes, &["State=DRAIN".to_owned(), format!("Reason={}", drain_reason(host))])
 }
 
-/// The jobs of these nodes go back to the queue, or end if they may not be run twice. They stay without jobs.
+/// The jobs of these nodes go back to the queue, or end if they may not be run twice. They stay without jobs, for this reason.
 #[must_use]
-pub fn down_command<'a>(nodes: impl IntoIterator<Item = &'a str>, host: &HostName) -> Vec<String> {
-    update(nodes, &["State=DOWN".to_owned(), format!("Reason={}", drain_reason(host))])
+pub fn down_command<'a>(nodes: impl IntoIterator<Item = &'a str>, reason: &str) -> Vec<String> {
+    update(nodes, &["State=DOWN".to_owned(), format!("Reason={reason}")])
 }
 
 /// Jobs for these nodes again.
@@ -50,7 +50,7 @@ mod tests {
                 "Reason=shoal: host alpha is being drained"
             ]
         );
-        assert_eq!(down_command(nodes, &host)[3], "State=DOWN");
+        assert_eq!(down_command(nodes, "disk")[3..], ["State=DOWN", "Reason=disk"]);
         assert_eq!(resume_command(["worker-0"]), ["scontrol", "update", "NodeName=worker-0", "State=RESUME"]);
     }
 }

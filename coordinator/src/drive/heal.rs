@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! silent for as long as the cluster's policy says, all its nodes may go --> do living members hear its nodes? --no-->
-//!    asked once more --> edit/relocation.rs --> every living member is told, and takes nothing from it any more --> passes
+//!    asked once more --> do its nodes fit elsewhere? --> every living member is told that it is none, and takes nothing from it
+//!    any more --> edit/relocation.rs --> passes
 //! ```
-//! A host that does not answer may live on, with its nodes. Before one of them is started elsewhere, the agents of all living members
-//! have said that the host is no member any more: their packet filters drop what it sends. What is left there is remembered, and goes
-//! when it answers again. Where living members hear its nodes, its engine alone is down, and nothing is done.
+//! A host that does not answer may live on, with its nodes. Before one of them has another place, the agents of all living members
+//! have said that the host is no member any more: their packet filters drop what it sends. If that goes no further, they differ from
+//! what the store says, and a repair tells them anew. What is left on the host is remembered, and goes when it answers again. Where living members hear its nodes, its engine alone is down, and nothing is done.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,9 +16,9 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::join_all};
-use shoal_docker::{CallClass, ContainerState, ExecSpec};
+use shoal_docker::{ContainerState, ExecSpec};
 use shoal_storage::{Cluster, Host, Node};
-use shoal_types::{ClusterPhase, EventKind, Heal, HostId, HostName, NodeName, chain, nodeset};
+use shoal_types::{ClusterPhase, EventKind, Heal, HostId, chain, nodeset};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +28,7 @@ use crate::{
         commit::commit,
         relocation::{NotRescheduled, Relocation},
     },
-    fleet::{coordinator::Coordinator, liveness::limited},
+    fleet::{HostLink, coordinator::Coordinator, liveness::limited},
     observe::{
         containers::container_of,
         image,
@@ -42,8 +43,12 @@ use crate::{
 const COME_UP: Duration = Duration::from_secs(300);
 /// How long a lost host may take to answer after all.
 const ONCE_MORE: Duration = Duration::from_secs(3);
-/// Nodes of a lost host that a living member listens for.
-const LISTENED_FOR: usize = 3;
+/// Nodes of lost hosts that are called.
+const CALLED: usize = 3;
+/// Nodes of living hosts that are to call them, one after the other until one can.
+const CALLERS: usize = 3;
+/// What is printed before the addresses of those that answer.
+const CALLING: &str = "calling";
 
 /// Hosts that say nothing, and for how long.
 pub(crate) type Silent = BTreeMap<HostId, Duration>;
@@ -64,7 +69,7 @@ fn lost(cluster: &Cluster, nodes: &[Node], silent: &Silent) -> BTreeSet<HostId> 
     members.into_iter().filter(|host| due(host) && gone(host)).collect()
 }
 
-/// Places the nodes of lost hosts anew. How many hosts of the cluster were left; none if somebody else works on it.
+/// Places the nodes of lost hosts anew. Which hosts were left; none if somebody else works on the cluster.
 ///
 /// # Errors
 /// [`ClusterFault::NotHealed`]: why its nodes stay where they are.
@@ -73,18 +78,27 @@ pub(crate) async fn heal(
     cluster: &Cluster,
     silent: &Silent,
     interrupt: &CancellationToken,
-) -> Result<usize, Fault> {
+) -> Result<BTreeSet<HostId>, Fault> {
     let (lease, cluster) = match acquire(coordinator, cluster).await {
-        Err(Fault::Cluster(ClusterFault::Busy { .. } | ClusterFault::Unknown { .. })) => return Ok(0),
+        Err(Fault::Cluster(ClusterFault::Busy { .. } | ClusterFault::Unknown { .. })) => {
+            return Ok(BTreeSet::new());
+        }
         owned => owned?,
     };
     let work = Work::new(coordinator.clone(), cluster.id, lease, interrupt).keeping(Behalf::Upkeep);
-    let healed = Healing { work: &work, silent }.run().boxed().await;
+    let healing = Healing { work: &work, silent };
+    let left = healing.leave().boxed().await;
+    if left.as_ref().is_ok_and(|left| !left.is_empty())
+        && let Err(fault) = passes(&work, COME_UP, Instant::now()).boxed().await
+    {
+        // They have another place; the next look goes on with it.
+        tracing::warn!(cluster.name = %cluster.spec.name, error = chain(&fault), "not every node came up elsewhere");
+    }
     let flushed = work.recorder.flush().await;
     drop(work.lease.release().await);
-    let healed = healed?;
+    let left = left?;
     flushed?;
-    Ok(healed)
+    Ok(left)
 }
 
 struct Healing<'a> {
@@ -93,59 +107,50 @@ struct Healing<'a> {
 }
 
 impl Healing<'_> {
-    async fn run(&self) -> Result<usize, Fault> {
-        let (work, began) = (self.work, Instant::now());
+    /// Gives the nodes of lost hosts other places; the hosts that were left.
+    async fn leave(&self) -> Result<BTreeSet<HostId>, Fault> {
+        let work = self.work;
         let coordinator = &work.coordinator;
         let intent = work.intent().await?;
         // As it is under the lease.
         let lost = match intent.cluster.phase {
             ClusterPhase::Ready => lost(&intent.cluster, &intent.nodes, self.silent),
-            ClusterPhase::Creating | ClusterPhase::Deleting | ClusterPhase::Failed => return Ok(0),
+            ClusterPhase::Creating | ClusterPhase::Deleting | ClusterPhase::Failed => BTreeSet::new(),
         };
         if lost.is_empty() {
-            return Ok(0);
+            return Ok(lost);
         }
         let hosts = coordinator.store.read().await?.hosts().list().await?;
         let (left, others): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|host| lost.contains(&host.id));
-        let seen = survey::survey_of(coordinator, others, Depth::Agent).await?;
-        self.can_be_fenced(&intent, &lost, &seen)?;
-        let (heard, answers) = tokio::join!(self.heard(&intent, &lost, &seen), self.any_answers(&left));
-        if let Some(node) = heard {
-            let why = format!("{node} is heard by living members: the engine of its host alone is down");
+        let mut seen = survey::survey_of(coordinator, others, Depth::Agent).await?;
+        let living = self.living(&intent, &lost, &seen)?;
+        let (heard, answers) = tokio::join!(self.heard(&intent, &lost, &living), self.any_answers(&left));
+        if let Some(why) = heard {
             return Err(self.not_healed(&intent, why));
         }
         if answers {
-            return Ok(0);
+            return Ok(BTreeSet::new());
         }
-        let why = |id: &HostId, name: &HostName| {
-            let silence = self.silent.get(id).copied().unwrap_or_default();
-            format!("host {name} has not answered for {} s", silence.as_secs())
-        };
         let why: BTreeMap<HostId, String> =
-            left.iter().map(|host| (host.id, why(&host.id, &host.name))).collect();
-        let silent = left.into_iter().map(|host| {
-            let fault = HostFault::Silent {
-                host: host.name.clone(),
-                seconds: self.silent.get(&host.id).copied().unwrap_or_default().as_secs(),
-            };
+            left.iter().map(|host| (host.id, format!("host {} does not answer", host.name))).collect();
+        seen.extend(left.into_iter().map(|host| {
+            let seconds = self.silent.get(&host.id).copied().unwrap_or_default().as_secs();
+            let fault = HostFault::Silent { host: host.name.clone(), seconds };
             HostObservation { host, link: Err(fault.into()) }
-        });
-        let seen: Vec<HostObservation> = seen.into_iter().chain(silent).collect();
+        }));
         let cluster = &intent.cluster;
         let image = image::resolve_id(&cluster.spec.image, &cluster.image_id, &seen).await;
         let (lease, left) = (&work.lease, &why);
         let relocation =
             Relocation { lease, intent: &intent, left, only: None, to: None, seen: &seen, image: &image };
-        commit(coordinator, &relocation).await.map_err(|refused| match refused {
+        let refused = |refused| match refused {
             NotRescheduled::Here(why) => self.not_healed(&intent, why),
             NotRescheduled::Fault(fault) => fault,
-        })?;
-        self.fence(&intent, &lost).await?;
-        let now = work.intent().await?;
-        let text = "every living member takes nothing from lost hosts any more";
-        work.note(&now, EventKind::Step, None, text).await;
-        passes(work, COME_UP, began).await?;
-        Ok(lost.len())
+        };
+        relocation.plan(coordinator).await.map_err(refused)?;
+        self.fence(&intent, &lost, &living).await?;
+        commit(coordinator, &relocation).await.map_err(refused)?;
+        Ok(lost)
     }
 
     /// Whether one of these hosts answers after all.
@@ -161,65 +166,87 @@ impl Healing<'_> {
         join_all(asks).await.iter().any(Result::is_ok)
     }
 
-    /// Every living member answers, and has a packet filter.
-    fn can_be_fenced(
+    /// The ways to all living members: each answers, and has a packet filter.
+    fn living(
         &self,
         intent: &Intent,
         lost: &BTreeSet<HostId>,
         seen: &[HostObservation],
-    ) -> Result<(), Fault> {
+    ) -> Result<BTreeMap<HostId, Arc<HostLink>>, Fault> {
         let member =
             |s: &&HostObservation| intent.on(s.host.id).next().is_some() && !lost.contains(&s.host.id);
+        let mut living = BTreeMap::new();
         for HostObservation { host, link } in seen.iter().filter(member) {
-            if let Err(fault) = link {
-                return Err(
-                    self.not_healed(intent, format!("another member does not answer: {}", chain(fault)))
-                );
-            }
+            let link = match link {
+                Ok(link) => link.clone(),
+                Err(fault) => {
+                    let why = format!("another member does not answer: {}", chain(fault));
+                    return Err(self.not_healed(intent, why));
+                }
+            };
             let fault = host.facts.as_ref().map(|facts| facts.filter_fault.as_str()).unwrap_or_default();
             if !fault.is_empty() {
                 let why = format!("{} cannot drop what lost hosts send: {fault}", host.name);
                 return Err(self.not_healed(intent, why));
             }
+            living.insert(host.id, link);
         }
-        Ok(())
+        Ok(living)
     }
 
-    /// A node of a lost host that a node of a living one reaches.
+    /// Why the nodes of lost hosts may be alive, if they may: a node of a living host has called some of them. `None`: none answers, or
+    /// no living host has a node that would hear them.
     async fn heard(
         &self,
         intent: &Intent,
         lost: &BTreeSet<HostId>,
-        seen: &[HostObservation],
-    ) -> Option<NodeName> {
-        let links: BTreeMap<HostId, _> =
-            seen.iter().filter_map(|s| Some((s.host.id, s.link.as_ref().ok()?))).collect();
+        living: &BTreeMap<HostId, Arc<HostLink>>,
+    ) -> Option<String> {
         let naming = &self.work.coordinator.naming;
-        for node in intent.nodes.iter().filter(|node| !lost.contains(&node.host)) {
-            let Some(link) = links.get(&node.host) else { continue };
+        let silent = intent.nodes.iter().filter(|n| lost.contains(&n.host)).take(CALLED);
+        let silent: Vec<&Node> = silent.collect();
+        let mut why = None;
+        for node in intent.nodes.iter().filter(|node| !lost.contains(&node.host)).take(CALLERS) {
+            why = Some(format!("{} could not call its nodes", node.name));
+            let Some(link) = living.get(&node.host) else { continue };
             let there = container_of(naming, link, node.id).await.ok().flatten();
             let Some(there) = there.filter(|c| c.state == ContainerState::Running) else { continue };
-            let silent = intent.nodes.iter().filter(|n| lost.contains(&n.host)).take(LISTENED_FOR);
-            let silent: Vec<&Node> = silent.collect();
-            let command = ExecSpec::new(call(&silent));
-            let said = link.engine.exec(&there.id, &command, 1024).await.ok()?;
+            let Ok(said) = link.engine.exec(&there.id, &ExecSpec::new(call(&silent)), 1024).await else {
+                continue;
+            };
             let said = String::from_utf8_lossy(&said.stdout).into_owned();
-            let answers = |node: &&&Node| said.lines().any(|line| line == node.address.to_string());
-            return silent.iter().find(answers).map(|node| node.name.clone());
+            let mut lines = said.lines();
+            if lines.next() != Some(CALLING) {
+                continue;
+            }
+            let heard: Vec<&str> = lines.collect();
+            let answers = silent.iter().find(|node| heard.contains(&node.address.to_string().as_str()));
+            return answers.map(|node| {
+                format!("{} is heard by living members: the engine of its host alone is down", node.name)
+            });
         }
-        None
+        why
     }
 
-    /// Tells every living member who is a member now.
-    async fn fence(&self, before: &Intent, lost: &BTreeSet<HostId>) -> Result<(), Fault> {
+    /// Tells every living member that the lost hosts are none, and hears that it has done so.
+    async fn fence(
+        &self,
+        intent: &Intent,
+        lost: &BTreeSet<HostId>,
+        living: &BTreeMap<HostId, Arc<HostLink>>,
+    ) -> Result<(), Fault> {
         let work = self.work;
-        let intent = work.intent().await?;
-        let underlays = underlays(&work.members(&intent).await?);
-        let (links, _) = work.links(before).await?;
-        for link in links.values().filter(|link| !lost.contains(&link.id)) {
-            work.may(link, CallClass::Write).await.map_err(Halt::into_fault)?;
-            work.apply_mesh(link, &intent, &underlays).await.map_err(Halt::into_fault)?;
+        let mut tx = work.lease.begin().await?;
+        tx.networks().next_revision(intent.network.id).await?;
+        tx.commit().await?;
+        let mut fenced = work.intent().await?;
+        fenced.nodes.retain(|node| !lost.contains(&node.host));
+        let underlays = underlays(&work.members(&fenced).await?);
+        for link in living.values() {
+            work.apply_mesh(link, &fenced, &underlays).await.map_err(Halt::into_fault)?;
         }
+        let text = "every living member takes nothing from lost hosts any more";
+        work.note(&fenced, EventKind::Step, None, text).await;
         Ok(())
     }
 
@@ -235,10 +262,16 @@ impl Healing<'_> {
     }
 }
 
-/// Calls these nodes, all at once, and prints the addresses of those that answer.
+/// Calls these nodes, all at once, and prints the addresses of those whose host answers, with a connection or without.
 fn call(nodes: &[&Node]) -> Vec<String> {
-    let one = |node: &&Node| format!("(exec 3<>/dev/tcp/{0}/22) 2>&- && echo {0} &", node.address);
-    let line = nodes.iter().map(one).chain(["wait".to_owned()]).collect::<Vec<_>>().join(" ");
+    let one = |node: &&Node| {
+        let address = node.address;
+        format!(
+            "(said=$( (exec 3<>/dev/tcp/{address}/22) 2>&1 ) && echo {address} || case $said in *refused*) echo {address};; esac) &"
+        )
+    };
+    let line = std::iter::once(format!("echo {CALLING};")).chain(nodes.iter().map(one));
+    let line = line.chain(["wait".to_owned()]).collect::<Vec<_>>().join(" ");
     ["timeout", "2", "bash", "-c", &line].map(str::to_owned).into()
 }
 

@@ -92,6 +92,7 @@ fn cluster(fault: &ClusterFault) -> Code {
     match fault {
         ClusterFault::Unknown { .. } | ClusterFault::NoNode { .. } => Code::NotFound,
         ClusterFault::NoContainer { .. }
+        | ClusterFault::NoState { .. }
         | ClusterFault::Phase { .. }
         | ClusterFault::Going { .. }
         | ClusterFault::NotKept { .. }

@@ -341,7 +341,7 @@ impl NodePrograms {
             words if words == SINFO_COMMAND && self.is_lean() => self.started(&inside),
             words if words == SINFO_COMMAND => self.sinfo(&inside),
             ["timeout", _, "bash", "-c", line] if line.contains("/dev/tcp/") => {
-                Some(self.answering(&inside, line))
+                Some(format!("calling\n{}", self.answering(&inside, line)))
             }
             ["scontrol", "update", rest @ ..] => {
                 let ended = slurm::update(&inside, rest);

@@ -251,7 +251,8 @@ fn points(way: Way, crashes: bool) -> anyhow::Result<Vec<Point>> {
         || env::var("SHOAL_SIM_POINT").is_ok()
     {
         true => Choice::All,
-        false if crashes => Choice::Few,
+        // A drain has many effects, each of which another command has, too.
+        false if crashes && way != Way::Drain => Choice::Few,
         false => Choice::Last,
     };
     Ok(world.points().chosen(choice))

@@ -33,7 +33,7 @@ use crate::{
     },
     fleet::{HostLink, coordinator::Coordinator, lease::HeldLease, removal::remove_container},
     observe::{
-        containers::{HostContainers, Scope},
+        containers::{HostContainers, Scope, container_of},
         image,
         intent::Intent,
         slurm::SlurmNodes,
@@ -98,7 +98,9 @@ pub(super) async fn drain_cluster(
     };
     let drained = async {
         let (lease, cluster) = owned(coordinator, &cluster, interrupt).await?;
-        let work = Work::new(coordinator.clone(), cluster.id, lease, interrupt).keeping(Behalf::Person);
+        // What is begun with a batch is ended with it, whoever interrupts: batches end, and between them it is looked.
+        let work = Work::new(coordinator.clone(), cluster.id, lease, &CancellationToken::new());
+        let work = work.keeping(Behalf::Person);
         let left = BTreeMap::from([(host.id, format!("host {} is being drained", host.name))]);
         let drain = Drain { work: &work, host, terms, left, interrupt };
         let outcome = match terms.dry_run {
@@ -269,7 +271,19 @@ impl Drain<'_> {
         }
         let busy = named(&workers, &reports, has_jobs);
         if self.terms.now && !busy.is_empty() {
-            slurm.update(down_command(busy, &self.host.name)).await?;
+            // A reason that somebody gave stays.
+            let mut by_reason: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+            for name in busy {
+                let given = reports.iter().find(|(node, _)| node.as_str() == name);
+                let given = given.and_then(|(_, report)| report.reason.clone());
+                by_reason
+                    .entry(given.unwrap_or_else(|| drain_reason(&self.host.name)))
+                    .or_default()
+                    .push(name);
+            }
+            for (reason, names) in by_reason {
+                slurm.update(down_command(names, &reason)).await?;
+            }
             reports = slurm.nodes().await?;
         }
         for node in &workers {
@@ -286,35 +300,75 @@ impl Drain<'_> {
         let (work, began) = (self.work, Instant::now());
         let coordinator = &work.coordinator;
         let link = coordinator.fleet.link(&coordinator.store, self.host).await?;
-        let mut to = None;
+        let mut to: Option<Host> = None;
         for node in intent.nodes.iter().filter(|n| batch.contains(&n.id) && intent.role(n).state.is_some()) {
-            let only = BTreeSet::from([node.id]);
-            let planned = self.relocate(intent, Some(&only), None, Relocate::Plan).await?;
-            let Some((_, host)) = planned.into_iter().next() else { continue };
-            let there = coordinator.store.read().await?.hosts().by_name(&host).await?;
-            let there = there.ok_or_else(|| HostFault::Unknown { name: host.clone() })?;
-            let there = coordinator.fleet.link(&coordinator.store, &there).await?;
-            state::carry(work, intent, node, &link, &there).await.map_err(Halt::into_fault)?;
-            to = Some(host);
+            to = Some(self.carry(intent, node, &link).await?);
         }
-        self.remove(&link, batch).await.map_err(Halt::into_fault)?;
-        let placed = self.relocate(intent, Some(batch), to.as_ref(), Relocate::Commit).await;
+        let placed = match self.remove(&link, batch).await.map_err(Halt::into_fault) {
+            Ok(()) => {
+                let to = to.as_ref().map(|host| &host.name);
+                self.relocate(intent, Some(batch), to, Relocate::Commit).await
+            }
+            Err(fault) => Err(fault),
+        };
         // Wherever they belong now, they come up there.
         let passed = passes(work, COME_UP, began).await;
         placed?;
+        if let Some(to) = to {
+            // What was copied there is the node's by now.
+            forget_remnant(work, to.id).await?;
+        }
         let now = work.intent().await?;
+        let jobs = self.give_jobs(&now, batch).await;
+        // What it has of the state may be the last copy until then.
+        passed?;
         if now.on(self.host.id).next().is_none() {
             work.take_down(&link, intent).await.map_err(Halt::into_fault)?;
             if !work.in_doubt(self.host.id) {
                 forget_remnant(work, self.host.id).await?;
             }
         }
-        passed?;
-        self.give_jobs(&now, batch).await?;
+        jobs?;
         let hosts = work.members(&now).await?;
         let moved = now.nodes.iter().filter(|node| batch.contains(&node.id));
         let moved = moved.filter_map(|node| Some((node, &hosts.get(&node.host)?.name)));
         Ok(moved.map(|(node, to)| MovedNode { node: node.name.to_string(), to: to.to_string() }).collect())
+    }
+
+    /// Takes a node's state to the host where it is to be next; that host.
+    async fn carry(&self, intent: &Intent, node: &Node, from: &HostLink) -> Result<Host, Fault> {
+        let work = self.work;
+        let coordinator = &work.coordinator;
+        let there =
+            container_of(&coordinator.naming, from, node.id).await.map_err(Fault::engine(&from.name))?;
+        if there.is_none() {
+            // Its state is in a volume that no container has: it is made first.
+            passes(work, COME_UP, Instant::now()).await?;
+        }
+        let only = BTreeSet::from([node.id]);
+        let planned = self.relocate(intent, Some(&only), None, Relocate::Plan).await?;
+        let nowhere = || self.stay(intent, node.name.to_string(), "it is placed nowhere".into());
+        let (_, host) = planned.into_iter().next().ok_or_else(nowhere)?;
+        let mut read = coordinator.store.read().await?;
+        let to = read.hosts().by_name(&host).await?;
+        let to = to.ok_or_else(|| HostFault::Unknown { name: host.clone() })?;
+        let remnants = read.remnants().on_host(to.id).await?;
+        drop(read);
+        if remnants.iter().any(|remnant| remnant.what.cluster == work.cluster) {
+            let why =
+                format!("what was left of the cluster on {host} is not gone yet: try again in a minute");
+            return Err(self.stay(intent, node.name.to_string(), why));
+        }
+        let link = coordinator.fleet.link(&coordinator.store, &to).await?;
+        if intent.on(to.id).next().is_none() {
+            // Of a copy that nobody comes for.
+            let mut tx = work.lease.begin().await?;
+            let why = "state that was copied there".into();
+            tx.remnants().add(&intent.remnant(to.id, why, coordinator.now())).await?;
+            tx.commit().await?;
+        }
+        state::carry(work, intent, node, from, &link).await.map_err(Halt::into_fault)?;
+        Ok(to)
     }
 
     /// Removes the containers of these nodes.

@@ -27,6 +27,7 @@ use crate::{
     drive::{
         drain::{cluster::drain_cluster, slurm::Controller},
         hosts::{find_host, host_event},
+        lifecycle,
     },
     fleet::coordinator::Coordinator,
     observe::intent::Intent,
@@ -62,34 +63,55 @@ pub(crate) async fn cordon(coordinator: &Coordinator, name: &HostName) -> Result
 /// Places nodes on a host again, and has Slurm give jobs to those that a drain of it kept from them, wherever they are by now.
 pub(crate) async fn uncordon(coordinator: &Coordinator, name: &HostName) -> Result<Host, Fault> {
     let host = set(coordinator, name, Scheduling::Schedulable).await?;
+    give_jobs(coordinator, &host, Whose::All).await?;
+    Ok(host)
+}
+
+/// Which of the nodes that a drain of a host kept from jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// All of them.
+    All,
+    /// Those that have moved by now: an earlier drain that ended early has not told Slurm.
+    Moved,
+}
+
+/// Has Slurm give jobs to nodes that a drain of this host kept from them, in every cluster.
+async fn give_jobs(coordinator: &Coordinator, host: &Host, whose: Whose) -> Result<(), Fault> {
     let clusters = coordinator.store.read().await?.clusters().list().await?;
     let ready = clusters.into_iter().filter(|cluster| cluster.phase == ClusterPhase::Ready);
     let each = ready.map(|cluster| {
         async move {
             let named = cluster.spec.name.clone();
             // Slurm may be away; an operator sees the nodes' reason there.
-            if let Err(fault) = give_jobs(coordinator, cluster, name).await {
-                tracing::warn!(cluster.name = %named, error = chain(&fault), "Slurm was not told that the host is back");
+            if let Err(fault) = give_jobs_of(coordinator, cluster, host, whose).await {
+                tracing::warn!(cluster.name = %named, error = chain(&fault), "Slurm was not told to give jobs again");
             }
         }
         .boxed()
     });
     join_all(each).await;
-    Ok(host)
+    Ok(())
 }
 
-/// Has Slurm give jobs to the nodes of a cluster that a drain of this host kept from them.
-async fn give_jobs(coordinator: &Coordinator, cluster: Cluster, host: &HostName) -> Result<(), Fault> {
+async fn give_jobs_of(
+    coordinator: &Coordinator,
+    cluster: Cluster,
+    host: &Host,
+    whose: Whose,
+) -> Result<(), Fault> {
     let mut read = coordinator.store.read().await?;
     let Some(network) = read.networks().of_cluster(cluster.id).await? else { return Ok(()) };
     let nodes = read.nodes().of_cluster(cluster.id).await?;
     drop(read);
     let intent = Intent::new(cluster, network, nodes);
     let controller = Controller::of(coordinator, &intent).await?;
-    let reason = drain_reason(host);
+    let reason = drain_reason(&host.name);
     let reports = controller.nodes().await?;
-    let ours = reports.values().filter(|report| report.reason.as_ref() == Some(&reason));
-    let ours: Vec<&str> = ours.map(|report| report.name.as_str()).collect();
+    let meant = intent.nodes.iter().filter(|node| whose == Whose::All || node.host != host.id);
+    let ours = meant
+        .filter(|node| reports.get(&node.name).is_some_and(|report| report.reason.as_ref() == Some(&reason)));
+    let ours: Vec<&str> = ours.map(|node| node.name.as_str()).collect();
     if ours.is_empty() {
         return Ok(());
     }
@@ -111,6 +133,9 @@ pub(crate) async fn drain(
     }
     if !terms.dry_run {
         host = set(coordinator, name, Scheduling::Draining).await?;
+        // Of an earlier drain that ended early.
+        lifecycle::clear_what_was_left(coordinator).await;
+        give_jobs(coordinator, &host, Whose::Moved).await?;
     }
     let each = clusters_on(coordinator, &host).await?.into_iter();
     let each = each.map(|cluster| drain_cluster(coordinator, cluster, &host, terms, interrupt).boxed());
@@ -119,11 +144,12 @@ pub(crate) async fn drain(
         told(cluster).await;
     }
     let nodes = coordinator.store.read().await?.nodes().on_host(host.id).await?;
-    let host = match nodes.is_empty() && !terms.dry_run {
-        true => set(coordinator, name, Scheduling::Drained).await?,
-        false => find_host(coordinator, name).await?,
-    };
-    Ok(host.settings.scheduling)
+    let mut now = find_host(coordinator, name).await?;
+    // Somebody may have ended it meanwhile.
+    if nodes.is_empty() && now.settings.scheduling == Scheduling::Draining {
+        now = set(coordinator, name, Scheduling::Drained).await?;
+    }
+    Ok(now.settings.scheduling)
 }
 
 async fn clusters_on(coordinator: &Coordinator, host: &Host) -> Result<Vec<Cluster>, Fault> {

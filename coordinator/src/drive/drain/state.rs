@@ -18,7 +18,7 @@ use crate::{
         work::{Halt, Work, on},
     },
     words::{
-        fault::{AgentError, Fault, HostFault},
+        fault::{AgentError, ClusterFault, Fault, HostFault},
         naming::ROLE,
     },
 };
@@ -28,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(15);
 /// The most that is taken along: the queue of a cluster with a hundred thousand jobs has some 200 MiB.
 const LIMIT: usize = 512 << 20;
 
-/// Ends the node, and copies its state to the host `to`. Without a container, or without state, nothing is to be copied.
+/// Ends the node, and copies its state to the host `to`.
 pub(super) async fn carry(
     work: &Work,
     intent: &Intent,
@@ -39,13 +39,15 @@ pub(super) async fn carry(
     let naming = &work.coordinator.naming;
     let Some(volume) = state_volume(naming, intent, node) else { return Ok(()) };
     let there = container_of(naming, from, node.id).await.map_err(on(from))?;
-    let Some(there) = there else { return Ok(()) };
+    let gone = || Fault::from(ClusterFault::NoContainer { node: node.name.clone(), host: from.name.clone() });
+    let there = there.ok_or_else(gone)?;
     work.covered(GRACE + from.engine.limit(CallClass::Start)).await?;
     from.engine.stop(&there.id, GRACE).await.map_err(on(from))?;
-    let copied = copy(work, &there.id, &volume, from, to).await;
+    let copied = copy(work, (node, &there.id), &volume, from, to).await;
     if copied.is_err() {
         // It is still at home here.
-        work.may(from, CallClass::Start).await?;
+        work.covered(from.engine.limit(CallClass::Start)).await?;
+        work.lease.confirm().await?;
         from.engine.start(&there.id).await.map_err(on(from))?;
     }
     copied
@@ -53,20 +55,27 @@ pub(super) async fn carry(
 
 async fn copy(
     work: &Work,
-    container: &str,
+    (node, container): (&Node, &str),
     volume: &StateVolume,
     from: &HostLink,
     to: &HostLink,
 ) -> Result<(), Halt> {
-    work.may(from, CallClass::Read).await?;
+    let write = async || {
+        work.covered(to.engine.limit(CallClass::Write)).await?;
+        work.lease.confirm().await.map_err(Halt::from)
+    };
+    work.covered(from.engine.limit(CallClass::Read)).await?;
     let archive = from.engine.get_archive(container, &volume.target, LIMIT).await.map_err(on(from))?;
-    let Some(archive) = archive else { return Ok(()) };
-    work.may(to, CallClass::Write).await?;
+    let gone = || Fault::from(ClusterFault::NoState { node: node.name.clone(), host: from.name.clone() });
+    let archive = archive.ok_or_else(gone)?;
     let name = format!("carrier.{}", volume.name);
     // What an earlier try has left.
+    write().await?;
     remove_container(to, &name).await.map_err(on(to))?;
     // One that is there is of an earlier time.
+    write().await?;
     to.engine.remove_volume(&volume.name).await.map_err(on(to))?;
+    write().await?;
     to.engine.create_volume(&volume.name, &volume.labels).await.map_err(on(to))?;
     let agents = work.coordinator.naming.all().with(ROLE, "agent");
     let agents = to.engine.list_containers(&agents).await.map_err(on(to))?;
@@ -82,6 +91,7 @@ async fn copy(
         mounts: vec![Mount::Volume { name: volume.name.clone(), target: format!("/{root}") }],
         ..ContainerSpec::default()
     };
+    write().await?;
     let carrier = match to.engine.create_container(&spec).await.map_err(on(to))? {
         Created::New { id } => id,
         Created::Exists(held) => {
@@ -89,6 +99,7 @@ async fn copy(
             return Err(Fault::from(held).into());
         }
     };
+    write().await?;
     let put = to.engine.put_archive(&carrier, "/", archive).await.map_err(on(to));
     let removed = remove_container(to, &carrier).await.map_err(on(to));
     put.and(removed.map(drop))

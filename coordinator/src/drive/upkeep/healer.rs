@@ -27,6 +27,10 @@ pub(super) const LOOK: Duration = Duration::from_secs(2);
 const MOST: usize = 2;
 /// How long a host counts that was left.
 const WINDOW: Duration = Duration::from_secs(600);
+/// The pause after a try that failed; doubled each time.
+const PAUSE: Duration = Duration::from_secs(5);
+/// The longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
 /// What is known of hosts that say nothing.
 #[derive(Debug, Default)]
@@ -34,8 +38,18 @@ pub(super) struct Healer {
     silent: Mutex<BTreeMap<HostId, Instant>>,
     /// Hosts that were left, and when.
     left: Mutex<BTreeMap<HostId, Instant>>,
-    /// Why nodes stay where they are, as it was told last.
-    told: Mutex<BTreeMap<ClusterId, String>>,
+    /// Clusters whose nodes stay where they are.
+    stuck: Mutex<BTreeMap<ClusterId, Stuck>>,
+}
+
+/// A cluster whose nodes stay where they are.
+#[derive(Debug)]
+struct Stuck {
+    /// Why, as it was told.
+    why: String,
+    /// When it is tried again, and after how long then.
+    next: Instant,
+    pause: Duration,
 }
 
 fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -43,9 +57,11 @@ fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Healer {
-    /// A host answered.
+    /// A host answered: what kept its nodes may be over.
     pub(super) fn heard(&self, host: HostId) {
-        locked(&self.silent).remove(&host);
+        if locked(&self.silent).remove(&host).is_some() {
+            locked(&self.stuck).clear();
+        }
     }
 
     /// A host did not answer.
@@ -77,32 +93,34 @@ impl Healer {
             }
         };
         for (cluster, nodes) in due {
+            if locked(&self.stuck).get(&cluster.id).is_some_and(|stuck| stuck.next > now) {
+                continue;
+            }
             let allowed = allowed(&mut locked(&self.left), &silent, now);
             if !heal::is_due(&cluster, &nodes, &allowed) {
                 let why = format!("{MOST} hosts were left within {} minutes", WINDOW.as_secs() / 60);
-                self.tell(&coordinator, &cluster, why).await;
+                self.stay(&coordinator, &cluster, why).await;
                 continue;
             }
-            let members: Vec<HostId> = nodes.iter().map(|node| node.host).collect();
             match heal::heal(&coordinator, &cluster, &allowed, &coordinator.stop).boxed().await {
-                Ok(0) => {}
-                Ok(_) => {
-                    drop(locked(&self.told).remove(&cluster.id));
-                    let mut left = locked(&self.left);
-                    for host in members.into_iter().filter(|host| allowed.contains_key(host)) {
-                        left.insert(host, now);
-                    }
+                Ok(hosts) if hosts.is_empty() => {}
+                Ok(hosts) => {
+                    drop(locked(&self.stuck).remove(&cluster.id));
+                    locked(&self.left).extend(hosts.into_iter().map(|host| (host, now)));
                 }
                 Err(_) if coordinator.stop.is_cancelled() => return,
-                Err(fault) => self.tell(&coordinator, &cluster, chain(&fault)).await,
+                Err(fault) => self.stay(&coordinator, &cluster, chain(&fault)).await,
             }
         }
     }
 
-    /// Tells why nodes stay, unless that was told already.
-    async fn tell(&self, coordinator: &Coordinator, cluster: &Cluster, why: String) {
-        let before = locked(&self.told).insert(cluster.id, why.clone());
-        if before.as_ref() == Some(&why) {
+    /// Nodes stay for now: why is told, unless it was already.
+    async fn stay(&self, coordinator: &Coordinator, cluster: &Cluster, why: String) {
+        let before = locked(&self.stuck).remove(&cluster.id);
+        let pause = before.as_ref().map_or(PAUSE, |stuck| (stuck.pause * 2).min(LONGEST_PAUSE));
+        let next = Instant::now() + pause;
+        locked(&self.stuck).insert(cluster.id, Stuck { why: why.clone(), next, pause });
+        if before.is_some_and(|stuck| stuck.why == why) {
             return;
         }
         tracing::warn!(cluster.name = %cluster.spec.name, why, "nodes of a lost host are not placed elsewhere");

@@ -37,6 +37,14 @@ pub enum ClusterFault {
         /// Its host.
         host: HostName,
     },
+    /// The state of a node is not where it should be.
+    #[error("node {node} has no state on host {host}: somebody has removed its volume")]
+    NoState {
+        /// The node.
+        node: NodeName,
+        /// Its host.
+        host: HostName,
+    },
     /// Another process works on the cluster.
     #[error("cluster {cluster} is being worked on by {holder}: wait for it, or end that process")]
     Busy {
@@ -192,6 +200,7 @@ impl ClusterFault {
             Self::Unknown { .. }
             | Self::NoNode { .. }
             | Self::NoContainer { .. }
+            | Self::NoState { .. }
             | Self::Busy { .. }
             | Self::Phase { .. }
             | Self::Going { .. }
@@ -219,7 +228,7 @@ impl ClusterFault {
                 Ok(format!("`shoal get clusters --realm {realm}` lists the clusters of the realm"))
             }
             Self::NoNode { cluster, .. } => Ok(format!("`shoal get nodes {cluster}` lists them")),
-            Self::NoContainer { .. } => {
+            Self::NoContainer { .. } | Self::NoState { .. } => {
                 Ok("`shoal get events` shows what happened; `shoal resume` finishes what was interrupted"
                     .into())
             }

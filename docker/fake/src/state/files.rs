@@ -136,7 +136,12 @@ impl State {
             Place::Bind => Vec::new(),
             Place::Volume(volume, inner) => {
                 let files = self.volumes.get(&volume).map(|volume| &volume.files);
-                files.map(|files| tree(&[files], &inner)).unwrap_or_default()
+                let mut found = files.map(|files| tree(&[files], &inner)).unwrap_or_default();
+                // One that is empty is a directory.
+                if files.is_some() && inner == "/" && found.iter().all(|(name, _)| !name.is_empty()) {
+                    found.insert(0, (String::new(), Entry { mode: 0o755, uid: 0, gid: 0, content: None }));
+                }
+                found
             }
             Place::Root | Place::Tmpfs => {
                 let image = std::sync::Arc::clone(container.image.files());
