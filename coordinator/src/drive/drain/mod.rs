@@ -6,6 +6,7 @@
 //! ```
 //! What has moved has moved: a drain that ends early, or whose process dies, leaves the rest to the next one.
 
+mod batch;
 mod cluster;
 mod slurm;
 mod state;

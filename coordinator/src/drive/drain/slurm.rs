@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use shoal_docker::ExecSpec;
+use shoal_slurm::NodeReport;
+use shoal_storage::Node;
 use shoal_types::ClusterName;
 
 use crate::{
@@ -68,4 +70,14 @@ impl Controller {
     fn silent(&self, said: String) -> Fault {
         ClusterFault::Slurm { cluster: self.cluster.clone(), said }.into()
     }
+}
+
+/// Those of the nodes of which Slurm says such a thing.
+pub(super) fn named<'n>(
+    nodes: &[&'n Node],
+    reports: &SlurmNodes,
+    says: impl Fn(&NodeReport) -> bool,
+) -> Vec<&'n str> {
+    let said = nodes.iter().filter(|node| reports.get(&node.name).is_some_and(&says));
+    said.map(|node| node.name.as_str()).collect()
 }
