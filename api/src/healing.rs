@@ -30,7 +30,7 @@ impl fmt::Display for Healing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, after ", self.policy)?;
         match (self.after_ms % 60_000, self.after_ms % 1000) {
-            (0, _) => write!(f, "{}m", self.after_ms / 60_000),
+            (0, _) if self.after_ms > 0 => write!(f, "{}m", self.after_ms / 60_000),
             (_, 0) => write!(f, "{}s", self.after_ms / 1000),
             _ => write!(f, "{}ms", self.after_ms),
         }
@@ -67,6 +67,7 @@ mod tests {
             (HealingPolicy::Default, 120_000, "default, after 2m"),
             (HealingPolicy::Restart, 90_000, "restart, after 90s"),
             (HealingPolicy::None, 10_500, "none, after 10500ms"),
+            (HealingPolicy::Restart, 0, "restart, after 0s"),
         ] {
             let told = Healing { policy, after_ms };
             assert_eq!(told.to_string(), text);
@@ -75,7 +76,9 @@ mod tests {
         assert_eq!(Healing::from(shoal_types::Healing::default()).chosen(), None);
         let chosen = Healing { policy: HealingPolicy::None, after_ms: 120_000 };
         assert_eq!(chosen.chosen(), Some(chosen));
-        for (field, policy, after_ms) in [("healing.policy", 0, 120_000), ("healing.after_ms", 1, 0)] {
+        for (field, policy, after_ms) in
+            [("healing.policy", 0, 120_000), ("healing.after_ms", 1, 604_800_001)]
+        {
             let refused = Healing::try_from(v1::Healing { policy, after_ms }).unwrap_err();
             assert_eq!(refused.field, field);
         }

@@ -359,7 +359,8 @@ mod tests {
         assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, "spec.scheduler");
         let wire = v1::ClusterSpec { ssh_keys: vec!["ssh-rsa x".into()], ..v1::ClusterSpec::from(&spec()) };
         assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, "spec.ssh_keys");
-        for (field, policy, after_ms) in [("healing.policy", 0, 90_000), ("healing.after_ms", 1, 1)] {
+        for (field, policy, after_ms) in [("healing.policy", 0, 90_000), ("healing.after_ms", 1, 604_800_001)]
+        {
             let healing = Some(v1::Healing { policy, after_ms });
             let wire = v1::ClusterSpec { healing, ..v1::ClusterSpec::from(&spec()) };
             assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, field);

@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(Timestamp::from_form(-1), None);
         assert_eq!(Vni::from_form(1 << 24), None);
         assert_eq!(HostMtu::from_form(100), None);
-        assert_eq!(HealAfter::from_form(100), None);
+        assert_eq!(HealAfter::from_form(604_800_001), None);
         assert_eq!(HostId::from_form("clu_0".into()), None);
         assert_eq!(HostState::from_form("Ready".into()), None);
     }

@@ -231,6 +231,7 @@ fn filters_have_different_words() {
         words,
         [
             "state",
+            "scheduling",
             "privilege",
             "excluded",
             "architecture",

@@ -274,14 +274,14 @@ impl Watch<'_> {
             .context("the transcript")
     }
 
-    /// The clusters to try: all of them after a mend, else one.
+    /// The clusters to try: all of them after what was done to all, else one.
     fn trials(&mut self, rows: &Rows, step: &Step) -> Vec<String> {
         let away = self.actor.away();
         let whole = |name: &str| away.as_ref().is_none_or(|away| !rows.is_member(away, name));
         let ready = self.actor.model.ready().filter(|(name, cluster)| !cluster.wounded && whole(name));
         let ready: Vec<String> = ready.map(|(name, _)| name.to_owned()).collect();
         match step {
-            Step::Mend => ready,
+            Step::Mend | Step::Drain { .. } | Step::Repair => ready,
             Step::Run(_)
             | Step::Late { .. }
             | Step::Cut { .. }

@@ -29,6 +29,10 @@ pub(super) enum Step {
     Mend,
     /// `shoal sweep`.
     Sweep,
+    /// A host is drained, and gets nodes again afterwards; `shoal` may be killed in between.
+    Drain { host: usize, killed: Option<Moment> },
+    /// `shoal repair`.
+    Repair,
 }
 
 /// A command.
@@ -87,6 +91,9 @@ impl Step {
             Self::Break { .. } => "host fails",
             Self::Mend => "host mended",
             Self::Sweep => "sweep",
+            Self::Drain { killed: None, .. } => "drain",
+            Self::Drain { killed: Some(_), .. } => "drain, shoal killed",
+            Self::Repair => "repair",
         }
     }
 
@@ -165,8 +172,15 @@ impl<'a> Draw<'a> {
                 Step::Break { host, fault }
             }),
         ];
-        let sweep: (bool, u32, Maker) = (self.model.sweeps && calm, 4, |_| Step::Sweep);
-        let all = kinds.into_iter().chain([sweep]);
+        let whole = self.model.clusters.values().all(|c| c.should == Should::Ready && !c.wounded);
+        let wounded = self.model.ready().any(|(_, cluster)| cluster.wounded);
+        let upkeep: [(bool, u32, Maker); 4] = [
+            (self.model.sweeps && calm, 4, |_| Step::Sweep),
+            (alive > 0 && whole && calm, 5, |d| d.drain(false)),
+            (alive > 0 && whole && calm, 4, |d| d.drain(true)),
+            (wounded && calm, 8, |_| Step::Repair),
+        ];
+        let all = kinds.into_iter().chain(upkeep);
         all.filter(|(possible, ..)| *possible).map(|(_, weight, make)| (weight, make)).collect()
     }
 
@@ -201,6 +215,11 @@ impl<'a> Draw<'a> {
             true => Cut::Twice { gap_ms: self.rng.random_range(0..600) },
             false => Cut::Interrupt,
         }
+    }
+
+    fn drain(&mut self, is_killed: bool) -> Step {
+        let host = self.rng.random_range(0..self.model.hosts);
+        Step::Drain { host, killed: is_killed.then(|| self.moment(12)) }
     }
 
     fn fault(&mut self) -> (usize, Fault) {
@@ -257,6 +276,9 @@ impl fmt::Display for Step {
             Self::Break { host, fault } => write!(f, "host{} {fault}", host + 1),
             Self::Mend => f.write_str("mend"),
             Self::Sweep => f.write_str("sweep"),
+            Self::Drain { host, killed: None } => write!(f, "drain host{}", host + 1),
+            Self::Drain { host, killed: Some(at) } => write!(f, "drain host{}, SIGKILL {at}", host + 1),
+            Self::Repair => f.write_str("repair"),
         }
     }
 }
@@ -296,7 +318,11 @@ mod tests {
                     assert!(model.away.take().is_some(), "nothing was to be mended");
                     vec![]
                 }
-                Step::Late { .. } | Step::Sweep => vec![],
+                Step::Repair => {
+                    model.clusters.values_mut().for_each(|cluster| cluster.wounded = false);
+                    vec![]
+                }
+                Step::Late { .. } | Step::Sweep | Step::Drain { .. } => vec![],
             };
             for order in orders {
                 match order {
@@ -323,7 +349,7 @@ mod tests {
     fn everything_is_drawn_sooner_or_later() {
         let drawn = steps(1, 2000);
         let kinds: BTreeSet<&str> = drawn.iter().map(Step::kind).collect();
-        assert_eq!(kinds.len(), 13, "{kinds:?}");
+        assert_eq!(kinds.len(), 15, "{kinds:?}");
         assert!(drawn.iter().any(|step| matches!(step, Step::Cut { how: Cut::Twice { .. }, .. })));
         assert!(drawn.iter().any(|step| matches!(step, Step::Late { keep: true, .. })));
     }

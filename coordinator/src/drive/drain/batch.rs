@@ -42,7 +42,7 @@ use crate::{
 };
 
 /// How long a batch may take to come up at its new place.
-const COME_UP: Duration = Duration::from_secs(300);
+pub(super) const COME_UP: Duration = Duration::from_secs(300);
 
 /// What is wanted of a relocation.
 #[derive(Debug, Clone, Copy)]

@@ -21,17 +21,19 @@ use futures_util::{
 use shoal_api::DrainedCluster;
 use shoal_slurm::{drain_reason, resume_command};
 use shoal_storage::{Cluster, Host, HostSettings};
-use shoal_types::{ClusterPhase, EventLevel, HostName, Scheduling, chain};
+use shoal_types::{ClusterPhase, EventLevel, HostName, NodeState, Scheduling, chain};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     drive::{
-        drain::{cluster::drain_cluster, slurm::Controller},
+        drain::{batch::COME_UP, cluster::drain_cluster, slurm::Controller},
         hosts::{find_host, host_event},
         lifecycle,
+        repair::{RepairTerms, repair},
     },
     fleet::coordinator::Coordinator,
     observe::intent::Intent,
+    pass::work::Behalf,
     words::fault::{Fault, HostFault},
 };
 
@@ -136,6 +138,7 @@ pub(crate) async fn drain(
         host = set(coordinator, name, Scheduling::Draining).await?;
         // Of an earlier drain that ended early.
         lifecycle::clear_what_was_left(coordinator).await;
+        bring_up(coordinator, interrupt).await?;
         give_jobs(coordinator, &host, Whose::Moved).await?;
     }
     let each = clusters_on(coordinator, &host).await?.into_iter();
@@ -151,6 +154,28 @@ pub(crate) async fn drain(
         now = set(coordinator, name, Scheduling::Drained).await?;
     }
     Ok(now.settings.scheduling)
+}
+
+/// Brings up the nodes that have a place and were not seen to run there: a drain that ended between the two has no more of them on
+/// its host.
+async fn bring_up(coordinator: &Arc<Coordinator>, interrupt: &CancellationToken) -> Result<(), Fault> {
+    let mut read = coordinator.store.read().await?;
+    let mut unseen = Vec::new();
+    for cluster in read.clusters().list().await? {
+        let nodes = read.nodes().of_cluster(cluster.id).await?;
+        if cluster.phase == ClusterPhase::Ready && nodes.iter().any(|node| node.state == NodeState::Planned) {
+            unseen.push((cluster.spec.realm, cluster.spec.name));
+        }
+    }
+    drop(read);
+    let terms = RepairTerms { dry_run: false, behalf: Behalf::Person, wait: COME_UP, settle: false };
+    let each = unseen.iter().map(|(realm, name)| repair(coordinator, realm, name, terms, interrupt).boxed());
+    for repaired in join_all(each).await {
+        if let Some(error) = repaired.error {
+            tracing::warn!(cluster.name = repaired.name, error, "not every node came up");
+        }
+    }
+    Ok(())
 }
 
 async fn clusters_on(coordinator: &Coordinator, host: &Host) -> Result<Vec<Cluster>, Fault> {

@@ -6,6 +6,7 @@ mod finish;
 mod hosts;
 mod outcome;
 mod sweep;
+mod upkeep;
 
 use std::{
     path::{Path, PathBuf},
@@ -73,6 +74,8 @@ impl<'a> Actor<'a> {
             Step::Break { host, fault } => self.break_host(*host, *fault)?,
             Step::Mend => self.mend()?,
             Step::Sweep => self.sweep(&mut done)?,
+            Step::Drain { host, killed } => self.drain(*host, *killed, report, &mut done)?,
+            Step::Repair => self.repair(report, &mut done)?,
         }
         self.finish(&mut done)?;
         Ok(done)
