@@ -6,7 +6,7 @@
 //! chain forward  from a bridge of ours to a bridge of ours: accept
 //!                from a bridge of ours, to the tunnel port: drop
 //!                to the tunnel port, VNI of ours, not from a host that shares that network: drop
-//! chain output   to the tunnel port, VNI of ours, from a process that is not root's: drop
+//! chain output   from a process that is not root's, to the tunnel port, VNI of ours: drop
 //! ```
 //!
 //! A node reaches the port of its own host by its gateway and by every other address of the host (input), and the port of other
@@ -262,14 +262,10 @@ impl Ruleset {
                 let ours = [Load(Field::Vni), In(Set::Vnis), End(Verdict::Drop)];
                 rules.push((chain, [to_port.as_slice(), &ours].concat()));
             }
-            let of_users = [
-                Load(Field::User),
-                IsNot(0_u32.to_ne_bytes().to_vec()),
-                Load(Field::Vni),
-                In(Set::Vnis),
-                End(Verdict::Drop),
-            ];
-            rules.push((Chain::Output, [to_port.as_slice(), &of_users].concat()));
+            // First who it is from: a tunnel's packets are nobody's, and the rule ends there.
+            let of_users = [Load(Field::User), IsNot(0_u32.to_ne_bytes().to_vec())];
+            let ours = [Load(Field::Vni), In(Set::Vnis), End(Verdict::Drop)];
+            rules.push((Chain::Output, [of_users.as_slice(), &to_port, &ours].concat()));
         }
         rules
     }
