@@ -25,6 +25,8 @@ const BACK_OFF: Duration = Duration::from_millis(250);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(15);
 /// How often a host is pinged that tells nothing, and how long its answer may take: a stream does not end when a machine loses power.
 const BEAT: Duration = Duration::from_secs(3);
+/// How long a stream may take to open: over SSH with a login.
+const OPEN: Duration = Duration::from_secs(10);
 
 /// What something has happened to and was not looked at since: each once, so there are never more than there are clusters and
 /// hosts.
@@ -113,7 +115,7 @@ async fn watch(coordinator: Arc<Coordinator>, host: Host, (wakes, healer): (Arc<
 
 /// Passes on what happens on a host until the connection ends.
 async fn listen(coordinator: &Coordinator, host: &Host, wakes: &Wakes, healer: &Healer) -> Result<(), Fault> {
-    let (link, mut events) = limited::<_, Fault>(&host.name, BEAT, async {
+    let (link, mut events) = limited::<_, Fault>(&host.name, OPEN, async {
         let link = coordinator.fleet.link(&coordinator.store, host).await?;
         let opened = link.engine.events(&coordinator.naming.all()).await;
         Ok((link, opened.map_err(Fault::engine(&host.name))?))
