@@ -117,13 +117,15 @@ impl Drain<'_> {
         let to = to.ok_or_else(|| HostFault::Unknown { name: host.clone() })?;
         let remnants = read.remnants().on_host(to.id).await?;
         drop(read);
-        if remnants.iter().any(|remnant| remnant.what.cluster == work.cluster) {
+        // What is left on a member is its passes' to remove.
+        let is_new = intent.on(to.id).next().is_none();
+        if is_new && remnants.iter().any(|remnant| remnant.what.cluster == work.cluster) {
             let why =
                 format!("what was left of the cluster on {host} is not gone yet: try again in a minute");
             return Err(self.stay(intent, node.name.to_string(), why));
         }
         let link = coordinator.fleet.link(&coordinator.store, &to).await?;
-        if intent.on(to.id).next().is_none() {
+        if is_new {
             // Of a copy that nobody comes for.
             let mut tx = work.lease.begin().await?;
             let why = "state that was copied there".into();

@@ -20,7 +20,7 @@ use futures_util::{
 };
 use shoal_api::DrainedCluster;
 use shoal_slurm::{drain_reason, resume_command};
-use shoal_storage::{Cluster, Host, HostSettings};
+use shoal_storage::{Cluster, Host, HostSettings, Node};
 use shoal_types::{ClusterPhase, EventLevel, HostName, NodeState, Scheduling, chain};
 use tokio_util::sync::CancellationToken;
 
@@ -163,7 +163,7 @@ async fn bring_up(coordinator: &Arc<Coordinator>, interrupt: &CancellationToken)
     let mut unseen = Vec::new();
     for cluster in read.clusters().list().await? {
         let nodes = read.nodes().of_cluster(cluster.id).await?;
-        if cluster.phase == ClusterPhase::Ready && nodes.iter().any(|node| node.state == NodeState::Planned) {
+        if cluster.phase == ClusterPhase::Ready && nodes.iter().any(is_unseen) {
             unseen.push((cluster.spec.realm, cluster.spec.name));
         }
     }
@@ -176,6 +176,14 @@ async fn bring_up(coordinator: &Arc<Coordinator>, interrupt: &CancellationToken)
         }
     }
     Ok(())
+}
+
+/// Whether a node was not seen to be ready since it was placed.
+fn is_unseen(node: &Node) -> bool {
+    match node.state {
+        NodeState::Planned | NodeState::Created | NodeState::Starting => true,
+        NodeState::Ready | NodeState::Stopped | NodeState::Failed | NodeState::Failing => false,
+    }
 }
 
 async fn clusters_on(coordinator: &Coordinator, host: &Host) -> Result<Vec<Cluster>, Fault> {
