@@ -132,10 +132,7 @@ pub(crate) async fn repair(
         mended
     };
     let repaired: Result<(), Fault> = repaired.await;
-    told.error = repaired.err().map(|fault| match fault.hint() {
-        Ok(hint) => format!("{}; {hint}", chain(&fault)),
-        Err(_) => chain(&fault),
-    });
+    told.error = repaired.err().map(|fault| fault.told());
     told
 }
 

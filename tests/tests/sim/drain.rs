@@ -9,15 +9,13 @@ use shoal_tests::sim::{Coordinator, Life, Rows, Wish, World, nothing_wrong};
 use shoal_types::Scheduling;
 use tonic::{Code, Status};
 
+use crate::served;
+
 const HOSTS: [&str; 3] = ["h1", "h2", "h3"];
 
 /// Hosts `h1` to `h3` with a cluster `dev` of a controller and five workers, two nodes on each.
 fn ready() -> World {
-    let world = World::registered(9, HOSTS.len()).unwrap();
-    let (created, _) =
-        world.command("create", async |_, c| c.create(&Wish::new("dev", 5)).await.map(drop)).unwrap();
-    created.unwrap();
-    world
+    served::ready(9, HOSTS.len(), 5)
 }
 
 fn command<T>(

@@ -7,9 +7,11 @@ use shoal_docker::ContainerState;
 use shoal_docker_fake::{ContainerTruth, Method};
 use shoal_proto::v1;
 use shoal_storage::EventFilter;
-use shoal_tests::sim::{Coordinator, Life, Rows, Wish, World};
+use shoal_tests::sim::{Coordinator, Life, Rows, World};
 use shoal_types::{EventKind, NewEvent, NodeState, Restarts, Timestamp};
 use tonic::{Code, Status};
+
+use crate::served;
 
 const HOSTS: [&str; 2] = ["h1", "h2"];
 /// A node that is made to end.
@@ -17,11 +19,7 @@ const NODE: &str = "worker-1";
 
 /// Hosts `h1` and `h2` with a cluster `dev` of a controller and three workers.
 fn ready() -> World {
-    let world = World::registered(11, HOSTS.len()).unwrap();
-    let (created, _) =
-        world.command("create", async |_, c| c.create(&Wish::new("dev", 3)).await.map(drop)).unwrap();
-    created.unwrap();
-    world
+    served::ready(11, HOSTS.len(), 3)
 }
 
 /// The host and the container of a node.

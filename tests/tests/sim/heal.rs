@@ -1,39 +1,19 @@
 //! Hosts that are lost while a server runs: their nodes go to others, once, and only where that is safe.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
-use shoal_coordinator::KeepEvents;
 use shoal_docker::ContainerState;
 use shoal_docker_fake::ContainerTruth;
 use shoal_storage::EventFilter;
-use shoal_tests::sim::{Coordinator, Life, Rows, Wish, World, nothing_wrong, problems};
+use shoal_tests::sim::{Coordinator, World, nothing_wrong, problems};
+
+use crate::served::{self, MINUTE, SECOND, served};
 
 const HOSTS: [&str; 4] = ["h1", "h2", "h3", "h4"];
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const KEEP: KeepEvents = KeepEvents { age: Duration::from_secs(30 * 86_400), most: 1_000_000 };
 
 /// Hosts `h1` to `h4` with a cluster `dev` of a controller and seven workers, two nodes on each.
 fn ready() -> World {
-    let world = World::registered(7, HOSTS.len()).unwrap();
-    let (created, _) =
-        world.command("create", async |_, c| c.create(&Wish::new("dev", 7)).await.map(drop)).unwrap();
-    created.unwrap();
-    world
-}
-
-/// A server that has looked at everything once, for as long as `story` lasts.
-fn served<T>(world: &World, story: impl AsyncFnOnce(&Life, &Coordinator) -> T) -> (T, Rows) {
-    let told = world.live(async |life| {
-        let server = life.coordinator("server").await.unwrap();
-        server.keep(KEEP);
-        life.pass(10 * SECOND).await;
-        let told = story(&life, &server).await;
-        let rows = Rows::read(&server.store).await.unwrap();
-        server.leave().await;
-        (told, rows)
-    });
-    told.unwrap().unwrap()
+    served::ready(7, HOSTS.len(), 7)
 }
 
 /// Node -> host and container, of the nodes that run.

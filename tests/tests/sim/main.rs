@@ -19,5 +19,6 @@ mod programs;
 mod repair;
 mod schedules;
 mod serve;
+mod served;
 mod slurm;
 mod ways;

@@ -7,38 +7,19 @@ use shoal_coordinator::KeepEvents;
 use shoal_docker::{ContainerState, LabelFilter};
 use shoal_docker_fake::{ContainerTruth, Method};
 use shoal_storage::EventFilter;
-use shoal_tests::sim::{Coordinator, Life, Rows, Wish, World, nothing_wrong};
+use shoal_tests::sim::{Life, Rows, Wish, World, nothing_wrong};
 use shoal_types::ClusterPhase;
 use tonic::Code;
 
+use crate::served::{self, KEEP, MINUTE, SECOND, served};
+
 const HOSTS: [&str; 3] = ["h1", "h2", "h3"];
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(100);
-const KEEP: KeepEvents = KeepEvents { age: Duration::from_secs(30 * 86_400), most: 1_000_000 };
 
 /// Hosts `h1` to `h3` with a cluster `dev` of a controller and five workers.
 fn ready() -> World {
-    let world = World::registered(5, HOSTS.len()).unwrap();
-    let (created, _) =
-        world.command("create", async |_, c| c.create(&Wish::new("dev", 5)).await.map(drop)).unwrap();
-    created.unwrap();
-    world
-}
-
-/// A server that has looked at everything once, for as long as `story` lasts.
-fn served<T>(world: &World, story: impl AsyncFnOnce(&Life, &Coordinator) -> T) -> (T, Rows) {
-    let told = world.live(async |life| {
-        let server = life.coordinator("server").await.unwrap();
-        server.keep(KEEP);
-        life.pass(10 * SECOND).await;
-        let told = story(&life, &server).await;
-        let rows = Rows::read(&server.store).await.unwrap();
-        server.leave().await;
-        (told, rows)
-    });
-    told.unwrap().unwrap()
+    served::ready(5, HOSTS.len(), 5)
 }
 
 /// Node -> host and container, of the nodes that have one.

@@ -11,14 +11,14 @@ use std::{collections::BTreeSet, time::Duration};
 use futures_util::FutureExt;
 use shoal_api::MovedNode;
 use shoal_docker::CallClass;
-use shoal_slurm::{Readiness, drain_reason, resume_command};
+use shoal_slurm::Readiness;
 use shoal_storage::{Host, Node};
 use shoal_types::{HostName, NodeId, NodeName, nodeset};
 use tokio::time::Instant;
 
 use super::{
     cluster::{BATCH, Drain},
-    slurm::{Controller, named},
+    slurm::Controller,
     state,
 };
 use crate::{
@@ -190,13 +190,7 @@ impl Drain<'_> {
             return Ok(());
         }
         let slurm = Controller::of(&self.work.coordinator, intent).await?;
-        let reports = slurm.nodes().await?;
-        let reason = drain_reason(&self.host.name);
-        let ours = named(&workers, &reports, |report| report.reason.as_ref() == Some(&reason));
-        if ours.is_empty() {
-            return Ok(());
-        }
         self.work.may(&slurm.link, CallClass::Exec).await.map_err(Halt::into_fault)?;
-        slurm.update(resume_command(ours)).await
+        slurm.give_jobs(&workers, &self.host.name).await
     }
 }

@@ -41,6 +41,8 @@ pub(super) const BATCH: usize = 16;
 const BUSY: Duration = Duration::from_secs(60);
 /// How often jobs and owners are looked at.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often jobs that last are looked at: each look is a list and two commands in the controller.
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
 /// One cluster's nodes on the host.
 pub(super) struct Drain<'a> {
@@ -101,10 +103,7 @@ pub(super) async fn drain_cluster(
         }
         Err(fault) => drained = drained.and(Err(fault)),
     }
-    told.error = drained.err().map(|fault| match fault.hint() {
-        Ok(hint) => format!("{}; {hint}", chain(&fault)),
-        Err(_) => chain(&fault),
-    });
+    told.error = drained.err().map(|fault| fault.told());
     told
 }
 
@@ -163,7 +162,7 @@ impl Drain<'_> {
         let began = Instant::now();
         // Where there is no room nobody has to be kept from jobs.
         self.plan().await?;
-        let mut waited = false;
+        let (mut waited, mut rest) = (false, LOOK);
         loop {
             let intent = self.work.intent().await?;
             ready(&intent.cluster)?;
@@ -184,10 +183,12 @@ impl Drain<'_> {
                 if !std::mem::replace(&mut waited, true) {
                     self.note(&intent, format!("waiting for the jobs of {names}")).await;
                 }
-                pause(self.interrupt, LOOK).await?;
+                pause(self.interrupt, rest).await?;
+                rest = (rest * 2).min(LONGEST_LOOK);
                 continue;
             }
             let batch: BTreeSet<NodeId> = movable.now.into_iter().take(BATCH).collect();
+            rest = LOOK;
             moved.extend(self.move_batch(&intent, &batch).await?);
             pause(self.interrupt, Duration::ZERO).await?;
         }

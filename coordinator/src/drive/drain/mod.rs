@@ -19,7 +19,6 @@ use futures_util::{
     stream,
 };
 use shoal_api::DrainedCluster;
-use shoal_slurm::{drain_reason, resume_command};
 use shoal_storage::{Cluster, Host, HostSettings, Node};
 use shoal_types::{ClusterPhase, EventLevel, HostName, NodeState, Scheduling, chain};
 use tokio_util::sync::CancellationToken;
@@ -108,17 +107,9 @@ async fn give_jobs_of(
     let nodes = read.nodes().of_cluster(cluster.id).await?;
     drop(read);
     let intent = Intent::new(cluster, network, nodes);
-    let controller = Controller::of(coordinator, &intent).await?;
-    let reason = drain_reason(&host.name);
-    let reports = controller.nodes().await?;
     let meant = intent.nodes.iter().filter(|node| whose == Whose::All || node.host != host.id);
-    let ours = meant
-        .filter(|node| reports.get(&node.name).is_some_and(|report| report.reason.as_ref() == Some(&reason)));
-    let ours: Vec<&str> = ours.map(|node| node.name.as_str()).collect();
-    if ours.is_empty() {
-        return Ok(());
-    }
-    controller.update(resume_command(ours)).await
+    let meant: Vec<&Node> = meant.collect();
+    Controller::of(coordinator, &intent).await?.give_jobs(&meant, &host.name).await
 }
 
 /// Moves all nodes of a host to others; `told` hears of each cluster as its nodes have moved, or why some have not. What is said of

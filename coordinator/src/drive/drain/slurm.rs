@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use shoal_docker::ExecSpec;
-use shoal_slurm::NodeReport;
+use shoal_slurm::{NodeReport, drain_reason, resume_command};
 use shoal_storage::Node;
-use shoal_types::ClusterName;
+use shoal_types::{ClusterName, HostName};
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator},
@@ -65,6 +65,16 @@ impl Controller {
         }
         let said = [ran.stderr, ran.stdout].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
         Err(self.silent(said.into_iter().find(|text| !text.is_empty()).unwrap_or_default()))
+    }
+
+    /// Gives jobs again to those of the nodes that a drain of this host kept from them.
+    pub(super) async fn give_jobs(&self, nodes: &[&Node], host: &HostName) -> Result<(), Fault> {
+        let (reports, reason) = (self.nodes().await?, drain_reason(host));
+        let ours = named(nodes, &reports, |report| report.reason.as_ref() == Some(&reason));
+        if ours.is_empty() {
+            return Ok(());
+        }
+        self.update(resume_command(ours)).await
     }
 
     fn silent(&self, said: String) -> Fault {

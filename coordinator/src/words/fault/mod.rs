@@ -112,6 +112,14 @@ impl Fault {
         }
     }
 
+    /// On one line, with what to do, where that is not said yet.
+    pub(crate) fn told(&self) -> String {
+        match self.hint() {
+            Ok(hint) => format!("{}; {hint}", shoal_types::chain(self)),
+            Err(_) => shoal_types::chain(self),
+        }
+    }
+
     /// What to do next, or why there is nothing to be said.
     pub(crate) fn hint(&self) -> Hint {
         match self {
