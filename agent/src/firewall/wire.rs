@@ -29,7 +29,8 @@ pub(super) enum Message {
     AddTable(Table),
     DeleteTable(Table),
     AddChain(Table, Chain),
-    AddSet(Table, Set),
+    /// Room for so many keys. All of them come in the batch that makes it.
+    AddSet(Table, Set, u32),
     /// At most [`KEYS`].
     AddKeys(Table, Set, Vec<Vec<u8>>),
     AddRule(Table, Chain, Vec<Expression>),
@@ -106,13 +107,14 @@ impl Message {
                 // NFTA_CHAIN_TABLE, _NAME, _HOOK, _TYPE
                 vec![text(1, table.as_str()), text(3, chain.as_str()), hook, text(7, "filter")]
             }
-            // NFTA_SET_TABLE, _NAME, _FLAGS, _KEY_TYPE, _KEY_LEN, _ID
-            Self::AddSet(table, set) => vec![
+            // NFTA_SET_TABLE, _NAME, _FLAGS (NFT_SET_CONSTANT), _KEY_TYPE, _KEY_LEN, _DESC of NFTA_SET_DESC_SIZE, _ID
+            Self::AddSet(table, set, keys) => vec![
                 text(1, table.as_str()),
                 text(2, set.as_str()),
-                number(3, 0),
+                number(3, 2),
                 number(4, set.key_type()),
                 number(5, set.key_length()),
+                nested(9, &[number(1, *keys)]),
                 number(10, set.id()),
             ],
             Self::AddKeys(table, set, keys) => {
@@ -178,6 +180,7 @@ fn load(field: Field, place: u32) -> (&'static str, Vec<DefaultNla>) {
         Field::UdpPort => payload(transport, 2, 2),
         // Behind the UDP header, at 4 of the VXLAN header (RFC 7348 section 5).
         Field::Vni => payload(transport, 8 + 4, 3),
+        Field::PaddedVni => payload(transport, 8 + 4, 4),
     }
 }
 

@@ -31,7 +31,7 @@ use crate::{
 
 const TUNNEL: u16 = 4799;
 const VICTIM_VNI: u32 = 10;
-const TABLE: &str = "shoal_3fa9c1";
+pub(crate) const TABLE: &str = "shoal_3fa9c1";
 pub(crate) const OTHER_BRIDGE: &str = "sb3fa9c100000b";
 pub(crate) const OTHER_GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 96, 5, 1);
 const NODES: [Node; 3] = [
@@ -67,7 +67,7 @@ fn other_id() -> String {
 }
 
 /// The engine's part of packets that pass through a host, for these bridges.
-fn forward_as_docker(host: &Host, bridges: &[(&str, &str)]) -> anyhow::Result<()> {
+pub(crate) fn forward_as_docker(host: &Host, bridges: &[(&str, &str)]) -> anyhow::Result<()> {
     let inside =
         |script: &str| sh(&format!("ip netns exec {} sh -euc '{script}'", host.namespace.name)).map(drop);
     inside(

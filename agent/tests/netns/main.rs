@@ -11,9 +11,11 @@
 //!    '------ bridge -----'                  namespace of the LAN
 //! ```
 //!
-//! Needs root and iproute2. The agents are this executable, started again with `agent` as its first argument.
+//! Needs root and iproute2. The agents are this executable, started again with `agent` as its first argument; with `measure` it
+//! measures what the filter of tunnel packets costs.
 
 mod agent;
+mod cost;
 mod exhaustion;
 mod intrusion;
 mod lab;
@@ -101,6 +103,15 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     if let Some(role @ ("agent" | "connect")) = arguments.next().as_deref() {
         return process::run(role, arguments);
+    }
+    if std::env::args().nth(1).as_deref() == Some("measure") {
+        return cost::measure().map_or_else(
+            |error| {
+                eprintln!("{error:#}");
+                ExitCode::FAILURE
+            },
+            |()| ExitCode::SUCCESS,
+        );
     }
     let arguments = Arguments::from_args();
     let missing = lab::missing();
