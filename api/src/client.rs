@@ -412,6 +412,20 @@ impl Client {
         Ok(Answers::of(self.upkeep().repair(request).await?.into_inner()))
     }
 
+    /// Draws new keys for a ready cluster and makes its nodes anew with them; `now`: although they have jobs. Dropping the answers ends
+    /// it after the steps under way.
+    pub async fn rotate_keys(
+        &self,
+        realm: &RealmName,
+        cluster: &ClusterName,
+        now: bool,
+        wait_ms: u64,
+    ) -> Result<Answers<RepairStep>, ClientError> {
+        let (realm, cluster) = (realm.to_string(), cluster.to_string());
+        let request = v1::RotateKeysRequest { realm, cluster, now, wait_ms };
+        Ok(Answers::of(self.upkeep().rotate_keys(request).await?.into_inner()))
+    }
+
     /// How a cluster is.
     pub async fn status(&self, realm: &RealmName, cluster: &ClusterName) -> Result<Status, ClientError> {
         let request = v1::GetStatusRequest { realm: realm.to_string(), cluster: cluster.to_string() };

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use shoal_proto::{
     FieldError, Word,
-    v1::{self, repair_response},
+    v1::{self, repair_response, rotate_keys_response},
 };
 use shoal_types::Event;
 
@@ -70,7 +70,7 @@ impl Repair {
     }
 }
 
-/// What is told of a repair.
+/// What is told of a repair, or while keys are rotated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RepairStep {
     /// Something happened.
@@ -130,6 +130,27 @@ impl From<RepairStep> for v1::RepairResponse {
     }
 }
 
+impl TryFrom<v1::RotateKeysResponse> for RepairStep {
+    type Error = FieldError;
+
+    fn try_from(answer: v1::RotateKeysResponse) -> Result<Self, FieldError> {
+        Ok(match need("step", answer.step)? {
+            rotate_keys_response::Step::Event(event) => Self::Event(event.try_into()?),
+            rotate_keys_response::Step::Cluster(cluster) => Self::Cluster(cluster.try_into()?),
+        })
+    }
+}
+
+impl From<RepairStep> for v1::RotateKeysResponse {
+    fn from(step: RepairStep) -> Self {
+        let step = match step {
+            RepairStep::Event(event) => rotate_keys_response::Step::Event((&event).into()),
+            RepairStep::Cluster(cluster) => rotate_keys_response::Step::Cluster(cluster.into()),
+        };
+        Self { step: Some(step) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use shoal_types::{EventKind, EventLevel, NewEvent, Timestamp};
@@ -155,6 +176,7 @@ mod tests {
         let event = NewEvent::new(Timestamp(5), EventLevel::Info, EventKind::Phase, "ready");
         let clusters = [cluster, RepairedCluster::default()].map(RepairStep::Cluster);
         for step in clusters.into_iter().chain([RepairStep::Event(Event { seq: 7, event })]) {
+            assert_eq!(RepairStep::try_from(v1::RotateKeysResponse::from(step.clone())), Ok(step.clone()));
             assert_eq!(RepairStep::try_from(v1::RepairResponse::from(step.clone())), Ok(step));
         }
     }

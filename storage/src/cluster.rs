@@ -262,6 +262,27 @@ impl<M: Writes> Clusters<'_, M> {
 }
 
 impl Clusters<'_, Owner> {
+    /// Gives the cluster another seed, which was stored before, and forgets the one it had.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`]: no such cluster. [`StoreError::Referenced`]: the seed is not there.
+    pub async fn set_seed(
+        &mut self,
+        id: ClusterId,
+        seed: SecretId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let cluster = self.get(id).await?;
+        let cluster = cluster.ok_or_else(|| StoreError::Missing { what: "cluster", id: id.to_string() })?;
+        let query =
+            Query::new(CLUSTERS, "UPDATE clusters SET seed_secret_id = $2, updated_ms = $3 WHERE id = $1")
+                .bind(&id)
+                .bind(&seed)
+                .bind(&now);
+        self.0.execute_one(query, "cluster", id).await?;
+        self.0.secrets().delete(cluster.seed).await
+    }
+
     /// Records why the cluster is not ready, or cannot be deleted; `None` clears the reason.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ mod register;
 mod registry;
 mod repair;
 mod resume;
+mod rotate;
 mod serve;
 mod set;
 mod set_cluster;
@@ -123,6 +124,8 @@ pub(crate) enum Command {
     /// their names, addresses and keys; and get jobs again. The controller moves last, with its queue. What has moved has
     /// moved: after an interrupt, or when jobs do not end in time, the next drain goes on. Exit status 0: no node is there; 1: some are.
     Drain(drain::Drain),
+    /// Exchange the keys of a cluster
+    Rotate(rotate::Rotate),
     /// Finish the realm's interrupted creates and deletes
     Resume(resume::Resume),
     /// Remove leftovers from the hosts: objects of this installation without a row in the store
@@ -173,6 +176,7 @@ impl Command {
             Self::Cordon(command) => command.run(global, interrupt).await,
             Self::Uncordon(command) => command.run(global, interrupt).await,
             Self::Drain(command) => command.run(global, interrupt).await,
+            Self::Rotate(command) => command.run(global, interrupt).await,
             Self::Resume(command) => command.run(global, interrupt).await,
             Self::Sweep(command) => command.run(global, interrupt).await,
             Self::Serve(command) => command.run(global, interrupt).await,
@@ -207,6 +211,7 @@ impl Command {
             | Self::Cordon(_)
             | Self::Uncordon(_)
             | Self::Drain(_)
+            | Self::Rotate(_)
             | Self::Resume(_)
             | Self::Sweep(_)
             | Self::Serve(_)
@@ -251,6 +256,7 @@ impl Command {
             | Self::Cordon(_)
             | Self::Uncordon(_)
             | Self::Drain(_)
+            | Self::Rotate(_)
             | Self::Resume(_)
             | Self::Sweep(_)
             | Self::Version(_)

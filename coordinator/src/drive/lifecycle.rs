@@ -14,6 +14,7 @@ use shoal_storage::{Acquired, Cluster, Conflict, Holder, Resource, StoreError};
 use shoal_types::{
     ClusterId, ClusterName, ClusterPhase, ClusterSpec, EventKind, ImageRef, PhaseChange, RealmName, chain,
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -37,7 +38,7 @@ use crate::{
     words::fault::{After, ClusterFault, Fault, ImageFault, NotReady, store},
 };
 
-/// How long a delete waits for the owner of a cluster that is being created to see its phase and roll it back.
+/// How long the owner of a cluster is waited for: by a delete, until it has seen its phase and rolled it back.
 const HAND_OVER: Duration = Duration::from_secs(60);
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(500);
@@ -102,7 +103,7 @@ pub(crate) async fn delete(
     realm: &RealmName,
     name: &ClusterName,
 ) -> Result<(), Fault> {
-    let started = tokio::time::Instant::now();
+    let started = Instant::now();
     let mut cluster = find_cluster(coordinator, realm, name).await?;
     let lease = loop {
         match acquire(coordinator, &cluster).await {
@@ -262,6 +263,25 @@ pub(crate) async fn acquire(
             Ok((HeldLease::keep(coordinator, lease, claim, inherited), now))
         }
         Acquired::Held(lease) => Err(busy(format!("process {} ({})", lease.holder.pid, lease.holder.id))),
+    }
+}
+
+/// The lease of a cluster, as soon as who has it gives it back.
+pub(crate) async fn acquire_in_turn(
+    coordinator: &Coordinator,
+    cluster: &Cluster,
+    interrupt: &CancellationToken,
+) -> Result<(Arc<HeldLease>, Cluster), Fault> {
+    let began = Instant::now();
+    loop {
+        match acquire(coordinator, cluster).await {
+            Err(Fault::Cluster(ClusterFault::Busy { .. })) if began.elapsed() < HAND_OVER => {}
+            acquired => return acquired,
+        }
+        tokio::select! {
+            () = interrupt.cancelled() => return Err(Fault::Stopped),
+            () = tokio::time::sleep(LOOK) => {}
+        }
     }
 }
 

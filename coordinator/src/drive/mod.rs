@@ -22,6 +22,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod load;
 pub(crate) mod repair;
 mod reschedule;
+pub(crate) mod rotate;
 pub(crate) mod sweep;
 pub(crate) mod unregister;
 pub(crate) mod upkeep;

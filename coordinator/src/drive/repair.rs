@@ -26,7 +26,7 @@ use crate::{
         damage::{Look, YOUTH, look},
         lifecycle::{acquire, find_cluster},
     },
-    fleet::coordinator::Coordinator,
+    fleet::{coordinator::Coordinator, lease::HeldLease},
     observe::survey::{self, Depth},
     pass::{
         failure::PATIENCE,
@@ -103,37 +103,50 @@ pub(crate) async fn repair(
             return Err(Fault::Stopped);
         }
         let (lease, cluster) = acquire(coordinator, &cluster).await?;
-        let work = Work::new(coordinator.clone(), cluster.id, lease, interrupt).keeping(terms.behalf);
-        let mended = async {
-            note(&work, &found.notes).await?;
-            if needs {
-                mend(&work, &told.mends, terms.wait).await?;
-            }
-            Ok(())
-        }
-        .await;
-        let flushed = work.recorder.flush().await;
-        let mended: Result<(), Fault> = mended.and_then(|()| Ok(flushed?));
-        let left = match needs {
-            true => look_again(&work, cluster.clone()).await.map(Some),
-            false => Ok(None),
-        };
-        drop(work.lease.release().await);
-        if let Some(left) = left? {
-            let left = match mended.is_ok() && terms.settle {
-                true => settled(coordinator, cluster, left, terms.behalf, interrupt).await?,
-                false => left,
-            };
-            let remains = |mend: Mend| format!("{}: {}", mend.node.unwrap_or(mend.host), mend.reason);
-            told.troubles = left.troubles;
-            told.troubles.extend(left.mends.into_iter().map(remains));
-            told.drained = left.drained;
-        }
-        mended
+        under_lease(coordinator, (lease, cluster), (&found.notes, found.awaited), terms, interrupt, &mut told).await
     };
     let repaired: Result<(), Fault> = repaired.await;
     told.error = repaired.err().map(|fault| fault.told());
     told
+}
+
+/// Mends what is told, whoever found it, as the cluster's owner; and tells what is left.
+pub(super) async fn under_lease(
+    coordinator: &Arc<Coordinator>,
+    (lease, cluster): (Arc<HeldLease>, Cluster),
+    (notes, awaited): (&[Note], bool),
+    terms: RepairTerms,
+    interrupt: &CancellationToken,
+    told: &mut RepairedCluster,
+) -> Result<(), Fault> {
+    let needs = !told.mends.is_empty() || awaited;
+    let work = Work::new(coordinator.clone(), cluster.id, lease, interrupt).keeping(terms.behalf);
+    let mended = async {
+        note(&work, notes).await?;
+        if needs {
+            mend(&work, &told.mends, terms.wait).await?;
+        }
+        Ok(())
+    }
+    .await;
+    let flushed = work.recorder.flush().await;
+    let mended: Result<(), Fault> = mended.and_then(|()| Ok(flushed?));
+    let left = match needs {
+        true => look_again(&work, cluster.clone()).await.map(Some),
+        false => Ok(None),
+    };
+    drop(work.lease.release().await);
+    if let Some(left) = left? {
+        let left = match mended.is_ok() && terms.settle {
+            true => settled(coordinator, cluster, left, terms.behalf, interrupt).await?,
+            false => left,
+        };
+        let remains = |mend: Mend| format!("{}: {}", mend.node.unwrap_or(mend.host), mend.reason);
+        told.troubles = left.troubles;
+        told.troubles.extend(left.mends.into_iter().map(remains));
+        told.drained = left.drained;
+    }
+    mended
 }
 
 /// Tells what a look found of nodes that end again and again.
@@ -168,7 +181,7 @@ async fn settled(
 }
 
 /// Only a cluster that was ready is kept so.
-fn ready(cluster: Cluster) -> Result<Cluster, Fault> {
+pub(super) fn ready(cluster: Cluster) -> Result<Cluster, Fault> {
     match cluster.phase {
         ClusterPhase::Ready => Ok(cluster),
         phase @ (ClusterPhase::Creating | ClusterPhase::Deleting | ClusterPhase::Failed) => {

@@ -97,6 +97,7 @@ fn cluster(fault: &ClusterFault) -> Code {
         | ClusterFault::Going { .. }
         | ClusterFault::NotKept { .. }
         | ClusterFault::NotMended { .. }
+        | ClusterFault::HasJobs { .. }
         | ClusterFault::NotMoved { .. }
         | ClusterFault::NotHealed { .. }
         | ClusterFault::Slurm { .. }

@@ -1,4 +1,4 @@
-//! The service for upkeep: sweeping hosts, finishing what was interrupted, mending what was ready.
+//! The service for upkeep: sweeping hosts, finishing what was interrupted, mending what was ready, other keys.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use futures_util::{FutureExt, Stream, StreamExt, stream};
 use shoal_api::{RepairStep, ResumeStep};
 use shoal_proto::v1;
 use shoal_types::{ClusterName, RealmName};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -15,6 +15,7 @@ use crate::{
     drive::{
         lifecycle,
         repair::{self, RepairTerms},
+        rotate::{RotateTerms, rotate_keys},
         sweep::{self, SweepTerms, resume},
     },
     fleet::coordinator::Coordinator,
@@ -96,7 +97,7 @@ impl v1::upkeep_server::Upkeep for UpkeepService {
         let names: Vec<ClusterName> =
             r.names.iter().map(|n| field("names", n)).collect::<Result<_, _>>().map_err(Fault::from)?;
         let names = repair::clusters(&self.0, &realm, &names).await?;
-        let wait = if r.wait_ms == 0 { FOR_EVER } else { Duration::from_millis(r.wait_ms) };
+        let wait = limit(r.wait_ms);
         let behalf = if r.unattended { Behalf::Upkeep } else { Behalf::Person };
         let terms = RepairTerms { dry_run: r.dry_run, behalf, wait, settle: true };
         let follow = Follow::from_now(self.0.clone(), realm.clone(), None).await.map_err(Fault::from)?;
@@ -113,6 +114,47 @@ impl v1::upkeep_server::Upkeep for UpkeepService {
             }
             Ok(())
         });
+        self.relay(follow, work, interrupt, out);
+        Ok(Response::new(Box::pin(ReceiverStream::new(steps))))
+    }
+
+    type RotateKeysStream = Pin<Box<dyn Stream<Item = Result<v1::RotateKeysResponse, Status>> + Send>>;
+
+    async fn rotate_keys(
+        &self,
+        request: Request<v1::RotateKeysRequest>,
+    ) -> Result<Response<Self::RotateKeysStream>, Status> {
+        let r = request.into_inner();
+        let realm: RealmName = field("realm", &r.realm).map_err(Fault::from)?;
+        let name: ClusterName = field("cluster", &r.cluster).map_err(Fault::from)?;
+        let terms = RotateTerms { now: r.now, wait: limit(r.wait_ms) };
+        let of = Some(name.clone());
+        let follow = Follow::from_now(self.0.clone(), realm.clone(), of).await.map_err(Fault::from)?;
+        let interrupt = self.0.stop.child_token();
+        let (out, steps) = mpsc::channel(QUEUE);
+        let (coordinator, stop, told) = (self.0.clone(), interrupt.clone(), out.clone());
+        let work = self.0.tasks.spawn(async move {
+            let cluster = rotate_keys(&coordinator, &realm, &name, terms, &stop).await?;
+            // Who has gone is told nothing.
+            drop(told.send(Ok(RepairStep::Cluster(cluster).into())).await);
+            Ok(())
+        });
+        self.relay(follow, work, interrupt, out);
+        Ok(Response::new(Box::pin(ReceiverStream::new(steps))))
+    }
+}
+
+impl UpkeepService {
+    /// Tells what happens until the work has ended. Who stops listening ends it.
+    fn relay<M>(
+        &self,
+        follow: Follow,
+        work: JoinHandle<Result<(), Fault>>,
+        interrupt: CancellationToken,
+        out: mpsc::Sender<Result<M, Status>>,
+    ) where
+        M: From<RepairStep> + Send + 'static,
+    {
         self.0.tasks.spawn(async move {
             let wrap = |told| match told {
                 FollowStep::Event(event) => Some(RepairStep::Event(event).into()),
@@ -122,6 +164,10 @@ impl v1::upkeep_server::Upkeep for UpkeepService {
                 drop(out.send(Err(status)).await);
             }
         });
-        Ok(Response::new(Box::pin(ReceiverStream::new(steps))))
     }
+}
+
+/// How long something may take that is given in milliseconds; 0: for ever.
+fn limit(wait_ms: u64) -> Duration {
+    if wait_ms == 0 { FOR_EVER } else { Duration::from_millis(wait_ms) }
 }

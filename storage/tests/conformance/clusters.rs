@@ -116,6 +116,22 @@ on_both! {
         assert!(matches!(error, Err(StoreError::Missing { .. })), "{error:?}");
     }
 
+    async fn another_seed_takes_the_place_of_the_first(bed: &mut Bed) {
+        let mut tx = bed.store.begin().await.unwrap();
+        let admitted = make::admit(&mut tx, 1, &mut bed.rng).await;
+        let (id, first) = (admitted.cluster.id, admitted.cluster.seed);
+        let kind = SecretKind::ClusterSeed;
+        let mut tx = tx.guard(&admitted.lease).await.unwrap();
+        let second = tx.secrets().put(kind, &[7; 32], START, &mut bed.rng).await.unwrap();
+        tx.clusters().set_seed(id, second, START).await.unwrap();
+        assert_eq!(tx.clusters().get(id).await.unwrap().unwrap().seed, second);
+        assert!(tx.secrets().open(first, kind).await.unwrap().is_none(), "the first is forgotten");
+        assert_eq!(tx.secrets().open(second, kind).await.unwrap().unwrap().as_slice(), [7; 32]);
+        let unknown = make::cluster(9, second).id;
+        let error = tx.clusters().set_seed(unknown, second, START).await.unwrap_err();
+        assert!(matches!(error, StoreError::Missing { .. }), "{error}");
+    }
+
     async fn a_cluster_goes_last_and_leaves_nothing(bed: &mut Bed) {
         let mut tx = bed.store.begin().await.unwrap();
         let admitted = make::admit(&mut tx, 1, &mut bed.rng).await;

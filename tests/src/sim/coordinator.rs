@@ -493,6 +493,23 @@ impl Coordinator {
         Ok(clusters)
     }
 
+    /// Gives a cluster other keys.
+    ///
+    /// # Errors
+    /// What the coordinator answers.
+    pub async fn rotate_keys(&self, cluster: &str, now: bool) -> Result<RepairedCluster, Status> {
+        let (realm, cluster) = ("default".into(), cluster.into());
+        let request = v1::RotateKeysRequest { realm, cluster, now, wait_ms: 300_000 };
+        let mut steps = UpkeepClient::new(self.channel()).rotate_keys(request).await?.into_inner();
+        let mut rotated = Err(Status::internal("the end was not told"));
+        while let Some(step) = steps.message().await? {
+            if let Ok(RepairStep::Cluster(cluster)) = RepairStep::try_from(step) {
+                rotated = Ok(cluster);
+            }
+        }
+        rotated
+    }
+
     /// Drains a host: every cluster that had nodes there, and what is said of the host afterwards.
     ///
     /// # Errors

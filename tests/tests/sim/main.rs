@@ -17,6 +17,7 @@ mod mtu;
 mod placing;
 mod programs;
 mod repair;
+mod rotate;
 mod schedules;
 mod serve;
 mod served;

@@ -25,10 +25,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     DrainTerms,
     batch::Relocate,
-    slurm::{Controller, named},
+    slurm::{Controller, has_jobs, named},
 };
 use crate::{
-    drive::lifecycle::acquire,
+    drive::lifecycle::acquire_in_turn,
     fleet::{coordinator::Coordinator, lease::HeldLease},
     observe::intent::Intent,
     pass::work::{Behalf, Halt, Work},
@@ -37,9 +37,7 @@ use crate::{
 
 /// Nodes moved at once: what is begun with a batch is ended with it, whoever interrupts.
 pub(super) const BATCH: usize = 16;
-/// How long somebody else may work on the cluster.
-const BUSY: Duration = Duration::from_secs(60);
-/// How often jobs and owners are looked at.
+/// How often jobs are looked at.
 const LOOK: Duration = Duration::from_millis(500);
 /// How often jobs that last are looked at: each look is a list and two commands in the controller.
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
@@ -107,26 +105,19 @@ pub(super) async fn drain_cluster(
     told
 }
 
-/// The lease of a cluster that is ready, as soon as who has it gives it back.
+/// The lease of a cluster that is ready.
 async fn owned(
     coordinator: &Coordinator,
     cluster: &Cluster,
     interrupt: &CancellationToken,
 ) -> Result<(Arc<HeldLease>, Cluster), Fault> {
-    let began = Instant::now();
-    loop {
-        match acquire(coordinator, cluster).await {
-            Ok((lease, now)) => match ready(&now) {
-                Ok(()) => return Ok((lease, now)),
-                Err(fault) => {
-                    drop(lease.release().await);
-                    return Err(fault);
-                }
-            },
-            Err(Fault::Cluster(ClusterFault::Busy { .. })) if began.elapsed() < BUSY => {}
-            Err(fault) => return Err(fault),
+    let (lease, now) = acquire_in_turn(coordinator, cluster, interrupt).await?;
+    match ready(&now) {
+        Ok(()) => Ok((lease, now)),
+        Err(fault) => {
+            drop(lease.release().await);
+            Err(fault)
         }
-        pause(interrupt, LOOK).await?;
     }
 }
 
@@ -284,20 +275,6 @@ fn takes_jobs(report: &NodeReport) -> bool {
         | NodeStatus::Completing
         | NodeStatus::Other(_) => true,
         NodeStatus::Drained | NodeStatus::Draining | NodeStatus::Down | NodeStatus::Unknown => false,
-    }
-}
-
-/// Whether a job is on a node, or may be.
-fn has_jobs(report: &NodeReport) -> bool {
-    match report.status {
-        NodeStatus::Draining
-        | NodeStatus::Allocated
-        | NodeStatus::Mixed
-        | NodeStatus::Completing
-        | NodeStatus::Other(_) => true,
-        NodeStatus::Idle | NodeStatus::Drained | NodeStatus::Down | NodeStatus::Unknown => {
-            report.flags.contains('+')
-        }
     }
 }
 

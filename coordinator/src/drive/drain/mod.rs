@@ -8,7 +8,7 @@
 
 mod batch;
 mod cluster;
-mod slurm;
+pub(in crate::drive) mod slurm;
 mod state;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};

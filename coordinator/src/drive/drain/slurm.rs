@@ -1,9 +1,9 @@
-//! What a drain asks of Slurm and tells it, in the cluster's controller.
+//! What a drain, or who makes nodes anew, asks of Slurm and tells it, in the cluster's controller.
 
 use std::sync::Arc;
 
 use shoal_docker::ExecSpec;
-use shoal_slurm::{NodeReport, drain_reason, resume_command};
+use shoal_slurm::{NodeReport, NodeStatus, drain_reason, resume_command};
 use shoal_storage::Node;
 use shoal_types::{ClusterName, HostName};
 
@@ -22,16 +22,16 @@ const SAID: usize = 4096;
 
 /// A cluster's controller, to be asked.
 #[derive(Debug)]
-pub(super) struct Controller {
+pub(in crate::drive) struct Controller {
     cluster: ClusterName,
-    pub(super) link: Arc<HostLink>,
+    pub(in crate::drive) link: Arc<HostLink>,
     container: String,
 }
 
 impl Controller {
     /// # Errors
     /// [`ClusterFault::Slurm`]: it has none that runs.
-    pub(super) async fn of(coordinator: &Coordinator, intent: &Intent) -> Result<Self, Fault> {
+    pub(in crate::drive) async fn of(coordinator: &Coordinator, intent: &Intent) -> Result<Self, Fault> {
         let cluster = intent.cluster.spec.name.clone();
         let silent = |said: &str| ClusterFault::Slurm { cluster: cluster.clone(), said: said.into() };
         let node = intent.controller().ok_or_else(|| silent("the cluster has no controller"))?;
@@ -48,7 +48,7 @@ impl Controller {
     ///
     /// # Errors
     /// [`ClusterFault::Slurm`]: something else than an answer.
-    pub(super) async fn nodes(&self) -> Result<SlurmNodes, Fault> {
+    pub(in crate::drive) async fn nodes(&self) -> Result<SlurmNodes, Fault> {
         let answer = slurm::sinfo(&self.link, &self.container).await;
         answer.map_err(Fault::engine(&self.link.name))?.map_err(|said| self.silent(said))
     }
@@ -57,7 +57,7 @@ impl Controller {
     ///
     /// # Errors
     /// [`ClusterFault::Slurm`]: it was refused.
-    pub(super) async fn update(&self, command: Vec<String>) -> Result<(), Fault> {
+    pub(in crate::drive) async fn update(&self, command: Vec<String>) -> Result<(), Fault> {
         let ran = self.link.engine.exec(&self.container, &ExecSpec::new(command), SAID).await;
         let ran = ran.map_err(Fault::engine(&self.link.name))?;
         if ran.status == 0 {
@@ -68,7 +68,7 @@ impl Controller {
     }
 
     /// Gives jobs again to those of the nodes that a drain of this host kept from them.
-    pub(super) async fn give_jobs(&self, nodes: &[&Node], host: &HostName) -> Result<(), Fault> {
+    pub(in crate::drive) async fn give_jobs(&self, nodes: &[&Node], host: &HostName) -> Result<(), Fault> {
         let (reports, reason) = (self.nodes().await?, drain_reason(host));
         let ours = named(nodes, &reports, |report| report.reason.as_ref() == Some(&reason));
         if ours.is_empty() {
@@ -83,11 +83,25 @@ impl Controller {
 }
 
 /// Those of the nodes of which Slurm says such a thing.
-pub(super) fn named<'n>(
+pub(in crate::drive) fn named<'n>(
     nodes: &[&'n Node],
     reports: &SlurmNodes,
     says: impl Fn(&NodeReport) -> bool,
 ) -> Vec<&'n str> {
     let said = nodes.iter().filter(|node| reports.get(&node.name).is_some_and(&says));
     said.map(|node| node.name.as_str()).collect()
+}
+
+/// Whether a job is on a node, or may be.
+pub(in crate::drive) fn has_jobs(report: &NodeReport) -> bool {
+    match report.status {
+        NodeStatus::Draining
+        | NodeStatus::Allocated
+        | NodeStatus::Mixed
+        | NodeStatus::Completing
+        | NodeStatus::Other(_) => true,
+        NodeStatus::Idle | NodeStatus::Drained | NodeStatus::Down | NodeStatus::Unknown => {
+            report.flags.contains('+')
+        }
+    }
 }

@@ -83,6 +83,14 @@ pub enum ClusterFault {
         /// Why.
         how: String,
     },
+    /// Nodes have jobs, and would be made anew.
+    #[error("the keys of cluster {cluster} stay: {nodes} have jobs, which end when their nodes are made anew")]
+    HasJobs {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Which, as a nodeset.
+        nodes: String,
+    },
     /// A cluster that is not ready has nodes that are to move.
     #[error("cluster {cluster} is {phase}: only nodes of one that is ready are moved")]
     NotMoved {
@@ -206,6 +214,7 @@ impl ClusterFault {
             | Self::Going { .. }
             | Self::NotKept { .. }
             | Self::NotMended { .. }
+            | Self::HasJobs { .. }
             | Self::NotMoved { .. }
             | Self::NotHealed { .. }
             | Self::Slurm { .. }
@@ -245,6 +254,7 @@ impl ClusterFault {
             Self::NotHealed { cluster, .. } | Self::Slurm { cluster, .. } | Self::Stay { cluster, .. } => {
                 Ok(format!("`shoal status {cluster}` shows every node"))
             }
+            Self::HasJobs { .. } => Ok("wait for the jobs, or do not wait with --now".into()),
             Self::NotMended { cluster, .. } => Ok(format!("`shoal status {cluster}` shows every node")),
             Self::NotReady { cluster, after: After::Kept, source } => {
                 let look = || format!("look into it with `shoal ssh controller.{cluster}`");
