@@ -310,7 +310,8 @@ async fn finish(work: &Work, name: &ClusterName, keep: bool) -> Result<(), Fault
         }
         Outcome::Failed(source) => {
             note_failure(work, &source).await?;
-            work.change_phase(PhaseChange::Delete, EventKind::RollingBack, "failed: rolling back").await?;
+            let text = format!("failed: rolling back: {}", source.brief());
+            work.change_phase(PhaseChange::Delete, EventKind::RollingBack, &text).await?;
             let after = match backward::backward(work, TAKE_DOWN_TRIES).await {
                 Ok(()) => After::Removed,
                 Err(left @ Fault::Cluster(ClusterFault::LeftBehind { .. })) => {

@@ -103,7 +103,8 @@ pub(crate) async fn repair(
             return Err(Fault::Stopped);
         }
         let (lease, cluster) = acquire(coordinator, &cluster).await?;
-        under_lease(coordinator, (lease, cluster), (&found.notes, found.awaited), terms, interrupt, &mut told).await
+        under_lease(coordinator, (lease, cluster), (&found.notes, found.awaited), terms, interrupt, &mut told)
+            .await
     };
     let repaired: Result<(), Fault> = repaired.await;
     told.error = repaired.err().map(|fault| fault.told());

@@ -84,7 +84,9 @@ pub enum ClusterFault {
         how: String,
     },
     /// Nodes have jobs, and would be made anew.
-    #[error("the keys of cluster {cluster} stay: {nodes} have jobs, which end when their nodes are made anew")]
+    #[error(
+        "the keys of cluster {cluster} stay: {nodes} have jobs, which end when their nodes are made anew"
+    )]
     HasJobs {
         /// The cluster.
         cluster: ClusterName,

@@ -35,6 +35,19 @@ pub struct NotReady {
     pub unheard: BTreeMap<HostName, usize>,
 }
 
+impl NotReady {
+    /// The cause and the first node at fault with its last word, on one line.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        let cause = self.cause.lines().next().unwrap_or_default();
+        let Some(StuckNode { node, host, stage, log }) = self.stuck.first() else { return cause.to_owned() };
+        let last = log.last().map(|line| format!(": {}", line.escape_default())).unwrap_or_default();
+        let others = self.stuck.len() - 1 + self.more;
+        let others = if others == 0 { String::new() } else { format!(", and {others} more") };
+        format!("{cause}; {node} on {host} is stuck at {stage}{last}{others}")
+    }
+}
+
 impl fmt::Display for NotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.cause)?;
@@ -79,7 +92,7 @@ mod tests {
             stage: Stage::Slurmd,
             log: vec!["error: cannot\u{1b}[0m resolve".into()],
         };
-        let text = NotReady {
+        let not_ready = NotReady {
             cause: "not within 5 s".into(),
             hint: None,
             stuck: vec![stuck],
@@ -87,9 +100,10 @@ mod tests {
             waiting: 400,
             unheard: [("host3".parse().unwrap(), 1)].into(),
         };
-        let text = text.to_string();
+        let why = "not within 5 s; worker-1 on host2 is stuck at slurmd: error: cannot\\u{1b}[0m resolve, and 2 more";
+        assert_eq!(not_ready.brief(), why);
         assert_eq!(
-            text,
+            not_ready.to_string(),
             "not within 5 s\n  worker-1 on host2 is stuck at slurmd\n    | error: cannot\\u{1b}[0m resolve\n  and 2 more\n  400 nodes wait for the controller\n  1 node is on host3, which does not answer"
         );
     }
