@@ -52,6 +52,15 @@ impl Holder {
         Ok(Self { id: id.into(), boot_id: this_boot()?, pid, pid_start: start.start })
     }
 
+    /// This process, as a holder whose id tells people its machine: `NAME/RANDOM`.
+    ///
+    /// # Errors
+    /// As [`Holder::this_process`].
+    pub fn of_this_machine(random: &str) -> Result<Self, HolderError> {
+        let machine = read(&PathBuf::from("/proc/sys/kernel/hostname"))?;
+        Self::this_process(format!("{}/{random}", machine.trim()))
+    }
+
     /// Whether a holder of this boot and pid namespace still lives: its pid is there, was started then, and is no zombie.
     #[must_use]
     pub fn lives(&self) -> bool {

@@ -231,6 +231,16 @@ impl<M: Mode> Hosts<'_, M> {
         rows.into_iter().map(Host::try_from).collect()
     }
 
+    /// The hosts that were left after `since` because they were lost, and when.
+    ///
+    /// # Errors
+    /// As [`Hosts::get`].
+    pub async fn left(&mut self, since: Timestamp) -> Result<BTreeMap<HostId, Timestamp>, StoreError> {
+        let query = Query::new(HOSTS, "SELECT id, left_ms FROM hosts WHERE left_ms > $1").bind(&since);
+        let rows = self.0.all(query).await?;
+        rows.into_iter().map(|row| Ok((row.get("id")?, row.get("left_ms")?))).collect()
+    }
+
     /// What is reserved of each host that has reservations.
     ///
     /// # Errors

@@ -57,6 +57,6 @@ mod tests {
         };
         assert_eq!(of(SQLITE), of(POSTGRES));
         let numbers: Vec<i64> = SQLITE.iter().map(|(version, ..)| *version).collect();
-        assert_eq!(numbers, (1..=i64::try_from(SQLITE.len()).unwrap()).collect::<Vec<_>>());
+        assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
     }
 }

@@ -238,6 +238,10 @@ impl Healing<'_> {
         let work = self.work;
         let mut tx = work.lease.begin().await?;
         tx.networks().next_revision(intent.network.id).await?;
+        // Before anything is done: whoever goes on counts them too.
+        for host in lost {
+            tx.hosts().leave(*host, work.coordinator.now()).await?;
+        }
         tx.commit().await?;
         let mut fenced = work.intent().await?;
         fenced.nodes.retain(|node| !lost.contains(&node.host));

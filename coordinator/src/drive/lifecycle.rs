@@ -260,7 +260,7 @@ pub(crate) async fn acquire(
     match tx.leases().acquire(&resource, &coordinator.holder, now_at, TTL, Holder::lives).await? {
         Acquired::Granted(lease) => {
             tx.commit().await?;
-            Ok((HeldLease::keep(coordinator, lease, claim, inherited), now))
+            Ok((HeldLease::keep(coordinator, lease, Some(claim), inherited), now))
         }
         Acquired::Held(lease) => Err(busy(format!("process {} ({})", lease.holder.pid, lease.holder.id))),
     }

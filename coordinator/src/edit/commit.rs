@@ -175,7 +175,7 @@ impl Change for NewCluster {
         trail.write(&mut tx).await?;
         let claim = Claim::on(coordinator, self.id).ok_or_else(|| self.busy("this process".into()))?;
         tx.commit().await?;
-        Ok(HeldLease::keep(coordinator, lease, claim, false))
+        Ok(HeldLease::keep(coordinator, lease, Some(claim), false))
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) enum Owner<'a> {
     /// Nobody: it was given back, or has expired.
     Nobody,
     /// A process that lives, or one of another machine.
-    Lives(&'a Holder),
+    Lives(&'a Lease),
     /// A process of this machine that has ended. Its calls may land on hosts until the lease expires.
     Ended(&'a Holder),
 }
@@ -61,9 +61,9 @@ pub(crate) enum Owner<'a> {
 pub(crate) fn owner<'a>(coordinator: &Coordinator, lease: Option<&'a Lease>) -> Owner<'a> {
     match lease.filter(|lease| lease.runs_at(coordinator.now())) {
         None => Owner::Nobody,
-        Some(Lease { holder, .. }) => match holder.boot_id == coordinator.holder.boot_id && !holder.lives() {
-            true => Owner::Ended(holder),
-            false => Owner::Lives(holder),
+        Some(lease) => match lease.holder.boot_id == coordinator.holder.boot_id && !lease.holder.lives() {
+            true => Owner::Ended(&lease.holder),
+            false => Owner::Lives(lease),
         },
     }
 }
@@ -90,8 +90,13 @@ pub(crate) struct HeldLease {
 }
 
 impl HeldLease {
-    /// Keeps a lease just granted; its renewal runs until it is dropped or lost.
-    pub(crate) fn keep(coordinator: &Coordinator, lease: Lease, claim: Claim, inherited: bool) -> Arc<Self> {
+    /// Keeps a lease just granted; its renewal runs until it is dropped or lost. `claim`: if it is a cluster's.
+    pub(crate) fn keep(
+        coordinator: &Coordinator,
+        lease: Lease,
+        claim: Option<Claim>,
+        inherited: bool,
+    ) -> Arc<Self> {
         let held = Arc::new(Self {
             until: AtomicU64::new(lease.until.0),
             lease,
@@ -100,7 +105,7 @@ impl HeldLease {
             inherited,
             turn: tokio::sync::Mutex::new(()),
             over: CancellationToken::new(),
-            claim: Mutex::new(Some(claim)),
+            claim: Mutex::new(claim),
         });
         coordinator.tasks.spawn(renew(Arc::downgrade(&held), held.over.clone()));
         held

@@ -16,7 +16,7 @@ use crate::{
         lifecycle,
         repair::{self, RepairTerms},
         rotate::{RotateTerms, rotate_keys},
-        sweep::{self, SweepTerms, resume},
+        sweep::{self, GRACE, SweepTerms, resume},
     },
     fleet::coordinator::Coordinator,
     observe::follow::{Follow, FollowStep},
@@ -25,8 +25,6 @@ use crate::{
     words::fault::Fault,
 };
 
-/// How old a thing must be to be swept: longer than any call to a host, and than clocks differ.
-const GRACE: Duration = Duration::from_secs(300);
 /// Clusters repaired at once: their hosts bound what each of them costs.
 const AT_ONCE: usize = 8;
 /// Messages that wait for a slow reader.

@@ -184,6 +184,15 @@ impl<M: Writes> Hosts<'_, M> {
         self.0.execute_one(query, "host", id).await
     }
 
+    /// Records that a host is lost and its nodes go to others from now on.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`]: no such host.
+    pub async fn leave(&mut self, id: HostId, now: Timestamp) -> Result<(), StoreError> {
+        let query = Query::new(HOSTS, "UPDATE hosts SET left_ms = $2 WHERE id = $1").bind(&id).bind(&now);
+        self.0.execute_one(query, "host", id).await
+    }
+
     /// Unregisters a host, with what is known of its images and remnants. Its TLS secret is the caller's to delete.
     ///
     /// # Errors

@@ -45,6 +45,23 @@ on_both! {
         assert_eq!(view.hosts().by_name(&make::host(9).name).await.unwrap(), None);
     }
 
+    async fn hosts_that_were_left_count_for_a_while(bed: &mut Bed) {
+        let mut tx = bed.store.begin().await.unwrap();
+        let [first, second, third] = [1, 2, 3].map(make::host);
+        for host in [&first, &second, &third] {
+            tx.hosts().insert(host).await.unwrap();
+        }
+        let at = |seconds| START.after(Duration::from_secs(seconds));
+        tx.hosts().leave(first.id, at(10)).await.unwrap();
+        tx.hosts().leave(second.id, at(20)).await.unwrap();
+        let error = tx.hosts().leave(make::host(9).id, START).await.unwrap_err();
+        assert!(matches!(error, StoreError::Missing { .. }), "{error}");
+        assert_eq!(tx.hosts().left(at(9)).await.unwrap(), [(first.id, at(10)), (second.id, at(20))].into());
+        assert_eq!(tx.hosts().left(at(10)).await.unwrap(), [(second.id, at(20))].into());
+        tx.hosts().delete(second.id).await.unwrap();
+        assert_eq!(tx.hosts().left(at(10)).await.unwrap(), [].into());
+    }
+
     async fn what_must_be_unique_names_the_other_host(bed: &mut Bed) {
         let mut tx = bed.store.begin().await.unwrap();
         let first = make::host(1);

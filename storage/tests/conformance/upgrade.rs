@@ -165,6 +165,7 @@ on_both! {
         assert!(hosts.iter().all(|host| host.settings.privileged_nodes == PrivilegedNodes::Allow));
         assert!(hosts.iter().all(|host| host.settings.mtu.is_none()));
         assert!(hosts.iter().all(|host| host.settings.scheduling == Scheduling::Schedulable));
+        assert_eq!(read.hosts().left(shoal_types::Timestamp(0)).await.unwrap(), [].into());
         let clusters = read.clusters().list().await.unwrap();
         assert!(clusters.iter().all(|cluster| cluster.spec.mtu.is_none()));
         assert!(clusters.iter().all(|cluster| cluster.healing == Healing::default()));

@@ -74,6 +74,8 @@ pub(super) fn busy(coordinator: &Coordinator, lease: &Lease) -> Option<String> {
         Owner::Ended(Holder { pid, .. }) => {
             Some(format!("was left by process {pid}, which has ended: `shoal resume` finishes it"))
         }
-        Owner::Lives(Holder { id, pid, .. }) => Some(format!("is being worked on by process {pid} ({id})")),
+        Owner::Lives(Lease { holder: Holder { id, pid, .. }, .. }) => {
+            Some(format!("is being worked on by process {pid} ({id})"))
+        }
     }
 }

@@ -42,6 +42,9 @@ use self::{
     thing::Listing,
 };
 
+/// How old a thing must be to be swept: longer than any call to a host, and than clocks differ.
+pub(crate) const GRACE: Duration = Duration::from_secs(300);
+
 /// What a sweep is asked to do.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SweepTerms {

@@ -1,12 +1,14 @@
 //! Has nodes of hosts that stay silent placed elsewhere.
 //!
 //! ```text
-//! watch.rs: heard | silent since --> every LOOK: more than half of all hosts? --yes--> it is us
+//! watch.rs: heard | silent since --> every LOOK: more than half of all hosts? --yes--> it is us: another server may have the duty
 //!                                       `--no--> at most so many hosts in a while --> each cluster that is due: drive/heal.rs
 //! ```
+//! Of several servers of one store the one with the duty does it. When a host was left stands in its row, so that the next one
+//! goes on counting.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -17,7 +19,10 @@ use shoal_types::{ClusterId, EventKind, EventLevel, HostId, NewEvent, chain};
 use tokio::time::Instant;
 
 use crate::{
-    drive::heal::{self, Silent},
+    drive::{
+        heal::{self, Silent},
+        upkeep::duty::Duty,
+    },
     fleet::coordinator::Coordinator,
 };
 
@@ -36,8 +41,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 #[derive(Debug, Default)]
 pub(super) struct Healer {
     silent: Mutex<BTreeMap<HostId, Instant>>,
-    /// Hosts that were left, and when.
-    left: Mutex<BTreeMap<HostId, Instant>>,
     /// Clusters whose nodes stay where they are.
     stuck: Mutex<BTreeMap<ClusterId, Stuck>>,
 }
@@ -72,7 +75,6 @@ impl Healer {
     /// A host is no longer registered.
     pub(super) fn forget(&self, host: HostId) {
         self.heard(host);
-        locked(&self.left).remove(&host);
     }
 
     /// Whether a host is silent.
@@ -80,13 +82,15 @@ impl Healer {
         !locked(&self.silent).is_empty()
     }
 
-    /// Heals what is due.
-    pub(super) async fn round(self: Arc<Self>, coordinator: Arc<Coordinator>) {
+    /// Heals what is due, if that is this server's to do.
+    pub(super) async fn round(self: Arc<Self>, coordinator: Arc<Coordinator>, duty: Arc<Duty>) {
         let now = Instant::now();
         let silent: Silent =
             locked(&self.silent).iter().map(|(id, since)| (*id, now.duration_since(*since))).collect();
         let due = match due(&coordinator, &silent).await {
-            Ok(due) => due,
+            Ok(Some(due)) => due,
+            // One that reaches the hosts may do what is to be done.
+            Ok(None) => return duty.give_up().await,
             Err(error) => {
                 tracing::warn!(error = chain(&error), "the store cannot be read; trying again");
                 return;
@@ -96,7 +100,18 @@ impl Healer {
             if locked(&self.stuck).get(&cluster.id).is_some_and(|stuck| stuck.next > now) {
                 continue;
             }
-            let allowed = allowed(&mut locked(&self.left), &silent, now);
+            // A heal may take long, and so may a pause of this whole process.
+            if !duty.is_ours(&coordinator).await {
+                return;
+            }
+            let left = match left(&coordinator).await {
+                Ok(left) => left,
+                Err(error) => {
+                    tracing::warn!(error = chain(&error), "the store cannot be read; trying again");
+                    return;
+                }
+            };
+            let allowed = allowed(&left, &silent);
             if !heal::is_due(&cluster, &nodes, &allowed) {
                 let why = format!("{MOST} hosts were left within {} minutes", WINDOW.as_secs() / 60);
                 self.stay(&coordinator, &cluster, why).await;
@@ -104,10 +119,7 @@ impl Healer {
             }
             match heal::heal(&coordinator, &cluster, &allowed, &coordinator.stop).boxed().await {
                 Ok(hosts) if hosts.is_empty() => {}
-                Ok(hosts) => {
-                    drop(locked(&self.stuck).remove(&cluster.id));
-                    locked(&self.left).extend(hosts.into_iter().map(|host| (host, now)));
-                }
+                Ok(_) => drop(locked(&self.stuck).remove(&cluster.id)),
                 Err(_) if coordinator.stop.is_cancelled() => return,
                 Err(fault) => self.stay(&coordinator, &cluster, chain(&fault)).await,
             }
@@ -137,11 +149,14 @@ impl Healer {
     }
 }
 
-/// The clusters that are due, with their nodes.
-async fn due(coordinator: &Coordinator, silent: &Silent) -> Result<Vec<(Cluster, Vec<Node>)>, StoreError> {
+/// The clusters that are due, with their nodes; `None` if it is this server that is cut off.
+async fn due(
+    coordinator: &Coordinator,
+    silent: &Silent,
+) -> Result<Option<Vec<(Cluster, Vec<Node>)>>, StoreError> {
     let mut read = coordinator.store.read().await?;
     if is_us(silent.len(), read.hosts().list().await?.len()) {
-        return Ok(vec![]);
+        return Ok(None);
     }
     let mut due = Vec::new();
     for cluster in read.clusters().list().await? {
@@ -150,7 +165,13 @@ async fn due(coordinator: &Coordinator, silent: &Silent) -> Result<Vec<(Cluster,
             due.push((cluster, nodes));
         }
     }
-    Ok(due)
+    Ok(Some(due))
+}
+
+/// The hosts that were left in this window, by whichever server.
+async fn left(coordinator: &Coordinator) -> Result<BTreeSet<HostId>, StoreError> {
+    let since = coordinator.now().before(WINDOW);
+    Ok(coordinator.store.read().await?.hosts().left(since).await?.into_keys().collect())
 }
 
 /// Whether so many of all hosts say nothing that it is the coordinator's own way to them that is cut.
@@ -159,16 +180,15 @@ fn is_us(silent: usize, all: usize) -> bool {
 }
 
 /// The silent hosts that may be left: those that were in this window, and so many others.
-fn allowed(left: &mut BTreeMap<HostId, Instant>, silent: &Silent, now: Instant) -> Silent {
-    left.retain(|_, at| now.duration_since(*at) < WINDOW);
+fn allowed(left: &BTreeSet<HostId>, silent: &Silent) -> Silent {
     let mut more = MOST.saturating_sub(left.len());
     let mut by_silence: Vec<_> = silent.iter().collect();
     // The one that has been silent for longest is first.
     by_silence.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
     let mut allowed = Silent::new();
     for (host, silence) in by_silence {
-        if left.contains_key(host) || more > 0 {
-            more -= usize::from(!left.contains_key(host));
+        if left.contains(host) || more > 0 {
+            more -= usize::from(!left.contains(host));
             allowed.insert(*host, *silence);
         }
     }
@@ -195,15 +215,14 @@ mod tests {
     #[test]
     fn few_hosts_are_left_in_a_while_and_those_for_all_their_clusters() {
         let silent: Silent = (1..=4).map(|n| (host(n), Duration::from_secs(u64::from(n)))).collect();
-        let now = Instant::now();
-        let mut left = BTreeMap::new();
-        let named = |allowed: Silent| allowed.into_keys().collect::<Vec<_>>();
-        assert_eq!(named(allowed(&mut left, &silent, now)), [host(3), host(4)]);
-        left.insert(host(1), now);
-        assert_eq!(named(allowed(&mut left, &silent, now)), [host(1), host(4)]);
-        left.insert(host(4), now);
-        assert_eq!(named(allowed(&mut left, &silent, now + WINDOW / 2)), [host(1), host(4)]);
-        assert_eq!(named(allowed(&mut left, &silent, now + WINDOW)), [host(3), host(4)]);
-        assert_eq!(left, BTreeMap::new());
+        let named = |left: &[u8]| {
+            let left = left.iter().copied().map(host).collect();
+            allowed(&left, &silent).into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(named(&[]), [host(3), host(4)]);
+        assert_eq!(named(&[1]), [host(1), host(4)]);
+        assert_eq!(named(&[1, 4]), [host(1), host(4)]);
+        // Hosts that answer again count as well.
+        assert_eq!(named(&[7, 8]), []);
     }
 }

@@ -4,10 +4,12 @@
 //! events of engines (watch.rs) --wakes--.
 //! every PERIOD, every cluster ----------+--> turns.rs: whose turn it is --> look --ready-------------> repair
 //!                                                                             `--half made or gone--> finish
-//! every PERIOD: remnants; every hour: old events; hosts that stay silent: healer.rs
+//! by one server (duty.rs): hosts that stay silent (healer.rs); every PERIOD remnants; every hour a sweep, and old events
 //! ```
-//! What woke a look is no input of it. A cluster that somebody else works on is left to them until the next look.
+//! What woke a look is no input of it. A cluster that somebody else works on is left to them until they are done, or their lease
+//! ends. So any number of servers look at the same clusters: whoever has a cluster's lease mends it.
 
+mod duty;
 mod healer;
 mod turns;
 mod watch;
@@ -31,13 +33,18 @@ use crate::{
     drive::{
         lifecycle,
         repair::{self, RepairTerms},
+        sweep::{self, GRACE, SweepTerms},
         upkeep::{
+            duty::Duty,
             healer::{Healer, LOOK},
             turns::{Ended, Turns},
             watch::{Wakes, Watchers},
         },
     },
-    fleet::{coordinator::Coordinator, lease::is_owned},
+    fleet::{
+        coordinator::Coordinator,
+        lease::{Owner, owner},
+    },
     observe::happened::Subject,
     pass::work::Behalf,
     words::fault::Fault,
@@ -51,8 +58,8 @@ const SETTLE: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 8;
 /// How long a repair may take.
 const REPAIR: Duration = Duration::from_secs(300);
-/// How often old events are removed.
-const PRUNE: Duration = Duration::from_secs(3600);
+/// How often hosts are swept and old events removed.
+const HOURLY: Duration = Duration::from_secs(3600);
 /// Events removed in one transaction: others wait for it.
 const PRUNED_AT_ONCE: u64 = 10_000;
 
@@ -68,7 +75,7 @@ pub struct KeepEvents {
 /// Keeps the clusters of the store until the coordinator stops.
 pub(crate) async fn keep(coordinator: Arc<Coordinator>, events: KeepEvents) {
     let (wakes, mut watchers) = (Arc::new(Wakes::default()), Watchers::default());
-    let healer = Arc::new(Healer::default());
+    let (healer, duty) = (Arc::new(Healer::default()), Arc::new(Duty::default()));
     let mut turns = Turns::default();
     let mut looks: JoinSet<Ended> = JoinSet::new();
     let mut looked_at: HashMap<task::Id, ClusterId> = HashMap::new();
@@ -77,7 +84,7 @@ pub(crate) async fn keep(coordinator: Arc<Coordinator>, events: KeepEvents) {
     let mut heals: JoinSet<()> = JoinSet::new();
     let mut heal = Instant::now();
     let mut committed = coordinator.store.committed_events();
-    let (mut round, mut prune) = (Instant::now(), Instant::now());
+    let (mut round, mut hourly) = (Instant::now(), Instant::now());
     let mut settle: Option<Instant> = None;
     loop {
         let now = Instant::now();
@@ -90,9 +97,9 @@ pub(crate) async fn keep(coordinator: Arc<Coordinator>, events: KeepEvents) {
                 turns.wake(id, now);
             }
             if chores.is_empty() {
-                let is_due = prune <= now;
-                prune = if is_due { now + PRUNE } else { prune };
-                chores.spawn(chore(coordinator.clone(), is_due.then_some(events)));
+                let is_due = hourly <= now;
+                hourly = if is_due { now + HOURLY } else { hourly };
+                chores.spawn(chore(coordinator.clone(), duty.clone(), is_due.then_some(events)));
             }
             round = now + coordinator.rng().random_range(PERIOD.mul_f32(0.9)..PERIOD.mul_f32(1.1));
         }
@@ -103,7 +110,7 @@ pub(crate) async fn keep(coordinator: Arc<Coordinator>, events: KeepEvents) {
         }
         if heal <= now {
             if heals.is_empty() && healer.is_needed() {
-                heals.spawn(healer.clone().round(coordinator.clone()));
+                heals.spawn(healer.clone().round(coordinator.clone(), duty.clone()));
             }
             heal = now + LOOK;
         }
@@ -138,6 +145,7 @@ pub(crate) async fn keep(coordinator: Arc<Coordinator>, events: KeepEvents) {
     while looks.join_next().await.is_some() {}
     while chores.join_next().await.is_some() {}
     while heals.join_next().await.is_some() {}
+    duty.give_up().await;
 }
 
 /// Watches the hosts that are registered now. Without a store those of before are watched.
@@ -195,9 +203,10 @@ async fn concerned(coordinator: &Coordinator, subjects: BTreeSet<Subject>) -> BT
 
 /// Looks at one cluster, and does what is to be done.
 async fn look(coordinator: &Arc<Coordinator>, id: ClusterId) -> Ended {
-    let cluster = match unowned(coordinator, id).await {
-        Ok(Some(cluster)) => cluster,
-        Ok(None) => return Ended::Well,
+    let cluster = match found(coordinator, id).await {
+        Ok(Found::Free(cluster)) => *cluster,
+        Ok(Found::Owned(until)) => return Ended::Owned(until),
+        Ok(Found::Nothing) => return Ended::Well,
         Err(error) => {
             unread(&error);
             return Ended::Failed;
@@ -219,19 +228,35 @@ async fn look(coordinator: &Arc<Coordinator>, id: ClusterId) -> Ended {
         None => Ended::Well,
         // It was left where it stands.
         Some(_) if coordinator.stop.is_cancelled() => Ended::Well,
-        Some(error) => {
-            tracing::warn!(cluster.name = %cluster.spec.name, error, "cluster is not as it should be");
-            Ended::Failed
-        }
+        Some(error) => match found(coordinator, id).await {
+            // Somebody else was first.
+            Ok(Found::Owned(until)) => Ended::Owned(until),
+            Ok(Found::Free(_) | Found::Nothing) | Err(_) => {
+                tracing::warn!(cluster.name = %cluster.spec.name, error, "cluster is not as it should be");
+                Ended::Failed
+            }
+        },
     }
 }
 
-/// The cluster, if it is there and nobody works on it.
-async fn unowned(coordinator: &Coordinator, id: ClusterId) -> Result<Option<Cluster>, StoreError> {
+/// A cluster as a look finds it.
+enum Found {
+    /// It has gone.
+    Nothing,
+    /// Nobody works on it.
+    Free(Box<Cluster>),
+    /// Somebody does, for so long at most unless they say that they go on.
+    Owned(Duration),
+}
+
+async fn found(coordinator: &Coordinator, id: ClusterId) -> Result<Found, StoreError> {
     let mut read = coordinator.store.read().await?;
-    let Some(cluster) = read.clusters().get(id).await? else { return Ok(None) };
+    let Some(cluster) = read.clusters().get(id).await? else { return Ok(Found::Nothing) };
     let lease = read.leases().get(&Resource::cluster(id)).await?;
-    Ok((!is_owned(coordinator, lease.as_ref())).then_some(cluster))
+    Ok(match owner(coordinator, lease.as_ref()) {
+        Owner::Lives(lease) => Found::Owned(lease.until.since(coordinator.now())),
+        Owner::Nobody | Owner::Ended(_) => Found::Free(Box::new(cluster)),
+    })
 }
 
 /// Finishes what a process that ended left half made or half gone; why it still is so, if it is.
@@ -242,10 +267,29 @@ async fn finish(coordinator: &Arc<Coordinator>, cluster: &Cluster) -> Result<Opt
     Ok(left.map(|left| left.failure.unwrap_or_else(|| format!("it is still {}", left.phase))))
 }
 
-/// What is due now and then: what was left on hosts goes, and old events do.
-async fn chore(coordinator: Arc<Coordinator>, events: Option<KeepEvents>) {
+/// What is due now and then, if it is this server's to do: what was left on hosts goes; hourly, what no row explains does, and old
+/// events do.
+async fn chore(coordinator: Arc<Coordinator>, duty: Arc<Duty>, hourly: Option<KeepEvents>) {
+    if !duty.is_ours(&coordinator).await {
+        return;
+    }
     lifecycle::clear_what_was_left(&coordinator).await;
-    let Some(KeepEvents { age, most }) = events else { return };
+    let Some(events) = hourly else { return };
+    let terms = SweepTerms { dry_run: false, grace: GRACE, however_much: false };
+    match sweep::sweep(&coordinator, terms).boxed().await {
+        Ok(told) if told.too_much.is_some() => {
+            tracing::warn!(
+                "more is on the hosts than a sweep removes by itself: see `shoal sweep --dry-run`"
+            );
+        }
+        Ok(_) => {}
+        Err(fault) => tracing::warn!(error = chain(&fault), "hosts were not swept"),
+    }
+    prune(&coordinator, events).await;
+}
+
+/// Removes old events.
+async fn prune(coordinator: &Coordinator, KeepEvents { age, most }: KeepEvents) {
     let since = coordinator.now().before(age);
     let pruned = async {
         loop {

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! woken --GATHER--> due --> looked at --well--> waits to be woken
-//!                    ^          `-------failed--> due after a pause, doubled each time
+//!                    ^          |-------failed--> due after a pause, doubled each time
+//!                    |          `-------owned---> due when the owner's lease ends, unless it is renewed
 //!                    `--- woken meanwhile
 //! ```
 //! What woke a cluster is not kept: a look finds out what differs. Whatever wakes it during the pause after a failure waits for that
@@ -27,6 +28,8 @@ pub(super) enum Ended {
     Well,
     /// Something could not be done.
     Failed,
+    /// Somebody else works on it, for so long at most unless they say that they go on.
+    Owned(Duration),
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +90,10 @@ impl Turns {
                 turn.not_before = Some(now + pause);
                 turn.due = turn.not_before;
             }
+            Ended::Owned(until) => {
+                let free = now + until;
+                turn.due = Some(turn.due.map_or(free, |due| due.min(free)));
+            }
         }
     }
 }
@@ -131,6 +138,23 @@ mod tests {
         assert_eq!(turns.take(now, 2), [cluster(3), cluster(2)]);
         assert_eq!(turns.take(now, 0), []);
         assert_eq!(turns.take(now, 2), [cluster(1)]);
+    }
+
+    #[test]
+    fn what_somebody_else_works_on_is_looked_at_when_their_lease_ends() {
+        let (mut turns, now, a) = (Turns::default(), Instant::now(), cluster(1));
+        turns.wake(a, now);
+        let now = now + GATHER;
+        assert_eq!(turns.take(now, 1), [a]);
+        turns.ended(a, Ended::Owned(90 * SECOND), now);
+        assert_eq!((turns.take(now + 89 * SECOND, 1), turns.next()), (vec![], Some(now + 90 * SECOND)));
+        // What it is woken by meanwhile counts, too.
+        turns.wake(a, now + SECOND);
+        let now = now + SECOND + GATHER;
+        assert_eq!(turns.take(now, 1), [a]);
+        turns.wake(a, now);
+        turns.ended(a, Ended::Owned(90 * SECOND), now);
+        assert_eq!(turns.next(), Some(now + GATHER));
     }
 
     #[test]
