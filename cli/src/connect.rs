@@ -44,6 +44,12 @@ pub(crate) enum ServerError {
         /// The one that was named.
         ours: String,
     },
+    /// It would go on with what it knew.
+    #[error("a server serves {}", socket.display())]
+    Serves {
+        /// Its socket.
+        socket: PathBuf,
+    },
     /// It does not answer any more.
     #[error("the connection to the server broke: {how}")]
     Gone {
@@ -68,6 +74,7 @@ impl ServerError {
             Self::OtherStore { .. } => {
                 "give command and server the same --state-dir and --store, or name another server's socket with --socket".into()
             }
+            Self::Serves { .. } => "end that server first: a store is moved while nothing works with it".into(),
             Self::Gone { .. } => {
                 "see that `shoal serve` runs; without it, the next command goes on with what was under way".into()
             }

@@ -4,7 +4,7 @@ use std::{error::Error as _, io, net::SocketAddr, path::PathBuf};
 
 use shoal_agent::AgentError;
 use shoal_api::{ClientError, ExitClass, FieldError, hint_of};
-use shoal_coordinator::CoordinatorError;
+use shoal_coordinator::{CoordinatorError, TransferError};
 use shoal_images::BuildError;
 use tonic::Status;
 
@@ -216,7 +216,14 @@ impl CliError {
             | Self::StateDir(_)
             | Self::File { .. }
             | Self::Quote(_)
-            | Self::Coordinator(CoordinatorError::StoreUrl(_)) => Exit::Usage,
+            | Self::Coordinator(
+                CoordinatorError::StoreUrl(_)
+                | CoordinatorError::Transfer(
+                    TransferError::NotAnExport { .. }
+                    | TransferError::CutOff { .. }
+                    | TransferError::OtherVersion { .. },
+                ),
+            ) => Exit::Usage,
             Self::Status(status) => ExitClass::from(status.code()).into(),
             Self::DoesNotFit { .. } => Exit::DoesNotFit,
             Self::NoNode { .. } | Self::NoService { .. } | Self::NoPath { .. } => Exit::NotFound,

@@ -44,7 +44,7 @@ pub struct Options {
 }
 
 impl Options {
-    fn url(&self) -> Result<StoreUrl, StoreUrlError> {
+    pub(crate) fn url(&self) -> Result<StoreUrl, StoreUrlError> {
         match &self.store {
             Some(url) => url.parse(),
             None => Ok(StoreUrl::file(self.state_dir.join("shoal.db"))),
@@ -62,12 +62,22 @@ impl Options {
         Ok(real.unwrap_or_else(|_| path.to_owned()).display().to_string())
     }
 
+    /// Whether there may be a store: one in a file is not made by a look.
+    pub(crate) fn is_there(&self) -> Result<bool, StoreUrlError> {
+        Ok(self.url()?.path().is_none_or(Path::exists))
+    }
+
+    /// Where the key is.
+    pub(crate) fn key_path(&self) -> PathBuf {
+        self.key_file.clone().unwrap_or_else(|| self.state_dir.join("key"))
+    }
+
     /// Which installation the store is of; `None` if there is no store yet.
     ///
     /// # Errors
     /// As [`embedded`].
     pub async fn installation(self) -> Result<Option<String>, CoordinatorError> {
-        if self.url()?.path().is_some_and(|path| !path.exists()) {
+        if !self.is_there()? {
             return Ok(None);
         }
         make_private(&self.state_dir)?;
@@ -138,10 +148,9 @@ pub async fn embedded(options: Options) -> Result<Embedded, CoordinatorError> {
 pub(crate) async fn open(options: Options) -> Result<(Store, Surroundings), CoordinatorError> {
     let url = options.url()?;
     let mut rng = SystemEntropy.rng();
-    let key_file = options.key_file.unwrap_or_else(|| options.state_dir.join("key"));
-    let key = SealingKey::load_or_create(&key_file, &mut *rng)?;
+    let key = SealingKey::load_or_create(&options.key_path(), &mut *rng)?;
     let store = Store::open(&url, key, SystemClock.now(), &mut *rng).await?;
-    let holder = Holder::this_process(hex::encode(crate::words::entropy::draw::<6>(&mut *rng)))?;
+    let holder = Holder::of_this_machine(&hex::encode(crate::words::entropy::draw::<6>(&mut *rng)))?;
     let surroundings = Surroundings {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),

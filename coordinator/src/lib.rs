@@ -23,13 +23,16 @@ mod pass;
 mod serve;
 mod server;
 mod socket;
+mod store_file;
 mod words;
 
 pub use drive::upkeep::KeepEvents;
 pub use embedded::{Embedded, Options, embedded, embedded_in};
 pub use fleet::{Connect, RealEngines, coordinator::Surroundings};
 pub use serve::{Server, serve};
+pub use shoal_storage::{TransferError, Transferred};
 pub use socket::{SocketError, reach};
+pub use store_file::{export_store, import_store};
 pub use words::{
     entropy::{Entropy, SystemEntropy},
     fault::{

@@ -1,5 +1,6 @@
 //! The connection of one unit of work, to either database: every statement runs here.
 
+use futures_util::TryStreamExt as _;
 use sqlx::{
     PgConnection, Postgres, Sqlite, SqliteConnection, Transaction as Sql,
     migrate::{MigrateError, Migrator},
@@ -13,7 +14,22 @@ pub(crate) enum Connection {
     Postgres(Sql<'static, Postgres>),
 }
 
+/// One of the databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Database {
+    Sqlite,
+    Postgres,
+}
+
 impl Connection {
+    /// Which database it is to.
+    pub(crate) fn database(&self) -> Database {
+        match self {
+            Self::Sqlite(_) => Database::Sqlite,
+            Self::Postgres(_) => Database::Postgres,
+        }
+    }
+
     /// Runs a statement; the number of rows it changed.
     pub(crate) async fn execute(&mut self, query: Query) -> Result<u64, sqlx::Error> {
         match self {
@@ -41,6 +57,34 @@ impl Connection {
                 .await
                 .map(|rows| rows.into_iter().map(|row| Row::postgres(table, row)).collect()),
         }
+    }
+
+    /// The rows of an answer one after the other, until `each` fails.
+    pub(crate) async fn each<E>(
+        &mut self,
+        query: Query,
+        mut each: impl FnMut(Row) -> Result<(), E>,
+    ) -> Result<Result<(), E>, sqlx::Error> {
+        let table = query.table;
+        match self {
+            Self::Sqlite(tx) => {
+                let mut rows = query.prepare::<Sqlite>(true).fetch(&mut **tx);
+                while let Some(row) = rows.try_next().await? {
+                    if let Err(error) = each(Row::sqlite(table, row)) {
+                        return Ok(Err(error));
+                    }
+                }
+            }
+            Self::Postgres(tx) => {
+                let mut rows = query.prepare::<Postgres>(false).fetch(&mut **tx);
+                while let Some(row) = rows.try_next().await? {
+                    if let Err(error) = each(Row::postgres(table, row)) {
+                        return Ok(Err(error));
+                    }
+                }
+            }
+        }
+        Ok(Ok(()))
     }
 
     /// Runs the migrations up to `target`, all of them if `None`, that were not run yet.

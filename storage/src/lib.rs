@@ -43,6 +43,7 @@ mod secret;
 mod session;
 mod sqlite;
 mod store;
+mod transfer;
 mod upgrade;
 mod url;
 
@@ -67,4 +68,5 @@ pub use reservation::{Reservation, ReservationOwner, Reservations};
 pub use secret::{SecretKind, Secrets};
 pub use session::{Mode, Owner, OwnerTransaction, Read, Session, Snapshot, Transaction, Write, Writes};
 pub use store::Store;
+pub use transfer::{Import, TransferError, Transferred};
 pub use url::{StoreUrl, StoreUrlError};

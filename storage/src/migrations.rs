@@ -16,6 +16,11 @@ pub(crate) static OF_SQLITE: LazyLock<Migrator> = LazyLock::new(|| migrator(SQLI
 /// Those of `migrations/postgres/`.
 pub(crate) static OF_POSTGRES: LazyLock<Migrator> = LazyLock::new(|| migrator(POSTGRES));
 
+/// The schema of this version.
+pub(crate) fn newest() -> i64 {
+    SQLITE.iter().map(|(version, ..)| *version).max().unwrap_or(0)
+}
+
 fn migrator(list: &[(i64, &'static str, &'static str)]) -> Migrator {
     let migrations = list.iter().map(|&(version, description, sql)| {
         Migration::new(

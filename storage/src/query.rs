@@ -1,6 +1,9 @@
 //! One statement: its text, its values and the table it speaks of; built once, run on either database.
 
-use std::fmt::{self, Write};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write},
+};
 
 use sqlx::{AssertSqlSafe, Database, Encode, Type, database::HasStatementCache, query::Query as Prepared};
 
@@ -37,7 +40,7 @@ pub(crate) const ROWS_PER_STATEMENT: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Query {
     pub(crate) table: Table,
-    head: &'static str,
+    head: Cow<'static, str>,
     rows: Option<Rows>,
     values: Vec<Value>,
 }
@@ -51,13 +54,30 @@ struct Rows {
 impl Query {
     /// The statement `sql` on `table`.
     pub(crate) fn new(table: Table, sql: &'static str) -> Self {
-        Self { table, head: sql, rows: None, values: Vec::new() }
+        Self { table, head: sql.into(), rows: None, values: Vec::new() }
     }
 
     /// An `INSERT INTO t (...) VALUES ` that takes `count` rows of `width` values each, at most [`ROWS_PER_STATEMENT`].
     pub(crate) fn bulk(table: Table, head: &'static str, count: usize, width: usize) -> Self {
         let values = Vec::with_capacity(count * width);
-        Self { table, head, rows: Some(Rows { count, width }), values }
+        Self { table, head: head.into(), rows: Some(Rows { count, width }), values }
+    }
+
+    /// A statement whose names the database's own catalog has told.
+    pub(crate) fn of_catalog(table: Table, sql: String) -> Self {
+        Self { table, head: sql.into(), rows: None, values: Vec::new() }
+    }
+
+    /// The same of [`Query::bulk`].
+    pub(crate) fn bulk_of_catalog(table: Table, head: String, count: usize, width: usize) -> Self {
+        let values = Vec::with_capacity(count * width);
+        Self { table, head: head.into(), rows: Some(Rows { count, width }), values }
+    }
+
+    /// Adds the next value.
+    pub(crate) fn value(mut self, value: Value) -> Self {
+        self.values.push(value);
+        self
     }
 
     /// Adds the next value.
@@ -80,7 +100,10 @@ impl Query {
 
     /// What it does.
     pub(crate) fn operation(&self) -> Operation {
-        let verb = self.head.split_ascii_whitespace().next().unwrap_or_default();
+        let verb = match &self.head {
+            Cow::Borrowed(text) => text.split_ascii_whitespace().next().unwrap_or_default(),
+            Cow::Owned(_) => "transfer",
+        };
         Operation { verb, table: self.table.name }
     }
 
@@ -95,9 +118,13 @@ impl Query {
         Option<Vec<u8>>: for<'q> Encode<'q, DB> + Type<DB>,
     {
         let query = match self.rows {
-            None => sqlx::query(self.head),
-            // Only the numbers of placeholders are not from this source text.
-            Some(rows) => sqlx::query(AssertSqlSafe(rows.sql(self.head))),
+            None => match self.head {
+                Cow::Borrowed(text) => sqlx::query(text),
+                // Only names that the catalog has told are not from this source text.
+                Cow::Owned(text) => sqlx::query(AssertSqlSafe(text)),
+            },
+            // Only the numbers of placeholders are not, either.
+            Some(rows) => sqlx::query(AssertSqlSafe(rows.sql(&self.head))),
         };
         self.values.into_iter().fold(query.persistent(named), |query, value| match value {
             Value::Int(value) => query.bind(value),

@@ -68,7 +68,8 @@ impl Row {
         StoreError::Corrupt { table: self.table.name, column, id }
     }
 
-    fn form<F: crate::column::Primitive>(&self, column: &str) -> Option<Option<F>> {
+    /// The value in `column` as it is kept; the inner `None` is null, the outer one a value of another form.
+    pub(crate) fn form<F: crate::column::Primitive>(&self, column: &str) -> Option<Option<F>> {
         match &self.values {
             Values::Sqlite(row) => row.try_get(column).ok(),
             Values::Postgres(row) => row.try_get(column).ok(),

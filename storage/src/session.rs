@@ -19,7 +19,7 @@ use std::{marker::PhantomData, sync::Arc};
 use crate::{
     Clusters, Decisions, Events, Hosts, Images, Lease, Leases, Networks, Nodes, Registries, Remnants,
     Reservations, Secrets, StoreError,
-    connection::Connection,
+    connection::{Connection, Database},
     failpoint::{Moment, Work},
     fault::Label,
     query::{Operation, Query},
@@ -222,6 +222,22 @@ impl<M: Mode> Session<M> {
         let operation = self.start(&query)?;
         let outcome = self.connection.all(query).await;
         self.finish(operation, outcome)
+    }
+
+    /// The rows of an answer one after the other, until `each` fails.
+    pub(crate) async fn each<E: From<StoreError>>(
+        &mut self,
+        query: Query,
+        each: impl FnMut(Row) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let operation = self.start(&query)?;
+        let outcome = self.connection.each(query, each).await;
+        self.finish(operation, outcome)?
+    }
+
+    /// Which database it is on.
+    pub(crate) fn database(&self) -> Database {
+        self.connection.database()
     }
 
     /// The one row of an answer, if there is one.

@@ -169,9 +169,9 @@ impl Store {
         if let Some(row) = row {
             let id: InstallationId = row.get("id")?;
             let check: Vec<u8> = row.get("key_check")?;
-            return match seal::open(&shared.key, &key_check_place(&id), &check) {
-                Some(text) if text.as_slice() == KEY_CHECK => Ok(id),
-                Some(_) | None => Err(StoreError::WrongKey {
+            return match is_key_of(&shared.key, &id, &check) {
+                true => Ok(id),
+                false => Err(StoreError::WrongKey {
                     store: shared.label.store.clone(),
                     key_file: shared.key.file().into(),
                 }),
@@ -202,6 +202,11 @@ impl Pools {
             Self::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Whether this key made the check of an installation's key.
+pub(crate) fn is_key_of(key: &SealingKey, id: &InstallationId, check: &[u8]) -> bool {
+    seal::open(key, &key_check_place(id), check).is_some_and(|text| text.as_slice() == KEY_CHECK)
 }
 
 fn key_check_place(id: &InstallationId) -> String {

@@ -38,6 +38,7 @@ mod sink;
 mod ssh;
 mod ssh_config;
 mod status;
+mod store;
 mod sweep;
 mod unregister;
 mod validate;
@@ -137,6 +138,8 @@ pub(crate) enum Command {
     /// user and root can open. SIGTERM and SIGINT end it: creates and deletes under way are left to the next server or command. A
     /// second signal ends it at once.
     Serve(serve::Serve),
+    /// Move the store: to a file, and from one
+    Store(store::StoreCommand),
     /// Show the version
     Version(version::Version),
     /// Print a shell's completion script
@@ -180,6 +183,7 @@ impl Command {
             Self::Resume(command) => command.run(global, interrupt).await,
             Self::Sweep(command) => command.run(global, interrupt).await,
             Self::Serve(command) => command.run(global, interrupt).await,
+            Self::Store(command) => command.run(global, interrupt).await,
             Self::Version(command) => command.run(global),
             Self::Completion(command) => command.run(),
             Self::Agent(command) => command.run(global, interrupt).await,
@@ -215,6 +219,7 @@ impl Command {
             | Self::Resume(_)
             | Self::Sweep(_)
             | Self::Serve(_)
+            | Self::Store(_)
             | Self::Version(_)
             | Self::Completion(_)
             | Self::Agent(_) => None,
@@ -259,6 +264,7 @@ impl Command {
             | Self::Rotate(_)
             | Self::Resume(_)
             | Self::Sweep(_)
+            | Self::Store(_)
             | Self::Version(_)
             | Self::Completion(_) => Some(2),
             // It works on many clusters at once.

@@ -1,6 +1,7 @@
 //! Where a test runs: an empty store of its own in one of the databases, and ways around the API to spoil it.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     str::FromStr,
     sync::{
@@ -136,6 +137,20 @@ impl Bed {
             sqlx::raw_sql(rows).execute(&mut connection).await.unwrap();
             connection.close().await.unwrap();
         }
+    }
+
+    /// The tables that there are, past the store; not those of the migrations.
+    pub(crate) async fn tables(&self) -> BTreeSet<String> {
+        let names: Vec<String> = if self.url.path().is_some() {
+            let mut connection = SqliteConnection::connect(&self.text).await.unwrap();
+            let all = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+            sqlx::query_scalar(all).fetch_all(&mut connection).await.unwrap()
+        } else {
+            let mut connection = PgConnection::connect(&self.direct()).await.unwrap();
+            let all = "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = 'public'";
+            sqlx::query_scalar(all).fetch_all(&mut connection).await.unwrap()
+        };
+        names.into_iter().filter(|name| name != "_sqlx_migrations").collect()
     }
 
     /// Runs SQL past the store.

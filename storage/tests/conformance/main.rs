@@ -27,4 +27,5 @@ mod remnants;
 mod reservations;
 mod secrets;
 mod session;
+mod transfer;
 mod upgrade;

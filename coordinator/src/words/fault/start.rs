@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use shoal_storage::{HolderError, KeyError, NotOwn, StoreError, StoreUrlError};
+use shoal_storage::{HolderError, KeyError, NotOwn, StoreError, StoreUrlError, TransferError};
 
 use super::store;
 use crate::socket::SocketError;
@@ -36,6 +36,15 @@ pub enum CoordinatorError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// There is no store to be exported.
+    #[error("there is no store at {place}")]
+    NoStore {
+        /// Where it would be.
+        place: String,
+    },
+    /// It cannot be exported, or imported.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     /// The socket cannot be served.
     #[error(transparent)]
     Socket(#[from] SocketError),
@@ -65,9 +74,25 @@ impl CoordinatorError {
                 Ok("SHOAL_KEY_FILE names the key the store was made with, 32 bytes with mode 0600".into())
             }
             Self::Store(error) => store::hint(error),
+            Self::NoStore { .. } => Ok("name another with --state-dir or --store".into()),
+            Self::Transfer(error) => match error {
+                TransferError::Store(error) => store::hint(error),
+                TransferError::InUse { .. } => {
+                    Ok("end that server or command first; what was killed on another machine is over within 90 s".into())
+                }
+                TransferError::NotEmpty { .. } => Ok("name an empty one with --store or --state-dir".into()),
+                TransferError::File(_) => Ok("see that the file can be read or written, and the disk has room".into()),
+                TransferError::NotAnExport { .. } | TransferError::CutOff { .. } => {
+                    Ok("export the store once more: `shoal store export FILE`".into())
+                }
+                TransferError::OtherVersion { .. } => Err("its text ends with what to do"),
+                TransferError::WrongKey { .. } => {
+                    Ok("SHOAL_KEY_FILE names the key of the exported store; it lay beside that store".into())
+                }
+            },
             Self::Socket(error) => Ok(match error {
                 SocketError::Served { .. } => {
-                    "one server is enough for a store; end that one, or name another socket with --socket"
+                    "one server is enough for a state directory; end that one, or name another socket with --socket"
                         .into()
                 }
                 SocketError::NoSocket { .. } | SocketError::System { .. } => {
