@@ -10,7 +10,7 @@ use std::{
 use prost_reflect::{Kind, MessageDescriptor};
 
 /// One file for each service; what several of them speak of is imported by them.
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "shoal/v1/access.proto",
     "shoal/v1/agent.proto",
     "shoal/v1/clusters.proto",
@@ -21,6 +21,7 @@ const FILES: [&str; 10] = [
     "shoal/v1/registries.proto",
     "shoal/v1/scheduler.proto",
     "shoal/v1/upkeep.proto",
+    "shoal/v1/users.proto",
 ];
 
 /// Parts of a field's name that tell of a secret.

@@ -8,19 +8,20 @@ use shoal_proto::{
     v1::{
         self, access_client::AccessClient, clusters_client::ClustersClient, hosts_client::HostsClient,
         images_client::ImagesClient, insight_client::InsightClient, installation_client::InstallationClient,
-        registries_client::RegistriesClient, upkeep_client::UpkeepClient,
+        registries_client::RegistriesClient, upkeep_client::UpkeepClient, users_client::UsersClient,
     },
 };
 use shoal_types::{
     ClusterName, ClusterSpec, Event, HealAfter, HealingPolicy, HostName, LabelExpr, NodeName, RealmName,
+    UserName,
 };
 use tonic::{Streaming, service::interceptor::InterceptedService, transport::Channel};
 
 use crate::{
-    Begun, Caller, ClientError, Cluster, Create, CreateStep, DeleteStep, DrainStep, Examination, ExecFrame,
-    ExecOutput, Followed, Host, HostSettings, Images, Installation, Introduce, LoadFrame, LoadStep, Names,
-    Network, Node, PlacementReason, Plan, ProxyFrame, ProxyOutput, Registry, RepairStep, ResumeStep, Server,
-    SshAccess, Status, Sweep, Unregistered,
+    Begun, Caller, Certificate, ClientError, Cluster, Create, CreateStep, DeleteStep, DrainStep, Examination,
+    ExecFrame, ExecOutput, Followed, Host, HostSettings, Images, Installation, Introduce, LoadFrame,
+    LoadStep, MadeUser, Names, Network, NewUser, Node, PlacementReason, Plan, ProxyFrame, ProxyOutput,
+    Registry, RepairStep, ResumeStep, Server, SshAccess, Status, Sweep, Unregistered, User,
     value::{all, need},
 };
 
@@ -33,6 +34,7 @@ type Named = InterceptedService<Channel, Introduce>;
 #[derive(Debug, Clone)]
 pub struct Client {
     channel: Named,
+    is_elsewhere: bool,
 }
 
 /// Answers that come one after the other; dropped, they are not wanted any more.
@@ -73,7 +75,19 @@ impl Client {
     /// A client on a channel, of a caller.
     #[must_use]
     pub fn new(channel: Channel, caller: &Caller) -> Self {
-        Self { channel: InterceptedService::new(channel, Introduce::new(caller)) }
+        Self { channel: InterceptedService::new(channel, Introduce::new(caller)), is_elsewhere: false }
+    }
+
+    /// The same of a coordinator on another machine: paths and sockets of this one mean nothing there.
+    #[must_use]
+    pub fn elsewhere(self) -> Self {
+        Self { is_elsewhere: true, ..self }
+    }
+
+    /// Whether the coordinator is on another machine.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        self.is_elsewhere
     }
 
     fn hosts(&self) -> HostsClient<Named> {
@@ -106,6 +120,10 @@ impl Client {
 
     fn registries(&self) -> RegistriesClient<Named> {
         RegistriesClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
+    }
+
+    fn users(&self) -> UsersClient<Named> {
+        UsersClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
     }
 
     /// Registers a host.
@@ -197,8 +215,8 @@ impl Client {
     }
 
     /// Rolls back a create that was begun; [`Client::follow_cluster`] shows how.
-    pub async fn interrupt_create(&self, begun: &Begun) -> Result<(), ClientError> {
-        let request = v1::InterruptCreateRequest { create: begun.create.clone() };
+    pub async fn interrupt_create(&self, realm: &RealmName, begun: &Begun) -> Result<(), ClientError> {
+        let request = v1::InterruptCreateRequest { create: begun.create.clone(), realm: realm.to_string() };
         self.clusters().interrupt_create(request).await?;
         Ok(())
     }
@@ -372,6 +390,31 @@ impl Client {
     /// Which program serves which store.
     pub async fn server(&self) -> Result<Server, ClientError> {
         Ok(self.installations().get_server(v1::GetServerRequest {}).await?.into_inner().into())
+    }
+
+    /// Makes a user, with a certificate.
+    pub async fn create_user(&self, new: NewUser) -> Result<MadeUser, ClientError> {
+        let request = v1::CreateUserRequest::from(new);
+        Ok(self.users().create_user(request).await?.into_inner().try_into()?)
+    }
+
+    /// Users, the revoked ones too.
+    pub async fn list_users(&self) -> Result<Vec<User>, ClientError> {
+        Ok(all(self.users().list_users(v1::ListUsersRequest {}).await?.into_inner().users)?)
+    }
+
+    /// Revokes a user.
+    pub async fn revoke_user(&self, name: &UserName) -> Result<User, ClientError> {
+        let request = v1::RevokeUserRequest { name: name.to_string() };
+        let answer = self.users().revoke_user(request).await?.into_inner();
+        Ok(need("user", answer.user)?.try_into()?)
+    }
+
+    /// Another certificate for the user who calls, for the key with this point of P-256.
+    pub async fn renew_certificate(&self, point: Vec<u8>) -> Result<Certificate, ClientError> {
+        let request = v1::RenewCertificateRequest { point: point.into() };
+        let answer = self.users().renew_certificate(request).await?.into_inner();
+        Ok(need("certificate", answer.certificate)?.into())
     }
 
     /// Sets where the subnets of new clusters come from; none: the default.

@@ -28,6 +28,8 @@ pub struct EventJson {
     pub node: Option<String>,
     /// The host it happened on.
     pub host: Option<String>,
+    /// Who called, for an event of kind `audit`.
+    pub user: Option<String>,
     /// One line for people.
     pub message: String,
     /// How many bytes of a transfer are done, if it is one.
@@ -47,6 +49,7 @@ impl From<&Event> for EventJson {
             cluster: event.cluster.as_ref().map(|(_, cluster)| cluster.to_string()),
             node: event.node.as_ref().map(ToString::to_string),
             host: event.host.as_ref().map(ToString::to_string),
+            user: event.user.clone(),
             message: event.message.clone(),
             done_bytes: event.progress.map(|progress| progress.done_bytes),
             total_bytes: event.progress.and_then(|progress| progress.total_bytes),

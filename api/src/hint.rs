@@ -12,6 +12,22 @@ pub fn hinted(mut status: Status, hint: &str) -> Status {
     status
 }
 
+/// Where a status says when to call again.
+const RETRY: &str = "shoal-retry-ms";
+
+/// A status of a call that came too soon: in how long it may come again, in milliseconds.
+#[must_use]
+pub fn retried(mut status: Status, wait_ms: u64) -> Status {
+    status.metadata_mut().insert(RETRY, MetadataValue::from(wait_ms));
+    status
+}
+
+/// In how long a call that came too soon may come again, in milliseconds.
+#[must_use]
+pub fn retry_of(status: &Status) -> Option<u64> {
+    status.metadata().get(RETRY)?.to_str().ok()?.parse().ok()
+}
+
 /// The hint that came with a status.
 #[must_use]
 pub fn hint_of(status: &Status) -> Option<String> {
@@ -28,5 +44,7 @@ mod tests {
         let status = hinted(Status::not_found("no host"), "`shoal get hosts` lists the h\u{f6}sts");
         assert_eq!(hint_of(&status).as_deref(), Some("`shoal get hosts` lists the h\u{f6}sts"));
         assert_eq!(hint_of(&Status::internal("")), None);
+        assert_eq!(retry_of(&retried(Status::resource_exhausted(""), 250)), Some(250));
+        assert_eq!(retry_of(&Status::resource_exhausted("")), None);
     }
 }

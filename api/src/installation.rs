@@ -36,17 +36,21 @@ pub struct Server {
     pub store: String,
     /// Its process.
     pub pid: u32,
+    /// Where it listens for users elsewhere, HOST:PORT.
+    pub addresses: Vec<String>,
 }
 
 impl From<v1::GetServerResponse> for Server {
     fn from(said: v1::GetServerResponse) -> Self {
-        Self { version: said.version, installation: said.installation, store: said.store, pid: said.pid }
+        let v1::GetServerResponse { version, installation, store, pid, addresses } = said;
+        Self { version, installation, store, pid, addresses }
     }
 }
 
 impl From<Server> for v1::GetServerResponse {
     fn from(told: Server) -> Self {
-        Self { version: told.version, installation: told.installation, store: told.store, pid: told.pid }
+        let Server { version, installation, store, pid, addresses } = told;
+        Self { version, installation, store, pid, addresses }
     }
 }
 
@@ -64,6 +68,7 @@ mod tests {
             installation: "0a1b2c".into(),
             store: "/s/x.db".into(),
             pid: 7,
+            addresses: vec!["h:1".into()],
         };
         assert_eq!(Server::from(v1::GetServerResponse::from(told.clone())), told);
     }

@@ -34,6 +34,7 @@ mod result;
 pub mod schema;
 mod status;
 mod sweep;
+mod user;
 mod value;
 mod words;
 
@@ -51,16 +52,17 @@ pub use examination::{Examination, Finding, HostExamination, Pair};
 pub use exit::ExitClass;
 pub use failing::Failing;
 pub use healing::Healing;
-pub use hint::{hint_of, hinted};
+pub use hint::{hint_of, hinted, retried, retry_of};
 pub use host::{Agent, Amounts, Engine, Host, HostSettings, SshCredentials, TlsCredentials, Unregistered};
 pub use image::{Image, Images, LoadFrame, LoadOpen, LoadStep, Loaded, Registry, SilentHost};
 pub use installation::{Installation, Server};
 pub use placement::{Candidate, Placement, PlacementReason, Plan, PlanAmounts, PlannedHost, Refusal, Rules};
 pub use repair::{Mend, Repair, RepairStep, RepairedCluster};
-pub use result::{Built, Deleted, Dockerfile, Forward, SshConfig, Validated, Version};
+pub use result::{Built, Deleted, Dockerfile, Forward, ServerContext, SshConfig, Validated, Version};
 pub use shoal_proto::{FRAME_BYTES, FieldError};
 pub use status::{ClusterImage, HostStatus, NodeStatus, Slurm, Status};
 pub use sweep::{ResumeStep, Resumed, ResumedCluster, Sweep, SweptHost, SweptThing, TooMuch};
+pub use user::{Certificate, MadeUser, NewUser, User};
 pub use value::{Cores, Time, millis, without_host};
 pub use words::{
     CgroupVersion, Check, ContainerState, Filter, MendKind, NetworkPart, Phase, ResumeEnd, ServiceState,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use shoal_types::Role;
 
+use crate::Time;
+
 /// Clusters that are gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -49,6 +51,8 @@ pub struct Version {
     pub version: &'static str,
     /// Architecture and operating system it was built for.
     pub platform: String,
+    /// The context of the server that commands are for; null for this machine.
+    pub server_context: Option<String>,
 }
 
 /// The SSH configuration of a realm's nodes, or of one cluster's.
@@ -75,6 +79,25 @@ pub struct Forward {
     pub node: String,
     /// The port of the node.
     pub port: u32,
+}
+
+/// A context of a server elsewhere, or this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ServerContext {
+    /// Its name; `local` is this machine.
+    pub name: String,
+    /// Whether commands are for it, here and now.
+    pub is_used: bool,
+    /// The user that it is of; null for this machine.
+    pub user: Option<String>,
+    /// Servers, `HOST:PORT`.
+    pub servers: Vec<String>,
+    /// When its certificate ends.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub expires: Option<Time>,
+    /// Why it cannot be used; null if it can.
+    pub error: Option<String>,
 }
 
 /// A cluster file that describes a possible cluster.

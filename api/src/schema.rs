@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::{
     Built, Cluster, Deleted, Dockerfile, Drain, EventJson, Examination, Forward, Host, Images, Installation,
-    Loaded, Network, Node, PlacementReason, Plan, Registry, Repair, Resumed, SshConfig, Status, Sweep,
-    Unregistered, Validated, Version,
+    Loaded, Network, Node, PlacementReason, Plan, Registry, Repair, Resumed, ServerContext, SshConfig,
+    Status, Sweep, Unregistered, User, Validated, Version,
 };
 
 /// A kind of result.
@@ -24,6 +24,7 @@ pub const KINDS: &[Kind] = &[
     kind::<Built>("built", "shoal build image"),
     kind::<Cluster>("cluster", "shoal get cluster, shoal create cluster, shoal set cluster"),
     kind::<Vec<Cluster>>("clusters", "shoal get clusters"),
+    kind::<Vec<ServerContext>>("contexts", "shoal context list"),
     kind::<Deleted>("deleted", "shoal delete cluster"),
     kind::<Dockerfile>("dockerfile", "shoal build dockerfile"),
     kind::<Drain>("drain", "shoal drain"),
@@ -47,6 +48,8 @@ pub const KINDS: &[Kind] = &[
     kind::<Status>("status", "shoal status"),
     kind::<Sweep>("sweep", "shoal sweep"),
     kind::<Unregistered>("unregistered", "shoal unregister"),
+    kind::<User>("user", "shoal create user, shoal revoke user"),
+    kind::<Vec<User>>("users", "shoal get users"),
     kind::<Validated>("validated", "shoal validate"),
     kind::<Version>("version", "shoal version"),
 ];

@@ -3,11 +3,13 @@
 use std::{collections::BTreeMap, env, path::PathBuf};
 
 use clap::{ArgAction, Args, Parser};
+use clap_complete::ArgValueCandidates;
 use shoal_types::{RealmName, chain};
 
 use crate::{
     agent_binary::AgentBinary,
     command::Command,
+    complete,
     error::CliError,
     output::{Format, Screen},
     parse::word,
@@ -45,6 +47,18 @@ pub(crate) struct Global {
     /// Socket of `shoal serve` [default: shoal.sock in the state directory]
     #[arg(long, global = true, value_name = "PATH", env = "SHOAL_SOCKET", hide_env_values = true)]
     pub(crate) socket: Option<PathBuf>,
+    /// Context of a server elsewhere, as `shoal context list` shows them; `local` is this machine [default: the current one]
+    ///
+    /// Contexts of Docker's client are another thing: they name engines.
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "SHOAL_CONTEXT",
+        hide_env_values = true,
+        add = ArgValueCandidates::new(complete::server_contexts)
+    )]
+    pub(crate) server_context: Option<String>,
     /// File of the key that seals secrets.
     #[arg(
         long,

@@ -21,6 +21,7 @@ use crate::{
     args::{Cli, Global},
     connect::Session,
     docker_cli::Contexts,
+    server_context::{Choice, LOCAL, Shelf, choose},
 };
 
 /// Set by the script of `shoal completion`; its value names the shell.
@@ -42,6 +43,12 @@ pub(crate) fn hosts() -> Vec<CompletionCandidate> {
 pub(crate) fn contexts() -> Vec<CompletionCandidate> {
     let names = Contexts::locate(|key| env::var_os(key)).and_then(|contexts| contexts.names());
     candidates(names.unwrap_or_default())
+}
+
+/// Contexts of servers elsewhere, and this machine.
+pub(crate) fn server_contexts() -> Vec<CompletionCandidate> {
+    let names = Shelf::locate(|key| env::var_os(key)).and_then(|shelf| shelf.names()).unwrap_or_default();
+    candidates(names.iter().map(ToString::to_string).chain([LOCAL.to_owned()]))
 }
 
 /// Names of the realm's clusters.
@@ -85,7 +92,8 @@ fn names() -> Names {
 fn ask(words: impl Iterator<Item = OsString>) -> Option<Names> {
     let typed = Cli::command().ignore_errors(true).try_get_matches_from(words).ok()?;
     let global = Global::from_arg_matches(&typed).ok()?;
-    if global.store.is_none() && !global.state_dir().ok()?.join("shoal.db").is_file() {
+    let is_here = choose(&global).ok()? == Choice::Here;
+    if is_here && global.store.is_none() && !global.state_dir().ok()?.join("shoal.db").is_file() {
         return None;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;

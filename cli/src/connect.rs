@@ -1,19 +1,31 @@
 //! The way to a coordinator; commands see nothing of it but a client.
 //!
 //! ```text
+//! is a server elsewhere meant? --yes--> TLS, its certificate and ours --> the same program? --> its client
+//!  no
 //! does anybody serve the socket of this state directory? --yes--> the same program, the same store? --> its client
 //!                                                          `-no--> a coordinator inside this process, with its client
 //! ```
 
-use std::{env, error::Error, path::PathBuf};
+use std::{
+    env,
+    error::Error,
+    path::{Path, PathBuf},
+};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use shoal_api::{Caller, Client, ClientError};
-use shoal_coordinator::{CoordinatorError, Embedded, Options, embedded, reach};
-use shoal_types::chain;
+use shoal_coordinator::{CoordinatorError, Embedded, Options, UserKey, embedded, reach, reach_elsewhere};
+use shoal_types::{Clock, ContextName, SystemClock, Timestamp, chain};
 use tonic::{Code, Status};
 
-use crate::{args::Global, error::CliError, interrupt::Interrupt, report};
+use crate::{
+    args::Global,
+    error::CliError,
+    interrupt::Interrupt,
+    report,
+    server_context::{Choice, ContextFile, Shelf, choose},
+};
 
 /// Why a server is not used.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +41,16 @@ pub(crate) enum ServerError {
     OtherVersion {
         /// Its socket.
         socket: PathBuf,
+        /// Its version.
+        theirs: String,
+    },
+    /// The program of a server elsewhere is another one.
+    #[error("the server of context {context} ({because}) is shoal {theirs}, and this is shoal {}", VERSION)]
+    OtherVersionThere {
+        /// The context.
+        context: ContextName,
+        /// What named it.
+        because: &'static str,
         /// Its version.
         theirs: String,
     },
@@ -71,6 +93,9 @@ impl ServerError {
                 "start one with `shoal serve`, or leave --socket and SHOAL_SOCKET out: then the command works by itself".into()
             }
             Self::OtherVersion { .. } => "end that server and start it with this program: `shoal serve`".into(),
+            Self::OtherVersionThere { .. } => {
+                "use the server's version here; `--server-context local` is this machine".into()
+            }
             Self::OtherStore { .. } => {
                 "give command and server the same --state-dir and --store, or name another server's socket with --socket".into()
             }
@@ -100,6 +125,12 @@ impl Session {
     /// [`CliError::StateDir`], [`CliError::File`]: the options cannot be used. [`CliError::Server`]: there is a server and it cannot
     /// be used. [`CliError::Coordinator`]: there is none, and the coordinator does not start.
     pub(crate) async fn open(global: &Global) -> Result<Self, CliError> {
+        if let Choice::Elsewhere { name, because } = choose(global).map_err(CliError::Choice)? {
+            if !global.agent_binaries().is_empty() {
+                report::warning("--agent-binary counts for nothing here: give it to `shoal serve`");
+            }
+            return Ok(Self { inside: None, client: elsewhere(&name, because).await? });
+        }
         if let Some(client) = served(global).await? {
             if !global.agent_binaries().is_empty() {
                 report::warning("--agent-binary counts for nothing here: give it to `shoal serve`");
@@ -114,6 +145,9 @@ impl Session {
     /// # Errors
     /// As [`Session::open`].
     pub(crate) async fn quietly(global: &Global) -> Result<Self, CliError> {
+        if let Choice::Elsewhere { name, because } = choose(global).map_err(CliError::Choice)? {
+            return Ok(Self { inside: None, client: elsewhere(&name, because).await? });
+        }
         match served(global).await? {
             Some(client) => Ok(Self { inside: None, client }),
             None => Self::start(options(global)?).await,
@@ -166,6 +200,49 @@ impl Session {
 /// Said where a password is an argument.
 const SHOWN_PASSWORD: &str = "the password in --store is shown to every user of this machine while the command runs; give \
                               the URL in SHOAL_STORE, or the password in ~/.pgpass";
+
+/// A client of the server of a context; its certificate is renewed if that is due.
+async fn elsewhere(name: &ContextName, because: &'static str) -> Result<Client, CliError> {
+    let shelf = Shelf::locate(|key| env::var_os(key))?;
+    let now = SystemClock.now();
+    let mut context = shelf.get(name, now)?;
+    let channel =
+        reach_elsewhere(&context.servers, &context.credentials()).await.map_err(CliError::Remote)?;
+    let client = Client::new(channel, &Caller::new(&context.user)).elsewhere();
+    let theirs = match client.server().await {
+        Ok(server) => server.version,
+        Err(ClientError::Refused(status)) if status.code() == Code::Unimplemented => {
+            "of another version".into()
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if theirs != VERSION {
+        let (context, because) = (name.clone(), because);
+        return Err(ServerError::OtherVersionThere { context, because, theirs }.into());
+    }
+    if context.is_due(now)
+        && let Err(error) = renew(&client, &mut context, &shelf.path(name), now).await
+    {
+        report::warning(&format!(
+            "the certificate of context {name} could not be renewed: {}",
+            chain(&error)
+        ));
+    }
+    Ok(client)
+}
+
+/// Has another certificate signed, for another key, and keeps both.
+async fn renew(
+    client: &Client,
+    context: &mut ContextFile,
+    path: &Path,
+    now: Timestamp,
+) -> Result<(), CliError> {
+    let key = UserKey::generate().map_err(CliError::Remote)?;
+    let certificate = client.renew_certificate(key.point.clone()).await?;
+    context.renew(certificate, &key, now);
+    context.write(path).map_err(|error| CliError::Shelf(error.into()))
+}
 
 /// A client of the server of the socket, if there is one.
 async fn served(global: &Global) -> Result<Option<Client>, CliError> {

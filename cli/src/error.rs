@@ -3,14 +3,22 @@
 use std::{error::Error as _, io, net::SocketAddr, path::PathBuf};
 
 use shoal_agent::AgentError;
-use shoal_api::{ClientError, ExitClass, FieldError, hint_of};
-use shoal_coordinator::{CoordinatorError, TransferError};
+use shoal_api::{ClientError, ExitClass, FieldError, hint_of, retry_of};
+use shoal_coordinator::{CoordinatorError, RemoteError, TransferError};
 use shoal_images::BuildError;
 use tonic::Status;
 
 use crate::{
-    config::ConfigError, connect::ServerError, docker_cli::ContextError, exit::Exit, node_ref::NodeRef,
-    pem::PemError, quote::QuoteError, ssh::files::SshFilesError, state_dir::StateDirError,
+    config::ConfigError,
+    connect::ServerError,
+    docker_cli::ContextError,
+    exit::Exit,
+    node_ref::NodeRef,
+    pem::PemError,
+    quote::QuoteError,
+    server_context::{ChoiceError, ShelfError},
+    ssh::files::SshFilesError,
+    state_dir::StateDirError,
 };
 
 /// Why a command did not do what it was asked to.
@@ -42,6 +50,15 @@ pub(crate) enum CliError {
     /// There is a server, and it cannot be used.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// It is not known which coordinator is meant.
+    #[error(transparent)]
+    Choice(ChoiceError),
+    /// A context of a server elsewhere cannot be used.
+    #[error(transparent)]
+    Shelf(ShelfError),
+    /// A server elsewhere cannot be used.
+    #[error(transparent)]
+    Remote(RemoteError),
     /// The coordinator answered with an error.
     #[error("{}", .0.message())]
     Status(Status),
@@ -224,6 +241,13 @@ impl CliError {
                     | TransferError::OtherVersion { .. },
                 ),
             ) => Exit::Usage,
+            Self::Choice(ChoiceError::Shelf(ShelfError::Unknown { .. }))
+            | Self::Shelf(ShelfError::Unknown { .. }) => Exit::NotFound,
+            Self::Choice(_) | Self::Shelf(_) => Exit::Usage,
+            Self::Remote(RemoteError::Credentials { .. } | RemoteError::Address { .. }) => Exit::Usage,
+            Self::Remote(RemoteError::Unreachable { .. }) => Exit::Unreachable,
+            // It called too soon, and nothing lacks room.
+            Self::Status(status) if retry_of(status).is_some() => Exit::Failure,
             Self::Status(status) => ExitClass::from(status.code()).into(),
             Self::DoesNotFit { .. } => Exit::DoesNotFit,
             Self::NoNode { .. } | Self::NoService { .. } | Self::NoPath { .. } => Exit::NotFound,
@@ -232,6 +256,7 @@ impl CliError {
             Self::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Coordinator(_)
             | Self::Server(_)
+            | Self::Remote(RemoteError::NotTheServer { .. } | RemoteError::NotTaken { .. })
             | Self::Answer { .. }
             | Self::Unreadable(_)
             | Self::SomeHosts { .. }
@@ -272,6 +297,9 @@ impl CliError {
             Self::StateDir(_) => Ok("name one with --state-dir or SHOAL_STATE_DIR".into()),
             Self::Coordinator(error) => error.hint(),
             Self::Server(error) => Ok(error.hint()),
+            Self::Choice(error) => Ok(error.hint()),
+            Self::Shelf(error) => Ok(error.hint()),
+            Self::Remote(error) => Ok(error.hint().into()),
             // Some say themselves what to do: those come without.
             Self::Status(status) => hint_of(status).ok_or("the coordinator has none"),
             Self::DoesNotFit { .. } => Ok(FREE.into()),

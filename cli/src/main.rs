@@ -29,6 +29,7 @@ mod progress;
 mod prose_flags;
 mod quote;
 mod report;
+mod server_context;
 mod ssh;
 mod ssh_key;
 mod state_dir;

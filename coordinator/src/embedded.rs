@@ -20,7 +20,7 @@ use crate::{
         RealEngines,
         coordinator::{Coordinator, Surroundings},
     },
-    server::router,
+    server::{Gate, door, services},
     words::{
         entropy::{Entropy, SystemEntropy},
         fault::CoordinatorError,
@@ -173,7 +173,8 @@ pub async fn embedded_in(store: Store, surroundings: Surroundings) -> Result<Emb
         tokio_stream::once(Ok::<_, std::io::Error>(server)),
         futures_util::stream::pending(),
     );
-    let served = router(&coordinator, BTreeMap::new())
+    let gate = Gate::new(&coordinator, BTreeMap::new(), 0);
+    let served = door(services(&coordinator), gate)
         .serve_with_incoming_shutdown(incoming, end.clone().cancelled_owned());
     tokio::spawn(async move {
         if let Err(error) = served.await {

@@ -20,6 +20,7 @@ mod embedded;
 mod fleet;
 mod observe;
 mod pass;
+mod remote;
 mod serve;
 mod server;
 mod socket;
@@ -29,7 +30,8 @@ mod words;
 pub use drive::upkeep::KeepEvents;
 pub use embedded::{Embedded, Options, embedded, embedded_in};
 pub use fleet::{Connect, RealEngines, coordinator::Surroundings};
-pub use serve::{Server, serve};
+pub use remote::{RemoteCredentials, RemoteError, UserKey, is_address, reach_elsewhere};
+pub use serve::{Elsewhere, Server, serve};
 pub use shoal_storage::{TransferError, Transferred};
 pub use socket::{SocketError, reach};
 pub use store_file::{export_store, import_store};
@@ -38,5 +40,6 @@ pub use words::{
     fault::{
         After, AgentError, BinaryError, ClusterFault, CoordinatorError, Fault, HostFault, ImageFault,
         LostWay, LostWays, NoAddress, NoPlan, NotReady, PlacementFault, ProgramError, StuckNode, Unreadable,
+        UserFault,
     },
 };

@@ -249,6 +249,7 @@ impl From<&Event> for v1::Event {
             message: event.message.clone(),
             done_bytes: event.progress.map(|p| p.done_bytes),
             total_bytes: event.progress.and_then(|p| p.total_bytes),
+            user: text(event.user.clone()),
         }
     }
 }
@@ -275,6 +276,7 @@ impl TryFrom<v1::Event> for Event {
                 progress: event
                     .done_bytes
                     .map(|done_bytes| Progress { done_bytes, total_bytes: event.total_bytes }),
+                user: optional(&event.user),
             },
         })
     }

@@ -18,6 +18,9 @@ pub mod v1 {
     tonic::include_proto!("shoal.v1");
 }
 
+/// All messages and services, as a `FileDescriptorSet`: what tests walk.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
 /// What `shoal agent connect` writes first: an exec answers before its process runs, and the failure of one arrives as
 /// text in its place. The version follows, then a newline.
 pub const GREETING_PREFIX: &str = "SHOAL/1 ";

@@ -12,8 +12,8 @@ mod tests {
     use prost_reflect::{DescriptorPool, DynamicMessage, Kind, Value};
 
     use super::*;
+    use crate::DESCRIPTORS;
 
-    const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
     /// What no message may show.
     const SECRET: &str = "hunter2";
     /// Fields by their names that everybody may see.

@@ -2,7 +2,7 @@
 
 use shoal_types::{
     AgentState, CgroupWay, EventKind, EventLevel, HealingPolicy, HostState, NodeState, PrivilegedNodes,
-    Profile, Role, Scheduling,
+    Profile, Role, Scheduling, UserRole,
 };
 
 use crate::FieldError;
@@ -55,6 +55,7 @@ word!(NodeState = NodeState { Planned, Created, Starting, Ready, Stopped, Failed
 word!(HealingPolicy = HealingPolicy { Default, None, Restart, Reschedule });
 word!(Profile = Profile { System });
 word!(Role = Role { Controller, Submitter, Api, Worker });
+word!(UserRole = UserRole { Viewer, Operator, Admin });
 word!(EventLevel = EventLevel { Info, Warn, Error });
 word!(
     EventKind = EventKind {
@@ -73,6 +74,7 @@ word!(
         Deleting,
         Moved,
         Step,
+        Audit,
     }
 );
 
@@ -101,6 +103,7 @@ mod tests {
         survives(&HealingPolicy::ALL);
         survives(&Profile::ALL);
         survives(&Role::ALL);
+        survives(&UserRole::ALL);
         survives(&EventLevel::ALL);
         survives(&EventKind::ALL);
         assert_eq!(Role::read("spec.role", 0).unwrap_err().to_string(), "spec.role: is missing");

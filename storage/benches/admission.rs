@@ -171,6 +171,7 @@ impl Bench {
             host: None,
             message: "bench".into(),
             progress: None,
+            user: None,
         };
         let mut tx = self.store.begin().await.unwrap();
         tx.events().append(&event).await.unwrap();

@@ -9,8 +9,8 @@ use ipnet::Ipv4Net;
 use shoal_types::{
     AgentState, Bytes, ClusterId, ClusterName, ClusterPhase, Epoch, EventKind, EventLevel, Generation,
     HealAfter, HealingPolicy, HostId, HostMtu, HostName, HostState, InstallationId, LabelExpr, MacAddr,
-    MilliCpu, NetworkId, NodeId, NodeName, NodeState, Power, PrivilegedNodes, RealmName, Revision, Role,
-    Scheduling, SecretId, SettingsDigest, Timestamp, Vni,
+    MilliCpu, NetworkId, NodeId, NodeName, NodeState, Power, PrivilegedNodes, RealmName, Realms, Revision,
+    Role, Scheduling, SecretId, SettingsDigest, Timestamp, UserId, UserName, UserRole, Vni,
 };
 use sqlx::{Decode, Encode, Postgres, Sqlite, Type};
 
@@ -146,6 +146,9 @@ texts!(
     LabelExpr,
     Role,
     SettingsDigest,
+    UserId,
+    UserName,
+    Realms,
 );
 
 /// Types of a fixed set of words.
@@ -176,7 +179,8 @@ words!(
     Scheduling,
     EventLevel,
     EventKind,
-    SecretKind
+    SecretKind,
+    UserRole
 );
 
 /// Numbers. What exceeds 2^63 - 1 is kept as that: a time or an amount beyond it means "for ever" or "any".

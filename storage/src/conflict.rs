@@ -74,7 +74,7 @@ pub enum Conflict {
 }
 
 /// Constraint in PostgreSQL, its columns in SQLite's words, and what it keeps unique.
-const CONSTRAINTS: [(&str, &str, &str); 19] = [
+const CONSTRAINTS: [(&str, &str, &str); 22] = [
     ("hosts_name", "hosts.name", "a host's name"),
     ("hosts_engine", "hosts.engine_id", "a host's engine"),
     ("hosts_agent", "hosts.agent_id", "a host's agent"),
@@ -94,6 +94,9 @@ const CONSTRAINTS: [(&str, &str, &str); 19] = [
     ("reservations_pkey", "reservations.owner_id", "a reservation's owner"),
     ("registries_pkey", "registries.registry", "a registry's address"),
     ("secrets_pkey", "secrets.id", "a secret's id"),
+    ("users_name", "users.name", "a user's name"),
+    ("users_pkey", "users.id", "a user's id"),
+    ("authority_pkey", "authority.singleton", "the authority"),
 ];
 
 /// The conflict a database error speaks of, if it is a broken unique constraint.

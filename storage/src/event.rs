@@ -50,6 +50,7 @@ fn event(row: &Row) -> Result<Event, StoreError> {
                     Ok::<_, StoreError>(Progress { done_bytes, total_bytes: row.opt("total_bytes")? })
                 })
                 .transpose()?,
+            user: row.opt("user_name")?,
         },
     })
 }
@@ -142,8 +143,9 @@ impl<M: Writes> Events<'_, M> {
         let (realm, cluster) = event.cluster.as_ref().map(|(realm, cluster)| (realm, cluster)).unzip();
         let query = Query::new(
             EVENTS,
-            "INSERT INTO events (at_ms, level, kind, realm, cluster, node, host, message, done_bytes, total_bytes)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING seq",
+            "INSERT INTO events (at_ms, level, kind, realm, cluster, node, host, message, done_bytes, total_bytes,
+               user_name)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING seq",
         )
         .bind(&event.at)
         .bind(&event.level)
@@ -154,7 +156,8 @@ impl<M: Writes> Events<'_, M> {
         .bind_opt(event.host.as_ref())
         .bind(&event.message)
         .bind_opt(event.progress.map(|p| p.done_bytes).as_ref())
-        .bind_opt(event.progress.and_then(|p| p.total_bytes).as_ref());
+        .bind_opt(event.progress.and_then(|p| p.total_bytes).as_ref())
+        .bind_opt(event.user.as_ref());
         let row = self.0.one(query).await?;
         let missing = || StoreError::Missing { what: "event", id: "just appended".into() };
         let seq = row.ok_or_else(missing)?.get("seq")?;

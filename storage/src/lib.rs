@@ -46,6 +46,7 @@ mod store;
 mod transfer;
 mod upgrade;
 mod url;
+mod user;
 
 pub use cluster::{Cluster, Clusters};
 pub use conflict::Conflict;
@@ -70,3 +71,4 @@ pub use session::{Mode, Owner, OwnerTransaction, Read, Session, Snapshot, Transa
 pub use store::Store;
 pub use transfer::{Import, TransferError, Transferred};
 pub use url::{StoreUrl, StoreUrlError};
+pub use user::{User, Users};

@@ -24,11 +24,14 @@ pub enum SecretKind {
     ClusterSeed,
     /// A user's password or token at an image registry.
     RegistryPassword,
+    /// The private key that certificates of servers and users are signed with.
+    AuthorityKey,
 }
 
 impl SecretKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::DockerTls, Self::DockerSsh, Self::ClusterSeed, Self::RegistryPassword];
+    pub const ALL: [Self; 5] =
+        [Self::DockerTls, Self::DockerSsh, Self::ClusterSeed, Self::RegistryPassword, Self::AuthorityKey];
 
     /// The word, as stored.
     #[must_use]
@@ -38,6 +41,7 @@ impl SecretKind {
             Self::DockerSsh => "docker-ssh",
             Self::ClusterSeed => "cluster-seed",
             Self::RegistryPassword => "registry-password",
+            Self::AuthorityKey => "authority-key",
         }
     }
 }

@@ -18,7 +18,7 @@ use std::{marker::PhantomData, sync::Arc};
 
 use crate::{
     Clusters, Decisions, Events, Hosts, Images, Lease, Leases, Networks, Nodes, Registries, Remnants,
-    Reservations, Secrets, StoreError,
+    Reservations, Secrets, StoreError, Users,
     connection::{Connection, Database},
     failpoint::{Moment, Work},
     fault::Label,
@@ -135,6 +135,11 @@ impl<M: Mode> Session<M> {
     /// Sealed secrets.
     pub fn secrets(&mut self) -> Secrets<'_, M> {
         Secrets(self)
+    }
+
+    /// Users of servers, and the authority of their certificates.
+    pub fn users(&mut self) -> Users<'_, M> {
+        Users(self)
     }
 
     /// What happened.

@@ -67,11 +67,13 @@ pub enum EventKind {
     Moved,
     /// A step is under way or done; the message says which.
     Step,
+    /// A user of a server called for something that changes what is there, or tells a secret.
+    Audit,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Host,
         Self::Agent,
         Self::Admitted,
@@ -87,6 +89,7 @@ impl EventKind {
         Self::Deleting,
         Self::Moved,
         Self::Step,
+        Self::Audit,
     ];
 
     /// The word, as stored and shown.
@@ -108,6 +111,7 @@ impl EventKind {
             Self::Deleting => "deleting",
             Self::Moved => "moved",
             Self::Step => "step",
+            Self::Audit => "audit",
         }
     }
 }
@@ -138,6 +142,9 @@ pub struct NewEvent {
     /// Progress in bytes, for an event about a transfer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
+    /// Who called for it, for an audit event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
 }
 
 impl NewEvent {
@@ -153,6 +160,7 @@ impl NewEvent {
             host: None,
             message: message.into(),
             progress: None,
+            user: None,
         }
     }
 

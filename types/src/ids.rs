@@ -103,6 +103,8 @@ ids! {
     NetworkId, "net_", "network";
     /// A sealed secret.
     SecretId, "sec_", "secret";
+    /// A user of servers.
+    UserId, "usr_", "user";
 }
 
 macro_rules! counters {

@@ -29,6 +29,7 @@ mod size;
 mod spec;
 mod ssh;
 mod units;
+mod user;
 
 pub use chain::chain;
 pub use clock::{Clock, SystemClock, Timestamp};
@@ -42,11 +43,12 @@ pub use host::{
 };
 pub use ids::{
     ClusterId, Epoch, Generation, HostId, IdError, InstallationId, NetworkId, NodeId, Revision, SecretId,
+    UserId,
 };
 pub use image::ImageRef;
 pub use label::{LabelError, LabelKey, LabelValue, Labels};
 pub use mtu::{ClusterMtu, HostMtu, MtuError, MtuSetting, MtuSettingError, VXLAN_OVERHEAD};
-pub use name::{ClusterName, HostName, NameError, NodeName, RealmName};
+pub use name::{ClusterName, ContextName, HostName, NameError, NodeName, RealmName, UserName};
 pub use net::{DNS_ZONE, MacAddr, MacError, SubnetPlan, Vni, VniError, digest_of_addresses, node_fqdn};
 pub use node::{NodeState, Power, Role, RoleCount, RoleError};
 pub use node_slurm::{Feature, FeatureError, Gres, GresError, MAX_GRES, NodeSlurm, NodeSlurmError};
@@ -62,3 +64,4 @@ pub use spec::{
 };
 pub use ssh::{SshKeyError, SshPublicKey};
 pub use units::{Bytes, MilliCpu, UnitError};
+pub use user::{Realms, UserRole, UserRoleError};

@@ -112,6 +112,10 @@ names! {
     ClusterName, "cluster";
     /// A node, unique in its cluster; also its hostname and Slurm NodeName.
     NodeName, "node";
+    /// A user of servers, unique in the installation.
+    UserName, "user";
+    /// A context of a server elsewhere, unique among those of a user.
+    ContextName, "context";
 }
 
 impl Default for RealmName {

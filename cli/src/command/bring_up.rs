@@ -114,7 +114,7 @@ impl<'a> Create<'a> {
 
     async fn undo(self) -> Result<(), CliError> {
         if let Some(begun) = &self.begun {
-            self.client.interrupt_create(begun).await?;
+            self.client.interrupt_create(&self.realm, begun).await?;
         }
         self.roll_back().await
     }

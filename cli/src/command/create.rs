@@ -7,6 +7,7 @@ use clap_complete::ArgValueCandidates;
 use shoal_api::Create as Wish;
 use shoal_types::{Bytes, ClusterMtu, ClusterName, ClusterSpec, LabelExpr, MilliCpu, SchedulerName};
 
+use super::users::CreateUser;
 use super::{
     bring_up::{begin, bring_up},
     first_host::FirstHost,
@@ -59,6 +60,11 @@ enum What {
     /// Flags come before the configuration, the configuration before defaults. Without a configuration, a cluster has
     /// one controller and one worker.
     Cluster(CreateCluster),
+    /// Make a user of servers elsewhere, and write the context for them
+    ///
+    /// The context is a file with the addresses of the server and a certificate with its private key, which is nowhere else: hand
+    /// it over in a safe way. There `shoal context add FILE` takes it.
+    User(CreateUser),
 }
 
 // Options that describe a new cluster do not go with `--follow`.
@@ -126,13 +132,16 @@ struct CreateCluster {
 
 impl Create {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
+        if let Some(What::User(user)) = self.what {
+            return user.run(global, interrupt).await;
+        }
         let (create, FollowCluster { follow, progress }) = match (self.what, self.follow) {
             (Some(What::Cluster(create)), FollowCluster { follow: None, .. }) => {
                 let follow = create.follow.clone();
                 (Some(create), follow)
             }
             (None, follow @ FollowCluster { follow: Some(_), .. }) => (None, follow),
-            (Some(_), FollowCluster { follow: Some(_), .. }) => {
+            (Some(What::Cluster(_) | What::User(_)), _) => {
                 return Err(CliError::usage("--follow creates nothing: leave `cluster` out", None));
             }
             (None, FollowCluster { follow: None, .. }) => {

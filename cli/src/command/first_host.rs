@@ -28,7 +28,8 @@ impl FirstHost {
     /// [`CliError::Status`]: the coordinator cannot tell, or refuses the engine that is named. Others: what the variables name
     /// cannot be used.
     pub(super) async fn look(client: &Client, realm: &RealmName) -> Result<Self, CliError> {
-        if !client.list_names(realm).await?.hosts.is_empty() {
+        // What names an engine here names another there, or none.
+        if client.is_elsewhere() || !client.list_names(realm).await?.hosts.is_empty() {
             return Ok(Self { expected: None });
         }
         let whose = match named_by_variables(|key| env::var_os(key))? {

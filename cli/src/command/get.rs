@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use shoal_api::{Client, EventJson, Image};
 use shoal_types::{ClusterName, LabelExpr, RealmName, natural};
 
-use super::{installation, ssh_config};
+use super::{installation, ssh_config, users};
 use crate::{
     args::Global,
     complete,
@@ -58,6 +58,8 @@ enum What {
     Registries,
     /// What holds for the whole installation: its id, and where subnets of clusters come from
     Installation,
+    /// Users of servers elsewhere, the revoked ones too
+    Users,
     /// Networks of the realm's clusters
     Networks,
     /// Configuration for ssh, scp, sftp, rsync and Ansible: one Host block per node
@@ -128,6 +130,7 @@ async fn show(what: What, realm: &RealmName, client: &Client, global: &Global) -
             let names = [installation.id.clone()];
             screen.named(&installation, names, |_, _| installation::text(&installation))
         }
+        What::Users => users::show(client, global).await,
         What::Networks => {
             let mut networks = client.list_networks(realm).await?;
             networks.sort_by(|a, b| natural::cmp(&a.cluster, &b.cluster));

@@ -4,6 +4,7 @@ mod agent;
 mod bring_up;
 mod build;
 mod completion;
+mod context;
 mod cordon;
 mod cp;
 mod create;
@@ -41,6 +42,7 @@ mod status;
 mod store;
 mod sweep;
 mod unregister;
+mod users;
 mod validate;
 mod version;
 
@@ -57,7 +59,7 @@ pub(crate) enum Command {
     Set(set::Set),
     /// Forget a host
     Unregister(unregister::Unregister),
-    /// Create a cluster
+    /// Create a cluster, or a user of servers
     Create(create::Create),
     /// Check a cluster file, without store, host or network
     ///
@@ -140,7 +142,15 @@ pub(crate) enum Command {
     Serve(serve::Serve),
     /// Move the store: to a file, and from one
     Store(store::StoreCommand),
-    /// Show the version
+    /// Choose the server that commands are for: contexts of servers elsewhere
+    ///
+    /// A context is the file that `shoal create user` writes: where a server is, and who one is there. It is chosen by
+    /// --server-context, else SHOAL_CONTEXT, else, unless --socket, --store or --state-dir name something of this machine, by
+    /// `shoal context use`. Contexts of Docker's client name engines; they are for `shoal register --context`.
+    Context(context::Context),
+    /// Revoke a user of servers
+    Revoke(users::Revoke),
+    /// Show the version, and the server that commands are for
     Version(version::Version),
     /// Print a shell's completion script
     Completion(completion::Completion),
@@ -184,6 +194,8 @@ impl Command {
             Self::Sweep(command) => command.run(global, interrupt).await,
             Self::Serve(command) => command.run(global, interrupt).await,
             Self::Store(command) => command.run(global, interrupt).await,
+            Self::Context(command) => command.run(global),
+            Self::Revoke(command) => command.run(global, interrupt).await,
             Self::Version(command) => command.run(global),
             Self::Completion(command) => command.run(),
             Self::Agent(command) => command.run(global, interrupt).await,
@@ -220,6 +232,8 @@ impl Command {
             | Self::Sweep(_)
             | Self::Serve(_)
             | Self::Store(_)
+            | Self::Context(_)
+            | Self::Revoke(_)
             | Self::Version(_)
             | Self::Completion(_)
             | Self::Agent(_) => None,
@@ -265,6 +279,8 @@ impl Command {
             | Self::Resume(_)
             | Self::Sweep(_)
             | Self::Store(_)
+            | Self::Context(_)
+            | Self::Revoke(_)
             | Self::Version(_)
             | Self::Completion(_) => Some(2),
             // It works on many clusters at once.

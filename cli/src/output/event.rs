@@ -13,10 +13,11 @@ fn format(ms: u64, zone: &TimeZone, form: &str) -> String {
 }
 
 fn message(Event { event, .. }: &Event) -> String {
+    let by = event.user.as_ref().map(|user| format!("{user}: ")).unwrap_or_default();
     match event.level {
-        EventLevel::Warn => format!("warning: {}", event.message),
-        EventLevel::Error => format!("error: {}", event.message),
-        EventLevel::Info => event.message.clone(),
+        EventLevel::Warn => format!("warning: {by}{}", event.message),
+        EventLevel::Error => format!("error: {by}{}", event.message),
+        EventLevel::Info => format!("{by}{}", event.message),
     }
 }
 
@@ -44,10 +45,12 @@ pub(crate) fn events_table(width: Width, detail: Detail, events: &[Event], zone:
                 let (realm, cluster, host, node) = of(event);
                 let (seq, level, kind) =
                     (event.seq.to_string(), event.event.level.as_str().into(), event.event.kind.to_string());
-                [seq, time(event), level, kind, realm, cluster, host, node, event.event.message.clone()]
+                let user = event.event.user.clone().unwrap_or_default();
+                [seq, time(event), level, kind, realm, cluster, host, node, user, event.event.message.clone()]
             });
-            let header = ["SEQ", "TIME", "LEVEL", "KIND", "REALM", "CLUSTER", "HOST", "NODE", "EVENT"];
-            table(width, header, 9, rows, "no events")
+            let header =
+                ["SEQ", "TIME", "LEVEL", "KIND", "REALM", "CLUSTER", "HOST", "NODE", "USER", "EVENT"];
+            table(width, header, 10, rows, "no events")
         }
     }
 }
@@ -77,6 +80,7 @@ mod tests {
             host: Some("host1".parse().unwrap()),
             message: "started".into(),
             progress: None,
+            user: None,
         };
         let line = |event: &NewEvent| event_line(&Event { seq: 1, event: event.clone() }, &TimeZone::UTC);
         assert_eq!(line(&event), "12:01:02  host1      worker-3    started");

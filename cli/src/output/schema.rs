@@ -84,6 +84,7 @@ fn event() -> EventJson {
         cluster: None,
         node: None,
         host: None,
+        user: None,
         message: String::new(),
         done_bytes: None,
         total_bytes: None,
@@ -146,6 +147,25 @@ fn what_is_printed_fits_what_is_published() {
         "registries",
         &[Registry { registry: text("r:1"), username: text("ann"), hosts: None, updated: None }],
     );
+    let user = shoal_api::User {
+        name: text("ann"),
+        role: shoal_types::UserRole::Operator,
+        realms: vec![text("a")],
+        created: None,
+        expires: shoal_api::Time::known(shoal_types::Timestamp(5)),
+        revoked: None,
+    };
+    assert_fits("user", &user);
+    assert_fits("users", &[user]);
+    let context = shoal_api::ServerContext {
+        name: text("local"),
+        is_used: true,
+        user: None,
+        servers: vec![],
+        expires: None,
+        error: Some(text("expired")),
+    };
+    assert_fits("contexts", &[context]);
     assert_fits("deleted", &Deleted { deleted: vec![text("dev")] });
     let (name, left_behind) = (text("host1"), vec![text("a volume")]);
     assert_fits("unregistered", &Unregistered { name, forgotten_nodes: 2, left_behind });
@@ -157,7 +177,10 @@ fn what_is_printed_fits_what_is_published() {
         "validated",
         &Validated { file: text("dev.yaml"), realm: text("lab"), name: text("dev"), nodes },
     );
-    assert_fits("version", &Version { version: "0.1.0", platform: text("x86_64-linux") });
+    assert_fits(
+        "version",
+        &Version { version: "0.1.0", platform: text("x86_64-linux"), server_context: None },
+    );
     let node = || Node {
         name: text("worker-0"),
         cluster: text("dev"),

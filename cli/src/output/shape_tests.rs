@@ -210,6 +210,7 @@ fn an_event() {
         host: Some("host1".parse().unwrap()),
         message: "registered".into(),
         progress: None,
+        user: None,
     };
     let event = Event { seq: 7, event };
     insta::assert_snapshot!(fits("event", EventJson::from(&event)), @r#"

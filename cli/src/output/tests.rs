@@ -240,6 +240,7 @@ fn events() {
         host: Some("host1".parse().unwrap()),
         message: "slow \u{1b}[31m".into(),
         progress: None,
+        user: None,
     };
     let event = Event { seq: 1, event };
     insta::assert_snapshot!(plain(events_table(PIPE, USUAL, &[event], &TimeZone::UTC)), @r#"

@@ -46,6 +46,7 @@ mod tests {
             host: Some("host1".parse().unwrap()),
             message: String::new(),
             progress: done_bytes.map(|done_bytes| Progress { done_bytes, total_bytes: Some(25) }),
+            user: None,
         };
         let mut tells = |second, done| plain.tells(&Event { seq: 0, event: at(second, done) });
         let told: Vec<u64> = (0..=25).filter(|second| tells(*second, Some(*second))).collect();

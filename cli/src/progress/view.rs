@@ -166,7 +166,8 @@ impl View {
             | EventKind::NodeFailed
             | EventKind::Phase
             | EventKind::Moved
-            | EventKind::Step => true,
+            | EventKind::Step
+            | EventKind::Audit => true,
         };
         let failed = match event.level {
             EventLevel::Info => None,

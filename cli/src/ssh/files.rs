@@ -27,6 +27,11 @@ pub(crate) struct SshFilesError {
 }
 
 impl SshFilesError {
+    /// What the system said.
+    pub(crate) fn into_source(self) -> io::Error {
+        self.source
+    }
+
     /// What failed with this file.
     pub(crate) fn new(path: &Path, source: io::Error) -> Self {
         Self { path: path.into(), source }

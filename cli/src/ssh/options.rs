@@ -9,6 +9,7 @@ use crate::{
     args::Global,
     error::CliError,
     quote::{self, QuoteError},
+    server_context::{Choice, LOCAL, choose, files_dir},
     ssh::{client::ClientVersion, files::SshFiles},
 };
 
@@ -31,7 +32,10 @@ impl ProxyWords {
             path: "shoal".into(),
             source,
         })?;
-        let mut words = vec![text(&own)?, "--state-dir".into(), text(&state_dir(global)?)?];
+        let mut words = vec![text(&own)?, "--state-dir".into(), text(&absolute(&global.state_dir()?)?)?];
+        let choice = choose(global).map_err(CliError::Choice)?;
+        let context = if let Choice::Elsewhere { name, .. } = &choice { name.as_str() } else { LOCAL };
+        words.extend(["--server-context".into(), context.into()]);
         let needs_store = global.store.as_ref().is_some_and(|store| store.contains("://"));
         if let Some(store) = global.store.as_ref().filter(|_| !needs_store) {
             words.extend(["--store".into(), text(&absolute(Path::new(store))?)?]);
@@ -54,12 +58,13 @@ impl ProxyWords {
     }
 }
 
-/// The state directory as an absolute path.
+/// The directory of these files as an absolute path: the state directory, or a part of it for a server elsewhere.
 ///
 /// # Errors
 /// As [`ProxyWords::of`].
 pub(crate) fn state_dir(global: &Global) -> Result<PathBuf, CliError> {
-    absolute(&global.state_dir()?)
+    let choice = choose(global).map_err(CliError::Choice)?;
+    absolute(&files_dir(global.state_dir()?, &choice))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, CliError> {

@@ -21,14 +21,14 @@ use nix::{
 use crate::shoal::{Shoal, text};
 
 /// A server that runs; killed with this.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Server {
     /// Starts one, and waits until it serves.
-    fn start(shoal: &Shoal, args: &[&str]) -> Self {
+    pub(crate) fn start(shoal: &Shoal, args: &[&str]) -> Self {
         Self::start_with(shoal, args, &[])
     }
 

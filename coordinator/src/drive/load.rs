@@ -10,6 +10,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use shoal_docker::contents;
+use shoal_proto::FieldError;
 use shoal_storage::Host;
 use shoal_types::{HostName, ImageRef};
 use tempfile::TempPath;
@@ -25,15 +26,19 @@ use crate::{
 /// Size of a piece read from the spool.
 const CHUNK: usize = 256 << 10;
 
-/// The hosts of these names; all if none is named, and this machine where there is none at all.
+/// The hosts of these names; all if none is named, and this machine where there is none at all and its own user asks.
 ///
 /// # Errors
-/// [`HostFault::Unknown`], and the store's.
+/// [`HostFault::Unknown`], [`HostFault::NoneRegistered`], and the store's.
 pub(crate) async fn hosts(
     coordinator: &Coordinator,
     wanted: &BTreeSet<HostName>,
+    is_here: bool,
 ) -> Result<Vec<Host>, Fault> {
     let mut all = coordinator.store.read().await?.hosts().list().await?;
+    if all.is_empty() && !is_here {
+        return Err(HostFault::NoneRegistered.into());
+    }
     if all.is_empty() {
         all.push(register_local(coordinator).await?);
     }
@@ -57,18 +62,25 @@ pub(crate) struct Spool {
     recorded: OnceCell<()>,
 }
 
-/// Writes the archive to a temporary file that goes with its last reader, and reads what is in it.
+/// Writes the archive, of at most so many bytes, to a temporary file that goes with its last reader, and reads what is in it.
 ///
 /// # Errors
-/// The stream's; [`Fault::Local`].
+/// The stream's; [`Fault::Field`]: it is larger; [`Fault::Local`].
 pub(crate) async fn spool<E: From<Fault>>(
     data: impl Stream<Item = Result<Bytes, E>>,
+    most: u64,
 ) -> Result<Arc<Spool>, E> {
     let local = |source| Fault::Local { what: "spooling the image", source };
     let (file, path) = tempfile::NamedTempFile::new().map_err(local)?.into_parts();
     let mut file = File::from_std(file);
     let mut data = std::pin::pin!(data);
+    let mut bytes = 0_u64;
     while let Some(piece) = data.try_next().await? {
+        bytes = bytes.saturating_add(piece.len() as u64);
+        if bytes > most {
+            let why = format!("is larger than {}: load it on the server's machine", shoal_types::Bytes(most));
+            return Err(Fault::from(FieldError::new("archive", why)).into());
+        }
         file.write_all(&piece).await.map_err(local)?;
     }
     file.flush().await.map_err(local)?;

@@ -10,6 +10,7 @@
 //! ```
 //! Uses `pass/` and the floors below.
 
+pub(crate) mod authority;
 pub(crate) mod backward;
 mod damage;
 pub(crate) mod doctor;
@@ -26,6 +27,7 @@ pub(crate) mod rotate;
 pub(crate) mod sweep;
 pub(crate) mod unregister;
 pub(crate) mod upkeep;
+pub(crate) mod users;
 
 use std::time::Duration;
 

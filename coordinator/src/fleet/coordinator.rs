@@ -8,7 +8,7 @@ use std::{
 };
 
 use shoal_storage::{Holder, Rng, Store};
-use shoal_types::{Clock, ClusterId, HostId, Timestamp};
+use shoal_types::{Clock, ClusterId, HostId, SchedulerAddress, Timestamp};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -38,6 +38,17 @@ pub struct Surroundings {
     pub holder: Holder,
 }
 
+/// What a server says of itself, and what its operator allows those who come from elsewhere.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Serves {
+    /// Where the store is; empty if it is served to nobody.
+    pub(crate) store: String,
+    /// Where users elsewhere reach it, `HOST:PORT`.
+    pub(crate) addresses: Vec<String>,
+    /// Programs that may place their clusters.
+    pub(crate) schedulers: Vec<SchedulerAddress>,
+}
+
 /// A coordinator; shared by its services and its tasks.
 #[derive(Debug)]
 pub(crate) struct Coordinator {
@@ -45,8 +56,8 @@ pub(crate) struct Coordinator {
     pub(crate) naming: Naming,
     pub(crate) fleet: Fleet,
     pub(crate) holder: Holder,
-    /// Where the store is, if it is served to others.
-    pub(crate) place: String,
+    /// What is told of it, and allowed to, others that it serves.
+    pub(crate) serves: Serves,
     /// Every task is spawned here and ends before the coordinator does.
     pub(crate) tasks: TaskTracker,
     /// No further step is begun once this is cancelled.
@@ -66,18 +77,18 @@ pub(crate) type Arrivals = Arc<Mutex<BTreeSet<(HostId, String)>>>;
 
 impl Coordinator {
     pub(crate) fn new(store: Store, with: Surroundings) -> Arc<Self> {
-        Self::serving(store, with, String::new())
+        Self::serving(store, with, Serves::default())
     }
 
-    /// One for the commands of others, who are told where its store is.
-    pub(crate) fn serving(store: Store, with: Surroundings, place: String) -> Arc<Self> {
+    /// One for the commands of others.
+    pub(crate) fn serving(store: Store, with: Surroundings, serves: Serves) -> Arc<Self> {
         let naming = Naming::new(store.installation().clone());
         let interrupt = Interrupt::default();
         Arc::new(Self {
             fleet: Fleet::new(naming.clone(), with.connect, Binaries::new(&with.agent_binaries)),
             naming,
             store,
-            place,
+            serves,
             holder: with.holder,
             tasks: TaskTracker::new(),
             stop: interrupt.token().clone(),

@@ -76,8 +76,9 @@ impl Follow {
             false => None,
         };
         let more = events.len() == PAGE as usize;
-        let steps =
-            placed.map(FollowStep::Placed).into_iter().chain(events.into_iter().map(FollowStep::Event));
+        // Who called is no progress.
+        let events = events.into_iter().filter(|event| event.event.kind != EventKind::Audit);
+        let steps = placed.map(FollowStep::Placed).into_iter().chain(events.map(FollowStep::Event));
         Ok(Page { steps: steps.collect(), more })
     }
 
@@ -194,6 +195,7 @@ fn places(event: &Event) -> bool {
         | EventKind::Phase
         | EventKind::RollingBack
         | EventKind::Deleting
-        | EventKind::Step => false,
+        | EventKind::Step
+        | EventKind::Audit => false,
     }
 }

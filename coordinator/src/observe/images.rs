@@ -9,7 +9,7 @@ use futures_util::{FutureExt, future::join_all};
 use shoal_api::{Image, Images, SilentHost};
 use shoal_docker::{ImageSummary, LabelFilter};
 use shoal_storage::{Cluster, Host};
-use shoal_types::{HostName, chain};
+use shoal_types::{HostName, Realms, chain};
 
 use crate::{
     fleet::{coordinator::Coordinator, liveness::limited},
@@ -22,11 +22,12 @@ const LOOK: Duration = Duration::from_secs(8);
 const SLURM_VERSION: &str = "shoal.slurm.version";
 const SUITE: &str = "shoal.image.suite";
 
-/// Node images and images of clusters, by host.
-pub(crate) async fn node_images(coordinator: &Coordinator) -> Result<Images, Fault> {
+/// Node images and images of the clusters of these realms, by host.
+pub(crate) async fn node_images(coordinator: &Coordinator, of: &Realms) -> Result<Images, Fault> {
     let mut read = coordinator.store.read().await?;
     let hosts = read.hosts().list().await?;
-    let clusters = read.clusters().list().await?;
+    let mut clusters = read.clusters().list().await?;
+    clusters.retain(|cluster| of.have(&cluster.spec.realm));
     drop(read);
     let lists = join_all(hosts.iter().map(|host| images_of(coordinator, host).boxed())).await;
     let mut silent = Vec::new();

@@ -3,10 +3,12 @@
 use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, Stream, StreamExt, stream};
-use shoal_api::{Begun, CreateStep, DeleteStep};
+use shoal_api::{Begun, CreateStep, DeleteStep, hinted};
 use shoal_proto::{FieldError, Word, v1};
 use shoal_storage::{EventFilter, StoreError};
-use shoal_types::{ClusterName, ClusterSpec, Event, HealAfter, HealingPolicy, RealmName};
+use shoal_types::{
+    ClusterName, ClusterSpec, Event, EventKind, HealAfter, HealingPolicy, RealmName, SchedulerName,
+};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -26,8 +28,9 @@ use crate::{
         field,
         follow::joined,
         listing,
+        who::Who,
     },
-    words::fault::Fault,
+    words::fault::{Fault, HostFault},
 };
 
 /// Messages that wait for a slow reader.
@@ -36,6 +39,8 @@ const QUEUE: usize = 256;
 pub(super) const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// Clusters deleted at once: their hosts bound what each of them costs.
 const DELETED_AT_ONCE: usize = 8;
+/// Longest that an answer of events is waited for; whoever waits asks again.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Events read at once.
 const PAGE: u32 = 1000;
 
@@ -57,7 +62,10 @@ impl v1::clusters_server::Clusters for ClustersService {
         &self,
         request: Request<v1::PlanClusterRequest>,
     ) -> Result<Response<v1::PlanClusterResponse>, Status> {
+        let who = Who::of(&request);
         let spec = spec(request.into_inner().spec)?;
+        self.may_place(&who, &spec)?;
+        self.has_hosts(&who).await?;
         let dry_run = lifecycle::dry_run(&self.0, &spec).await?;
         Ok(Response::new(planned(&spec, &dry_run).into()))
     }
@@ -76,8 +84,11 @@ impl v1::clusters_server::Clusters for ClustersService {
         &self,
         request: Request<v1::CreateClusterRequest>,
     ) -> Result<Response<v1::CreateClusterResponse>, Status> {
+        let who = Who::of(&request);
         let r = request.into_inner();
         let spec = spec(r.spec)?;
+        self.may_place(&who, &spec)?;
+        self.has_hosts(&who).await?;
         let wait = if r.wait_ms == 0 { FOR_EVER } else { Duration::from_millis(r.wait_ms) };
         let terms = CreateTerms { wait, keep_on_failure: r.keep_on_failure };
         let (realm, name) = (spec.realm.clone(), spec.name.clone());
@@ -89,7 +100,7 @@ impl v1::clusters_server::Clusters for ClustersService {
         let (undo, stop_too) = interrupt.ask_on_drop();
         let (coordinator, stop, at) = (self.0.clone(), interrupt.clone(), admitted.clone());
         let work = async move { Box::pin(lifecycle::create(&coordinator, spec, terms, stop, at)).await };
-        let running = self.1.begin(&self.0.holder.id, &self.0.tasks, interrupt, work);
+        let running = self.1.begin((&self.0.holder.id, realm.clone()), &self.0.tasks, interrupt, work);
         tokio::select! {
             biased;
             () = admitted.cancelled() => {}
@@ -108,8 +119,10 @@ impl v1::clusters_server::Clusters for ClustersService {
         &self,
         request: Request<v1::InterruptCreateRequest>,
     ) -> Result<Response<v1::InterruptCreateResponse>, Status> {
+        let r = request.into_inner();
+        let realm = field("realm", &r.realm).map_err(Fault::from)?;
         // One that is not known any more has ended.
-        if let Some(running) = self.1.find(&request.into_inner().create) {
+        if let Some(running) = self.1.find(&realm, &r.create) {
             running.interrupt();
         }
         Ok(Response::new(v1::InterruptCreateResponse {}))
@@ -125,7 +138,7 @@ impl v1::clusters_server::Clusters for ClustersService {
         let (realm, name) = names(&r.realm, &r.name)?;
         let (out, steps) = mpsc::channel(QUEUE);
         let coordinator = self.0.clone();
-        if let Some(running) = self.1.find(&r.create) {
+        if let Some(running) = self.1.find(&realm, &r.create) {
             self.0.tasks.spawn(own(coordinator, (realm, name), running, r.after_seq, out));
             return Ok(Response::new(Box::pin(ReceiverStream::new(steps))));
         }
@@ -255,14 +268,16 @@ impl v1::clusters_server::Clusters for ClustersService {
         &self,
         request: Request<v1::ListEventsRequest>,
     ) -> Result<Response<v1::ListEventsResponse>, Status> {
+        let is_admin = Who::of(&request).is_admin();
         let r = request.into_inner();
         let cluster =
             (!r.cluster.is_empty()).then(|| field("cluster", &r.cluster)).transpose().map_err(Fault::from)?;
         let realm: RealmName = field("realm", &r.realm).map_err(Fault::from)?;
         let mut committed = self.0.store.committed_events();
-        let until = tokio::time::Instant::now() + Duration::from_millis(r.wait_ms);
+        let until = tokio::time::Instant::now() + Duration::from_millis(r.wait_ms).min(LONGEST_WAIT);
         loop {
-            let events = self.events(&realm, cluster.as_ref(), r.after_seq).await.map_err(Fault::from)?;
+            let events =
+                self.events((&realm, is_admin), cluster.as_ref(), r.after_seq).await.map_err(Fault::from)?;
             if !events.is_empty() || tokio::time::timeout_at(until, committed.changed()).await.is_err() {
                 return Ok(Response::new(v1::ListEventsResponse { events }));
             }
@@ -271,10 +286,28 @@ impl v1::clusters_server::Clusters for ClustersService {
 }
 
 impl ClustersService {
+    /// Whether a program may place this cluster: the server dials it, so from elsewhere only one that its operator names.
+    fn may_place(&self, who: &Who, spec: &ClusterSpec) -> Result<(), Status> {
+        let SchedulerName::Program(address) = &spec.scheduler else { return Ok(()) };
+        if who.is_here() || self.0.serves.schedulers.contains(address) {
+            return Ok(());
+        }
+        let status = Status::permission_denied(format!("the server places by no program at {address}"));
+        Err(hinted(status, "name a strategy, or have the server started with `--scheduler-program ADDRESS`"))
+    }
+
+    /// Whether there is a host: this machine's engine becomes one for its own user, and for nobody else.
+    async fn has_hosts(&self, who: &Who) -> Result<(), Fault> {
+        match who.is_here() || !self.0.store.read().await?.hosts().list().await?.is_empty() {
+            true => Ok(()),
+            false => Err(HostFault::NoneRegistered.into()),
+        }
+    }
+
     /// Every event after a position: of one cluster, or of the realm's clusters and of hosts.
     async fn events(
         &self,
-        realm: &RealmName,
+        (realm, is_admin): (&RealmName, bool),
         cluster: Option<&ClusterName>,
         after: u64,
     ) -> Result<Vec<v1::Event>, StoreError> {
@@ -283,7 +316,9 @@ impl ClustersService {
         let mut events = Vec::new();
         loop {
             let page = self.0.store.read().await?.events().list(&filter).await?;
-            let ours = |e: &&Event| e.event.cluster.as_ref().is_none_or(|(of, _)| of == realm);
+            // What is noted of no cluster may name those of other realms.
+            let of_all = |e: &Event| is_admin || e.event.kind != EventKind::Audit;
+            let ours = |e: &&Event| e.event.cluster.as_ref().map_or(of_all(e), |(of, _)| of == realm);
             events.extend(page.iter().filter(ours).map(v1::Event::from));
             match page.last() {
                 Some(last) if page.len() == PAGE as usize => filter.after = last.seq,

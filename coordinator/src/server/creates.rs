@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use shoal_types::RealmName;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
@@ -21,6 +22,7 @@ type Ended = Result<(), Status>;
 #[derive(Debug)]
 pub(super) struct Running {
     name: String,
+    realm: RealmName,
     interrupt: Interrupt,
     ended: watch::Receiver<Option<Ended>>,
 }
@@ -68,7 +70,7 @@ impl Creates {
     /// Begins one: `work` goes on to its end, or until `interrupt` rolls it back.
     pub(super) fn begin<T: Send + 'static>(
         &self,
-        process: &str,
+        (process, realm): (&str, RealmName),
         tasks: &TaskTracker,
         interrupt: Interrupt,
         work: impl Future<Output = Result<T, Fault>> + Send + 'static,
@@ -80,7 +82,8 @@ impl Creates {
         });
         let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         begun.count += 1;
-        let running = Arc::new(Running { name: format!("{process}-{}", begun.count), interrupt, ended });
+        let running =
+            Arc::new(Running { name: format!("{process}-{}", begun.count), realm, interrupt, ended });
         begun.creates.push_back(running.clone());
         let ended = begun.creates.iter().filter(|create| create.has_ended()).count();
         let mut forget = ended.saturating_sub(REMEMBERED);
@@ -92,10 +95,10 @@ impl Creates {
         running
     }
 
-    /// The one of this name, if this process runs it.
-    pub(super) fn find(&self, name: &str) -> Option<Arc<Running>> {
+    /// The one of this name in this realm, if this process runs it.
+    pub(super) fn find(&self, realm: &RealmName, name: &str) -> Option<Arc<Running>> {
         let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        begun.creates.iter().find(|create| create.name == name).cloned()
+        begun.creates.iter().find(|create| create.name == name && create.realm == *realm).cloned()
     }
 }
 
@@ -105,16 +108,17 @@ mod tests {
 
     #[tokio::test]
     async fn an_end_is_told_to_whoever_asks_for_it() {
-        let (creates, tasks) = (Creates::default(), TaskTracker::new());
+        let (creates, tasks, realm) = (Creates::default(), TaskTracker::new(), RealmName::default());
         let interrupt = Interrupt::default();
         let stop = interrupt.clone();
         let work = async move {
             stop.cancelled().await;
             Err::<(), _>(Fault::Stopped)
         };
-        let begun = creates.begin("p", &tasks, interrupt, work);
-        let found = creates.find(begun.name()).unwrap();
-        assert!(!found.has_ended() && creates.find("p-9").is_none());
+        let begun = creates.begin(("p", RealmName::default()), &tasks, interrupt, work);
+        assert!(creates.find(&"other".parse().unwrap(), begun.name()).is_none(), "of another realm");
+        let found = creates.find(&realm, begun.name()).unwrap();
+        assert!(!found.has_ended() && creates.find(&realm, "p-9").is_none());
         found.interrupt();
         for _ in 0..2 {
             assert_eq!(begun.ended().await.unwrap_err().code(), tonic::Code::Cancelled);
@@ -123,16 +127,21 @@ mod tests {
 
     #[tokio::test]
     async fn those_that_ended_long_ago_are_forgotten() {
-        let (creates, tasks) = (Creates::default(), TaskTracker::new());
-        let never =
-            creates.begin("p", &tasks, Interrupt::default(), std::future::pending::<Result<(), Fault>>());
+        let (creates, tasks, realm) = (Creates::default(), TaskTracker::new(), RealmName::default());
+        let never = creates.begin(
+            ("p", RealmName::default()),
+            &tasks,
+            Interrupt::default(),
+            std::future::pending::<Result<(), Fault>>(),
+        );
         let mut names = Vec::new();
         for _ in 0..REMEMBERED + 3 {
-            let create = creates.begin("p", &tasks, Interrupt::default(), async { Ok(()) });
+            let create =
+                creates.begin(("p", RealmName::default()), &tasks, Interrupt::default(), async { Ok(()) });
             create.ended().await.unwrap();
             names.push(create.name().to_owned());
         }
-        assert!(creates.find(never.name()).is_some() && creates.find(&names[0]).is_none());
-        assert!(creates.find(&names[REMEMBERED + 2]).is_some());
+        assert!(creates.find(&realm, never.name()).is_some() && creates.find(&realm, &names[0]).is_none());
+        assert!(creates.find(&realm, &names[REMEMBERED + 2]).is_some());
     }
 }

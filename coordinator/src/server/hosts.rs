@@ -26,7 +26,7 @@ use crate::{
         host::shown,
         survey::{self, Depth},
     },
-    server::{clusters::FOR_EVER, field, follow::joined},
+    server::{clusters::FOR_EVER, field, follow::joined, who::Who},
     words::fault::Fault,
 };
 
@@ -43,8 +43,10 @@ impl v1::hosts_server::Hosts for HostsService {
         &self,
         request: Request<v1::RegisterHostRequest>,
     ) -> Result<Response<v1::RegisterHostResponse>, Status> {
+        let is_here = Who::of(&request).is_here();
         let r = request.into_inner();
         let name = field("name", &r.name).map_err(Fault::from)?;
+        own_key(is_here, Some(&r.endpoint), r.ssh.is_some())?;
         let edit = edit(
             v1::UpdateHostRequest {
                 name: r.name,
@@ -72,8 +74,10 @@ impl v1::hosts_server::Hosts for HostsService {
         &self,
         request: Request<v1::UpdateHostRequest>,
     ) -> Result<Response<v1::UpdateHostResponse>, Status> {
+        let is_here = Who::of(&request).is_here();
         let r = request.into_inner();
         let name = field("name", &r.name).map_err(Fault::from)?;
+        own_key(is_here, r.endpoint.as_ref(), r.ssh.is_some())?;
         let (coordinator, edit) = (self.0.clone(), edit(r, self.0.now())?);
         let host = self.whole(async move { hosts::update_host(&coordinator, &name, edit).await }).await?;
         let usage = self.usage().await?;
@@ -177,6 +181,16 @@ impl HostsService {
 
     async fn usage(&self) -> Result<BTreeMap<HostId, Usage>, Fault> {
         Ok(self.0.store.read().await?.hosts().usage().await?)
+    }
+}
+
+/// Whether an endpoint comes with what opens it: the keys and the agent of who runs the server are not for others.
+fn own_key(is_here: bool, endpoint: Option<&String>, has_key: bool) -> Result<(), Fault> {
+    match is_here || has_key || !endpoint.is_some_and(|endpoint| endpoint.starts_with("ssh://")) {
+        true => Ok(()),
+        false => {
+            Err(FieldError::new("ssh", "must have a key of its own, by --ssh-key, from elsewhere").into())
+        }
     }
 }
 

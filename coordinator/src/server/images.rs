@@ -14,9 +14,15 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    drive::load, fleet::coordinator::Coordinator, observe::images::node_images, server::field,
+    drive::load,
+    fleet::coordinator::Coordinator,
+    observe::images::node_images,
+    server::{field, who::Who},
     words::fault::Fault,
 };
+
+/// Largest archive that is taken from elsewhere: it is spooled to this machine's disk.
+const MOST_BYTES: u64 = 32 << 30;
 
 /// Images.
 #[derive(Debug)]
@@ -30,6 +36,7 @@ impl v1::images_server::Images for ImagesService {
         &self,
         request: Request<Streaming<v1::LoadImageRequest>>,
     ) -> Result<Response<Self::LoadImageStream>, Status> {
+        let is_here = Who::of(&request).is_here();
         let mut input = request.into_inner();
         let Some(load_image_request::Frame::Open(open)) = input.message().await?.and_then(|m| m.frame) else {
             return Err(Fault::from(FieldError::new("open", "must be the first message")).into());
@@ -40,14 +47,15 @@ impl v1::images_server::Images for ImagesService {
             .map(|name| field("hosts", name))
             .collect::<Result<_, _>>()
             .map_err(Fault::from)?;
-        let hosts = load::hosts(&self.0, &wanted).await?;
+        let hosts = load::hosts(&self.0, &wanted, is_here).await?;
         let data = input.try_filter_map(|message| {
             ready(Ok(match message.frame {
                 Some(load_image_request::Frame::Data(data)) => Some(data),
                 Some(load_image_request::Frame::Open(_)) | None => None,
             }))
         });
-        let spool = load::spool(data).await?;
+        let most = if is_here { u64::MAX } else { MOST_BYTES };
+        let spool = load::spool(data, most).await?;
         let (out, steps) = mpsc::channel(hosts.len().max(1) * 2);
         for host in hosts {
             let (coordinator, out) = (self.0.clone(), out.clone());
@@ -90,8 +98,9 @@ impl v1::images_server::Images for ImagesService {
 
     async fn list_images(
         &self,
-        _: Request<v1::ListImagesRequest>,
+        request: Request<v1::ListImagesRequest>,
     ) -> Result<Response<v1::ListImagesResponse>, Status> {
-        Ok(Response::new(node_images(&self.0).await?.into()))
+        let who = Who::of(&request);
+        Ok(Response::new(node_images(&self.0, &who.realms).await?.into()))
     }
 }

@@ -7,7 +7,7 @@ use shoal_proto::{FieldError, v1};
 use shoal_types::Pools;
 use tonic::{Request, Response, Status};
 
-use crate::{fleet::coordinator::Coordinator, words::fault::Fault};
+use crate::{fleet::coordinator::Coordinator, server::who::Who, words::fault::Fault};
 
 /// The installation.
 #[derive(Debug)]
@@ -35,13 +35,16 @@ impl v1::installation_server::Installation for InstallationService {
 
     async fn get_server(
         &self,
-        _: Request<v1::GetServerRequest>,
+        request: Request<v1::GetServerRequest>,
     ) -> Result<Response<v1::GetServerResponse>, Status> {
+        let is_here = Who::of(&request).is_here();
         let told = Server {
             version: env!("CARGO_PKG_VERSION").into(),
             installation: self.0.store.installation().to_string(),
-            store: self.0.place.clone(),
+            // Of no use to who is elsewhere.
+            store: if is_here { self.0.serves.store.clone() } else { String::new() },
             pid: std::process::id(),
+            addresses: self.0.serves.addresses.clone(),
         };
         Ok(Response::new(told.into()))
     }

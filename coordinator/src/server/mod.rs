@@ -6,47 +6,48 @@ mod clusters;
 mod creates;
 mod exec;
 mod follow;
+mod gate;
 mod hosts;
 mod images;
 mod insight;
 mod installation;
 mod listing;
+mod note;
+mod rates;
 mod registries;
+pub(crate) mod remote;
+mod rules;
 mod status;
 mod sweep;
+mod users;
+mod who;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use shoal_api::Caller;
 use shoal_proto::{
     CONNECTION_WINDOW, FieldError, HTTP2_FRAME, MAX_STREAMS, STREAM_WINDOW,
     v1::{
         access_server::AccessServer, clusters_server::ClustersServer, hosts_server::HostsServer,
         images_server::ImagesServer, insight_server::InsightServer, installation_server::InstallationServer,
-        registries_server::RegistriesServer, upkeep_server::UpkeepServer,
+        registries_server::RegistriesServer, upkeep_server::UpkeepServer, users_server::UsersServer,
     },
 };
 use tonic::{
     codegen::http::Request,
     metadata::MetadataMap,
-    transport::server::{Router, UdsConnectInfo},
+    service::Routes,
+    transport::server::{Router, Server},
 };
+use tower::layer::util::{Identity, Stack};
 
 use crate::{fleet::coordinator::Coordinator, words::MESSAGE_LIMIT};
 
-/// All services of a coordinator.
-/// `users` are those who connect from a socket, uid -> name.
-pub(crate) fn router(coordinator: &Arc<Coordinator>, users: BTreeMap<u32, Caller>) -> Router {
+pub(crate) use self::gate::Gate;
+
+/// All services of a coordinator, once: however many doors lead there.
+pub(crate) fn services(coordinator: &Arc<Coordinator>) -> Routes {
     let limit = MESSAGE_LIMIT;
-    tonic::transport::Server::builder()
-        .trace_fn(move |request| span(request, &users))
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_frame_size(HTTP2_FRAME)
-        .max_concurrent_streams(MAX_STREAMS)
-        .add_service(
-            HostsServer::new(hosts::HostsService(coordinator.clone())).max_decoding_message_size(limit),
-        )
+    Routes::new(HostsServer::new(hosts::HostsService(coordinator.clone())).max_decoding_message_size(limit))
         .add_service(
             ClustersServer::new(clusters::ClustersService::new(coordinator.clone()))
                 .max_decoding_message_size(limit),
@@ -71,20 +72,48 @@ pub(crate) fn router(coordinator: &Arc<Coordinator>, users: BTreeMap<u32, Caller
         .add_service(
             InsightServer::new(insight::InsightService(coordinator.clone())).max_decoding_message_size(limit),
         )
+        .add_service(
+            UsersServer::new(users::UsersService(coordinator.clone())).max_decoding_message_size(limit),
+        )
 }
 
-/// The span of a call: what is called, and by whom. From a socket that is what the kernel says, else what the caller does.
-fn span(request: &Request<()>, users: &BTreeMap<u32, Caller>) -> tracing::Span {
-    let caller = caller(request, users);
+/// A door to services: every call goes through its gate.
+pub(crate) type Door = Router<Stack<Gate, Identity>>;
+
+/// A door for this process, or for a socket of this machine.
+pub(crate) fn door(services: Routes, gate: Gate) -> Door {
+    opened(Server::builder().max_concurrent_streams(MAX_STREAMS), services, gate)
+}
+
+/// Calls at once on one connection from elsewhere; a port that is forwarded takes one for each connection.
+const MAX_STREAMS_ELSEWHERE: u32 = 1000;
+/// How often a silent connection from elsewhere is asked whether it lives, and how long it may take to say so.
+const KEEPALIVE: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// A door for users elsewhere.
+pub(crate) fn door_elsewhere(services: Routes, gate: Gate) -> Door {
+    let builder = Server::builder()
+        .max_concurrent_streams(MAX_STREAMS_ELSEWHERE)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE));
+    opened(builder, services, gate)
+}
+
+fn opened(builder: Server, services: Routes, gate: Gate) -> Door {
+    builder
+        .trace_fn(span)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(HTTP2_FRAME)
+        .layer(gate)
+        .add_routes(services)
+}
+
+/// The span of a call: what is called, and by whom, as the caller says; the gate knows better and says so.
+fn span(request: &Request<()>) -> tracing::Span {
+    let caller = shoal_api::Caller::of(&MetadataMap::from_headers(request.headers().clone()));
     let caller = caller.as_ref().map(tracing::field::display);
     tracing::debug_span!("request", rpc.method = request.uri().path().trim_start_matches('/'), caller)
-}
-
-fn caller(request: &Request<()>, users: &BTreeMap<u32, Caller>) -> Option<Caller> {
-    match request.extensions().get::<UdsConnectInfo>() {
-        Some(socket) => socket.peer_cred.and_then(|peer| users.get(&peer.uid()).cloned()),
-        None => Caller::of(&MetadataMap::from_headers(request.headers().clone())),
-    }
 }
 
 /// A field read as a type of ours.
@@ -93,27 +122,4 @@ pub(crate) fn field<T: std::str::FromStr<Err: std::fmt::Display>>(
     text: &str,
 ) -> Result<T, FieldError> {
     text.parse().map_err(|reason| FieldError::new(name, reason))
-}
-
-#[cfg(test)]
-mod tests {
-    use shoal_api::Introduce;
-    use tonic::service::Interceptor;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_caller_from_a_socket_is_who_the_kernel_says() {
-        let (socket, _other) = tokio::net::UnixStream::pair().unwrap();
-        let peer_cred = socket.peer_cred().ok();
-        let uid = peer_cred.unwrap().uid();
-        let said = Introduce::new(&Caller::new("mallory")).call(tonic::Request::new(())).unwrap();
-        let mut request = Request::new(());
-        *request.headers_mut() = said.into_parts().0.into_headers();
-        let users = BTreeMap::from([(uid, Caller::new("ann")), (uid + 1, Caller::new("bob"))]);
-        assert_eq!(caller(&request, &users), Some(Caller::new("mallory")), "in one process, its word counts");
-        request.extensions_mut().insert(UdsConnectInfo { peer_addr: None, peer_cred });
-        assert_eq!(caller(&request, &users), Some(Caller::new("ann")));
-        assert_eq!(caller(&request, &BTreeMap::new()), None);
-    }
 }

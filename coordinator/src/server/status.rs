@@ -5,7 +5,7 @@ use shoal_storage::StoreError;
 use shoal_types::chain;
 use tonic::{Code, Status};
 
-use crate::words::fault::{After, ClusterFault, Fault, HostFault, ImageFault, PlacementFault};
+use crate::words::fault::{After, ClusterFault, Fault, HostFault, ImageFault, PlacementFault, UserFault};
 
 impl From<Fault> for Status {
     /// With the hint beside it, if there is one.
@@ -26,9 +26,20 @@ fn code(fault: &Fault) -> Code {
         Fault::Image(fault) => image(fault),
         Fault::Placement(fault) => placement(fault),
         Fault::Cluster(fault) => cluster(fault),
+        Fault::User(fault) => user(fault),
         Fault::Store(StoreError::Conflict(_)) => Code::AlreadyExists,
         Fault::Store(_) | Fault::Local { .. } => Code::Internal,
         Fault::Stopped => Code::Cancelled,
+    }
+}
+
+fn user(fault: &UserFault) -> Code {
+    match fault {
+        UserFault::Unknown { .. } => Code::NotFound,
+        UserFault::Taken { .. } => Code::AlreadyExists,
+        UserFault::AdminOfRealms | UserFault::Days { .. } | UserFault::Point => Code::InvalidArgument,
+        UserFault::NoCertificate => Code::FailedPrecondition,
+        UserFault::Authority { .. } => Code::Internal,
     }
 }
 

@@ -27,9 +27,11 @@ use crate::{Lease, Mode, Session, StoreError};
 const FORMAT: u32 = 1;
 
 /// All tables, each after those that it refers to.
-pub(crate) const TABLES: [&str; 17] = [
+pub(crate) const TABLES: [&str; 19] = [
     "installation",
     "secrets",
+    "users",
+    "authority",
     "hosts",
     "clusters",
     "networks",

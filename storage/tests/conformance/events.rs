@@ -15,6 +15,7 @@ fn event(cluster: Option<(&str, &str)>, message: &str) -> NewEvent {
         host: None,
         message: message.into(),
         progress: None,
+        user: None,
     }
 }
 

@@ -62,6 +62,7 @@ async fn fill(store: &Store) -> Result<Infallible, StoreError> {
         host: None,
         message: "x".repeat(30_000),
         progress: None,
+        user: None,
     };
     loop {
         let mut tx = store.begin().await?;

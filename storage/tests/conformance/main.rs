@@ -29,3 +29,4 @@ mod secrets;
 mod session;
 mod transfer;
 mod upgrade;
+mod users;

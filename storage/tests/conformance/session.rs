@@ -108,6 +108,7 @@ async fn write_for_ever(url: &str, key: &str) {
             host: None,
             message: "x".repeat(5000),
             progress: None,
+            user: None,
         };
         let mut tx = store.begin().await.unwrap();
         let version = tx.placement_version().await.unwrap();

@@ -24,7 +24,7 @@ use shoal_proto::v1::{
     insight_client::InsightClient, upkeep_client::UpkeepClient,
 };
 use shoal_storage::{Fate, Holder, Moment, Probe, Rng, SealingKey, Store, StoreUrl};
-use shoal_types::{Clock as _, Scheduling, Timestamp};
+use shoal_types::{Clock as _, RealmName, Scheduling, Timestamp};
 use tonic::{Status, Streaming, transport::Channel};
 
 use super::{
@@ -387,7 +387,10 @@ impl Coordinator {
     /// # Errors
     /// What the coordinator says.
     pub async fn interrupt(&self, begun: &v1::CreateClusterResponse) -> Result<(), Status> {
-        let request = v1::InterruptCreateRequest { create: begun.create.clone() };
+        let request = v1::InterruptCreateRequest {
+            create: begun.create.clone(),
+            realm: RealmName::default().to_string(),
+        };
         self.clusters().interrupt_create(request).await.map(drop)
     }
 

@@ -20,6 +20,7 @@ fn event(second: u64, kind: EventKind, host: &str, node: &str, message: &str) ->
         host: (!host.is_empty()).then(|| host.parse().unwrap()),
         message: message.into(),
         progress: None,
+        user: None,
     };
     Event { seq: second + 1, event }
 }

@@ -16,6 +16,7 @@ mod placing;
 mod readiness;
 mod start;
 pub(crate) mod store;
+mod user;
 mod ways;
 
 pub(crate) use self::class::{Class, Retry};
@@ -28,6 +29,7 @@ pub use self::{
     placing::{NoPlan, PlacementFault, ProgramError, Unreadable},
     readiness::{NotReady, StuckNode},
     start::CoordinatorError,
+    user::UserFault,
     ways::{LostWay, LostWays},
 };
 
@@ -71,6 +73,9 @@ pub enum Fault {
     /// Something about a cluster or one of its nodes.
     #[error(transparent)]
     Cluster(#[from] ClusterFault),
+    /// Something about a user of servers.
+    #[error(transparent)]
+    User(#[from] UserFault),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -102,6 +107,7 @@ impl Fault {
             Self::Image(fault) => fault.class(),
             Self::Placement(fault) => fault.class(),
             Self::Cluster(fault) => fault.class(),
+            Self::User(fault) => fault.class(),
             Self::Store(error) => store::class(error),
             Self::Field(_)
             | Self::Endpoint(_)
@@ -136,6 +142,7 @@ impl Fault {
             Self::Image(fault) => fault.hint(),
             Self::Placement(fault) => fault.hint(),
             Self::Cluster(fault) => fault.hint(),
+            Self::User(fault) => fault.hint(),
             Self::Store(error) => store::hint(error),
             Self::Local { .. } => {
                 Ok("see that this machine has room: TMPDIR names where it is spooled".into())

@@ -48,6 +48,18 @@ pub enum CoordinatorError {
     /// The socket cannot be served.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// The address for users elsewhere cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The server has no certificate for users elsewhere.
+    #[error("users elsewhere cannot be served")]
+    Certificate(#[source] super::Fault),
     /// This process cannot be told from others, so it could hold no lease.
     #[error(transparent)]
     Holder(#[from] HolderError),
@@ -99,6 +111,10 @@ impl CoordinatorError {
                     "name another with --socket or SHOAL_SOCKET".into()
                 }
             }),
+            Self::Listen { .. } => {
+                Ok("--listen takes an address of this machine and a free port, such as 0.0.0.0:7443".into())
+            }
+            Self::Certificate(fault) => fault.hint(),
             Self::Holder(_) => Ok("see that /proc is mounted".into()),
             Self::Channel(_) => Ok("run it once more; -vv shows more".into()),
         }
