@@ -266,14 +266,18 @@ fn said(address: &str, error: io::Error) -> RemoteError {
     }
 }
 
+/// What a server means that refuses a certificate with an alert (RFC 8446 6.2).
+const REFUSALS: [(AlertDescription, &str); 5] = [
+    (AlertDescription::CertificateExpired, "it has expired"),
+    (AlertDescription::UnknownCA, "it is of another installation"),
+    (AlertDescription::DecryptError, "it is of another installation"),
+    (AlertDescription::CertificateRequired, "it was shown none"),
+    (AlertDescription::CertificateRevoked, "it was revoked"),
+];
+
 fn refusal(alert: AlertDescription) -> &'static str {
-    match alert {
-        AlertDescription::CertificateExpired => "it has expired",
-        AlertDescription::UnknownCA | AlertDescription::DecryptError => "it is of another installation",
-        AlertDescription::CertificateRequired => "it was shown none",
-        AlertDescription::CertificateRevoked => "it was revoked",
-        _ => "it is not one of its users'",
-    }
+    let known = REFUSALS.iter().find(|(known, _)| *known == alert);
+    known.map_or("it is not one of its users'", |(_, words)| words)
 }
 
 #[cfg(test)]

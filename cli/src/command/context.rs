@@ -157,7 +157,7 @@ fn text(width: Width, contexts: &[ServerContext]) -> String {
             servers,
         ]
     });
-    table(width, ["USED", "NAME", "USER", "RENEWED UNTIL", "SERVER"], 5, rows, "no contexts")
+    table(width, ["USED", "NAME", "USER", "CERTIFICATE UNTIL", "SERVER"], 5, rows, "no contexts")
 }
 
 impl From<ShelfError> for CliError {

@@ -59,7 +59,7 @@ enum What {
     ///
     /// Flags come before the configuration, the configuration before defaults. Without a configuration, a cluster has
     /// one controller and one worker.
-    Cluster(CreateCluster),
+    Cluster(Box<CreateCluster>),
     /// Make a user of servers elsewhere, and write the context for them
     ///
     /// The context is a file with the addresses of the server and a certificate with its private key, which is nowhere else: hand

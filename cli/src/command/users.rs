@@ -168,7 +168,11 @@ mod tests {
         };
         let users =
             [user("ann", &["a", "b"], None), user("bob", &[], Time::known(Timestamp(1_700_000_000_000)))];
-        insta::assert_snapshot!(text(Width(None), &users), @"");
+        insta::assert_snapshot!(text(Width(None), &users), @r"
+        NAME  ROLE      REALMS  CERTIFICATE
+        ann   operator  a b     until 2027-01-15T08:00:00Z
+        bob   operator  all     revoked 2023-11-14T22:13:20Z
+        ");
         assert!(text(Width(None), &[]).contains("shoal create user"));
     }
 }

@@ -223,6 +223,7 @@ fn an_event() {
       "cluster": null,
       "node": null,
       "host": "host1",
+      "user": null,
       "message": "registered",
       "done_bytes": null,
       "total_bytes": null

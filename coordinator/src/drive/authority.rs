@@ -177,9 +177,9 @@ impl Authority {
 pub(crate) fn user_of(certificate: &CertificateDer<'_>) -> Option<UserId> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
     let names = parsed.subject_alternative_name().ok()??;
-    names.value.general_names.iter().find_map(|name| match name {
-        x509_parser::extensions::GeneralName::URI(uri) => uri.strip_prefix(SCHEME)?.parse().ok(),
-        _ => None,
+    names.value.general_names.iter().find_map(|name| {
+        let x509_parser::extensions::GeneralName::URI(uri) = name else { return None };
+        uri.strip_prefix(SCHEME)?.parse().ok()
     })
 }
 

@@ -124,6 +124,7 @@ impl Inner {
                 Who::here(request.extensions(), &metadata, &self.users)
             }
         };
+        tracing::Span::current().record("caller", tracing::field::display(who.name()));
         if who.from == From::Inside {
             request.extensions_mut().insert(who);
             let Ok(answer) = inner.call(request).await;
@@ -274,5 +275,4 @@ fn message_in(read: &[u8]) -> Result<Option<Bytes>, Status> {
 }
 
 #[cfg(test)]
-#[path = "gate/tests.rs"]
 mod tests;

@@ -239,5 +239,4 @@ impl Rule {
 }
 
 #[cfg(test)]
-#[path = "rules/tests.rs"]
 mod tests;

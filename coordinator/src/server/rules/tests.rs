@@ -43,18 +43,19 @@ fn fill(descriptor: &MessageDescriptor, depth: usize) -> Option<DynamicMessage> 
     let mut message = DynamicMessage::new(descriptor.clone());
     let mut found = false;
     for field in descriptor.fields() {
-        match field.kind() {
-            Kind::String if field.name() == "realm" => {
-                message.set_field(&field, Value::String("there".into()));
-                found = true;
-            }
-            Kind::Message(inner) if depth > 0 && !field.is_list() && !field.is_map() => {
-                if let Some(inner) = fill(&inner, depth - 1) {
-                    message.set_field(&field, Value::Message(inner));
-                    found = true;
-                }
-            }
-            _ => {}
+        let kind = field.kind();
+        if kind == Kind::String && field.name() == "realm" {
+            message.set_field(&field, Value::String("there".into()));
+            found = true;
+        }
+        if let Kind::Message(inner) = kind
+            && depth > 0
+            && !field.is_list()
+            && !field.is_map()
+            && let Some(inner) = fill(&inner, depth - 1)
+        {
+            message.set_field(&field, Value::Message(inner));
+            found = true;
         }
     }
     found.then_some(message)
