@@ -12,8 +12,7 @@ use shoal_proto::{
     },
 };
 use shoal_types::{
-    ClusterName, ClusterSpec, Event, HealAfter, HealingPolicy, HostName, LabelExpr, NodeName, RealmName,
-    UserName,
+    ClusterName, ClusterSpec, Event, HealAfter, HealingPolicy, HostName, LabelExpr, NodeName, RealmName, UserName, Ttl,
 };
 use tonic::{Streaming, service::interceptor::InterceptedService, transport::Channel};
 
@@ -232,19 +231,21 @@ impl Client {
         Ok(Answers::of(self.clusters().follow_cluster(request).await?.into_inner()))
     }
 
-    /// Changes how a cluster heals by itself; what is `None` stays as it is.
+    /// Changes how a cluster heals by itself, and how long it lives from now on; what is `None` stays as it is.
     pub async fn update_cluster(
         &self,
         realm: &RealmName,
         name: &ClusterName,
         policy: Option<HealingPolicy>,
         after: Option<HealAfter>,
+        ttl: Option<Option<Ttl>>,
     ) -> Result<Cluster, ClientError> {
         let request = v1::UpdateClusterRequest {
             realm: realm.to_string(),
             name: name.to_string(),
             healing_policy: policy.map(Word::wire),
             heal_after_ms: after.map(HealAfter::as_millis),
+            ttl_ms: ttl.map(|ttl| ttl.map_or(0, Ttl::as_millis)),
         };
         let answer = self.clusters().update_cluster(request).await?.into_inner();
         Ok(need("cluster", answer.cluster)?.try_into()?)

@@ -180,6 +180,9 @@ pub struct Cluster {
     pub failure: Option<String>,
     /// How it heals by itself.
     pub healing: Healing,
+    /// When it is deleted by itself; null if it stays.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub expires: Option<Time>,
     /// Its id.
     pub id: String,
 }
@@ -202,6 +205,7 @@ impl TryFrom<v1::Cluster> for Cluster {
             created: Time::known(Timestamp(cluster.created_ms)),
             failure: known(cluster.failure),
             healing: need("cluster.healing", cluster.healing)?.try_into()?,
+            expires: Time::known(Timestamp(cluster.expires_ms)),
             id: cluster.id,
         })
     }
@@ -221,6 +225,7 @@ impl From<Cluster> for v1::Cluster {
             created_ms: Time::wire(cluster.created),
             failure: text(cluster.failure),
             healing: Some(cluster.healing.into()),
+            expires_ms: Time::wire(cluster.expires),
         }
     }
 }
@@ -307,6 +312,7 @@ mod tests {
             created: Time::known(Timestamp(1_700_000_000_001)),
             failure: Some("slurmd is down".into()),
             healing: shoal_types::Healing::default().into(),
+            expires: Time::known(Timestamp(1_700_000_100_000)),
             id: "clu_1".into(),
         };
         let bare = Cluster {

@@ -198,6 +198,7 @@ mod tests {
             created: None,
             failure: None,
             healing: shoal_types::Healing::default().into(),
+            expires: None,
             id: "clu_1".into(),
         };
         for step in

@@ -38,6 +38,9 @@ pub struct Status {
     pub slurm: Slurm,
     /// How it heals by itself.
     pub healing: Healing,
+    /// When it is deleted by itself; null if it stays.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub expires: Option<Time>,
     /// How long the answer took, in milliseconds.
     pub elapsed_ms: u64,
     /// When it was admitted.
@@ -185,6 +188,7 @@ impl TryFrom<v1::GetStatusResponse> for Status {
             image: ClusterImage { reference: cluster.image, digest: answer.image_id },
             slurm,
             healing: need("cluster.healing", cluster.healing)?.try_into()?,
+            expires: Time::known(Timestamp(cluster.expires_ms)),
             elapsed_ms: answer.elapsed_ms,
             created: Time::known(Timestamp(cluster.created_ms)),
             id: cluster.id,
@@ -207,6 +211,7 @@ impl From<Status> for v1::GetStatusResponse {
             created_ms: Time::wire(status.created),
             failure: text(status.failure),
             healing: Some(status.healing.into()),
+            expires_ms: Time::wire(status.expires),
         };
         Self {
             cluster: Some(cluster),
@@ -378,6 +383,7 @@ mod tests {
             image: ClusterImage { reference: "n:1".into(), digest: "sha256:1".into() },
             slurm: Slurm { version: Some("22.05.8".into()), error: Some("x".into()), workers: [].into() },
             healing: shoal_types::Healing::default().into(),
+            expires: Time::known(Timestamp(1_700_000_100_000)),
             elapsed_ms: 12,
             created: Time::known(Timestamp(1_700_000_000_001)),
             id: "clu_1".into(),

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt::Display, num::NonZeroU32, str::FromStr};
 use shoal_types::{
     Bytes, ClusterMtu, ClusterSpec, Event, EventKind, EventLevel, HealAfter, Healing, HealingPolicy,
     MilliCpu, NewEvent, NodeGroup, NodeSlurm, Placing, Profile, Progress, Resources, Role, SlurmSpec,
-    TextPlace, Timestamp,
+    TextPlace, Timestamp, Ttl,
 };
 
 use crate::{Word, v1};
@@ -166,6 +166,7 @@ impl From<&ClusterSpec> for v1::ClusterSpec {
             slurm_places: spec.slurm.places.iter().map(|(of, at)| (of.clone(), at.into())).collect(),
             mtu_bytes: spec.mtu.map(|mtu| mtu.get().into()),
             healing: Some(spec.healing.into()),
+            ttl_ms: spec.ttl.map(Ttl::as_millis),
         }
     }
 }
@@ -206,6 +207,7 @@ impl TryFrom<v1::ClusterSpec> for ClusterSpec {
             ssh_keys: parse_all("spec.ssh_keys", &spec.ssh_keys)?,
             mtu: spec.mtu_bytes.map(mtu).transpose()?,
             healing: spec.healing.map(TryInto::try_into).transpose()?.unwrap_or_default(),
+            ttl: spec.ttl_ms.map(ttl).transpose()?,
         };
         spec.check().map_err(|reason| FieldError::new("spec", reason))?;
         Ok(spec)
@@ -232,6 +234,10 @@ impl TryFrom<v1::Healing> for Healing {
 
 fn mtu(bytes: u32) -> Result<ClusterMtu, FieldError> {
     ClusterMtu::try_from(u64::from(bytes)).map_err(|reason| FieldError::new("spec.mtu_bytes", reason))
+}
+
+fn ttl(ms: u64) -> Result<Ttl, FieldError> {
+    Ttl::try_from(ms).map_err(|reason| FieldError::new("spec.ttl_ms", reason))
 }
 
 impl From<&Event> for v1::Event {
@@ -337,6 +343,7 @@ mod tests {
                 policy: HealingPolicy::Restart,
                 after_ms: HealAfter::try_from(90_000).unwrap(),
             },
+            ttl: Some(Ttl::try_from(14_400_000).unwrap()),
         }
     }
 
@@ -347,6 +354,7 @@ mod tests {
         remote.scheduler = "grpc://127.0.0.1:7070".parse().unwrap();
         remote.placing.scheduler_timeout_ms = Some(100);
         remote.mtu = None;
+        remote.ttl = None;
         remote.placing.scheduler_fallback = Some(Strategy::Binpack);
         assert_eq!(ClusterSpec::try_from(v1::ClusterSpec::from(&remote)), Ok(remote));
     }
@@ -372,6 +380,10 @@ mod tests {
         for mtu_bytes in [0, 575, 65_486, u32::MAX] {
             let wire = v1::ClusterSpec { mtu_bytes: Some(mtu_bytes), ..v1::ClusterSpec::from(&spec()) };
             assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, "spec.mtu_bytes");
+        }
+        for ttl_ms in [0, 59_999, u64::MAX] {
+            let wire = v1::ClusterSpec { ttl_ms: Some(ttl_ms), ..v1::ClusterSpec::from(&spec()) };
+            assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, "spec.ttl_ms");
         }
         let placing = |change: fn(&mut v1::Placing)| {
             let mut wire = v1::ClusterSpec::from(&spec());

@@ -63,6 +63,7 @@ fn spec() -> ClusterSpec {
         ssh_keys: vec![],
         mtu: None,
         healing: shoal_types::Healing::default(),
+        ttl: None,
     }
 }
 
@@ -119,6 +120,7 @@ impl Bench {
             id,
             spec,
             healing: shoal_types::Healing::default(),
+            expiry: None,
             phase: ClusterPhase::Creating,
             image_id: "sha256:0".into(),
             generation: Generation::FIRST,

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use shoal_types::{
-    ClusterId, ClusterName, ClusterPhase, ClusterSpec, Generation, Healing, RealmName, Role, SecretId,
-    Timestamp,
+    ClusterId, ClusterName, ClusterPhase, ClusterSpec, Expiry, Generation, Healing, RealmName, Role,
+    SecretId, Timestamp,
 };
 
 use crate::{
@@ -26,6 +26,8 @@ pub struct Cluster {
     pub spec: ClusterSpec,
     /// How it heals by itself now.
     pub healing: Healing,
+    /// When it is deleted by itself; it stays if `None`.
+    pub expiry: Option<Expiry>,
     /// Where it is on its way.
     pub phase: ClusterPhase,
     /// The content digest the image's reference meant at admission; every node runs it.
@@ -56,6 +58,7 @@ impl TryFrom<Row> for Cluster {
             id: row.get("id")?,
             spec: row.json("spec")?,
             healing: Healing { policy: row.get("healing_policy")?, after_ms: row.get("heal_after_ms")? },
+            expiry: expiry(&row)?,
             phase: row.get("phase")?,
             image_id: row.get("image_id")?,
             generation: row.get("generation")?,
@@ -68,6 +71,12 @@ impl TryFrom<Row> for Cluster {
             updated: row.get("updated_ms")?,
         })
     }
+}
+
+fn expiry(row: &Row) -> Result<Option<Expiry>, StoreError> {
+    let told = row.opt("expiry_told_ms")?;
+    let at: Option<Timestamp> = row.opt("expires_ms")?;
+    Ok(at.map(|at| Expiry { at, told }))
 }
 
 /// Clusters; from [`Session::clusters`].
@@ -154,8 +163,8 @@ impl<M: Writes> Clusters<'_, M> {
             CLUSTERS,
             "INSERT INTO clusters (id, realm, name, phase, spec, image_id, generation, deadline_ms,
                keep_on_failure, slurm_version, failure, seed_secret_id, created_ms, updated_ms, healing_policy,
-               heal_after_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+               heal_after_ms, expires_ms, expiry_told_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
         )
         .bind(&cluster.id)
         .bind(realm)
@@ -172,7 +181,9 @@ impl<M: Writes> Clusters<'_, M> {
         .bind(&cluster.created)
         .bind(&cluster.updated)
         .bind(&cluster.healing.policy)
-        .bind(&cluster.healing.after_ms);
+        .bind(&cluster.healing.after_ms)
+        .bind_opt(cluster.expiry.map(|expiry| expiry.at).as_ref())
+        .bind_opt(cluster.expiry.and_then(|expiry| expiry.told).as_ref());
         self.0.execute(query).await.map(drop)
     }
 
@@ -216,6 +227,27 @@ impl<M: Writes> Clusters<'_, M> {
         .bind(&id)
         .bind(&healing.policy)
         .bind(&healing.after_ms)
+        .bind(&now);
+        self.0.execute_one(query, "cluster", id).await
+    }
+
+    /// Changes when a cluster is deleted by itself: an edit of intent, which needs no lease.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`]: no such cluster.
+    pub async fn set_expiry(
+        &mut self,
+        id: ClusterId,
+        expiry: Option<Expiry>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let query = Query::new(
+            CLUSTERS,
+            "UPDATE clusters SET expires_ms = $2, expiry_told_ms = $3, updated_ms = $4 WHERE id = $1",
+        )
+        .bind(&id)
+        .bind_opt(expiry.map(|expiry| expiry.at).as_ref())
+        .bind_opt(expiry.and_then(|expiry| expiry.told).as_ref())
         .bind(&now);
         self.0.execute_one(query, "cluster", id).await
     }

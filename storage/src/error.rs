@@ -59,6 +59,21 @@ pub enum StoreError {
         /// Newest schema version known here.
         known: i64,
     },
+    /// The store is of an earlier version, and somebody works with it as such.
+    #[error(
+        "store {store} is from an older version of shoal (schema {found}, this one has {known}), and {holder} works with it; it is \
+         brought up to date once that process has ended"
+    )]
+    Older {
+        /// The store.
+        store: String,
+        /// Who works with it.
+        holder: String,
+        /// Schema version of the store.
+        found: i64,
+        /// That of this program.
+        known: i64,
+    },
     /// A schema version was applied whose text is not the one known here.
     #[error(
         "store {store} has another schema {version} than this version of shoal; it is not a store of a release"

@@ -77,7 +77,8 @@ fn read(path: &PathBuf) -> Result<String, HolderError> {
     fs::read_to_string(path).map_err(|source| HolderError::Read { path: path.clone(), source })
 }
 
-fn this_boot() -> Result<String, HolderError> {
+/// The boot and the pid namespace of this process.
+pub(crate) fn this_boot() -> Result<String, HolderError> {
     let boot = read(&PathBuf::from("/proc/sys/kernel/random/boot_id"))?;
     let path = PathBuf::from("/proc/self/ns/pid");
     let namespace =

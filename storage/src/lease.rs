@@ -21,7 +21,7 @@ use crate::{
     row::Row,
 };
 
-const LEASES: Table = Table { name: "leases", key: "resource" };
+pub(crate) const LEASES: Table = Table { name: "leases", key: "resource" };
 
 /// What a lease is on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

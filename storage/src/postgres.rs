@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use shoal_types::Timestamp;
 use sqlx::{
     AssertSqlSafe, PgPool, Postgres, Row as _, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -30,7 +31,11 @@ const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(30);
 const CLIENT_CHECK: Duration = Duration::from_secs(2);
 
 /// Opens the database and brings its schema up to date.
-pub(crate) async fn open(options: &PgConnectOptions, label: &Label) -> Result<Pools, StoreError> {
+pub(crate) async fn open(
+    options: &PgConnectOptions,
+    label: &Label,
+    now: Timestamp,
+) -> Result<Pools, StoreError> {
     // A pooler refuses settings at the beginning of a connection, this one among them. Nothing here is a float.
     let options = options.clone().application_name("shoal").extra_float_digits(None);
     let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
@@ -50,7 +55,7 @@ pub(crate) async fn open(options: &PgConnectOptions, label: &Label) -> Result<Po
         }
         label.fault("opening", source)
     })?;
-    match bring_up_to_date(&pool, label).await {
+    match bring_up_to_date(&pool, label, now).await {
         Ok(()) => Ok(Pools::Postgres(pool)),
         Err(error) => {
             pool.close().await;
@@ -59,7 +64,7 @@ pub(crate) async fn open(options: &PgConnectOptions, label: &Label) -> Result<Po
     }
 }
 
-async fn bring_up_to_date(pool: &PgPool, label: &Label) -> Result<(), StoreError> {
+async fn bring_up_to_date(pool: &PgPool, label: &Label, now: Timestamp) -> Result<(), StoreError> {
     let fault = |source| label.fault("opening", source);
     let mut tx = begin(pool, label.lock_wait).await.map_err(fault)?;
     // Of a schema that is as it should be nothing more is asked: its role needs no right to make tables.
@@ -68,7 +73,7 @@ async fn bring_up_to_date(pool: &PgPool, label: &Label) -> Result<(), StoreError
     if current? {
         return tx.commit().await.map_err(fault);
     }
-    upgrade(Connection::Postgres(tx), &OF_POSTGRES, label).await
+    upgrade(Connection::Postgres(tx), &OF_POSTGRES, label, now).await
 }
 
 /// Whether all migrations ran, and no other.

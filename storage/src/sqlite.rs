@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use shoal_types::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use tokio::time::{Instant, sleep};
 
@@ -28,7 +29,7 @@ const READERS: u32 = 4;
 const AGAIN: Duration = Duration::from_millis(10);
 
 /// Opens or makes the database file at `path`.
-pub(crate) async fn open(path: &Path, label: &Label) -> Result<Pools, StoreError> {
+pub(crate) async fn open(path: &Path, label: &Label, now: Timestamp) -> Result<Pools, StoreError> {
     make_file(path).map_err(|source| directory_fault(path, label, source))?;
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -48,7 +49,7 @@ pub(crate) async fn open(path: &Path, label: &Label) -> Result<Pools, StoreError
         }
     };
     let tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(|source| label.fault("migration", source))?;
-    upgrade(Connection::Sqlite(tx), &OF_SQLITE, label).await?;
+    upgrade(Connection::Sqlite(tx), &OF_SQLITE, label, now).await?;
     let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
     Ok(Pools::Sqlite { writer, readers })
 }

@@ -61,14 +61,15 @@ impl Shared {
 }
 
 impl Store {
-    /// Opens the store, and makes it on first use: directory 0700, file 0600, schema, installation id. `now` and `rng` are
-    /// used only then.
+    /// Opens the store, and makes it on first use: directory 0700, file 0600, schema, installation id. `rng` is used only then, `now`
+    /// also where a store of an earlier version is brought up to date.
     ///
     /// # Errors
     /// [`StoreError::Directory`], [`StoreError::Locked`], [`StoreError::ReadOnly`], [`StoreError::Full`],
     /// [`StoreError::Damaged`], [`StoreError::Unreachable`], [`StoreError::Refused`],
     /// [`StoreError::Denied`]: it cannot be used, each for that
-    /// reason. [`StoreError::Newer`], [`StoreError::Altered`]: its schema is not one of ours. [`StoreError::WrongKey`]: its
+    /// reason. [`StoreError::Newer`], [`StoreError::Altered`]: its schema is not one of ours. [`StoreError::Older`]: it is of an earlier
+    /// version, and somebody works with it. [`StoreError::WrongKey`]: its
     /// secrets are sealed with another key.
     pub async fn open(
         url: &StoreUrl,
@@ -78,8 +79,8 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let label = Label { store: url.to_string(), lock_wait: url.lock_wait };
         let pools = match &url.place {
-            Place::Sqlite(path) => sqlite::open(path, &label).await?,
-            Place::Postgres(options) => postgres::open(options, &label).await?,
+            Place::Sqlite(path) => sqlite::open(path, &label, now).await?,
+            Place::Postgres(options) => postgres::open(options, &label, now).await?,
         };
         let shared =
             Arc::new(Shared { pools, label, key, committed: watch::Sender::new(0), watch: Watch::default() });

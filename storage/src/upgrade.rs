@@ -4,18 +4,21 @@
 //! 0001 ... 0007_node_sizes --> sizes(): clusters' specifications -> node_sizes --> 0008_node_rows ...   ONE transaction
 //! ```
 //! Until 0008 a node's size was looked up in its cluster's specification, by the node's number. The step does this once per
-//! node. It has its own types for the specification of those versions, so later changes of the format do not reach it.
+//! node. A store that a process of an earlier version works with is left as it is: what that process writes next would be of its own
+//! version. It has its own types for the specification of those versions, so later changes of the format do not reach it.
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
-use shoal_types::{ClusterId, MilliCpu, SettingsDigest};
+use shoal_types::{ClusterId, MilliCpu, SettingsDigest, Timestamp};
 use sqlx::migrate::Migrator;
 
 use crate::{
-    StoreError,
-    connection::Connection,
+    Lease, StoreError,
+    connection::{Connection, Database},
     fault::Label,
+    holder::this_boot,
+    lease::LEASES,
     query::{Query, ROWS_PER_STATEMENT, Table},
     row::Row,
 };
@@ -34,8 +37,10 @@ pub(crate) async fn upgrade(
     mut connection: Connection,
     migrations: &Migrator,
     label: &Label,
+    now: Timestamp,
 ) -> Result<(), StoreError> {
     let known = migrations.iter().map(|m| m.version).max().unwrap_or(0);
+    unused(&mut connection, known, label, now).await?;
     let migration = |source| label.migration(source, known);
     let fault = |source| label.fault("migration", source);
     connection.migrate(migrations, Some(NODE_SIZES)).await.map_err(migration)?;
@@ -45,6 +50,39 @@ pub(crate) async fn upgrade(
     }
     connection.migrate(migrations, None).await.map_err(migration)?;
     connection.commit().await.map_err(fault)
+}
+
+/// Sees that nobody holds a lease of a store that is to be changed; a process of this machine that has ended holds none.
+async fn unused(
+    connection: &mut Connection,
+    known: i64,
+    label: &Label,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let fault = |source| label.fault("migration", source);
+    let there = match connection.database() {
+        Database::Sqlite => "SELECT 1 AS there FROM sqlite_master WHERE name = '_sqlx_migrations'",
+        Database::Postgres => {
+            "SELECT CAST(1 AS BIGINT) AS there WHERE to_regclass('_sqlx_migrations') IS NOT NULL"
+        }
+    };
+    if connection.all(Query::new(MIGRATIONS, there)).await.map_err(fault)?.is_empty() {
+        return Ok(());
+    }
+    let newest = Query::new(MIGRATIONS, "SELECT MAX(version) AS version FROM _sqlx_migrations");
+    let newest = connection.all(newest).await.map_err(fault)?;
+    let found: Option<i64> = newest.first().map(|row| row.opt("version")).transpose()?.flatten();
+    let Some(found) = found.filter(|found| *found < known) else { return Ok(()) };
+    let leases = Query::new(LEASES, "SELECT * FROM leases WHERE until_ms > $1 ORDER BY resource").bind(&now);
+    for row in connection.all(leases).await.map_err(fault)? {
+        let Lease { holder, .. } = Lease::try_from(row)?;
+        let is_here = holder.boot_id == this_boot().unwrap_or_default();
+        if !is_here || holder.lives() {
+            let holder = format!("process {} ({})", holder.pid, holder.id);
+            return Err(StoreError::Older { store: label.store.clone(), holder, found, known });
+        }
+    }
+    Ok(())
 }
 
 /// A specification as it was kept before 0008.

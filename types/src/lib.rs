@@ -28,6 +28,7 @@ mod settings;
 mod size;
 mod spec;
 mod ssh;
+mod ttl;
 mod units;
 mod user;
 
@@ -63,5 +64,6 @@ pub use spec::{
     MAIN_FRAGMENT, MIN_MEMORY, NodeGroup, Profile, SlurmSpec, SpecError, SpecNode, TextPlace,
 };
 pub use ssh::{SshKeyError, SshPublicKey};
+pub use ttl::{Expiry, Ttl, TtlError};
 pub use units::{Bytes, MilliCpu, UnitError};
 pub use user::{Realms, UserRole, UserRoleError};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Bytes, ClusterMtu, ClusterName, Healing, ImageRef, LabelExpr, NodeName, NodeSlurm, NodeSlurmError,
-    Placing, PlacingError, RealmName, Resources, Role, RoleCount, SchedulerName, SshPublicKey,
+    Placing, PlacingError, RealmName, Resources, Role, RoleCount, SchedulerName, SshPublicKey, Ttl,
 };
 
 /// Most nodes of one cluster: a /16 holds no more with room for Docker's own range.
@@ -204,6 +204,9 @@ pub struct ClusterSpec {
     /// How it heals by itself, at first: what holds now stands in the cluster's row.
     #[serde(default)]
     pub healing: Healing,
+    /// How long it lives, at first: when it ends stands in the cluster's row. It stays if `None`.
+    #[serde(default)]
+    pub ttl: Option<Ttl>,
 }
 
 /// Why a specification cannot be.
@@ -423,6 +426,7 @@ mod tests {
             ssh_keys: vec![],
             mtu: None,
             healing: Healing::default(),
+            ttl: None,
         }
     }
 

@@ -296,6 +296,7 @@ mod tests {
             created: None,
             failure: None,
             healing: shoal_types::Healing::default().into(),
+            expires: None,
             id: String::new(),
         };
         insta::assert_snapshot!(summary(Width(None), &cluster, Some(Duration::from_millis(8240))), @"

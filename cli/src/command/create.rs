@@ -18,7 +18,7 @@ use super::{
 use crate::{
     args::Global,
     complete,
-    config::{Document, Overrides, Source, cluster_spec},
+    config::{Document, Overrides, Source, Ttl, cluster_spec},
     connect::Session,
     duration::Wait,
     error::CliError,
@@ -110,6 +110,9 @@ struct CreateCluster {
     ssh_keys: Vec<PathBuf>,
     #[command(flatten)]
     healing: HealingArgs,
+    /// How long the cluster lives, from 1m to 365d; then a server deletes it [default: the configuration's ttl, else for ever]
+    #[arg(long, value_name = "DURATION", value_parser = word::<Ttl>)]
+    ttl: Option<Ttl>,
     #[command(flatten)]
     placing: PlacingArgs,
     /// Create nothing: show the nodes' hosts, the load of each host, and every refusal with its reason
@@ -186,6 +189,7 @@ impl CreateCluster {
             image: self.image.clone(),
             scheduler: self.scheduler.clone(),
             healing: self.healing.overrides(),
+            ttl: self.ttl,
             placing: self.placing.overrides(),
             constraints: self.constraints.clone(),
             ssh_keys: keys::read(&self.ssh_keys)?,

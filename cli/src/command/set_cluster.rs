@@ -1,4 +1,4 @@
-//! `shoal set cluster`: how a cluster heals by itself from now on.
+//! `shoal set cluster`: how a cluster heals by itself from now on, and how long it lives.
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
@@ -6,8 +6,15 @@ use shoal_types::ClusterName;
 
 use super::healing_args::HealingArgs;
 use crate::{
-    args::Global, complete, config::HealingOverrides, connect::Session, error::CliError, escape, exit::Exit,
-    interrupt::Interrupt, parse::word,
+    args::Global,
+    complete,
+    config::{HealingOverrides, TtlSetting},
+    connect::Session,
+    error::CliError,
+    escape,
+    exit::Exit,
+    interrupt::Interrupt,
+    parse::word,
 };
 
 /// Arguments of `set cluster`.
@@ -18,21 +25,30 @@ pub(super) struct SetCluster {
     name: ClusterName,
     #[command(flatten)]
     healing: HealingArgs,
+    /// How long it lives from now on, from 1m to 365d, or none: it stays
+    #[arg(long, value_name = "DURATION", value_parser = word::<TtlSetting>)]
+    ttl: Option<TtlSetting>,
 }
 
 impl SetCluster {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
         let HealingOverrides { policy, after } = self.healing.overrides();
-        if policy.is_none() && after.is_none() {
-            let hint = "use --healing POLICY or --heal-after DURATION".to_owned();
+        if policy.is_none() && after.is_none() && self.ttl.is_none() {
+            let hint = "use --healing POLICY, --heal-after DURATION or --ttl DURATION".to_owned();
             return Err(CliError::usage("nothing of the cluster is to be changed", hint));
         }
         let realm = global.realm(None)?;
         let cluster = Session::within(global, interrupt, async |client| {
-            Ok(client.update_cluster(&realm, &self.name, policy, after.map(|after| after.0)).await?)
+            let (after, ttl) = (after.map(|after| after.0), self.ttl.map(|ttl| ttl.0));
+            Ok(client.update_cluster(&realm, &self.name, policy, after, ttl).await?)
         })
         .await?;
-        let line = format!("{}: healing is {}", escape::line(&cluster.name), cluster.healing);
+        let end = match (&self.ttl, &cluster.expires) {
+            (None, _) => String::new(),
+            (Some(_), Some(at)) => format!("; it will be deleted at {at}"),
+            (Some(_), None) => "; it stays until somebody deletes it".to_owned(),
+        };
+        let line = format!("{}: healing is {}{end}", escape::line(&cluster.name), cluster.healing);
         global.screen().named(&cluster, [cluster.name.clone()], |_, _| line)?;
         Ok(Exit::Ok)
     }

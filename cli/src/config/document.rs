@@ -9,6 +9,7 @@
 //! scheduler: spread
 //! constraints: ['rack in (a,b)']
 //! healing: { policy: restart, after: 2m }
+//! ttl: 4h
 //! placing: { apart: [controller], maxPerHost: 4, spreadOver: rack, pins: ['controller=host1'] }
 //! nodes:
 //!   - controller
@@ -27,6 +28,7 @@ use super::{
     node::Node,
     placing::PlacingSection,
     slurm::Slurm,
+    ttl::Ttl,
     value::{Constraint, Cpus, Mtu, Size, SshKey, Word},
 };
 
@@ -64,6 +66,8 @@ pub(crate) struct Document {
     pub(super) placing: Option<PlacingSection>,
     /// What is done by itself for nodes that are down.
     pub(super) healing: Option<HealingSection>,
+    /// How long the cluster lives, from 1m to 365d; then a server deletes it. It stays if left out.
+    pub(super) ttl: Option<Word<Ttl>>,
     /// Conditions on the hosts of all nodes.
     pub(super) constraints: Option<Vec<Constraint>>,
     /// SSH public keys that open root's account on every node.

@@ -14,6 +14,7 @@ mod placing;
 mod slurm;
 mod source;
 mod spec;
+mod ttl;
 mod value;
 
 #[cfg(test)]
@@ -27,3 +28,4 @@ pub(crate) use healing::{HealAfter, HealingOverrides};
 pub(crate) use placing::{Fallback, Limit, PlacingOverrides};
 pub(crate) use source::Source;
 pub(crate) use spec::{Overrides, cluster_spec};
+pub(crate) use ttl::{Ttl, TtlSetting};

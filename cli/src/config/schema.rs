@@ -15,6 +15,7 @@ use super::{
     node::Node,
     placing::{Fallback, Limit},
     slurm::{Fragments, GresSetting, GroupSlurm, Text, Words},
+    ttl::Ttl,
     value::{Constraint, Count, Cpus, Mtu, Size, SshKey, Word},
 };
 use crate::generated::assert_published;
@@ -161,6 +162,12 @@ impl Named for Limit {
 impl Named for HealAfter {
     fn schema() -> Schema {
         json_schema!({ "title": "a time from 0s to 7d: `2m`", "type": "string", "pattern": TIME })
+    }
+}
+
+impl Named for Ttl {
+    fn schema() -> Schema {
+        json_schema!({ "title": "a time from 1m to 365d: `4h`", "type": "string", "pattern": TIME })
     }
 }
 
@@ -347,6 +354,9 @@ fn the_schema_and_the_reader_agree() {
         ("healing: { policy: often }", false),
         ("healing: { after: 120 }", false),
         ("healing: { when: 2m }", false),
+        ("ttl: 4h", true),
+        ("ttl: 4", false),
+        ("ttl: never", false),
         ("scheduler: grpc://127.0.0.1:7000", true),
         ("scheduler: best", false),
         ("placing: { maxPerHost: 0 }", false),

@@ -13,6 +13,7 @@ use super::{
     healing::HealingOverrides,
     node::Node,
     placing::PlacingOverrides,
+    ttl::Ttl,
     value::{Constraint, Count, Cpus, Size},
 };
 
@@ -37,6 +38,8 @@ pub(crate) struct Overrides {
     pub(crate) placing: PlacingOverrides,
     /// Instead of `healing`.
     pub(crate) healing: HealingOverrides,
+    /// Instead of `ttl`.
+    pub(crate) ttl: Option<Ttl>,
     /// Besides `constraints`: all of them hold.
     pub(crate) constraints: Vec<LabelExpr>,
     /// Besides `sshKeys`.
@@ -95,6 +98,7 @@ pub(crate) fn cluster_spec(
         ),
         mtu: overrides.mtu.or(document.mtu.map(|mtu| mtu.0)),
         healing: document.healing.unwrap_or_default().with(overrides.healing),
+        ttl: overrides.ttl.or(document.ttl.map(|word| word.0)).map(|ttl| ttl.0),
     };
     spec.check().map_err(|error| ConfigError::Spec { name: source.into(), source: error })?;
     shoal_slurm::check(&spec).map_err(ConfigError::Slurm)?;

@@ -122,7 +122,7 @@ fn aliases_are_fine_while_they_are_few() {
 
 #[test]
 fn flags_come_first() {
-    let text = "kind: Cluster\nname: dev\nmtu: 9000\nhealing: {policy: none, after: 1h}\ndefaults: {memory: 128m, image: own}\nscheduler: metadata\n\
+    let text = "kind: Cluster\nname: dev\nmtu: 9000\nttl: 4h\nhealing: {policy: none, after: 1h}\ndefaults: {memory: 128m, image: own}\nscheduler: metadata\n\
                 constraints: [a]\nplacing: {maxPerHost: 9, pins: [controller=h1]}\n\
                 nodes: [controller, {role: worker, count: 2, memory: 1g}]\n";
     let overrides = Overrides {
@@ -141,6 +141,7 @@ fn flags_come_first() {
         constraints: vec!["b".parse().unwrap()],
         ssh_keys: vec![],
         mtu: Some(ClusterMtu::LEAST),
+        ttl: Some("8h".parse().unwrap()),
         healing: HealingOverrides {
             policy: Some(HealingPolicy::Restart),
             after: Some("90s".parse().unwrap()),
@@ -153,6 +154,7 @@ fn flags_come_first() {
     assert_eq!(spec.scheduler, Strategy::RoundRobin.into());
     assert_eq!(spec.placing.max_per_host, std::num::NonZeroU32::new(3));
     assert_eq!(spec.mtu, Some(ClusterMtu::LEAST));
+    assert_eq!(spec.ttl.map(shoal_types::Ttl::as_millis), Some(8 * 3_600_000));
     let pins: Vec<_> = spec.placing.pins.iter().map(ToString::to_string).collect();
     assert_eq!(pins, ["controller=h1", "worker-[0-1]=h2"]);
     let constraints: Vec<_> = spec.constraints.iter().map(ToString::to_string).collect();
@@ -202,7 +204,7 @@ fn refusals_of_keys() {
     insta::assert_snapshot!(shown, @r#"
     kind: Cluster\nworker: 3\n
         dev.yaml:2:1: unknown key `worker`
-        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, healing, constraints, sshKeys
+        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, healing, ttl, constraints, sshKeys
     kind: Cluster\nnode:\n- controller\n
         dev.yaml:2:1: unknown key `node`
         hint: did you mean `nodes`?
@@ -217,10 +219,10 @@ fn refusals_of_keys() {
         hint: did you mean `count`?
     kind: Cluster\nzzz: 1\n
         dev.yaml:2:1: unknown key `zzz`
-        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, healing, constraints, sshKeys
+        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, healing, ttl, constraints, sshKeys
     kind: Cluster\n"a\e[31m": 1\n
         dev.yaml:2:1: unknown key `a\u{1b}[31m`
-        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, healing, constraints, sshKeys
+        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, healing, ttl, constraints, sshKeys
     kind: Cluster\nstorage:\n  dataStorage: {type: volume}\n
         dev.yaml:2:1: `storage` is known but not supported yet
         hint: remove it
@@ -500,7 +502,7 @@ fn refusals_of_yaml() {
         hint: correct that line; `shoal validate FILE` checks it and creates nothing
     kind: Cluster\na: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nname: *b\n
         dev.yaml:2:1: unknown key `a`
-        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, healing, constraints, sshKeys
+        hint: known here: kind, name, realm, mtu, defaults, nodes, slurm, scheduler, placing, healing, ttl, constraints, sshKeys
     kind: Cluster\nconstraints: [&a gpu, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, *a, 
         dev.yaml:2:18: aliases stand for too much
         hint: correct that line; `shoal validate FILE` checks it and creates nothing

@@ -123,6 +123,7 @@ pub(crate) fn cluster_text(width: Width, detail: Detail, cluster: &Cluster) -> S
     lines.push(format!("image:   {}", cluster.image));
     lines.push(format!("realm:   {}", cluster.realm));
     lines.extend(cluster.healing.chosen().map(|healing| format!("healing: {healing}")));
+    lines.extend(cluster.expires.map(|at| format!("expires: {at}")));
     lines.extend(cluster.network.iter().map(|network| format!("network: {network}")));
     let phase = cluster.phase.painted();
     let text: String = lines.iter().map(|line| format!("\n{}", escape::line(line))).collect();

@@ -227,6 +227,7 @@ fn what_is_printed_fits_what_is_published() {
         created: None,
         failure: None,
         healing: shoal_types::Healing::default().into(),
+        expires: None,
         id: String::new(),
     };
     let bare = Cluster { nodes: vec![], network: None, ..cluster.clone() };

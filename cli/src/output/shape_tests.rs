@@ -135,6 +135,7 @@ fn a_cluster_with_its_nodes_and_network() {
         created: Time::known(Timestamp(1_700_000_000_001)),
         failure: None,
         healing: shoal_types::Healing::default().into(),
+        expires: Time::known(Timestamp(1_700_000_100_000)),
     };
     insta::assert_snapshot!(fits("cluster", cluster), @r#"
     {
@@ -194,6 +195,7 @@ fn a_cluster_with_its_nodes_and_network() {
         "policy": "default",
         "after_ms": 120000
       },
+      "expires": "2023-11-14T22:15:00Z",
       "id": "clu_1"
     }
     "#);

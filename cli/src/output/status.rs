@@ -38,6 +38,7 @@ fn facts(status: &Status) -> Vec<(&'static str, String)> {
         },
     ));
     facts.extend(status.healing.chosen().map(|healing| ("healing", healing.to_string())));
+    facts.extend(status.expires.map(|at| ("expires", at.to_string())));
     facts.extend(status.network.as_ref().map(|network| ("network", network.to_string())));
     for host in &status.hosts {
         let of = |version: &Option<String>| version.clone().unwrap_or_else(|| "unknown".into());

@@ -94,6 +94,7 @@ fn cluster() -> Cluster {
         created: None,
         failure: None,
         healing: shoal_types::Healing::default().into(),
+        expires: None,
         id: String::new(),
     }
 }

@@ -12,6 +12,7 @@ fn that_cannot_be() {
         ("mtu", &["0", "-1", "575", "65486", "99999999999999999999", "1e3", "1400.5", "auto", ""]),
         ("healing", &["", "restarts", "None", "restart,none"]),
         ("heal-after", &["", "120", "-2m", "8d", "99999999999999999999s"]),
+        ("ttl", &["", "0", "0s", "-4h", "59s", "366d", "4", "none", "99999999999999999999s"]),
         ("wait", &["5", "-1s", "8d", "99999999999999999999s", ""]),
     ] {
         for value in values {
@@ -37,6 +38,9 @@ fn that_cannot_be() {
     bed.run(row("known host's mtu", 2, ["set", "host", HOST, "--mtu=100"]));
     for change in ["--healing=often", "--heal-after=8d"] {
         bed.run(row("cluster's healing", 2, ["set", "cluster", "dev", change]));
+    }
+    for change in ["--ttl=0", "--ttl=-4h", "--ttl=366d", "--ttl=None"] {
+        bed.run(row("cluster's ttl", 2, ["set", "cluster", "dev", change]));
     }
     bed.run(row("nothing of a cluster", 2, ["set", "cluster", "dev"]));
     for port in ["0", "65536", "-1", "x"] {

@@ -79,6 +79,7 @@ fn of_nothing() {
         ("host to drain, dry", 3, &["drain", "nope", "--dry-run"]),
         ("host to drain in no time", 2, &["drain", "nope", "--timeout", "soon"]),
         ("cluster to change", 3, &["set", "cluster", "nope", "--healing", "none"]),
+        ("cluster to end", 3, &["set", "cluster", "nope", "--ttl", "4h"]),
         ("host to unregister", 3, &["unregister", "nope"]),
         ("host to unregister by force", 3, &["unregister", "nope", "--force"]),
         ("realm", 3, &["get", "cluster", "nope", "--realm", "nowhere"]),

@@ -77,6 +77,8 @@ fn that_cannot_be() {
         ("mtu of a host", "kind: Cluster\nmtu: auto\n".into()),
         ("wrong type: mtu", "kind: Cluster\nmtu: {bytes: 1400}\n".into()),
         ("healing", "kind: Cluster\nhealing: {policy: always}\n".into()),
+        ("ttl too short", "kind: Cluster\nttl: 59s\n".into()),
+        ("ttl of a number", "kind: Cluster\nttl: 4\n".into()),
         ("healing too late", "kind: Cluster\nhealing: {after: 9d}\n".into()),
         ("wrong type: healing", "kind: Cluster\nhealing: restart\n".into()),
         ("two controllers", "kind: Cluster\nnodes: [controller, controller, worker]\n".into()),

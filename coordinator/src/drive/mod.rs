@@ -25,6 +25,7 @@ pub(crate) mod repair;
 mod reschedule;
 pub(crate) mod rotate;
 pub(crate) mod sweep;
+pub(crate) mod ttl;
 pub(crate) mod unregister;
 pub(crate) mod upkeep;
 pub(crate) mod users;

@@ -240,6 +240,7 @@ mod tests {
             ssh_keys: vec![],
             mtu: None,
             healing: shoal_types::Healing::default(),
+            ttl: None,
         }
     }
 

@@ -219,6 +219,7 @@ impl NewCluster {
             id: self.id,
             spec: self.spec.clone(),
             healing: self.spec.healing,
+            expiry: self.spec.ttl.map(|ttl| ttl.ends(at)),
             phase: ClusterPhase::Creating,
             image_id: self.image_id.clone(),
             generation: Generation::FIRST,

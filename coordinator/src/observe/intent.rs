@@ -156,6 +156,7 @@ pub(crate) mod tests {
             ssh_keys: vec![],
             mtu: None,
             healing: Healing::default(),
+            ttl: None,
         };
         let subnet = SubnetPlan { subnet: "10.96.4.0/24".parse().unwrap() };
         let network = Network {
@@ -170,6 +171,7 @@ pub(crate) mod tests {
         let cluster = Cluster {
             id: ClusterId::new(1, [2; 10]),
             healing: Healing::default(),
+            expiry: None,
             phase: ClusterPhase::Ready,
             image_id: "sha256:00".into(),
             generation: Generation::FIRST,

@@ -53,6 +53,7 @@ pub(crate) fn shown(rows: &ClusterRows, seen: &Observation, at: Timestamp) -> Cl
         created: Time::known(cluster.created),
         failure: cluster.failure.clone(),
         healing: cluster.healing.into(),
+        expires: cluster.expiry.and_then(|expiry| Time::known(expiry.at)),
     }
 }
 

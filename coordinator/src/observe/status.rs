@@ -36,6 +36,7 @@ pub(crate) fn status(rows: &ClusterRows, seen: &Observation, at: Timestamp) -> S
             workers: [].into(),
         },
         healing: cluster.healing.into(),
+        expires: cluster.expiry.and_then(|expiry| Time::known(expiry.at)),
         elapsed_ms: 0,
     };
     status.summed_up()

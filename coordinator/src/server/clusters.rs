@@ -6,16 +6,14 @@ use futures_util::{FutureExt, Stream, StreamExt, stream};
 use shoal_api::{Begun, CreateStep, DeleteStep, hinted};
 use shoal_proto::{FieldError, Word, v1};
 use shoal_storage::{EventFilter, StoreError};
-use shoal_types::{
-    ClusterName, ClusterSpec, Event, EventKind, HealAfter, HealingPolicy, RealmName, SchedulerName,
-};
+use shoal_types::{ClusterName, ClusterSpec, Event, EventKind, HealAfter, HealingPolicy, RealmName, SchedulerName, Ttl};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    drive::{healing::set_healing, lifecycle},
+    drive::{healing::set_healing, lifecycle, ttl::set_ttl},
     edit::{
         admission::CreateTerms,
         placing::answer::{explain_placement, planned},
@@ -163,7 +161,15 @@ impl v1::clusters_server::Clusters for ClustersService {
             .map(|ms| HealAfter::try_from(ms).map_err(|reason| FieldError::new("heal_after_ms", reason)));
         let (policy, after) =
             (policy.transpose().map_err(Fault::from)?, after.transpose().map_err(Fault::from)?);
+        let ttl = r.ttl_ms.map(|ms| match ms {
+            0 => Ok(None),
+            ms => Ttl::try_from(ms).map(Some).map_err(|reason| FieldError::new("ttl_ms", reason)),
+        });
+        let ttl = ttl.transpose().map_err(Fault::from)?;
         set_healing(&self.0, &realm, &name, policy, after).await?;
+        if let Some(ttl) = ttl {
+            set_ttl(&self.0, &realm, &name, ttl).await?;
+        }
         let cluster = listing::shown_cluster(&self.0, &realm, &name).await?;
         Ok(Response::new(v1::UpdateClusterResponse { cluster: Some(cluster.into()) }))
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shoal_storage::{Cluster, Conflict, Resource, SecretKind, StoreError};
-use shoal_types::{ClusterMtu, ClusterPhase, Generation, HealAfter, Healing, HealingPolicy};
+use shoal_types::{ClusterMtu, ClusterPhase, Expiry, Generation, HealAfter, Healing, HealingPolicy, Ttl};
 
 use crate::{
     bed::{START, on_both},
@@ -25,6 +25,8 @@ on_both! {
         other.spec.realm = "lab".parse().unwrap();
         other.spec.name = first.spec.name.clone();
         other.spec.mtu = Some(ClusterMtu::LEAST);
+        other.spec.ttl = Some(Ttl::try_from(60_000).unwrap());
+        other.expiry = other.spec.ttl.map(|ttl| ttl.ends(START));
         other.healing = Healing { policy: HealingPolicy::None, after_ms: HealAfter::try_from(90_000).unwrap() };
         other.spec.slurm.main.insert("base".into(), "SlurmctldDebug=debug\n".into());
         for cluster in [&other, &first] {
@@ -82,6 +84,21 @@ on_both! {
         }
         let nobody = make::cluster(9, cluster.seed).id;
         let error = tx.clusters().set_healing(nobody, Healing::default(), START).await.unwrap_err();
+        assert!(matches!(error, StoreError::Missing { .. }), "{error}");
+    }
+
+    async fn the_end_of_a_cluster_is_set_and_taken_back(bed: &mut Bed) {
+        let mut tx = bed.store.begin().await.unwrap();
+        let cluster = make::admit(&mut tx, 1, &mut bed.rng).await.cluster;
+        let later = START.after(Duration::from_secs(1));
+        let told = Expiry { at: later, told: Some(START) };
+        for expiry in [Some(told), Some(Expiry { told: None, ..told }), None] {
+            tx.clusters().set_expiry(cluster.id, expiry, later).await.unwrap();
+            let found = tx.clusters().get(cluster.id).await.unwrap().unwrap();
+            assert_eq!(found, Cluster { expiry, updated: later, ..cluster.clone() });
+        }
+        let nobody = make::cluster(9, cluster.seed).id;
+        let error = tx.clusters().set_expiry(nobody, None, START).await.unwrap_err();
         assert!(matches!(error, StoreError::Missing { .. }), "{error}");
     }
 

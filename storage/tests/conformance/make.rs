@@ -67,6 +67,7 @@ pub(crate) fn spec(name: &str, workers: u32) -> ClusterSpec {
         ssh_keys: vec![],
         mtu: None,
         healing: shoal_types::Healing::default(),
+        ttl: None,
     }
 }
 
@@ -75,6 +76,7 @@ pub(crate) fn cluster(n: u32, seed: SecretId) -> Cluster {
         id: ClusterId::new(START.0, ten(n)),
         spec: spec(&format!("c{n}"), 2),
         healing: shoal_types::Healing::default(),
+        expiry: None,
         phase: ClusterPhase::Creating,
         image_id: "sha256:00".into(),
         generation: Generation::FIRST,

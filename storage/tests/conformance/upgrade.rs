@@ -169,6 +169,7 @@ on_both! {
         let clusters = read.clusters().list().await.unwrap();
         assert!(clusters.iter().all(|cluster| cluster.spec.mtu.is_none()));
         assert!(clusters.iter().all(|cluster| cluster.healing == Healing::default()));
+        assert!(clusters.iter().all(|cluster| cluster.expiry.is_none() && cluster.spec.ttl.is_none()));
         assert!(read.nodes().list().await.unwrap().iter().all(|node| node.restarts.is_none()));
         assert_eq!(read.remnants().list().await.unwrap().len(), 1);
         assert_eq!(read.decisions().of_cluster(cluster(1)).await.unwrap()[0].document, [0x0a, 0x0b]);
@@ -214,6 +215,24 @@ on_both! {
         bed.raw("UPDATE nodes SET idx = 2, reserved_cpu_milli = 60 WHERE idx = 5").await;
         let store = bed.again(SOON).await.unwrap();
         assert_eq!(nodes(&store, cluster(4)).await[0].size.reserve.cpu, MilliCpu(60));
+    }
+
+    /// What a process of the earlier version wrote next would be of that version.
+    async fn a_store_that_somebody_works_with_is_not_upgraded(bed: &mut Bed) {
+        bed.as_of(6, &rows()).await;
+        bed.raw("UPDATE leases SET until_ms = 1800000060000").await;
+        match bed.again(SOON).await {
+            Err(StoreError::Older { holder, found: 6, known, .. }) => {
+                assert_eq!((holder.as_str(), known > 6), ("process 7 (me)", true));
+            }
+            outcome => panic!("{outcome:?}"),
+        }
+        bed.raw("UPDATE leases SET until_ms = 0").await;
+        let store = bed.again(SOON).await.unwrap();
+        assert_eq!(nodes(&store, cluster(2)).await.len(), 5);
+        // One that is up to date is opened whoever works with it.
+        bed.raw("UPDATE leases SET until_ms = 1800000060000").await;
+        bed.again(SOON).await.unwrap();
     }
 
     async fn of_many_that_open_it_at_once_one_upgrades_it(bed: &mut Bed) {

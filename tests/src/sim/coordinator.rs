@@ -170,6 +170,8 @@ pub struct Wish {
     pub main: String,
     /// MTU of its nodes.
     pub mtu: Option<u32>,
+    /// How long it lives.
+    pub ttl: Option<Duration>,
 }
 
 impl Wish {
@@ -187,6 +189,7 @@ impl Wish {
             placing: v1::Placing::default(),
             main: String::new(),
             mtu: None,
+            ttl: None,
         }
     }
 
@@ -220,6 +223,7 @@ impl Wish {
             groups: vec![group(v1::Role::Controller, 1), group(v1::Role::Worker, self.workers)],
             slurm_main: main.collect(),
             mtu_bytes: self.mtu,
+            ttl_ms: self.ttl.and_then(|ttl| u64::try_from(ttl.as_millis()).ok()),
             ..v1::ClusterSpec::default()
         };
         let wait_ms = u64::try_from(self.wait.as_millis()).unwrap_or(u64::MAX);
@@ -261,8 +265,13 @@ impl Wish {
 }
 
 impl Coordinator {
-    /// Starts one in the present runtime.
-    pub(crate) async fn start(world: &World, still: &Arc<TimeLock>, name: &str) -> anyhow::Result<Self> {
+    /// Starts one in the present runtime; on `machine`, if it is another one than that of the others.
+    pub(crate) async fn start(
+        world: &World,
+        still: &Arc<TimeLock>,
+        name: &str,
+        machine: Option<&str>,
+    ) -> anyhow::Result<Self> {
         let held: TimeGuard = still.hold();
         let double = Double::spawn()?;
         let seeded = world.entropy();
@@ -272,12 +281,16 @@ impl Coordinator {
         let store = Store::open(&url, key, world.clock().now(), &mut *seeded.rng()).await?;
         let points = world.points().clone();
         store.probe(Arc::new(Watch { client: name.into(), points, still: still.clone() }));
+        let mut holder = double.holder(name)?;
+        if let Some(machine) = machine {
+            holder.boot_id = format!("boot of {machine}");
+        }
         let surroundings = Surroundings {
             clock: Arc::new(world.clock().clone()),
             entropy: seeded,
             connect: Arc::new(Engines { fleet: world.fleet().clone(), client: name.into() }),
             agent_binaries: [(std::env::consts::ARCH.to_owned(), state.join("agent"))].into(),
-            holder: double.holder(name)?,
+            holder,
         };
         let embedded = embedded_in(store.clone(), surroundings).await?;
         drop(held);
@@ -400,6 +413,21 @@ impl Coordinator {
     /// What the coordinator says.
     pub async fn ready(&self, wish: &Wish, begun: v1::CreateClusterResponse) -> Result<v1::Cluster, Status> {
         wish.ready(self.clusters(), begun).await
+    }
+
+    /// Gives a cluster so long from now on; `None`: it stays.
+    ///
+    /// # Errors
+    /// What the coordinator says.
+    pub async fn set_ttl(&self, cluster: &str, ttl: Option<Duration>) -> Result<(), Status> {
+        let ttl_ms = ttl.map_or(0, |ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+        let request = v1::UpdateClusterRequest {
+            realm: "default".into(),
+            name: cluster.into(),
+            ttl_ms: Some(ttl_ms),
+            ..v1::UpdateClusterRequest::default()
+        };
+        self.clusters().update_cluster(request).await.map(drop)
     }
 
     /// Deletes clusters, all if none is named.

@@ -76,7 +76,15 @@ impl Life {
     /// # Errors
     /// The store cannot be used.
     pub async fn coordinator(&self, name: &str) -> anyhow::Result<Coordinator> {
-        Coordinator::start(&self.world, &self.still, name).await
+        Coordinator::start(&self.world, &self.still, name, None).await
+    }
+
+    /// Starts one on a machine of its own: whether it lives, no other can tell.
+    ///
+    /// # Errors
+    /// As [`Life::coordinator`].
+    pub async fn elsewhere(&self, name: &str) -> anyhow::Result<Coordinator> {
+        Coordinator::start(&self.world, &self.still, name, Some(name)).await
     }
 
     /// Lets time go by.

@@ -225,6 +225,7 @@ fn a_cluster_that_does_not_heal_is_mended_by_a_person_alone() {
         name: name.into(),
         healing_policy: Some(policy),
         heal_after_ms: None,
+        ttl_ms: None,
     };
     let (none, restart) = (v1::HealingPolicy::None.into(), v1::HealingPolicy::Restart.into());
     let (changed, rows) = command(&world, async |_, c| {

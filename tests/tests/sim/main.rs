@@ -21,5 +21,7 @@ mod rotate;
 mod schedules;
 mod serve;
 mod served;
+mod servers;
 mod slurm;
+mod ttl;
 mod ways;

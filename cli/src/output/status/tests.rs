@@ -72,6 +72,7 @@ fn status() -> Status {
             digest: "sha256:0123456789abcdef0123".into(),
         },
         healing: shoal_types::Healing::default().into(),
+        expires: None,
         slurm: Slurm {
             version: Some("22.05.8".into()),
             error: None,

@@ -34,6 +34,7 @@ use crate::{
         lifecycle,
         repair::{self, RepairTerms},
         sweep::{self, GRACE, SweepTerms},
+        ttl,
         upkeep::{
             duty::Duty,
             healer::{Healer, LOOK},
@@ -212,7 +213,11 @@ async fn look(coordinator: &Arc<Coordinator>, id: ClusterId) -> Ended {
             return Ended::Failed;
         }
     };
+    let is_over = ttl::is_over(&cluster, coordinator.now());
     let failed = match cluster.phase {
+        ClusterPhase::Ready | ClusterPhase::Failed if is_over => {
+            ttl::expire(coordinator, &cluster).boxed().await.err().map(|fault| chain(&fault))
+        }
         ClusterPhase::Failed => None,
         ClusterPhase::Ready => {
             let (realm, name) = (&cluster.spec.realm, &cluster.spec.name);
@@ -253,6 +258,8 @@ async fn found(coordinator: &Coordinator, id: ClusterId) -> Result<Found, StoreE
     let mut read = coordinator.store.read().await?;
     let Some(cluster) = read.clusters().get(id).await? else { return Ok(Found::Nothing) };
     let lease = read.leases().get(&Resource::cluster(id)).await?;
+    drop(read);
+    ttl::tell(coordinator, &cluster).await?;
     Ok(match owner(coordinator, lease.as_ref()) {
         Owner::Lives(lease) => Found::Owned(lease.until.since(coordinator.now())),
         Owner::Nobody | Owner::Ended(_) => Found::Free(Box::new(cluster)),

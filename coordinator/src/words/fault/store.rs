@@ -42,6 +42,7 @@ pub(super) fn hint(error: &StoreError) -> Hint {
         | StoreError::Full { .. }
         | StoreError::Damaged { .. }
         | StoreError::Newer { .. }
+        | StoreError::Older { .. }
         | StoreError::WrongKey { .. }
         | StoreError::Denied { .. }
         | StoreError::Refused { .. }

@@ -29,6 +29,7 @@ fn spec(main: &str, files: &[(&str, &str)]) -> ClusterSpec {
         ssh_keys: vec![],
         mtu: None,
         healing: shoal_types::Healing::default(),
+        ttl: None,
     }
 }
 
