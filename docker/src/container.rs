@@ -162,6 +162,15 @@ pub enum Removal {
     AlreadyGone,
 }
 
+/// What an engine tells of a file or directory in a container without sending it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathStat {
+    /// Its size in bytes; a directory's own.
+    pub size: u64,
+    /// When it last changed, in the engine's words: another one tells that it has. A directory changes with the names in it.
+    pub modified: String,
+}
+
 /// A word that is no state of a container.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a state of a container")]

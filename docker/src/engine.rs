@@ -10,8 +10,8 @@ use std::{collections::BTreeMap, fmt, io, time::Duration};
 
 use crate::{
     CallClass, ContainerDetail, ContainerSpec, ContainerSummary, Created, Endpoint, EngineError, EngineEvent,
-    ExecOutput, ExecSession, ExecSpec, ImageInfo, ImageSummary, LabelFilter, NetworkInfo, NetworkSpec, Pulse,
-    RegistryAuth, Removal, VolumeInfo,
+    ExecOutput, ExecSession, ExecSpec, ImageInfo, ImageSummary, LabelFilter, NetworkInfo, NetworkSpec,
+    PathStat, Pulse, RegistryAuth, Removal, VolumeInfo,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -75,6 +75,9 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// # Errors
     /// `TooLarge`.
     async fn get_archive(&self, id: &str, path: &str, limit: usize) -> Result<Option<Bytes>, EngineError>;
+
+    /// What the file or directory `path` of the container is, running or not; `None` if the path or the container is not there.
+    async fn stat_path(&self, id: &str, path: &str) -> Result<Option<PathStat>, EngineError>;
 
     /// Starts the container; success if it runs already.
     ///

@@ -35,7 +35,7 @@ pub use archive::{
 };
 pub use container::{
     Attachment, ContainerDetail, ContainerNetwork, ContainerSpec, ContainerState, ContainerSummary, Created,
-    LogLimits, Mount, ProcessLimit, Removal, RestartPolicy,
+    LogLimits, Mount, PathStat, ProcessLimit, Removal, RestartPolicy,
 };
 pub use credential::Credential;
 pub use endpoint::{DEFAULT_TLS_PORT, Endpoint, EndpointError, SshDestination};

@@ -60,6 +60,8 @@ methods! {
     PutArchive "put archive" Write true,
     /// [`shoal_docker::Engine::get_archive`].
     GetArchive "get archive" Write false,
+    /// [`shoal_docker::Engine::stat_path`].
+    StatPath "stat path" Read false,
     /// [`shoal_docker::Engine::start`].
     Start "start" Start true,
     /// [`shoal_docker::Engine::stop`].

@@ -9,8 +9,8 @@ use futures_util::{StreamExt as _, stream};
 use shoal_docker::{
     ByteStream, CallClass, ContainerDetail, ContainerSpec, ContainerState, ContainerSummary, Created,
     Endpoint, Engine, EngineError, EventStream, ExecOutput, ExecSession, ExecSpec, ImageInfo, ImageSummary,
-    LabelFilter, NetworkInfo, NetworkSpec, PullProgress, Pulse, RegistryAuth, Removal, Subject, UploadStream,
-    VolumeInfo,
+    LabelFilter, NetworkInfo, NetworkSpec, PathStat, PullProgress, Pulse, RegistryAuth, Removal, Subject,
+    UploadStream, VolumeInfo,
 };
 use shoal_types::EngineFacts;
 use tokio::time::timeout;
@@ -168,6 +168,12 @@ impl Engine for Client {
         let call = self.request(Method::GetArchive, path(id, from));
         let (id, from) = (id.to_owned(), from.to_owned());
         if_there(self.call(&call, move |state, _| state.get_archive(&id, &from, limit)).await)
+    }
+
+    async fn stat_path(&self, id: &str, of: &str) -> Result<Option<PathStat>, EngineError> {
+        let call = self.request(Method::StatPath, path(id, of));
+        let (id, of) = (id.to_owned(), of.to_owned());
+        if_there(self.call(&call, move |state, _| state.stat_path(&id, &of)).await)
     }
 
     async fn start(&self, id: &str) -> Result<(), EngineError> {

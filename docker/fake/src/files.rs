@@ -8,6 +8,8 @@ use bytes::Bytes;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Files {
     entries: BTreeMap<String, Entry>,
+    /// How often something was put there.
+    changes: u64,
 }
 
 /// A file or directory.
@@ -100,7 +102,13 @@ impl Files {
             above = parent;
         }
         self.entries.insert(path.to_owned(), entry);
+        self.changes += 1;
         Ok(())
+    }
+
+    /// Another number whenever something has changed.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
     }
 
     pub(crate) fn get(&self, path: &str) -> Option<&Entry> {

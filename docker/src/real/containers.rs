@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bollard::{
     body_full,
     errors::Error,
@@ -22,16 +23,27 @@ use bollard::{
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
 use hyper::{Method, header};
+use serde::Deserialize;
 use shoal_types::Timestamp;
 
 use super::{Docker, call::Call, create::body, fault::is_not_running, frames::Output};
 use crate::{
     Attachment, CallClass, ContainerDetail, ContainerSpec, ContainerState, ContainerSummary, Created,
-    EngineError, ExecChunk, LabelFilter, Removal, Subject,
+    EngineError, ExecChunk, LabelFilter, PathStat, Removal, Subject,
 };
 
 /// Most text of a log tail, in bytes.
 const LOG_BYTES: usize = 256 << 10;
+
+/// The header that tells of a path (docs.docker.com, "Get information about files in a container").
+const PATH_STAT: &str = "X-Docker-Container-Path-Stat";
+
+/// What it holds, as JSON in base64.
+#[derive(Deserialize)]
+struct StatHeader {
+    size: u64,
+    mtime: String,
+}
 
 impl Docker {
     pub(super) async fn containers(
@@ -124,7 +136,7 @@ impl Docker {
     }
 
     pub(super) async fn put(&self, id: &str, path: &str, tar: Bytes) -> Result<(), EngineError> {
-        let call = path_call("put archive", id, path);
+        let call = path_call("put archive", id, path, CallClass::Write);
         let options =
             UploadToContainerOptionsBuilder::default().path(path).no_overwrite_dir_non_dir("true").build();
         let sent = async {
@@ -136,7 +148,7 @@ impl Docker {
     }
 
     pub(super) async fn get(&self, id: &str, path: &str, limit: usize) -> Result<Option<Bytes>, EngineError> {
-        let call = path_call("get archive", id, path);
+        let call = path_call("get archive", id, path, CallClass::Write);
         let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
         let collected = async {
             let mut chunks = self.stream(&format!("/containers/{id}/archive"), Some(options)).await?;
@@ -160,6 +172,25 @@ impl Docker {
             Err(EngineError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    pub(super) async fn stat(&self, id: &str, path: &str) -> Result<Option<PathStat>, EngineError> {
+        let call = path_call("stat path", id, path, CallClass::Read);
+        let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
+        let asked = async {
+            let request = self.begin(Method::HEAD, &format!("/containers/{id}/archive"), Some(options))?;
+            self.ask(request.body(body_full(Bytes::new()))?).await
+        };
+        let answer = match self.call(&call, asked).await {
+            Ok(answer) => answer,
+            Err(EngineError::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let header = answer.headers().get(PATH_STAT);
+        let json = header.and_then(|header| STANDARD.decode(header.as_bytes()).ok());
+        let stat = json.and_then(|json| serde_json::from_slice::<StatHeader>(&json).ok());
+        let StatHeader { size, mtime } = self.need(&call, PATH_STAT, stat)?;
+        Ok(Some(PathStat { size, modified: mtime }))
     }
 
     pub(super) async fn start(&self, id: &str) -> Result<(), EngineError> {
@@ -227,9 +258,9 @@ pub(super) fn removal<T>(answer: Result<T, EngineError>) -> Result<Removal, Engi
     }
 }
 
-fn path_call(name: &'static str, container: &str, path: &str) -> Call {
+fn path_call(name: &'static str, container: &str, path: &str, class: CallClass) -> Call {
     let subject = Subject::Path { container: container.to_owned(), path: path.to_owned() };
-    Call::new(name, subject, CallClass::Write)
+    Call::new(name, subject, class)
 }
 
 fn bare(name: &str) -> String {

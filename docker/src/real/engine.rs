@@ -6,7 +6,7 @@ use super::Docker;
 use crate::{
     ByteStream, CallClass, ContainerDetail, ContainerSpec, ContainerSummary, Created, Endpoint, Engine,
     EngineError, EventStream, ExecOutput, ExecSession, ExecSpec, ImageInfo, ImageSummary, LabelFilter,
-    NetworkInfo, NetworkSpec, PullProgress, Pulse, RegistryAuth, Removal, UploadStream, VolumeInfo,
+    NetworkInfo, NetworkSpec, PathStat, PullProgress, Pulse, RegistryAuth, Removal, UploadStream, VolumeInfo,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -52,6 +52,10 @@ impl Engine for Docker {
 
     async fn get_archive(&self, id: &str, path: &str, limit: usize) -> Result<Option<Bytes>, EngineError> {
         self.get(id, path, limit).await
+    }
+
+    async fn stat_path(&self, id: &str, path: &str) -> Result<Option<PathStat>, EngineError> {
+        self.stat(id, path).await
     }
 
     async fn start(&self, id: &str) -> Result<(), EngineError> {

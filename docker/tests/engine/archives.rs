@@ -74,6 +74,20 @@ pub(crate) async fn a_directory_comes_out_with_what_is_in_it(bench: &Bench) {
     assert_eq!(names, ["a", "a/one", "a/two"]);
 }
 
+pub(crate) async fn a_directory_tells_that_what_is_in_it_changed(bench: &Bench) {
+    let engine = &bench.engine;
+    let id = bench.running("stat").await;
+    engine.put_archive(&id, "/", tar_of("etc/kept/one", "1")).await.unwrap();
+    let stat = async |path: &str| engine.stat_path(&id, path).await.unwrap();
+    assert_eq!(stat("/etc/kept/one").await.unwrap().size, 1);
+    let before = stat("/etc/kept").await.unwrap();
+    assert_eq!(stat("/etc/kept").await, Some(before.clone()), "nothing has happened");
+    engine.put_archive(&id, "/etc/kept", tar_of("two", "22")).await.unwrap();
+    assert_ne!(stat("/etc/kept").await.unwrap().modified, before.modified);
+    assert_eq!(stat("/etc/nothing").await, None);
+    assert_eq!(engine.stat_path("nobody", "/etc").await.unwrap(), None);
+}
+
 pub(crate) async fn what_an_archive_puts_below_a_tmpfs_lies_hidden(bench: &Bench) {
     let engine = &bench.engine;
     let tmp = Mount::Tmpfs { target: "/tmp".into(), size: None, mode: 0o1777 };

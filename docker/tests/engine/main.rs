@@ -50,6 +50,7 @@ const BEHAVIOURS: &[Behaviour] = behaviours![
     archives::an_archive_goes_in_before_the_start_and_comes_out,
     archives::an_archive_goes_into_a_running_and_a_stopped_container,
     archives::a_directory_comes_out_with_what_is_in_it,
+    archives::a_directory_tells_that_what_is_in_it_changed,
     archives::what_an_archive_puts_below_a_tmpfs_lies_hidden,
     archives::what_an_archive_puts_into_a_volume_stays_there,
     archives::what_is_no_tar_goes_nowhere,

@@ -4,7 +4,7 @@
 //! tmpfs: what they put below its target lies hidden under it.
 
 use bytes::Bytes;
-use shoal_docker::{ContainerSpec, Mount};
+use shoal_docker::{ContainerSpec, Mount, PathStat};
 
 use super::{Container, State};
 use crate::{
@@ -122,18 +122,16 @@ impl State {
         Ok(())
     }
 
-    pub(crate) fn get_archive(
+    /// A file, or a directory with what is below it, by names from `path` on; and how often its file system has changed.
+    fn seen_from_outside(
         &mut self,
         reference: &str,
         path: &str,
-        limit: usize,
-    ) -> Result<Bytes, Refusal> {
+    ) -> Result<(Vec<(String, Entry)>, u64), Refusal> {
         let number = self.seek(reference)?;
         let Some(container) = self.containers.get_mut(&number) else { return Err(Refusal::NotFound(None)) };
-        let path = join("/", path);
-        let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-        let found: Vec<(String, Entry)> = match place(&container.spec, &path) {
-            Place::Bind => Vec::new(),
+        let (found, changes) = match place(&container.spec, path) {
+            Place::Bind => (Vec::new(), 0),
             Place::Volume(volume, inner) => {
                 let files = self.volumes.get(&volume).map(|volume| &volume.files);
                 let mut found = files.map(|files| tree(&[files], &inner)).unwrap_or_default();
@@ -141,19 +139,36 @@ impl State {
                 if files.is_some() && inner == "/" && found.iter().all(|(name, _)| !name.is_empty()) {
                     found.insert(0, (String::new(), Entry { mode: 0o755, uid: 0, gid: 0, content: None }));
                 }
-                found
+                (found, files.map_or(0, Files::changes))
             }
             Place::Root | Place::Tmpfs => {
                 let image = std::sync::Arc::clone(container.image.files());
-                tree(&[&image, container.unpack()], &path)
+                let files = container.unpack();
+                (tree(&[&image, files], path), files.changes())
             }
         };
-        if found.is_empty() {
-            return Err(Refusal::NotFound(None));
-        }
+        if found.is_empty() { Err(Refusal::NotFound(None)) } else { Ok((found, changes)) }
+    }
+
+    pub(crate) fn get_archive(
+        &mut self,
+        reference: &str,
+        path: &str,
+        limit: usize,
+    ) -> Result<Bytes, Refusal> {
+        let path = join("/", path);
+        let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+        let (found, _) = self.seen_from_outside(reference, &path)?;
         let named = found.iter().map(|(inner, entry)| (format!("{name}{inner}"), entry));
         let tar = tar_of(named).map_err(|error| Refusal::ServerError(500, error.to_string()))?;
         if tar.len() > limit { Err(Refusal::TooLarge(limit)) } else { Ok(tar) }
+    }
+
+    pub(crate) fn stat_path(&mut self, reference: &str, path: &str) -> Result<PathStat, Refusal> {
+        let (found, changes) = self.seen_from_outside(reference, &join("/", path))?;
+        let content = found.into_iter().next().and_then(|(_, entry)| entry.content);
+        let size = content.map_or(4096, |content| content.len() as u64);
+        Ok(PathStat { size, modified: changes.to_string() })
     }
 
     pub(crate) fn read_inside(&mut self, id: &str, path: &str) -> Option<Bytes> {
