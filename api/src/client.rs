@@ -12,7 +12,8 @@ use shoal_proto::{
     },
 };
 use shoal_types::{
-    ClusterName, ClusterSpec, Event, HealAfter, HealingPolicy, HostName, LabelExpr, NodeName, RealmName, UserName, Ttl,
+    ClusterName, ClusterSpec, CopyPeriod, Event, HealAfter, HealingChange, HostName, LabelExpr, NodeName,
+    RealmName, Ttl, UserName,
 };
 use tonic::{Streaming, service::interceptor::InterceptedService, transport::Channel};
 
@@ -236,15 +237,15 @@ impl Client {
         &self,
         realm: &RealmName,
         name: &ClusterName,
-        policy: Option<HealingPolicy>,
-        after: Option<HealAfter>,
+        change: HealingChange,
         ttl: Option<Option<Ttl>>,
     ) -> Result<Cluster, ClientError> {
         let request = v1::UpdateClusterRequest {
             realm: realm.to_string(),
             name: name.to_string(),
-            healing_policy: policy.map(Word::wire),
-            heal_after_ms: after.map(HealAfter::as_millis),
+            healing_policy: change.policy.map(Word::wire),
+            heal_after_ms: change.after_ms.map(HealAfter::as_millis),
+            copies_ms: change.copies_ms.map(CopyPeriod::as_millis),
             ttl_ms: ttl.map(|ttl| ttl.map_or(0, Ttl::as_millis)),
         };
         let answer = self.clusters().update_cluster(request).await?.into_inner();

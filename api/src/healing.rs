@@ -15,6 +15,8 @@ pub struct Healing {
     pub policy: HealingPolicy,
     /// How long a node may be down before more is done for it than mending it where it is.
     pub after_ms: u64,
+    /// How often the controller's state is copied off its host, at least; 0: never.
+    pub copies_ms: u64,
 }
 
 impl Healing {
@@ -25,21 +27,34 @@ impl Healing {
     }
 }
 
-/// `restart, after 90s`
+/// `restart, after 90s`; and how often the state is copied, where that is not the default.
 impl fmt::Display for Healing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, after ", self.policy)?;
-        match (self.after_ms % 60_000, self.after_ms % 1000) {
-            (0, _) if self.after_ms > 0 => write!(f, "{}m", self.after_ms / 60_000),
-            (_, 0) => write!(f, "{}s", self.after_ms / 1000),
-            _ => write!(f, "{}ms", self.after_ms),
+        write!(f, "{}, after {}", self.policy, Time(self.after_ms))?;
+        match self.copies_ms {
+            0 => f.write_str(", state not copied"),
+            ms if ms == shoal_types::CopyPeriod::default().as_millis() => Ok(()),
+            ms => write!(f, ", state copied every {}", Time(ms)),
+        }
+    }
+}
+
+/// Milliseconds, as people write them.
+struct Time(u64);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0 % 60_000, self.0 % 1000) {
+            (0, _) if self.0 > 0 => write!(f, "{}m", self.0 / 60_000),
+            (_, 0) => write!(f, "{}s", self.0 / 1000),
+            _ => write!(f, "{}ms", self.0),
         }
     }
 }
 
 impl From<shoal_types::Healing> for Healing {
-    fn from(shoal_types::Healing { policy, after_ms }: shoal_types::Healing) -> Self {
-        Self { policy, after_ms: after_ms.as_millis() }
+    fn from(shoal_types::Healing { policy, after_ms, copies_ms }: shoal_types::Healing) -> Self {
+        Self { policy, after_ms: after_ms.as_millis(), copies_ms: copies_ms.as_millis() }
     }
 }
 
@@ -52,8 +67,8 @@ impl TryFrom<v1::Healing> for Healing {
 }
 
 impl From<Healing> for v1::Healing {
-    fn from(Healing { policy, after_ms }: Healing) -> Self {
-        Self { policy: shoal_proto::Word::wire(policy), after_ms }
+    fn from(Healing { policy, after_ms, copies_ms }: Healing) -> Self {
+        Self { policy: shoal_proto::Word::wire(policy), after_ms, copies_ms: Some(copies_ms) }
     }
 }
 
@@ -63,23 +78,30 @@ mod tests {
 
     #[test]
     fn survives_the_wire_and_is_told_as_it_is_given() {
-        for (policy, after_ms, text) in [
-            (HealingPolicy::Default, 120_000, "default, after 2m"),
-            (HealingPolicy::Restart, 90_000, "restart, after 90s"),
-            (HealingPolicy::None, 10_500, "none, after 10500ms"),
-            (HealingPolicy::Restart, 0, "restart, after 0s"),
+        for (policy, after_ms, copies_ms, text) in [
+            (HealingPolicy::Default, 120_000, 60_000, "default, after 2m"),
+            (HealingPolicy::Restart, 90_000, 60_000, "restart, after 90s"),
+            (HealingPolicy::None, 10_500, 0, "none, after 10500ms, state not copied"),
+            (HealingPolicy::Restart, 0, 90_000, "restart, after 0s, state copied every 90s"),
         ] {
-            let told = Healing { policy, after_ms };
+            let told = Healing { policy, after_ms, copies_ms };
             assert_eq!(told.to_string(), text);
             assert_eq!(Healing::try_from(v1::Healing::from(told)), Ok(told));
         }
-        assert_eq!(Healing::from(shoal_types::Healing::default()).chosen(), None);
-        let chosen = Healing { policy: HealingPolicy::None, after_ms: 120_000 };
-        assert_eq!(chosen.chosen(), Some(chosen));
-        for (field, policy, after_ms) in
-            [("healing.policy", 0, 120_000), ("healing.after_ms", 1, 604_800_001)]
+        let default = Healing::from(shoal_types::Healing::default());
+        assert_eq!(default.chosen(), None);
+        assert_eq!(Healing::try_from(v1::Healing { copies_ms: None, ..default.into() }), Ok(default));
+        for chosen in
+            [Healing { policy: HealingPolicy::None, ..default }, Healing { copies_ms: 0, ..default }]
         {
-            let refused = Healing::try_from(v1::Healing { policy, after_ms }).unwrap_err();
+            assert_eq!(chosen.chosen(), Some(chosen));
+        }
+        for (field, policy, after_ms, copies_ms) in [
+            ("healing.policy", 0, 120_000, None),
+            ("healing.after_ms", 1, 604_800_001, None),
+            ("healing.copies_ms", 1, 120_000, Some(3_600_001)),
+        ] {
+            let refused = Healing::try_from(v1::Healing { policy, after_ms, copies_ms }).unwrap_err();
             assert_eq!(refused.field, field);
         }
     }

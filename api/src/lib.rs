@@ -60,7 +60,7 @@ pub use placement::{Candidate, Placement, PlacementReason, Plan, PlanAmounts, Pl
 pub use repair::{Mend, Repair, RepairStep, RepairedCluster};
 pub use result::{Built, Deleted, Dockerfile, Forward, ServerContext, SshConfig, Validated, Version};
 pub use shoal_proto::{FRAME_BYTES, FieldError};
-pub use status::{ClusterImage, HostStatus, NodeStatus, Slurm, Status};
+pub use status::{ClusterImage, HostStatus, NodeStatus, Slurm, StateCopy, Status};
 pub use sweep::{ResumeStep, Resumed, ResumedCluster, Sweep, SweptHost, SweptThing, TooMuch};
 pub use user::{Certificate, MadeUser, NewUser, User};
 pub use value::{Cores, Time, millis, without_host};

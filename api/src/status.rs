@@ -41,6 +41,8 @@ pub struct Status {
     /// When it is deleted by itself; null if it stays.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub expires: Option<Time>,
+    /// What is known of copies of the controller's state off its host; null if nothing is.
+    pub state_copy: Option<StateCopy>,
     /// How long the answer took, in milliseconds.
     pub elapsed_ms: u64,
     /// When it was admitted.
@@ -49,6 +51,20 @@ pub struct Status {
     /// Its id.
     #[serde(skip)]
     pub id: String,
+}
+
+/// A copy of what the controller keeps, off its host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StateCopy {
+    /// How long ago the state was last seen to be what the copy holds, in milliseconds; null if there is no copy.
+    pub age_ms: Option<u64>,
+    /// What the state takes as an archive; 0 if there is no copy.
+    pub state_bytes: u64,
+    /// What the copy takes in the store; 0 if there is none.
+    pub copy_bytes: u64,
+    /// Why there is no copy of what the state is now.
+    pub trouble: Option<String>,
 }
 
 /// How a node is.
@@ -189,6 +205,7 @@ impl TryFrom<v1::GetStatusResponse> for Status {
             slurm,
             healing: need("cluster.healing", cluster.healing)?.try_into()?,
             expires: Time::known(Timestamp(cluster.expires_ms)),
+            state_copy: answer.state_copy.map(Into::into),
             elapsed_ms: answer.elapsed_ms,
             created: Time::known(Timestamp(cluster.created_ms)),
             id: cluster.id,
@@ -220,7 +237,22 @@ impl From<Status> for v1::GetStatusResponse {
             image_id: status.image.digest,
             slurm_error: text(status.slurm.error),
             elapsed_ms: status.elapsed_ms,
+            state_copy: status.state_copy.map(Into::into),
         }
+    }
+}
+
+impl From<v1::StateCopy> for StateCopy {
+    fn from(copy: v1::StateCopy) -> Self {
+        let v1::StateCopy { age_ms, state_bytes, copy_bytes, trouble } = copy;
+        Self { age_ms, state_bytes, copy_bytes, trouble: known(trouble) }
+    }
+}
+
+impl From<StateCopy> for v1::StateCopy {
+    fn from(copy: StateCopy) -> Self {
+        let StateCopy { age_ms, state_bytes, copy_bytes, trouble } = copy;
+        Self { age_ms, state_bytes, copy_bytes, trouble: text(trouble) }
     }
 }
 
@@ -384,6 +416,12 @@ mod tests {
             slurm: Slurm { version: Some("22.05.8".into()), error: Some("x".into()), workers: [].into() },
             healing: shoal_types::Healing::default().into(),
             expires: Time::known(Timestamp(1_700_000_100_000)),
+            state_copy: Some(StateCopy {
+                age_ms: Some(12_000),
+                state_bytes: 184_320,
+                copy_bytes: 9_000,
+                trouble: Some("it is larger".into()),
+            }),
             elapsed_ms: 12,
             created: Time::known(Timestamp(1_700_000_000_001)),
             id: "clu_1".into(),
@@ -396,6 +434,7 @@ mod tests {
             nodes: vec![],
             hosts: vec![],
             slurm: Slurm { version: None, error: None, workers: [].into() },
+            state_copy: None,
             created: None,
             ..whole.clone()
         }

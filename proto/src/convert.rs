@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, fmt::Display, num::NonZeroU32, str::FromStr};
 
 use shoal_types::{
-    Bytes, ClusterMtu, ClusterSpec, Event, EventKind, EventLevel, HealAfter, Healing, HealingPolicy,
-    MilliCpu, NewEvent, NodeGroup, NodeSlurm, Placing, Profile, Progress, Resources, Role, SlurmSpec,
-    TextPlace, Timestamp, Ttl,
+    Bytes, ClusterMtu, ClusterSpec, CopyPeriod, Event, EventKind, EventLevel, HealAfter, Healing,
+    HealingPolicy, MilliCpu, NewEvent, NodeGroup, NodeSlurm, Placing, Profile, Progress, Resources, Role,
+    SlurmSpec, TextPlace, Timestamp, Ttl,
 };
 
 use crate::{Word, v1};
@@ -215,8 +215,9 @@ impl TryFrom<v1::ClusterSpec> for ClusterSpec {
 }
 
 impl From<Healing> for v1::Healing {
-    fn from(Healing { policy, after_ms }: Healing) -> Self {
-        Self { policy: policy.wire(), after_ms: after_ms.as_millis() }
+    fn from(Healing { policy, after_ms, copies_ms }: Healing) -> Self {
+        let copies_ms = Some(copies_ms.as_millis());
+        Self { policy: policy.wire(), after_ms: after_ms.as_millis(), copies_ms }
     }
 }
 
@@ -225,9 +226,12 @@ impl TryFrom<v1::Healing> for Healing {
 
     fn try_from(healing: v1::Healing) -> Result<Self, FieldError> {
         let after = HealAfter::try_from(healing.after_ms);
+        let copies = healing.copies_ms.map(CopyPeriod::try_from).transpose();
+        let copies = copies.map_err(|reason| FieldError::new("healing.copies_ms", reason))?;
         Ok(Self {
             policy: HealingPolicy::read("healing.policy", healing.policy)?,
             after_ms: after.map_err(|reason| FieldError::new("healing.after_ms", reason))?,
+            copies_ms: copies.unwrap_or_default(),
         })
     }
 }
@@ -342,6 +346,7 @@ mod tests {
             healing: Healing {
                 policy: HealingPolicy::Restart,
                 after_ms: HealAfter::try_from(90_000).unwrap(),
+                copies_ms: CopyPeriod::NEVER,
             },
             ttl: Some(Ttl::try_from(14_400_000).unwrap()),
         }
@@ -369,9 +374,12 @@ mod tests {
         assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, "spec.scheduler");
         let wire = v1::ClusterSpec { ssh_keys: vec!["ssh-rsa x".into()], ..v1::ClusterSpec::from(&spec()) };
         assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, "spec.ssh_keys");
-        for (field, policy, after_ms) in [("healing.policy", 0, 90_000), ("healing.after_ms", 1, 604_800_001)]
-        {
-            let healing = Some(v1::Healing { policy, after_ms });
+        for (field, policy, after_ms, copies_ms) in [
+            ("healing.policy", 0, 90_000, None),
+            ("healing.after_ms", 1, 604_800_001, None),
+            ("healing.copies_ms", 1, 90_000, Some(9_999)),
+        ] {
+            let healing = Some(v1::Healing { policy, after_ms, copies_ms });
             let wire = v1::ClusterSpec { healing, ..v1::ClusterSpec::from(&spec()) };
             assert_eq!(ClusterSpec::try_from(wire).unwrap_err().field, field);
         }

@@ -57,8 +57,12 @@ impl TryFrom<Row> for Cluster {
         Ok(Self {
             id: row.get("id")?,
             spec: row.json("spec")?,
-            healing: Healing { policy: row.get("healing_policy")?, after_ms: row.get("heal_after_ms")? },
             expiry: expiry(&row)?,
+            healing: Healing {
+                policy: row.get("healing_policy")?,
+                after_ms: row.get("heal_after_ms")?,
+                copies_ms: row.get("copies_ms")?,
+            },
             phase: row.get("phase")?,
             image_id: row.get("image_id")?,
             generation: row.get("generation")?,
@@ -163,8 +167,8 @@ impl<M: Writes> Clusters<'_, M> {
             CLUSTERS,
             "INSERT INTO clusters (id, realm, name, phase, spec, image_id, generation, deadline_ms,
                keep_on_failure, slurm_version, failure, seed_secret_id, created_ms, updated_ms, healing_policy,
-               heal_after_ms, expires_ms, expiry_told_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+               heal_after_ms, copies_ms, expires_ms, expiry_told_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
         )
         .bind(&cluster.id)
         .bind(realm)
@@ -182,6 +186,7 @@ impl<M: Writes> Clusters<'_, M> {
         .bind(&cluster.updated)
         .bind(&cluster.healing.policy)
         .bind(&cluster.healing.after_ms)
+        .bind(&cluster.healing.copies_ms)
         .bind_opt(cluster.expiry.map(|expiry| expiry.at).as_ref())
         .bind_opt(cluster.expiry.and_then(|expiry| expiry.told).as_ref());
         self.0.execute(query).await.map(drop)
@@ -222,12 +227,14 @@ impl<M: Writes> Clusters<'_, M> {
     ) -> Result<(), StoreError> {
         let query = Query::new(
             CLUSTERS,
-            "UPDATE clusters SET healing_policy = $2, heal_after_ms = $3, updated_ms = $4 WHERE id = $1",
+            "UPDATE clusters SET healing_policy = $2, heal_after_ms = $3, updated_ms = $4, copies_ms = $5
+             WHERE id = $1",
         )
         .bind(&id)
         .bind(&healing.policy)
         .bind(&healing.after_ms)
-        .bind(&now);
+        .bind(&now)
+        .bind(&healing.copies_ms);
         self.0.execute_one(query, "cluster", id).await
     }
 

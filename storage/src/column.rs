@@ -7,10 +7,10 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use shoal_types::{
-    AgentState, Bytes, ClusterId, ClusterName, ClusterPhase, Epoch, EventKind, EventLevel, Generation,
-    HealAfter, HealingPolicy, HostId, HostMtu, HostName, HostState, InstallationId, LabelExpr, MacAddr,
-    MilliCpu, NetworkId, NodeId, NodeName, NodeState, Power, PrivilegedNodes, RealmName, Realms, Revision,
-    Role, Scheduling, SecretId, SettingsDigest, Timestamp, UserId, UserName, UserRole, Vni,
+    AgentState, Bytes, ClusterId, ClusterName, ClusterPhase, CopyPeriod, Epoch, EventKind, EventLevel,
+    Generation, HealAfter, HealingPolicy, HostId, HostMtu, HostName, HostState, InstallationId, LabelExpr,
+    MacAddr, MilliCpu, NetworkId, NodeId, NodeName, NodeState, Power, PrivilegedNodes, RealmName, Realms,
+    Revision, Role, Scheduling, SecretId, SettingsDigest, Timestamp, UserId, UserName, UserRole, Vni,
 };
 use sqlx::{Decode, Encode, Postgres, Sqlite, Type};
 
@@ -212,6 +212,7 @@ numbers! {
     Generation, |g| g.0, |n| Some(Generation(n));
     Epoch, |e| e.0, |n| Some(Epoch(n));
     Revision, |r| r.0, |n| Some(Revision(n));
+    CopyPeriod, |p| p.as_millis(), |n| CopyPeriod::try_from(n).ok();
     HealAfter, |a| a.as_millis(), |n| HealAfter::try_from(n).ok();
     HostMtu, |m| u64::from(m.get()), |n| HostMtu::try_from(n).ok();
     Vni, |v| u64::from(v.get()), |n| Vni::try_from(n).ok();

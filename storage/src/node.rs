@@ -170,6 +170,15 @@ impl<M: Mode> Nodes<'_, M> {
         self.0.all(query.bind(&cluster)).await?.into_iter().map(Node::try_from).collect()
     }
 
+    /// The nodes of a role of a cluster, in order of their index.
+    ///
+    /// # Errors
+    /// As [`Nodes::get`].
+    pub async fn of_role(&mut self, cluster: ClusterId, role: Role) -> Result<Vec<Node>, StoreError> {
+        let query = Query::new(NODES, select!("WHERE cluster_id = $1 AND role = $2 ORDER BY idx"));
+        self.0.all(query.bind(&cluster).bind(&role)).await?.into_iter().map(Node::try_from).collect()
+    }
+
     /// The nodes on a host, by cluster, then in order of role and index.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use std::{marker::PhantomData, sync::Arc};
 
 use crate::{
     Clusters, Decisions, Events, Hosts, Images, Lease, Leases, Networks, Nodes, Registries, Remnants,
-    Reservations, Secrets, StoreError, Users,
+    Reservations, Secrets, StateCopies, StoreError, Users,
     connection::{Connection, Database},
     failpoint::{Moment, Work},
     fault::Label,
@@ -130,6 +130,11 @@ impl<M: Mode> Session<M> {
     /// What was left on hosts that could not be reached.
     pub fn remnants(&mut self) -> Remnants<'_, M> {
         Remnants(self)
+    }
+
+    /// Copies of what nodes with state keep.
+    pub fn state_copies(&mut self) -> StateCopies<'_, M> {
+        StateCopies(self)
     }
 
     /// Sealed secrets.

@@ -144,6 +144,10 @@ impl Store {
         self.shared.pools.close().await;
     }
 
+    pub(crate) fn key(&self) -> &SealingKey {
+        &self.shared.key
+    }
+
     async fn write(shared: &Arc<Shared>) -> Result<Transaction, StoreError> {
         let work = shared.watch.work().map_err(|source| shared.label.fault("BEGIN", source))?;
         let connection = match &shared.pools {

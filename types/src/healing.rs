@@ -17,8 +17,17 @@ pub enum HealingPolicy {
     None,
     /// Every node is mended where it is.
     Restart,
-    /// Every node may be placed on another host, the controller without its state.
+    /// Every node may be placed on another host, the controller whatever its state's newest copy is, and without one, too.
     Reschedule,
+}
+
+/// Whether a node's state has a copy off its host that may take its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copied {
+    /// It has, or the node has no state.
+    Yes,
+    /// It has none, or one that is too old.
+    No,
 }
 
 /// What may be done for a node.
@@ -36,22 +45,22 @@ impl HealingPolicy {
     /// Every policy.
     pub const ALL: [Self; 4] = [Self::Default, Self::None, Self::Restart, Self::Reschedule];
 
-    /// What may be done for a node of this role. By default the controller stays: its state has no copy elsewhere.
+    /// What may be done for a node of this role. By default the controller stays until its state has a copy elsewhere.
     #[must_use]
-    pub fn allows(self, role: Role) -> Heal {
-        match (self, role) {
-            (Self::None, _) => Heal::Nothing,
-            (Self::Restart, _) | (Self::Default, Role::Controller) => Heal::Restart,
-            (Self::Reschedule, _) | (Self::Default, Role::Submitter | Role::Api | Role::Worker) => {
-                Heal::Reschedule
-            }
+    pub fn allows(self, role: Role, copy: Copied) -> Heal {
+        match (self, role, copy) {
+            (Self::None, ..) => Heal::Nothing,
+            (Self::Restart, ..) | (Self::Default, Role::Controller, Copied::No) => Heal::Restart,
+            (Self::Reschedule, ..)
+            | (Self::Default, Role::Controller, Copied::Yes)
+            | (Self::Default, Role::Submitter | Role::Api | Role::Worker, _) => Heal::Reschedule,
         }
     }
 
     /// Whether anything may be done for any node.
     #[must_use]
     pub fn heals(self) -> bool {
-        Role::ALL.into_iter().any(|role| self.allows(role) != Heal::Nothing)
+        Role::ALL.into_iter().any(|role| self.allows(role, Copied::No) != Heal::Nothing)
     }
 
     /// The word, as given, stored and shown.
@@ -132,6 +141,58 @@ impl From<HealAfter> for u64 {
     }
 }
 
+/// How often a controller's state is copied off its host, at least, in milliseconds; 0: never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct CopyPeriod(u64);
+
+impl CopyPeriod {
+    /// It is never copied.
+    pub const NEVER: Self = Self(0);
+    /// The shortest: slurmctld itself writes up to 5 s late.
+    pub const LEAST: Duration = Duration::from_secs(10);
+    /// The longest.
+    pub const MOST: Duration = Duration::from_secs(3600);
+
+    /// In milliseconds; 0: never.
+    #[must_use]
+    pub fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The time between two copies; `None`: there are none.
+    #[must_use]
+    pub fn every(self) -> Option<Duration> {
+        (self != Self::NEVER).then_some(Duration::from_millis(self.0))
+    }
+}
+
+impl Default for CopyPeriod {
+    fn default() -> Self {
+        Self(60_000)
+    }
+}
+
+/// A period that is too long or too short, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a time from 10s to 1h, such as 60s or 5m, and not `none`")]
+pub struct CopyPeriodError;
+
+impl TryFrom<u64> for CopyPeriod {
+    type Error = CopyPeriodError;
+
+    fn try_from(ms: u64) -> Result<Self, CopyPeriodError> {
+        let fits = ms == 0 || (Self::LEAST..=Self::MOST).contains(&Duration::from_millis(ms));
+        fits.then_some(Self(ms)).ok_or(CopyPeriodError)
+    }
+}
+
+impl From<CopyPeriod> for u64 {
+    fn from(period: CopyPeriod) -> Self {
+        period.0
+    }
+}
+
 /// How a cluster heals by itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Healing {
@@ -139,6 +200,32 @@ pub struct Healing {
     pub policy: HealingPolicy,
     /// After how long.
     pub after_ms: HealAfter,
+    /// How often the controller's state is copied off its host. Specifications of before have the default.
+    #[serde(default)]
+    pub copies_ms: CopyPeriod,
+}
+
+/// What is to be changed of how a cluster heals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HealingChange {
+    /// Instead of the policy.
+    pub policy: Option<HealingPolicy>,
+    /// Instead of the time after which more is done.
+    pub after_ms: Option<HealAfter>,
+    /// Instead of the period of copies.
+    pub copies_ms: Option<CopyPeriod>,
+}
+
+impl HealingChange {
+    /// What it makes of this; what it does not name stays.
+    #[must_use]
+    pub fn of(self, before: Healing) -> Healing {
+        Healing {
+            policy: self.policy.unwrap_or(before.policy),
+            after_ms: self.after_ms.unwrap_or(before.after_ms),
+            copies_ms: self.copies_ms.unwrap_or(before.copies_ms),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -147,16 +234,19 @@ mod tests {
 
     #[test]
     fn every_policy_and_role_has_its_answer() {
-        let of = |policy: HealingPolicy| Role::ALL.map(|role| policy.allows(role));
         let all = |heal| [heal; 4];
         assert_eq!(Role::ALL[0], Role::Controller);
-        let [_, others @ ..] = all(Heal::Reschedule);
-        assert_eq!(of(HealingPolicy::Default)[0], Heal::Restart);
-        assert_eq!(of(HealingPolicy::Default)[1..], others);
-        assert_eq!(of(HealingPolicy::None), all(Heal::Nothing));
+        for copy in [Copied::Yes, Copied::No] {
+            let of = |policy: HealingPolicy| Role::ALL.map(|role| policy.allows(role, copy));
+            let controller = if copy == Copied::Yes { Heal::Reschedule } else { Heal::Restart };
+            let [_, others @ ..] = all(Heal::Reschedule);
+            assert_eq!(of(HealingPolicy::Default)[0], controller);
+            assert_eq!(of(HealingPolicy::Default)[1..], others);
+            assert_eq!(of(HealingPolicy::None), all(Heal::Nothing));
+            assert_eq!(of(HealingPolicy::Restart), all(Heal::Restart));
+            assert_eq!(of(HealingPolicy::Reschedule), all(Heal::Reschedule));
+        }
         assert_eq!(HealingPolicy::ALL.map(HealingPolicy::heals), [true, false, true, true]);
-        assert_eq!(of(HealingPolicy::Restart), all(Heal::Restart));
-        assert_eq!(of(HealingPolicy::Reschedule), all(Heal::Reschedule));
     }
 
     #[test]
@@ -174,9 +264,18 @@ mod tests {
         for wrong in [604_800_001, u64::MAX] {
             assert_eq!(HealAfter::try_from(wrong), Err(HealAfterError), "{wrong}");
         }
+        for (ms, every) in [(0, None), (10_000, Some(10)), (60_000, Some(60)), (3_600_000, Some(3600))] {
+            let period = CopyPeriod::try_from(ms).unwrap();
+            assert_eq!((period.as_millis(), period.every()), (ms, every.map(Duration::from_secs)));
+        }
+        for wrong in [1, 9_999, 3_600_001, u64::MAX] {
+            assert_eq!(CopyPeriod::try_from(wrong), Err(CopyPeriodError), "{wrong}");
+        }
         let text = serde_json::to_string(&Healing::default()).unwrap();
-        assert_eq!(text, r#"{"policy":"default","after_ms":120000}"#);
+        assert_eq!(text, r#"{"policy":"default","after_ms":120000,"copies_ms":60000}"#);
         assert_eq!(serde_json::from_str::<Healing>(&text).unwrap(), Healing::default());
+        let of_before = r#"{"policy":"default","after_ms":120000}"#;
+        assert_eq!(serde_json::from_str::<Healing>(of_before).unwrap(), Healing::default());
         assert!(serde_json::from_str::<Healing>(r#"{"policy":"none","after_ms":604800001}"#).is_err());
     }
 }

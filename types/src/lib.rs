@@ -37,7 +37,10 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use cluster::{ClusterPhase, InvalidTransition, PhaseChange};
 pub use event::{Event, EventKind, EventLevel, NewEvent, Progress};
 pub use expr::{LabelExpr, LabelExprError};
-pub use healing::{Heal, HealAfter, HealAfterError, Healing, HealingPolicy, HealingPolicyError};
+pub use healing::{
+    Copied, CopyPeriod, CopyPeriodError, Heal, HealAfter, HealAfterError, Healing, HealingChange,
+    HealingPolicy, HealingPolicyError,
+};
 pub use host::{
     AgentState, Capacity, CgroupWay, Diversion, EngineFacts, HostFacts, HostState, Overcommit,
     PrivilegedNodes, PrivilegedNodesError, Resources, Scheduling, SchedulingError,

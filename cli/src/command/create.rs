@@ -188,7 +188,7 @@ impl CreateCluster {
             mtu: self.mtu,
             image: self.image.clone(),
             scheduler: self.scheduler.clone(),
-            healing: self.healing.overrides(),
+            healing: self.healing.change(),
             ttl: self.ttl,
             placing: self.placing.overrides(),
             constraints: self.constraints.clone(),

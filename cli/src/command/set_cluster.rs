@@ -2,7 +2,7 @@
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use shoal_types::ClusterName;
+use shoal_types::{ClusterName, HealingChange};
 
 use super::healing_args::HealingArgs;
 use crate::{
@@ -32,15 +32,16 @@ pub(super) struct SetCluster {
 
 impl SetCluster {
     pub(super) async fn run(self, global: &Global, interrupt: &Interrupt) -> Result<Exit, CliError> {
-        let HealingOverrides { policy, after } = self.healing.overrides();
-        if policy.is_none() && after.is_none() && self.ttl.is_none() {
-            let hint = "use --healing POLICY, --heal-after DURATION or --ttl DURATION".to_owned();
+        let change = self.healing.change();
+        if change == HealingChange::default() && self.ttl.is_none() {
+            let hint =
+                "use --healing POLICY, --heal-after DURATION, --state-copies DURATION or --ttl DURATION"
+                    .to_owned();
             return Err(CliError::usage("nothing of the cluster is to be changed", hint));
         }
         let realm = global.realm(None)?;
         let cluster = Session::within(global, interrupt, async |client| {
-            let (after, ttl) = (after.map(|after| after.0), self.ttl.map(|ttl| ttl.0));
-            Ok(client.update_cluster(&realm, &self.name, policy, after, ttl).await?)
+            Ok(client.update_cluster(&realm, &self.name, change, self.ttl.map(|ttl| ttl.0)).await?)
         })
         .await?;
         let end = match (&self.ttl, &cluster.expires) {

@@ -1,13 +1,13 @@
 //! `healing`: what is done by itself for nodes that are down, and how flags replace it.
 //!
 //! ```yaml
-//! healing: { policy: restart, after: 2m }
+//! healing: { policy: restart, after: 2m, copies: none }
 //! ```
 
 use std::str::FromStr;
 
 use serde::Deserialize;
-use shoal_types::{HealAfterError, Healing, HealingPolicy};
+use shoal_types::{CopyPeriod, CopyPeriodError, HealAfterError, Healing, HealingChange, HealingPolicy};
 
 use super::value::Word;
 
@@ -24,35 +24,45 @@ impl FromStr for HealAfter {
     }
 }
 
+/// How often the controller's state is copied off its host: `60s`, `5m`, `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Copies(pub(crate) CopyPeriod);
+
+impl FromStr for Copies {
+    type Err = CopyPeriodError;
+
+    fn from_str(text: &str) -> Result<Self, CopyPeriodError> {
+        if text == "none" {
+            return Ok(Self(CopyPeriod::NEVER));
+        }
+        let ms = crate::duration::millis(text).filter(|ms| *ms > 0).ok_or(CopyPeriodError)?;
+        CopyPeriod::try_from(ms).map(Self)
+    }
+}
+
 /// The section.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct HealingSection {
-    /// What upkeep that no person asks for does: `none` leaves nodes alone, `restart` and `reschedule` mend them where they are.
-    /// `default` is `restart` for the controller, whose state has no copy elsewhere, and `reschedule` for other nodes.
+    /// What upkeep that no person asks for does: `none` leaves nodes alone, `restart` mends them where they are, `reschedule` also on
+    /// other hosts. `default` is `reschedule`, but `restart` for a controller whose state has no copy elsewhere.
     policy: Option<Word<HealingPolicy>>,
     /// How long a node may be down before more is done for it than mending it where it is; 2m if left out.
     after: Option<Word<HealAfter>>,
-}
-
-/// What the command line says instead.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct HealingOverrides {
-    /// Instead of `policy`.
-    pub(crate) policy: Option<HealingPolicy>,
-    /// Instead of `after`.
-    pub(crate) after: Option<HealAfter>,
+    /// How often a server copies the controller's state off its host, at least; `none`: never; 60s if left out.
+    copies: Option<Word<Copies>>,
 }
 
 impl HealingSection {
     /// How the cluster heals, with what the command line says.
-    pub(super) fn with(self, flags: HealingOverrides) -> Healing {
-        let after = flags.after.or(self.after.map(|word| word.0));
-        Healing {
-            policy: flags.policy.or(self.policy.map(|word| word.0)).unwrap_or_default(),
-            after_ms: after.map(|after| after.0).unwrap_or_default(),
-        }
+    pub(super) fn with(self, flags: HealingChange) -> Healing {
+        let file = HealingChange {
+            policy: self.policy.map(|word| word.0),
+            after_ms: self.after.map(|word| word.0.0),
+            copies_ms: self.copies.map(|word| word.0.0),
+        };
+        flags.of(file.of(Healing::default()))
     }
 }
 
@@ -69,6 +79,12 @@ mod tests {
         }
         for bad in ["", "120", "8d", "-2m", "soon"] {
             assert_eq!(bad.parse::<HealAfter>(), Err(HealAfterError), "{bad}");
+        }
+        for (text, ms) in [("none", 0), ("10s", 10_000), ("1m", 60_000), ("1h", 3_600_000)] {
+            assert_eq!(text.parse::<Copies>().map(|copies| copies.0.as_millis()), Ok(ms), "{text}");
+        }
+        for bad in ["", "0s", "60", "9s", "61m", "None", "-1m"] {
+            assert_eq!(bad.parse::<Copies>(), Err(CopyPeriodError), "{bad}");
         }
     }
 }

@@ -24,7 +24,7 @@ mod tests;
 
 pub(crate) use document::Document;
 pub(crate) use error::ConfigError;
-pub(crate) use healing::{HealAfter, HealingOverrides};
+pub(crate) use healing::{Copies, HealAfter};
 pub(crate) use placing::{Fallback, Limit, PlacingOverrides};
 pub(crate) use source::Source;
 pub(crate) use spec::{Overrides, cluster_spec};

@@ -11,7 +11,7 @@ use shoal_types::{
 
 use super::{
     Document, Source,
-    healing::HealAfter,
+    healing::{Copies, HealAfter},
     node::Node,
     placing::{Fallback, Limit},
     slurm::{Fragments, GresSetting, GroupSlurm, Text, Words},
@@ -168,6 +168,15 @@ impl Named for HealAfter {
 impl Named for Ttl {
     fn schema() -> Schema {
         json_schema!({ "title": "a time from 1m to 365d: `4h`", "type": "string", "pattern": TIME })
+    }
+}
+
+impl Named for Copies {
+    fn schema() -> Schema {
+        json_schema!({
+            "title": "a time from 10s to 1h, or none: `60s`",
+            "anyOf": [{ "const": "none" }, { "type": "string", "pattern": TIME }],
+        })
     }
 }
 
@@ -353,6 +362,9 @@ fn the_schema_and_the_reader_agree() {
         ("healing: none", false),
         ("healing: { policy: often }", false),
         ("healing: { after: 120 }", false),
+        ("healing: { copies: none }", true),
+        ("healing: { copies: 5m }", true),
+        ("healing: { copies: 60 }", false),
         ("healing: { when: 2m }", false),
         ("ttl: 4h", true),
         ("ttl: 4", false),

@@ -3,14 +3,13 @@
 use std::{collections::BTreeSet, num::NonZeroU32};
 
 use shoal_types::{
-    Bytes, ClusterMtu, ClusterName, ClusterSpec, DEFAULT_TMP_SIZE, Gres, LabelExpr, MilliCpu, NodeGroup,
-    Profile, RealmName, Role, SchedulerName, SshPublicKey,
+    Bytes, ClusterMtu, ClusterName, ClusterSpec, DEFAULT_TMP_SIZE, Gres, HealingChange, LabelExpr, MilliCpu,
+    NodeGroup, Profile, RealmName, Role, SchedulerName, SshPublicKey,
 };
 
 use super::{
     ConfigError, Document,
     document::Defaults,
-    healing::HealingOverrides,
     node::Node,
     placing::PlacingOverrides,
     ttl::Ttl,
@@ -37,7 +36,7 @@ pub(crate) struct Overrides {
     /// Besides, or instead of, `placing`.
     pub(crate) placing: PlacingOverrides,
     /// Instead of `healing`.
-    pub(crate) healing: HealingOverrides,
+    pub(crate) healing: HealingChange,
     /// Instead of `ttl`.
     pub(crate) ttl: Option<Ttl>,
     /// Besides `constraints`: all of them hold.

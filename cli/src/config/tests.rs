@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 use shoal_types::{
-    Bytes, ClusterMtu, ClusterSpec, Healing, HealingPolicy, MilliCpu, RealmName, Role, Strategy, chain,
+    Bytes, ClusterMtu, ClusterSpec, HealAfter, Healing, HealingChange, HealingPolicy, MilliCpu, RealmName,
+    Role, Strategy, chain,
 };
 
-use super::{ConfigError, Document, HealingOverrides, Overrides, PlacingOverrides, Source, cluster_spec};
+use super::{ConfigError, Document, Overrides, PlacingOverrides, Source, cluster_spec};
 use crate::escape;
 
 fn parse(text: &str) -> Result<Document, ConfigError> {
@@ -122,7 +123,7 @@ fn aliases_are_fine_while_they_are_few() {
 
 #[test]
 fn flags_come_first() {
-    let text = "kind: Cluster\nname: dev\nmtu: 9000\nttl: 4h\nhealing: {policy: none, after: 1h}\ndefaults: {memory: 128m, image: own}\nscheduler: metadata\n\
+    let text = "kind: Cluster\nname: dev\nmtu: 9000\nttl: 4h\nhealing: {policy: none, after: 1h, copies: 5m}\ndefaults: {memory: 128m, image: own}\nscheduler: metadata\n\
                 constraints: [a]\nplacing: {maxPerHost: 9, pins: [controller=h1]}\n\
                 nodes: [controller, {role: worker, count: 2, memory: 1g}]\n";
     let overrides = Overrides {
@@ -142,13 +143,15 @@ fn flags_come_first() {
         ssh_keys: vec![],
         mtu: Some(ClusterMtu::LEAST),
         ttl: Some("8h".parse().unwrap()),
-        healing: HealingOverrides {
+        healing: HealingChange {
             policy: Some(HealingPolicy::Restart),
-            after: Some("90s".parse().unwrap()),
+            after_ms: HealAfter::try_from(90_000).ok(),
+            copies_ms: None,
         },
     };
     let spec = spec_with(text, overrides).unwrap();
     assert_eq!((spec.healing.policy, spec.healing.after_ms.as_millis()), (HealingPolicy::Restart, 90_000));
+    assert_eq!(spec.healing.copies_ms.as_millis(), 300_000);
     assert_eq!((spec.name.as_str(), spec.image.as_str()), ("other", "flag"));
     assert_eq!(groups(&spec), [(Role::Controller, 1), (Role::Worker, 7)]);
     assert_eq!(spec.scheduler, Strategy::RoundRobin.into());

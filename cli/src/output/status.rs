@@ -1,7 +1,7 @@
 //! How a cluster is: a headline, its nodes one a row, then what is not as it should be.
 
 use shoal_api::{Phase, Status, without_host};
-use shoal_types::{natural, nodeset};
+use shoal_types::{Bytes, natural, nodeset};
 
 use super::{Width, hosts::age, table};
 use crate::escape;
@@ -25,6 +25,24 @@ fn headline(status: &Status) -> String {
     escape::line(&line)
 }
 
+/// `copied 12 s ago, 180 KiB`: the copy of the controller's state off its host.
+fn state(status: &Status) -> String {
+    let none = match status.healing.copies_ms {
+        0 => "not copied off its host",
+        _ => "no copy off its host yet",
+    };
+    let Some(copy) = &status.state_copy else { return none.into() };
+    let copied = match copy.age_ms {
+        Some(ms) if status.healing.copies_ms == 0 => format!("{none}; the last copy is {} old", age(ms)),
+        Some(ms) => format!("copied {} ago, {}", age(ms), Bytes(copy.state_bytes)),
+        None => none.to_owned(),
+    };
+    match &copy.trouble {
+        Some(trouble) => format!("{copied}; now {trouble}"),
+        None => copied,
+    }
+}
+
 /// The lines below the headline, as `name: value`.
 fn facts(status: &Status) -> Vec<(&'static str, String)> {
     let mut facts = vec![("slurm", status.slurm.version.clone().unwrap_or_else(|| "unknown".into()))];
@@ -40,6 +58,7 @@ fn facts(status: &Status) -> Vec<(&'static str, String)> {
     facts.extend(status.healing.chosen().map(|healing| ("healing", healing.to_string())));
     facts.extend(status.expires.map(|at| ("expires", at.to_string())));
     facts.extend(status.network.as_ref().map(|network| ("network", network.to_string())));
+    facts.push(("state", state(status)));
     for host in &status.hosts {
         let of = |version: &Option<String>| version.clone().unwrap_or_else(|| "unknown".into());
         facts.push((

@@ -36,7 +36,7 @@ fn that_cannot_be() {
         }
     }
     bed.run(row("known host's mtu", 2, ["set", "host", HOST, "--mtu=100"]));
-    for change in ["--healing=often", "--heal-after=8d"] {
+    for change in ["--healing=often", "--heal-after=8d", "--state-copies=5s"] {
         bed.run(row("cluster's healing", 2, ["set", "cluster", "dev", change]));
     }
     for change in ["--ttl=0", "--ttl=-4h", "--ttl=366d", "--ttl=None"] {

@@ -80,6 +80,7 @@ fn that_cannot_be() {
         ("ttl too short", "kind: Cluster\nttl: 59s\n".into()),
         ("ttl of a number", "kind: Cluster\nttl: 4\n".into()),
         ("healing too late", "kind: Cluster\nhealing: {after: 9d}\n".into()),
+        ("copies too seldom", "kind: Cluster\nhealing: {copies: 2h}\n".into()),
         ("wrong type: healing", "kind: Cluster\nhealing: restart\n".into()),
         ("two controllers", "kind: Cluster\nnodes: [controller, controller, worker]\n".into()),
         ("controller: 2", "kind: Cluster\nnodes:\n  - controller: 2\n".into()),

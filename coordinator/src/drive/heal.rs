@@ -3,7 +3,7 @@
 //! ```text
 //! silent for as long as the cluster's policy says, all its nodes may go --> do living members hear its nodes? --no-->
 //!    asked once more --> do its nodes fit elsewhere? --> every living member is told that it is none, and takes nothing from it
-//!    any more --> edit/relocation.rs --> passes
+//!    any more --> edit/relocation.rs --> passes, which begin a controller with the copy of its state (pass/state.rs)
 //! ```
 //! A host that does not answer may live on, with its nodes. Before one of them has another place, the agents of all living members
 //! have said that the host is no member any more: their packet filters drop what it sends. If that goes no further, they differ from
@@ -17,15 +17,15 @@ use std::{
 
 use futures_util::{FutureExt, future::join_all};
 use shoal_docker::{ContainerState, ExecSpec};
-use shoal_storage::{Cluster, Host, Node};
-use shoal_types::{ClusterPhase, EventKind, Heal, HostId, chain, nodeset};
+use shoal_storage::{Cluster, Host, Node, StateCopy};
+use shoal_types::{ClusterPhase, Copied, EventKind, Heal, HostId, NodeName, Timestamp, chain, nodeset};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    drive::{lifecycle::acquire, repair::passes},
+    drive::{copy::may_replace, lifecycle::acquire, repair::passes},
     edit::{
-        commit::commit,
+        commit::{StateFrom, commit},
         relocation::{NotRescheduled, Relocation},
     },
     fleet::{HostLink, coordinator::Coordinator, liveness::limited},
@@ -53,20 +53,57 @@ const CALLING: &str = "calling";
 /// Hosts that say nothing, and for how long.
 pub(crate) type Silent = BTreeMap<HostId, Duration>;
 
-/// Whether something of the cluster may be healed: it is ready, and the policy lets nodes of a host that has been silent for long enough
-/// go elsewhere.
-pub(crate) fn is_due(cluster: &Cluster, nodes: &[Node], silent: &Silent) -> bool {
-    cluster.phase == ClusterPhase::Ready && !lost(cluster, nodes, silent).is_empty()
+/// A cluster with what is known of its state's copies.
+#[derive(Debug)]
+pub(crate) struct Patient {
+    pub(crate) cluster: Cluster,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) copies: Vec<StateCopy>,
 }
 
-/// The hosts whose nodes may all be placed elsewhere by now. One that keeps a node that must stay keeps all: as a member it is heard.
-fn lost(cluster: &Cluster, nodes: &[Node], silent: &Silent) -> BTreeSet<HostId> {
-    let after = Duration::from_millis(cluster.healing.after_ms.as_millis());
-    let due = |host: &HostId| silent.get(host).is_some_and(|silence| *silence >= after);
-    let may_go = |node: &Node| cluster.healing.policy.allows(node.role) == Heal::Reschedule;
-    let members: BTreeSet<HostId> = nodes.iter().map(|node| node.host).collect();
-    let gone = |host: &HostId| nodes.iter().filter(|node| node.host == *host).all(may_go);
-    members.into_iter().filter(|host| due(host) && gone(host)).collect()
+/// What may be done about hosts that have been silent for as long as the cluster's policy says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Loss {
+    /// Hosts whose nodes may all be placed elsewhere by now. One that keeps a node that must stay keeps all: as a member it is heard.
+    pub(crate) hosts: BTreeSet<HostId>,
+    /// Nodes that must stay for want of a copy of their state alone, and why.
+    pub(crate) kept: Vec<(NodeName, String)>,
+}
+
+impl Patient {
+    /// What may be done about it; only for a cluster that is ready anything may.
+    pub(crate) fn loss(&self, silent: &Silent, now: Timestamp) -> Loss {
+        let Self { cluster, nodes, copies } = self;
+        let mut loss = Loss::default();
+        match cluster.phase {
+            ClusterPhase::Ready => {}
+            ClusterPhase::Creating | ClusterPhase::Deleting | ClusterPhase::Failed => return loss,
+        }
+        let after = Duration::from_millis(cluster.healing.after_ms.as_millis());
+        let members: BTreeSet<HostId> = nodes.iter().map(|node| node.host).collect();
+        for host in members {
+            let Some(silence) = silent.get(&host).filter(|silence| **silence >= after) else { continue };
+            let goes = |node: &Node, copy| cluster.healing.policy.allows(node.role, copy) == Heal::Reschedule;
+            let mut stays = false;
+            for node in nodes.iter().filter(|node| node.host == host && !goes(node, Copied::No)) {
+                let copy = copies.iter().find(|copy| copy.node == node.id);
+                match goes(node, Copied::Yes)
+                    .then(|| may_replace(cluster.healing.copies_ms, copy, *silence, now))
+                {
+                    Some(Ok(())) => {}
+                    Some(Err(why)) => {
+                        stays = true;
+                        loss.kept.push((node.name.clone(), why));
+                    }
+                    None => stays = true,
+                }
+            }
+            if !stays {
+                loss.hosts.insert(host);
+            }
+        }
+        loss
+    }
 }
 
 /// Places the nodes of lost hosts anew. Which hosts were left; none if somebody else works on the cluster.
@@ -113,20 +150,21 @@ impl Healing<'_> {
         let coordinator = &work.coordinator;
         let intent = work.intent().await?;
         // As it is under the lease.
-        let lost = match intent.cluster.phase {
-            ClusterPhase::Ready => lost(&intent.cluster, &intent.nodes, self.silent),
-            ClusterPhase::Creating | ClusterPhase::Deleting | ClusterPhase::Failed => BTreeSet::new(),
-        };
+        let mut read = coordinator.store.read().await?;
+        let copies = read.state_copies().of_cluster(work.cluster).await?;
+        let hosts = read.hosts().list().await?;
+        drop(read);
+        let patient = Patient { cluster: intent.cluster.clone(), nodes: intent.nodes.clone(), copies };
+        let lost = patient.loss(self.silent, coordinator.now()).hosts;
         if lost.is_empty() {
             return Ok(lost);
         }
-        let hosts = coordinator.store.read().await?.hosts().list().await?;
         let (left, others): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|host| lost.contains(&host.id));
         let mut seen = survey::survey_of(coordinator, others, Depth::Agent).await?;
         let living = self.living(&intent, &lost, &seen)?;
         let (heard, answers) = tokio::join!(self.heard(&intent, &lost, &living), self.any_answers(&left));
         if let Some(why) = heard {
-            return Err(self.not_healed(&intent, why));
+            return Err(not_healed(&intent, &lost, why));
         }
         if answers {
             return Ok(BTreeSet::new());
@@ -141,10 +179,18 @@ impl Healing<'_> {
         let cluster = &intent.cluster;
         let image = image::resolve_id(&cluster.spec.image, &cluster.image_id, &seen).await;
         let (lease, left) = (&work.lease, &why);
-        let relocation =
-            Relocation { lease, intent: &intent, left, only: None, to: None, seen: &seen, image: &image };
+        let relocation = Relocation {
+            lease,
+            intent: &intent,
+            left,
+            only: None,
+            to: None,
+            state: StateFrom::Copy,
+            seen: &seen,
+            image: &image,
+        };
         let refused = |refused| match refused {
-            NotRescheduled::Here(why) => self.not_healed(&intent, why),
+            NotRescheduled::Here(why) => not_healed(&intent, &lost, why),
             NotRescheduled::Fault(fault) => fault,
         };
         relocation.plan(coordinator).await.map_err(refused)?;
@@ -181,13 +227,13 @@ impl Healing<'_> {
                 Ok(link) => link.clone(),
                 Err(fault) => {
                     let why = format!("another member does not answer: {}", chain(fault));
-                    return Err(self.not_healed(intent, why));
+                    return Err(not_healed(intent, lost, why));
                 }
             };
             let fault = host.facts.as_ref().map(|facts| facts.filter_fault.as_str()).unwrap_or_default();
             if !fault.is_empty() {
                 let why = format!("{} cannot drop what lost hosts send: {fault}", host.name);
-                return Err(self.not_healed(intent, why));
+                return Err(not_healed(intent, lost, why));
             }
             living.insert(host.id, link);
         }
@@ -253,17 +299,16 @@ impl Healing<'_> {
         work.note(&fenced, EventKind::Step, None, text).await;
         Ok(())
     }
+}
 
-    fn not_healed(&self, intent: &Intent, why: String) -> Fault {
-        let lost = lost(&intent.cluster, &intent.nodes, self.silent);
-        let nodes = intent.nodes.iter().filter(|node| lost.contains(&node.host));
-        ClusterFault::NotHealed {
-            cluster: intent.cluster.spec.name.clone(),
-            nodes: nodeset::compress(nodes.map(|node| node.name.as_str())),
-            why,
-        }
-        .into()
+fn not_healed(intent: &Intent, lost: &BTreeSet<HostId>, why: String) -> Fault {
+    let nodes = intent.nodes.iter().filter(|node| lost.contains(&node.host));
+    ClusterFault::NotHealed {
+        cluster: intent.cluster.spec.name.clone(),
+        nodes: nodeset::compress(nodes.map(|node| node.name.as_str())),
+        why,
     }
+    .into()
 }
 
 /// Calls these nodes, all at once, and prints the addresses of those whose host answers, with a connection or without.
@@ -281,7 +326,8 @@ fn call(nodes: &[&Node]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use shoal_types::{HealAfter, Healing as Policy, HealingPolicy};
+    use shoal_storage::KeptState;
+    use shoal_types::{Bytes, CopyPeriod, HealAfter, Healing as Policy, HealingPolicy};
 
     use super::*;
     use crate::observe::intent::tests::intent;
@@ -292,28 +338,54 @@ mod tests {
         let (first, second) = (intent.nodes[0].host, HostId::new(2, [7; 10]));
         intent.nodes[2].host = second;
         intent.nodes[3].host = second;
-        let after = |policy, silent: &[(HostId, u64)]| {
-            let healing = Policy { policy, after_ms: HealAfter::try_from(60_000).unwrap() };
+        let now = Timestamp(100_000_000);
+        let kept = KeptState {
+            state: Bytes(9),
+            copy: Bytes(9),
+            taken: now,
+            checked: now.before(Duration::from_secs(600)),
+        };
+        let copy = StateCopy {
+            node: intent.nodes[0].id,
+            version: 1,
+            kept: Some(kept),
+            trouble: None,
+            restore: None,
+        };
+        let after = |policy, copies_ms, copies: &[StateCopy], silent: &[(HostId, u64)]| {
+            let healing = Policy { policy, after_ms: HealAfter::try_from(60_000).unwrap(), copies_ms };
             let cluster = Cluster { healing, ..intent.cluster.clone() };
             let silent = silent.iter().map(|(host, s)| (*host, Duration::from_secs(*s))).collect();
-            let lost = lost(&cluster, &intent.nodes, &silent);
-            assert_eq!(is_due(&cluster, &intent.nodes, &silent), !lost.is_empty());
-            let creating = Cluster { phase: ClusterPhase::Creating, ..cluster };
-            assert!(!is_due(&creating, &intent.nodes, &silent));
-            lost.into_iter().collect::<Vec<_>>()
+            let mut patient = Patient { cluster, nodes: intent.nodes.clone(), copies: copies.to_vec() };
+            let loss = patient.loss(&silent, now);
+            patient.cluster.phase = ClusterPhase::Creating;
+            assert_eq!(patient.loss(&silent, now), Loss::default());
+            (
+                loss.hosts.into_iter().collect::<Vec<_>>(),
+                loss.kept.into_iter().map(|(_, why)| why).collect::<Vec<_>>(),
+            )
         };
-        use HealingPolicy::{Default, None, Reschedule, Restart};
-        for (policy, silent, left) in [
-            (Default, &[][..], vec![]),
-            (Default, &[(second, 59)], vec![]),
-            (Default, &[(second, 60)], vec![second]),
+        use HealingPolicy::{Default, None as Never, Reschedule, Restart};
+        let (minute, off) = (CopyPeriod::default(), CopyPeriod::NEVER);
+        let (copied, no) = (&[copy][..], &[][..]);
+        let none_yet = vec!["its state has no copy yet".to_owned()];
+        let not_copied = vec!["its state is not copied (--state-copies none)".to_owned()];
+        for (policy, period, copies, silent, left, kept) in [
+            (Default, minute, no, &[][..], vec![], vec![]),
+            (Default, minute, no, &[(second, 59)], vec![], vec![]),
+            (Default, minute, no, &[(second, 60)], vec![second], vec![]),
             // The controller stays, and with it all that is there.
-            (Default, &[(first, 600), (second, 600)], vec![second]),
-            (Reschedule, &[(first, 600)], vec![first]),
-            (None, &[(second, 600)], vec![]),
-            (Restart, &[(second, 600)], vec![]),
+            (Default, minute, no, &[(first, 59), (second, 600)], vec![second], vec![]),
+            (Default, minute, no, &[(first, 600), (second, 600)], vec![second], none_yet),
+            (Default, off, copied, &[(first, 600)], vec![], not_copied),
+            // Unless its state has a copy.
+            (Default, minute, copied, &[(first, 59)], vec![], vec![]),
+            (Default, minute, copied, &[(first, 600)], vec![first], vec![]),
+            (Reschedule, minute, no, &[(first, 600)], vec![first], vec![]),
+            (Never, minute, copied, &[(second, 600)], vec![], vec![]),
+            (Restart, minute, copied, &[(first, 600), (second, 600)], vec![], vec![]),
         ] {
-            assert_eq!(after(policy, silent), left, "{policy} {silent:?}");
+            assert_eq!(after(policy, period, copies, silent), (left, kept), "{policy} {silent:?}");
         }
     }
 }

@@ -1,22 +1,19 @@
 //! How a cluster heals by itself, changed: an edit of intent, which takes no lease. Upkeep goes by it from its next look on.
 
 use shoal_api::Healing as Told;
-use shoal_types::{
-    ClusterName, ClusterPhase, EventKind, EventLevel, HealAfter, Healing, HealingPolicy, NewEvent, RealmName,
-};
+use shoal_types::{ClusterName, ClusterPhase, EventKind, EventLevel, HealingChange, NewEvent, RealmName};
 
 use crate::{
     fleet::coordinator::Coordinator,
     words::fault::{ClusterFault, Fault},
 };
 
-/// Changes it; what is `None` stays as it is.
+/// Changes it.
 pub(crate) async fn set_healing(
     coordinator: &Coordinator,
     realm: &RealmName,
     name: &ClusterName,
-    policy: Option<HealingPolicy>,
-    after: Option<HealAfter>,
+    change: HealingChange,
 ) -> Result<(), Fault> {
     let mut tx = coordinator.store.begin().await?;
     let cluster = tx.clusters().by_name(realm, name).await?;
@@ -26,10 +23,8 @@ pub(crate) async fn set_healing(
         ClusterPhase::Creating | ClusterPhase::Ready | ClusterPhase::Failed => {}
         ClusterPhase::Deleting => return Err(ClusterFault::Going { cluster: name.clone() }.into()),
     }
-    let before = cluster.healing;
-    let healing =
-        Healing { policy: policy.unwrap_or(before.policy), after_ms: after.unwrap_or(before.after_ms) };
-    if healing == before {
+    let healing = change.of(cluster.healing);
+    if healing == cluster.healing {
         return Ok(());
     }
     let at = coordinator.now();

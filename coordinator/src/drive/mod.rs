@@ -12,6 +12,7 @@
 
 pub(crate) mod authority;
 pub(crate) mod backward;
+mod copy;
 mod damage;
 pub(crate) mod doctor;
 pub(crate) mod drain;

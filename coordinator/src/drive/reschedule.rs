@@ -13,7 +13,7 @@ use shoal_types::{HostId, chain};
 
 use crate::{
     edit::{
-        commit::commit,
+        commit::{StateFrom, commit},
         relocation::{NotRescheduled, Relocation},
     },
     fleet::liveness::while_alive,
@@ -54,6 +54,7 @@ pub(crate) async fn reschedule(
         left: &why,
         only: None,
         to: None,
+        state: StateFrom::There,
         seen: &seen,
         image: &image,
     };

@@ -93,7 +93,17 @@ pub(crate) struct Moves<'a> {
     pub(crate) lease: &'a HeldLease,
     pub(crate) network: NetworkId,
     pub(crate) nodes: Vec<(NodeId, Generation, HostId)>,
+    pub(crate) state: StateFrom,
     pub(crate) remnants: Vec<NewRemnant>,
+}
+
+/// Where nodes that keep something have it from at their new places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StateFrom {
+    /// It is there already, or there is none.
+    There,
+    /// From its copy in the store, if there is one.
+    Copy,
 }
 
 /// A cluster that is new: whoever writes it owns it.
@@ -186,7 +196,11 @@ impl Change for Moves<'_> {
         let mut tx = self.lease.begin().await?;
         tx.bump_placement_version(version).await?;
         for (node, generation, host) in &self.nodes {
-            tx.nodes().place(*node, *generation, *host, trail.decision.at).await?;
+            let next = tx.nodes().place(*node, *generation, *host, trail.decision.at).await?;
+            match self.state {
+                StateFrom::There => {}
+                StateFrom::Copy => tx.state_copies().restore_at(*node, next).await?,
+            }
         }
         tx.networks().next_revision(self.network).await?;
         for remnant in &self.remnants {

@@ -14,7 +14,7 @@ use shoal_types::{
 
 use crate::{
     edit::{
-        commit::{Basis, ChangeSet, Edit, Moves, Trail},
+        commit::{Basis, ChangeSet, Edit, Moves, StateFrom, Trail},
         network::misfit,
         placing::{Record, decide, of_row, request, root_warning, snapshot, unable},
     },
@@ -34,6 +34,7 @@ pub(crate) struct Relocation<'a> {
     pub(crate) only: Option<&'a BTreeSet<NodeId>>,
     /// Where they go, if that is decided.
     pub(crate) to: Option<&'a HostName>,
+    pub(crate) state: StateFrom,
     pub(crate) seen: &'a [HostObservation],
     pub(crate) image: &'a ImageOfCluster,
 }
@@ -111,7 +112,7 @@ impl<'a> Edit for Relocation<'a> {
         coordinator: &Coordinator,
         basis: &Basis,
     ) -> Result<ChangeSet<Moves<'a>>, NotRescheduled> {
-        let Self { lease, intent, left, to, seen, image, .. } = *self;
+        let Self { lease, intent, left, to, state, seen, image, .. } = *self;
         let spec = &intent.cluster.spec;
         let why = || self.why();
         let moved = self.moved();
@@ -154,6 +155,7 @@ impl<'a> Edit for Relocation<'a> {
         let change = Moves {
             lease,
             network: intent.network.id,
+            state,
             nodes: placements.map(|(node, to)| (node.id, node.generation, to.host_id)).collect(),
             remnants: empty.map(|(host, why)| intent.remnant(*host, why.clone(), at)).collect(),
         };

@@ -17,7 +17,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::join_all};
-use shoal_storage::{Cluster, Host, Mode, Network, Node, Resource, Session, StoreError};
+use shoal_storage::{Cluster, Host, Mode, Network, Node, Resource, Session, StateCopy, StoreError};
 use shoal_types::{HostId, Role};
 
 use crate::{
@@ -44,6 +44,8 @@ pub(crate) struct ClusterRows {
     pub(crate) network: Option<Network>,
     /// In the order they are numbered.
     pub(crate) nodes: Vec<Node>,
+    /// What is known of copies of what nodes keep.
+    pub(crate) copies: Vec<StateCopy>,
     /// Whether somebody who lives works on it.
     pub(crate) owned: bool,
 }
@@ -209,7 +211,8 @@ impl ClusterRows {
     ) -> Result<Self, StoreError> {
         let network = read.networks().of_cluster(cluster.id).await?;
         let nodes = read.nodes().of_cluster(cluster.id).await?;
+        let copies = read.state_copies().of_cluster(cluster.id).await?;
         let lease = read.leases().get(&Resource::cluster(cluster.id)).await?;
-        Ok(Self { cluster, network, nodes, owned: is_owned(coordinator, lease.as_ref()) })
+        Ok(Self { cluster, network, nodes, copies, owned: is_owned(coordinator, lease.as_ref()) })
     }
 }

@@ -3,7 +3,7 @@
 use shoal_api::{Failing, millis};
 use shoal_docker::ContainerState;
 use shoal_storage::Node;
-use shoal_types::{Heal, HealingPolicy, Timestamp};
+use shoal_types::{Copied, Heal, HealingPolicy, Timestamp};
 
 /// How a node fails, as far as that is known: it was seen to, and has ended once more.
 pub(crate) fn failing(
@@ -22,7 +22,7 @@ pub(crate) fn failing(
     }
     let restarts = node.restarts.as_ref()?;
     let end = restarts.failing.as_ref()?;
-    let heals = policy.allows(node.role) != Heal::Nothing;
+    let heals = policy.allows(node.role, Copied::No) != Heal::Nothing;
     Some(Failing {
         ends: restarts.count.saturating_add(1),
         exit_status: end.exit_status,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use shoal_slurm::{ClusterView, Layout, NodeView, RoleSpec, ViewError};
 use shoal_storage::{Cluster, Network, NewRemnant, Node};
-use shoal_types::{DNS_ZONE, HostId, Role, Timestamp};
+use shoal_types::{ClusterSpec, DNS_ZONE, HostId, Role, Timestamp};
 
 use crate::words::{
     agent::{Member, NetworkState, Place, Service},
@@ -125,6 +125,12 @@ impl Intent {
             services: services.collect(),
         }
     }
+}
+
+/// The directory of what nodes of a role keep, if they keep anything: it is on a volume.
+pub(crate) fn state_directory(spec: &ClusterSpec, role: Role) -> Option<String> {
+    let state = RoleSpec::of(role, spec.profile).state?;
+    Some(Layout::of(&spec.slurm).directory(state).to_owned())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::observe::{
 
 /// A cluster with its nodes.
 pub(crate) fn shown(rows: &ClusterRows, seen: &Observation, at: Timestamp) -> Cluster {
-    let ClusterRows { cluster, network: _, nodes, owned } = rows;
+    let ClusterRows { cluster, network: _, nodes, copies: _, owned } = rows;
     let spec = &cluster.spec;
     let node = |node: &Row| {
         let said = seen.heard.get(&node.host).map(|heard| &heard.containers);

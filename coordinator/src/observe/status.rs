@@ -1,8 +1,10 @@
 //! How a cluster is, as a person is told: what was heard of it, put together. Pure.
 
-use shoal_api::{ClusterImage, HostStatus, NetworkPart, NodeStatus, Phase, Slurm, Status, Time, millis};
+use shoal_api::{
+    ClusterImage, HostStatus, NetworkPart, NodeStatus, Phase, Slurm, StateCopy, Status, Time, millis,
+};
 use shoal_slurm::RoleSpec;
-use shoal_storage::Node;
+use shoal_storage::{Node, StateCopy as KnownCopy};
 use shoal_types::{HostId, NetworkId, Timestamp, chain};
 
 use crate::observe::{
@@ -37,9 +39,20 @@ pub(crate) fn status(rows: &ClusterRows, seen: &Observation, at: Timestamp) -> S
         },
         healing: cluster.healing.into(),
         expires: cluster.expiry.and_then(|expiry| Time::known(expiry.at)),
+        state_copy: rows.copies.first().map(|copy| state_copy(copy, at)),
         elapsed_ms: 0,
     };
     status.summed_up()
+}
+
+fn state_copy(copy: &KnownCopy, at: Timestamp) -> StateCopy {
+    let kept = copy.kept.as_ref();
+    StateCopy {
+        age_ms: kept.map(|kept| millis(at.since(kept.checked))),
+        state_bytes: kept.map_or(0, |kept| kept.state.0),
+        copy_bytes: kept.map_or(0, |kept| kept.copy.0),
+        trouble: copy.trouble.clone(),
+    }
 }
 
 fn of_node(rows: &ClusterRows, seen: &Observation, node: &Node, at: Timestamp) -> NodeStatus {
@@ -140,7 +153,7 @@ mod tests {
     fn rows(workers: &[u32]) -> ClusterRows {
         let intent = intent(workers);
         let (cluster, network, nodes) = (intent.cluster, Some(intent.network), intent.nodes);
-        ClusterRows { cluster, network, nodes, owned: false }
+        ClusterRows { cluster, network, nodes, copies: vec![], owned: false }
     }
 
     #[test]

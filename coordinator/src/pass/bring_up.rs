@@ -250,7 +250,10 @@ impl Work {
     ) -> Result<String, Halt> {
         let spec = container_spec(&self.coordinator.naming, intent, node, network, engine);
         let volume = state_volume(&self.coordinator.naming, intent, node);
-        if let Some(StateVolume { name: volume, labels, .. }) = volume {
+        if let Some(volume) = volume
+            && !self.restore(link, intent, node, &volume).await?
+        {
+            let StateVolume { name: volume, labels, .. } = volume;
             self.may(link, CallClass::Write).await?;
             let there = link.engine.create_volume(&volume, &labels).await.map_err(on(link))?;
             if there.labels.get(CLUSTER) != labels.get(CLUSTER) {

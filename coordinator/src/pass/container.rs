@@ -7,7 +7,10 @@ use shoal_slurm::{LIMITS, PIDS, Tmpfs};
 use shoal_storage::Node;
 use shoal_types::{Bytes, EngineFacts};
 
-use crate::{observe::intent::Intent, words::naming::Naming};
+use crate::{
+    observe::intent::{Intent, state_directory},
+    words::naming::Naming,
+};
 
 /// Capabilities of every container by an engine's default that no node needs. With raw sockets a node sends frames from any
 /// address, as any other node, and fills the host's tables; `ping` works without, by `net.ipv4.ping_group_range`.
@@ -72,10 +75,10 @@ pub(crate) struct StateVolume {
 /// The volume of a node whose role has state: one made again has it still.
 pub(crate) fn state_volume(naming: &Naming, intent: &Intent, node: &Node) -> Option<StateVolume> {
     let spec = &intent.cluster.spec;
-    intent.role(node).state.map(|target| StateVolume {
+    state_directory(spec, node.role).map(|target| StateVolume {
         name: naming.state_volume(&spec.name, &spec.realm),
         labels: naming.cluster_labels(intent.cluster.id, &spec.realm),
-        target: intent.layout().directory(target).to_owned(),
+        target,
     })
 }
 

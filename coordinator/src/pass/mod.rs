@@ -22,6 +22,7 @@ mod recorder;
 mod refusal;
 pub(crate) mod restarts;
 pub(crate) mod run;
+pub(crate) mod state;
 pub(crate) mod supply;
 mod take_down;
 pub(crate) mod upkeep;

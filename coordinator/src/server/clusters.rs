@@ -6,7 +6,10 @@ use futures_util::{FutureExt, Stream, StreamExt, stream};
 use shoal_api::{Begun, CreateStep, DeleteStep, hinted};
 use shoal_proto::{FieldError, Word, v1};
 use shoal_storage::{EventFilter, StoreError};
-use shoal_types::{ClusterName, ClusterSpec, Event, EventKind, HealAfter, HealingPolicy, RealmName, SchedulerName, Ttl};
+use shoal_types::{
+    ClusterName, ClusterSpec, CopyPeriod, Event, EventKind, HealAfter, HealingChange, HealingPolicy,
+    RealmName, SchedulerName, Ttl,
+};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -155,18 +158,12 @@ impl v1::clusters_server::Clusters for ClustersService {
     ) -> Result<Response<v1::UpdateClusterResponse>, Status> {
         let r = request.into_inner();
         let (realm, name) = names(&r.realm, &r.name)?;
-        let policy = r.healing_policy.map(|word| HealingPolicy::read("healing_policy", word));
-        let after = r
-            .heal_after_ms
-            .map(|ms| HealAfter::try_from(ms).map_err(|reason| FieldError::new("heal_after_ms", reason)));
-        let (policy, after) =
-            (policy.transpose().map_err(Fault::from)?, after.transpose().map_err(Fault::from)?);
         let ttl = r.ttl_ms.map(|ms| match ms {
             0 => Ok(None),
             ms => Ttl::try_from(ms).map(Some).map_err(|reason| FieldError::new("ttl_ms", reason)),
         });
         let ttl = ttl.transpose().map_err(Fault::from)?;
-        set_healing(&self.0, &realm, &name, policy, after).await?;
+        set_healing(&self.0, &realm, &name, healing_change(&r).map_err(Fault::from)?).await?;
         if let Some(ttl) = ttl {
             set_ttl(&self.0, &realm, &name, ttl).await?;
         }
@@ -399,6 +396,17 @@ fn spec(spec: Option<v1::ClusterSpec>) -> Result<ClusterSpec, Fault> {
     let refused = |refused: shoal_slurm::Refusals| FieldError::new("spec.slurm", refused);
     shoal_slurm::check(&spec).map_err(refused)?;
     Ok(spec)
+}
+
+fn healing_change(r: &v1::UpdateClusterRequest) -> Result<HealingChange, FieldError> {
+    let policy = r.healing_policy.map(|word| HealingPolicy::read("healing_policy", word));
+    let after = r.heal_after_ms.map(HealAfter::try_from).transpose();
+    let copies = r.copies_ms.map(CopyPeriod::try_from).transpose();
+    Ok(HealingChange {
+        policy: policy.transpose()?,
+        after_ms: after.map_err(|reason| FieldError::new("heal_after_ms", reason))?,
+        copies_ms: copies.map_err(|reason| FieldError::new("copies_ms", reason))?,
+    })
 }
 
 fn names(realm: &str, name: &str) -> Result<(RealmName, ClusterName), Fault> {

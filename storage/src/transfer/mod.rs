@@ -27,7 +27,7 @@ use crate::{Lease, Mode, Session, StoreError};
 const FORMAT: u32 = 1;
 
 /// All tables, each after those that it refers to.
-pub(crate) const TABLES: [&str; 19] = [
+pub(crate) const TABLES: [&str; 20] = [
     "installation",
     "secrets",
     "users",
@@ -37,6 +37,7 @@ pub(crate) const TABLES: [&str; 19] = [
     "networks",
     "attachments",
     "nodes",
+    "state_copies",
     "reservations",
     "decisions",
     "remnants",

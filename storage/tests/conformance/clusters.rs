@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use shoal_storage::{Cluster, Conflict, Resource, SecretKind, StoreError};
-use shoal_types::{ClusterMtu, ClusterPhase, Expiry, Generation, HealAfter, Healing, HealingPolicy, Ttl};
+use shoal_types::{
+    ClusterMtu, ClusterPhase, CopyPeriod, Expiry, Generation, HealAfter, Healing, HealingPolicy, Ttl,
+};
 
 use crate::{
     bed::{START, on_both},
@@ -27,7 +29,11 @@ on_both! {
         other.spec.mtu = Some(ClusterMtu::LEAST);
         other.spec.ttl = Some(Ttl::try_from(60_000).unwrap());
         other.expiry = other.spec.ttl.map(|ttl| ttl.ends(START));
-        other.healing = Healing { policy: HealingPolicy::None, after_ms: HealAfter::try_from(90_000).unwrap() };
+        other.healing = Healing {
+            policy: HealingPolicy::None,
+            after_ms: HealAfter::try_from(90_000).unwrap(),
+            copies_ms: CopyPeriod::NEVER,
+        };
         other.spec.slurm.main.insert("base".into(), "SlurmctldDebug=debug\n".into());
         for cluster in [&other, &first] {
             tx.clusters().insert(cluster).await.unwrap();
@@ -77,7 +83,8 @@ on_both! {
         let cluster = make::admit(&mut tx, 1, &mut bed.rng).await.cluster;
         let later = START.after(Duration::from_secs(1));
         for policy in HealingPolicy::ALL {
-            let healing = Healing { policy, after_ms: HealAfter::try_from(604_800_000).unwrap() };
+            let copies_ms = CopyPeriod::try_from(3_600_000).unwrap();
+            let healing = Healing { policy, after_ms: HealAfter::try_from(604_800_000).unwrap(), copies_ms };
             tx.clusters().set_healing(cluster.id, healing, later).await.unwrap();
             let found = tx.clusters().get(cluster.id).await.unwrap().unwrap();
             assert_eq!(found, Cluster { healing, updated: later, ..cluster.clone() });

@@ -27,6 +27,7 @@ mod remnants;
 mod reservations;
 mod secrets;
 mod session;
+mod state_copies;
 mod transfer;
 mod upgrade;
 mod users;

@@ -171,6 +171,7 @@ on_both! {
         assert!(clusters.iter().all(|cluster| cluster.healing == Healing::default()));
         assert!(clusters.iter().all(|cluster| cluster.expiry.is_none() && cluster.spec.ttl.is_none()));
         assert!(read.nodes().list().await.unwrap().iter().all(|node| node.restarts.is_none()));
+        assert_eq!(read.state_copies().of_cluster(cluster(1)).await.unwrap(), []);
         assert_eq!(read.remnants().list().await.unwrap().len(), 1);
         assert_eq!(read.decisions().of_cluster(cluster(1)).await.unwrap()[0].document, [0x0a, 0x0b]);
         assert_eq!(read.leases().list().await.unwrap().len(), 1);

@@ -127,6 +127,7 @@ pub(crate) fn what_is_broken_while_a_server_runs_is_mended_by_itself(stage: &Sta
     until_well(&home, REBOOTED)?;
 
     goes_elsewhere(&home, lab, machines, other)?;
+    controller_goes_elsewhere(&home, lab, machines)?;
 
     ensure!(server.end(Signal::SIGKILL)?.is_none(), "it was to be killed");
     ensure!(home.state_dir().join("shoal.sock").exists(), "a killed server takes nothing away");
@@ -180,6 +181,81 @@ fn goes_elsewhere(
         ensure!(left.is_empty(), "containers are left: {left}");
         Ok(())
     })?;
+    until_well(home, REBOOTED).map(drop)
+}
+
+/// Where slurmctld keeps the jobs.
+const JOBS: &str = "/var/lib/slurm/slurmctld/job_state";
+/// How long a copy of the state may be on its way.
+const COPIED: Duration = Duration::from_secs(60);
+/// How long the jobs of the test may take.
+const RAN: Duration = Duration::from_secs(120);
+
+/// The host of the controller loses power for good: the jobs that waited wait elsewhere, one that runs goes on, and all of them end.
+fn controller_goes_elsewhere(home: &Installation, lab: &Lab, machines: &[Machine]) -> anyhow::Result<()> {
+    let before = home.cluster("kept", machines)?;
+    let controller = before.node("controller")?;
+    let lost = controller.machine.clone();
+    let runs = before.workers().find(|node| node.machine.name() != lost.name()).context("one host")?;
+    let submit = |words: &[&str]| home.run(&[&["exec", "kept", "--", "sbatch"], words].concat())?.ok();
+    submit(&["-J", "runs", "-w", &runs.name, "--wrap", "sleep 25"])?;
+    for name in ["first", "second", "last"] {
+        submit(&["-J", name, "-N5", "--wrap", "hostname"])?;
+    }
+    // slurmctld writes some seconds late.
+    until(COPIED, || controller.exec(&["grep", "-q", "last", JOBS])?.ok().map(drop))?;
+    let written = Instant::now();
+    until(COPIED, || {
+        let copy = &home.json(&["status", "kept", "-o", "json"])?["state_copy"];
+        let age = Duration::from_millis(copy["age_ms"].as_u64().with_context(|| copy.to_string())?);
+        ensure!(copy["trouble"].is_null() && age < written.elapsed(), "{copy}");
+        Ok(())
+    })?;
+    println!(
+        "  a state of a few jobs has a copy {:.1} s after it was written",
+        written.elapsed().as_secs_f32()
+    );
+    let size = &home.json(&["status", "kept", "-o", "json"])?["state_copy"];
+    println!("  it takes {} bytes, the copy {}", size["state_bytes"], size["copy_bytes"]);
+
+    lab.cut_power(lost.host().name)?;
+    let began = Instant::now();
+    until(REBOOTED, || {
+        let now = home.cluster("kept", machines)?;
+        let node = now.node("controller")?;
+        ensure!(node.machine.name() != lost.name(), "it is on the host that is lost");
+        let queue = node.exec(&["squeue", "-h", "-o", "%j %T"])?.ok()?;
+        for job in ["first PENDING", "second PENDING", "last PENDING", "runs RUNNING"] {
+            ensure!(queue.lines().any(|line| line == job), "{queue}");
+        }
+        ensure!(queue.lines().count() == 4, "{queue}");
+        Ok(())
+    })?;
+    println!("  squeue answers elsewhere after {:.1} s, with every job", began.elapsed().as_secs_f32());
+    let now = home.cluster("kept", machines)?;
+    let node = now.node("controller")?;
+    ensure!(node.address == controller.address, "it has another address");
+    until(RAN, || {
+        let jobs = node.exec(&["scontrol", "--oneliner", "show", "jobs"])?.ok()?;
+        ensure!(jobs.lines().count() == 4, "{jobs}");
+        ensure!(jobs.lines().all(|job| job.contains("JobState=COMPLETED")), "{jobs}");
+        ensure!(jobs.lines().all(|job| job.contains("Restarts=0")), "a job ran twice: {jobs}");
+        Ok(())
+    })?;
+    lab.restart(lost.host().name)?;
+    until(CLEARED, || {
+        let label = "label=shoal.cluster";
+        let left = lost.docker(&["ps", "--all", "--quiet", "--filter", "label=shoal.node"])?.ok()?;
+        ensure!(left.is_empty(), "containers are left: {left}");
+        let left = lost.docker(&["volume", "ls", "--quiet", "--filter", label])?.ok()?;
+        ensure!(left.is_empty(), "volumes are left: {left}");
+        Ok(())
+    })?;
+    let running = machines
+        .iter()
+        .map(|machine| machine.docker(&["ps", "--quiet", "--filter", "label=shoal.role=controller"])?.ok());
+    let running = running.collect::<anyhow::Result<Vec<_>>>()?;
+    ensure!(running.iter().flat_map(|said| said.lines()).count() == 1, "{running:?}");
     until_well(home, REBOOTED).map(drop)
 }
 

@@ -226,6 +226,7 @@ fn a_cluster_that_does_not_heal_is_mended_by_a_person_alone() {
         healing_policy: Some(policy),
         heal_after_ms: None,
         ttl_ms: None,
+        copies_ms: None,
     };
     let (none, restart) = (v1::HealingPolicy::None.into(), v1::HealingPolicy::Restart.into());
     let (changed, rows) = command(&world, async |_, c| {

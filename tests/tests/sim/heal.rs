@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use shoal_docker::ContainerState;
 use shoal_docker_fake::ContainerTruth;
+use shoal_proto::v1;
 use shoal_storage::EventFilter;
 use shoal_tests::sim::{Coordinator, World, nothing_wrong, problems};
 
@@ -138,7 +139,13 @@ fn what_must_stay_stays() {
     let world = ready();
     let (controllers, _) = hosts(&world);
     let ((), rows) = served(&world, async |life, server| {
-        // The controller's state is there alone.
+        let restart = v1::UpdateClusterRequest {
+            realm: "default".into(),
+            name: "dev".into(),
+            healing_policy: Some(v1::HealingPolicy::Restart.into()),
+            ..v1::UpdateClusterRequest::default()
+        };
+        server.clusters().update_cluster(restart).await.unwrap();
         world.power_off(controllers);
         life.pass(10 * MINUTE).await;
         assert_eq!(placed(server, controllers).await.len(), 2);

@@ -2,7 +2,7 @@
 
 use shoal_api::{
     ClusterImage, ContainerState, Failing, HostStatus, Network, NetworkPart, NodeStatus, ServiceState, Slurm,
-    SystemdState,
+    StateCopy, SystemdState,
 };
 use shoal_types::{HealingPolicy, Role};
 
@@ -78,6 +78,12 @@ fn status() -> Status {
             error: None,
             workers: [("idle".to_owned(), 2)].into(),
         },
+        state_copy: Some(StateCopy {
+            age_ms: Some(12_400),
+            state_bytes: 184_320,
+            copy_bytes: 9_000,
+            trouble: None,
+        }),
         elapsed_ms: 90,
         created: None,
         id: String::new(),
@@ -184,6 +190,27 @@ fn a_node_that_fails_is_told_with_its_last_words() {
     worker-1 | slurmd: cannot\u{1b}[0m
     worker-1 | no space left
     ");
+}
+
+#[test]
+fn copies_of_the_state_are_told_with_their_age_and_what_keeps_them() {
+    let copy = |age_ms, trouble: Option<&str>| {
+        let trouble = trouble.map(Into::into);
+        Some(StateCopy { age_ms, state_bytes: 184_320, copy_bytes: 9_000, trouble })
+    };
+    let large = Some("it is larger than 64 MiB");
+    for (copies_ms, state_copy, told) in [
+        (60_000, None, "no copy off its host yet"),
+        (0, None, "not copied off its host"),
+        (60_000, copy(Some(12_400), None), "copied 12 s ago, 180 KiB"),
+        (60_000, copy(Some(150_000), large), "copied 2 min ago, 180 KiB; now it is larger than 64 MiB"),
+        (60_000, copy(None, large), "no copy off its host yet; now it is larger than 64 MiB"),
+        (0, copy(Some(7_200_000), None), "not copied off its host; the last copy is 2 h old"),
+    ] {
+        let mut status = Status { state_copy, ..status() };
+        status.healing.copies_ms = copies_ms;
+        assert_eq!(state(&status), told);
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     drive::{repair::passes, reschedule::forget_remnant},
     edit::{
-        commit::commit,
+        commit::{StateFrom, commit},
         relocation::{NotRescheduled, Relocation},
     },
     fleet::{HostLink, removal::remove_container},
@@ -167,7 +167,8 @@ impl Drain<'_> {
         let image = image::resolve_id(&cluster.spec.image, &cluster.image_id, &seen).await;
         let left = &self.left;
         let lease = &self.work.lease;
-        let relocation = Relocation { lease, intent, left, only, to, seen: &seen, image: &image };
+        let relocation =
+            Relocation { lease, intent, left, only, to, state: StateFrom::There, seen: &seen, image: &image };
         let placed = match how {
             Relocate::Plan => relocation.plan(coordinator).await,
             Relocate::Commit => commit(coordinator, &relocation).await.map(|()| vec![]),

@@ -14,13 +14,13 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use shoal_storage::{Cluster, Node, StoreError};
+use shoal_storage::{Cluster, StoreError};
 use shoal_types::{ClusterId, EventKind, EventLevel, HostId, NewEvent, chain};
 use tokio::time::Instant;
 
 use crate::{
     drive::{
-        heal::{self, Silent},
+        heal::{self, Loss, Patient, Silent},
         upkeep::duty::Duty,
     },
     fleet::coordinator::Coordinator,
@@ -43,6 +43,8 @@ pub(super) struct Healer {
     silent: Mutex<BTreeMap<HostId, Instant>>,
     /// Clusters whose nodes stay where they are.
     stuck: Mutex<BTreeMap<ClusterId, Stuck>>,
+    /// What was told of nodes that must stay.
+    kept: Mutex<BTreeSet<(ClusterId, String)>>,
 }
 
 /// A cluster whose nodes stay where they are.
@@ -64,6 +66,7 @@ impl Healer {
     pub(super) fn heard(&self, host: HostId) {
         if locked(&self.silent).remove(&host).is_some() {
             locked(&self.stuck).clear();
+            locked(&self.kept).clear();
         }
     }
 
@@ -96,7 +99,8 @@ impl Healer {
                 return;
             }
         };
-        for (cluster, nodes) in due {
+        for patient in due {
+            let cluster = &patient.cluster;
             if locked(&self.stuck).get(&cluster.id).is_some_and(|stuck| stuck.next > now) {
                 continue;
             }
@@ -112,16 +116,26 @@ impl Healer {
                 }
             };
             let allowed = allowed(&left, &silent);
-            if !heal::is_due(&cluster, &nodes, &allowed) {
-                let why = format!("{MOST} hosts were left within {} minutes", WINDOW.as_secs() / 60);
-                self.stay(&coordinator, &cluster, why).await;
+            let loss = patient.loss(&silent, coordinator.now());
+            for (node, why) in &loss.kept {
+                let why = format!("{node} stays on its host, and so do the other nodes there: {why}");
+                if locked(&self.kept).insert((cluster.id, why.clone())) {
+                    tell(&coordinator, cluster, why).await;
+                }
+            }
+            if loss.hosts.is_empty() {
                 continue;
             }
-            match heal::heal(&coordinator, &cluster, &allowed, &coordinator.stop).boxed().await {
+            if patient.loss(&allowed, coordinator.now()).hosts.is_empty() {
+                let why = format!("{MOST} hosts were left within {} minutes", WINDOW.as_secs() / 60);
+                self.stay(&coordinator, cluster, why).await;
+                continue;
+            }
+            match heal::heal(&coordinator, cluster, &allowed, &coordinator.stop).boxed().await {
                 Ok(hosts) if hosts.is_empty() => {}
                 Ok(_) => drop(locked(&self.stuck).remove(&cluster.id)),
                 Err(_) if coordinator.stop.is_cancelled() => return,
-                Err(fault) => self.stay(&coordinator, &cluster, chain(&fault)).await,
+                Err(fault) => self.stay(&coordinator, cluster, chain(&fault)).await,
             }
         }
     }
@@ -135,25 +149,27 @@ impl Healer {
         if before.is_some_and(|stuck| stuck.why == why) {
             return;
         }
-        tracing::warn!(cluster.name = %cluster.spec.name, why, "nodes of a lost host are not placed elsewhere");
-        let event = NewEvent::new(coordinator.now(), EventLevel::Warn, EventKind::Step, why)
-            .of(&cluster.spec.realm, &cluster.spec.name);
-        let told = async {
-            let mut tx = coordinator.store.begin().await?;
-            tx.events().append(&event).await?;
-            tx.commit().await
-        };
-        if let Err(error) = told.await {
-            tracing::warn!(error = chain(&error), "an event was not written");
-        }
+        tell(coordinator, cluster, why).await;
     }
 }
 
-/// The clusters that are due, with their nodes; `None` if it is this server that is cut off.
-async fn due(
-    coordinator: &Coordinator,
-    silent: &Silent,
-) -> Result<Option<Vec<(Cluster, Vec<Node>)>>, StoreError> {
+/// Tells why nodes stay.
+async fn tell(coordinator: &Coordinator, cluster: &Cluster, why: String) {
+    tracing::warn!(cluster.name = %cluster.spec.name, why, "nodes of a lost host are not placed elsewhere");
+    let event = NewEvent::new(coordinator.now(), EventLevel::Warn, EventKind::Step, why)
+        .of(&cluster.spec.realm, &cluster.spec.name);
+    let told = async {
+        let mut tx = coordinator.store.begin().await?;
+        tx.events().append(&event).await?;
+        tx.commit().await
+    };
+    if let Err(error) = told.await {
+        tracing::warn!(error = chain(&error), "an event was not written");
+    }
+}
+
+/// The clusters of which something is lost; `None` if it is this server that is cut off.
+async fn due(coordinator: &Coordinator, silent: &Silent) -> Result<Option<Vec<Patient>>, StoreError> {
     let mut read = coordinator.store.read().await?;
     if is_us(silent.len(), read.hosts().list().await?.len()) {
         return Ok(None);
@@ -161,8 +177,10 @@ async fn due(
     let mut due = Vec::new();
     for cluster in read.clusters().list().await? {
         let nodes = read.nodes().of_cluster(cluster.id).await?;
-        if heal::is_due(&cluster, &nodes, silent) {
-            due.push((cluster, nodes));
+        let copies = read.state_copies().of_cluster(cluster.id).await?;
+        let patient = Patient { cluster, nodes, copies };
+        if patient.loss(silent, coordinator.now()) != Loss::default() {
+            due.push(patient);
         }
     }
     Ok(Some(due))

@@ -4,11 +4,13 @@
 //! events of engines (watch.rs) --wakes--.
 //! every PERIOD, every cluster ----------+--> turns.rs: whose turn it is --> look --ready-------------> repair
 //!                                                                             `--half made or gone--> finish
-//! by one server (duty.rs): hosts that stay silent (healer.rs); every PERIOD remnants; every hour a sweep, and old events
+//! by one server (duty.rs): hosts that stay silent (healer.rs); every PERIOD remnants; every hour a sweep, and old
+//! events; copies of controllers' states (copies.rs)
 //! ```
 //! What woke a look is no input of it. A cluster that somebody else works on is left to them until they are done, or their lease
 //! ends. So any number of servers look at the same clusters: whoever has a cluster's lease mends it.
 
+mod copies;
 mod duty;
 mod healer;
 mod turns;
@@ -36,6 +38,7 @@ use crate::{
         sweep::{self, GRACE, SweepTerms},
         ttl,
         upkeep::{
+            copies::Copier,
             duty::Duty,
             healer::{Healer, LOOK},
             turns::{Ended, Turns},
@@ -84,6 +87,9 @@ pub(crate) async fn keep(coordinator: Arc<Coordinator>, events: KeepEvents) {
     let mut chores: JoinSet<()> = JoinSet::new();
     let mut heals: JoinSet<()> = JoinSet::new();
     let mut heal = Instant::now();
+    let copier = Arc::new(Copier::default());
+    let mut copying: JoinSet<()> = JoinSet::new();
+    let mut copy = Instant::now();
     let mut committed = coordinator.store.committed_events();
     let (mut round, mut hourly) = (Instant::now(), Instant::now());
     let mut settle: Option<Instant> = None;
@@ -115,9 +121,21 @@ pub(crate) async fn keep(coordinator: Arc<Coordinator>, events: KeepEvents) {
             }
             heal = now + LOOK;
         }
+        if copy <= now {
+            if copying.is_empty() {
+                let (copier, coordinator, duty) = (copier.clone(), coordinator.clone(), duty.clone());
+                copying.spawn(async move {
+                    if duty.is_ours(&coordinator).await {
+                        copier.round(coordinator).await;
+                    }
+                });
+            }
+            copy = now + copies::LOOK;
+        }
         // One that is due and finds no room waits for a look to end.
         let turn = turns.next().filter(|_| looks.len() < AT_ONCE);
-        let next = [Some(round), Some(heal), settle, turn].into_iter().flatten().min().unwrap_or(round);
+        let next =
+            [Some(round), Some(heal), Some(copy), settle, turn].into_iter().flatten().min().unwrap_or(round);
         tokio::select! {
             biased;
             () = coordinator.stop.cancelled() => break,
@@ -137,6 +155,7 @@ pub(crate) async fn keep(coordinator: Arc<Coordinator>, events: KeepEvents) {
             }
             Some(_) = chores.join_next() => {}
             Some(_) = heals.join_next() => {}
+            Some(_) = copying.join_next() => {}
             Ok(()) = committed.changed(), if settle.is_none() => settle = Some(Instant::now() + SETTLE),
             () = sleep_until(next) => {}
         }
@@ -146,6 +165,7 @@ pub(crate) async fn keep(coordinator: Arc<Coordinator>, events: KeepEvents) {
     while looks.join_next().await.is_some() {}
     while chores.join_next().await.is_some() {}
     while heals.join_next().await.is_some() {}
+    while copying.join_next().await.is_some() {}
     duty.give_up().await;
 }
 
