@@ -193,7 +193,8 @@ fn a_cluster_with_its_nodes_and_network() {
       "failure": null,
       "healing": {
         "policy": "default",
-        "after_ms": 120000
+        "after_ms": 120000,
+        "copies_ms": 60000
       },
       "expires": "2023-11-14T22:15:00Z",
       "id": "clu_1"

@@ -99,6 +99,7 @@ fn all_is_well() {
     slurm:   22.05.8
     image:   shoal-node:bookworm (sha256:0123456789ab)
     network: 10.96.0.0/24, gateway 10.96.0.1, VNI 77 on UDP 4799, MTU 1450
+    state:   copied 12 s ago, 180 KiB
     host:    host1: 2 nodes, engine 28.5.2, agent 0.1.0, network ok
     host:    host2: 2 nodes, engine 28.5.2, agent 0.1.0, network ok
 
@@ -138,6 +139,7 @@ fn what_is_wrong_is_said_once_and_fits_a_terminal() {
     slurm:   22.05.8
     image:   shoal-node:bookworm (sha256:0123456789ab)
     network: 10.96.0.0/24, gateway 10.96.0.1, VNI 77 on UDP 4799, MTU 1450
+    state:   copied 12 s ago, 180 KiB
     host:    host1: 2 nodes, engine 28.5.2, agent unknown, network unknown
     host:    host2: 2 nodes, engine 28.5.2, agent 0.1.0, network trouble
 
@@ -177,6 +179,7 @@ fn a_node_that_fails_is_told_with_its_last_words() {
     image:   shoal-node:bookworm (sha256:0123456789ab)
     healing: restart, after 2m
     network: 10.96.0.0/24, gateway 10.96.0.1, VNI 77 on UDP 4799, MTU 1450
+    state:   copied 12 s ago, 180 KiB
     host:    host1: 2 nodes, engine 28.5.2, agent 0.1.0, network ok
     host:    host2: 2 nodes, engine 28.5.2, agent 0.1.0, network ok
 
