@@ -206,7 +206,7 @@ fn controller_goes_elsewhere(home: &Installation, lab: &Lab, machines: &[Machine
     until(COPIED, || controller.exec(&["grep", "-q", "last", JOBS])?.ok().map(drop))?;
     let written = Instant::now();
     until(COPIED, || {
-        let copy = &home.json(&["status", "kept", "-o", "json"])?["state_copy"];
+        let copy = &home.json(&["status", "kept"])?["state_copy"];
         let age = Duration::from_millis(copy["age_ms"].as_u64().with_context(|| copy.to_string())?);
         ensure!(copy["trouble"].is_null() && age < written.elapsed(), "{copy}");
         Ok(())
@@ -215,7 +215,7 @@ fn controller_goes_elsewhere(home: &Installation, lab: &Lab, machines: &[Machine
         "  a state of a few jobs has a copy {:.1} s after it was written",
         written.elapsed().as_secs_f32()
     );
-    let size = &home.json(&["status", "kept", "-o", "json"])?["state_copy"];
+    let size = &home.json(&["status", "kept"])?["state_copy"];
     println!("  it takes {} bytes, the copy {}", size["state_bytes"], size["copy_bytes"]);
 
     lab.cut_power(lost.host().name)?;
