@@ -30,7 +30,8 @@ on_both! {
         tx.state_copies().keep(&source(0), packed, START).await.unwrap();
         let kept = KeptState { state: Bytes(100_000), copy: size, taken: START, checked: START };
         let copy = StateCopy { node, version: 1, kept: Some(kept), trouble: None, restore: None };
-        assert_eq!(tx.state_copies().of_cluster(first.cluster.id).await.unwrap(), [copy.clone()]);
+        let found = tx.state_copies().of_cluster(first.cluster.id).await.unwrap();
+        assert_eq!(found, std::slice::from_ref(&copy));
         assert_eq!(tx.state_copies().open(node).await.unwrap().as_deref(), Some(&state));
         // Unchanged: nothing but the time.
         tx.state_copies().checked(&source(1), later).await.unwrap();
