@@ -23,6 +23,14 @@ pub(crate) struct Room<'a> {
     pub(crate) turns: u32,
 }
 
+/// What was promised on a host at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    taken: Capacity,
+    cluster_nodes: u32,
+    turns: u32,
+}
+
 impl<'a> Room<'a> {
     pub(crate) fn new(host: &'a HostView) -> Self {
         Self {
@@ -53,6 +61,30 @@ impl<'a> Room<'a> {
         self.taken = self.with(reserve);
         self.cluster_nodes = self.cluster_nodes.saturating_add(1);
         self.turns = self.turns.saturating_add(1);
+    }
+
+    /// Takes back what one node reserved.
+    pub(crate) fn give_back(&mut self, reserve: Resources) {
+        let taken = &mut self.taken;
+        taken.cpu.0 = taken.cpu.0.saturating_sub(reserve.cpu.0);
+        taken.memory.0 = taken.memory.0.saturating_sub(reserve.memory.0);
+        taken.node_slots = taken.node_slots.saturating_sub(1);
+        self.cluster_nodes = self.cluster_nodes.saturating_sub(1);
+    }
+
+    /// What is promised on it now, to be had again.
+    pub(crate) fn standing(&self) -> Standing {
+        Standing { taken: self.taken, cluster_nodes: self.cluster_nodes, turns: self.turns }
+    }
+
+    /// Back to what was promised then.
+    pub(crate) fn set_standing(&mut self, Standing { taken, cluster_nodes, turns }: Standing) {
+        (self.taken, self.cluster_nodes, self.turns) = (taken, cluster_nodes, turns);
+    }
+
+    /// How full the host is, in millionths of its scarcest resource.
+    pub(crate) fn fill(&self) -> u64 {
+        fill(self.taken, self.allocatable)
     }
 
     /// How full the host is with one more node, in millionths of its scarcest resource.

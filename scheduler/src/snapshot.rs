@@ -7,6 +7,8 @@ use shoal_types::{
     Capacity, HostId, HostName, HostState, Labels, Overcommit, Profile, Resources, Role, Scheduling,
 };
 
+use crate::room::fill;
+
 /// The hosts at one moment, in any order; ids are unique.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -85,6 +87,12 @@ impl HostView {
         capacity.memory.0 =
             amount(self.total.memory.0, self.overcommit.memory_milli, self.keep_back.memory.0);
         capacity
+    }
+
+    /// How full it is, in millionths of its scarcest resource.
+    #[must_use]
+    pub fn load(&self) -> u64 {
+        fill(self.reserved, self.allocatable())
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::{cmp::Ordering, rc::Rc};
 
-use super::{Constraints, Ranking, Spread, spread::SpreadScore};
+use super::{Constraints, Ranking, Spread, SpreadScore};
 use crate::{class::Demand, room::Room};
 
 /// The order of `metadata`.

@@ -8,7 +8,7 @@ mod spread;
 pub(crate) use binpack::Binpack;
 pub(crate) use metadata::Metadata;
 pub(crate) use round_robin::RoundRobin;
-pub(crate) use spread::Spread;
+pub(crate) use spread::{Spread, SpreadScore};
 
 use crate::{class::Demand, room::Room};
 

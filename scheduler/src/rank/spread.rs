@@ -32,11 +32,18 @@ pub(crate) struct Spread {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SpreadScore {
     /// Rounds it has behind it.
-    round: u32,
+    pub(crate) round: u32,
     /// Nodes of the cluster on it.
-    cluster_nodes: u32,
+    pub(crate) cluster_nodes: u32,
     /// How full it would be, in millionths.
-    fill: u64,
+    pub(crate) fill: u64,
+}
+
+impl Spread {
+    /// Shares of this host.
+    pub(crate) fn shares(&self, room: &Room<'_>) -> u32 {
+        self.shares[room.size]
+    }
 }
 
 impl Ranking for Spread {

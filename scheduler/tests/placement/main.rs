@@ -15,6 +15,8 @@ mod plain;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod rebalance;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod rules;
