@@ -21,7 +21,7 @@ use crate::{
     Begun, Caller, Certificate, ClientError, Cluster, Create, CreateStep, DeleteStep, DrainStep, Examination,
     ExecFrame, ExecOutput, Followed, Host, HostSettings, Images, Installation, Introduce, LoadFrame,
     LoadStep, MadeUser, Names, Network, NewUser, Node, PlacementReason, Plan, ProxyFrame, ProxyOutput,
-    Registry, RepairStep, ResumeStep, Server, SshAccess, Status, Sweep, Unregistered, User,
+    RebalanceStep, Registry, RepairStep, ResumeStep, Server, SshAccess, Status, Sweep, Unregistered, User,
     value::{all, need},
 };
 
@@ -469,6 +469,19 @@ impl Client {
         let (realm, cluster) = (realm.to_string(), cluster.to_string());
         let request = v1::RotateKeysRequest { realm, cluster, now, wait_ms };
         Ok(Answers::of(self.upkeep().rotate_keys(request).await?.into_inner()))
+    }
+
+    /// Moves idle workers of these clusters, or of every ready one of the realm, to hosts that carry less; 0: however many.
+    pub async fn rebalance(
+        &self,
+        realm: &RealmName,
+        names: &[ClusterName],
+        dry_run: bool,
+        max_moves: u32,
+    ) -> Result<Answers<RebalanceStep>, ClientError> {
+        let names = names.iter().map(ToString::to_string).collect();
+        let request = v1::RebalanceRequest { realm: realm.to_string(), names, dry_run, max_moves };
+        Ok(Answers::of(self.upkeep().rebalance(request).await?.into_inner()))
     }
 
     /// How a cluster is.

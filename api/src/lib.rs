@@ -28,6 +28,7 @@ mod host;
 mod image;
 mod installation;
 mod placement;
+mod rebalance;
 mod repair;
 mod result;
 #[cfg(feature = "schema")]
@@ -57,6 +58,7 @@ pub use host::{Agent, Amounts, Engine, Host, HostSettings, SshCredentials, TlsCr
 pub use image::{Image, Images, LoadFrame, LoadOpen, LoadStep, Loaded, Registry, SilentHost};
 pub use installation::{Installation, Server};
 pub use placement::{Candidate, Placement, PlacementReason, Plan, PlanAmounts, PlannedHost, Refusal, Rules};
+pub use rebalance::{NodeMove, Rebalance, RebalanceStep, RebalancedCluster, RebalancedHost, StayingNode};
 pub use repair::{Mend, Repair, RepairStep, RepairedCluster};
 pub use result::{Built, Deleted, Dockerfile, Forward, ServerContext, SshConfig, Validated, Version};
 pub use shoal_proto::{FRAME_BYTES, FieldError};

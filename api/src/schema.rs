@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::{
     Built, Cluster, Deleted, Dockerfile, Drain, EventJson, Examination, Forward, Host, Images, Installation,
-    Loaded, Network, Node, PlacementReason, Plan, Registry, Repair, Resumed, ServerContext, SshConfig,
-    Status, Sweep, Unregistered, User, Validated, Version,
+    Loaded, Network, Node, PlacementReason, Plan, Rebalance, Registry, Repair, Resumed, ServerContext,
+    SshConfig, Status, Sweep, Unregistered, User, Validated, Version,
 };
 
 /// A kind of result.
@@ -42,6 +42,7 @@ pub const KINDS: &[Kind] = &[
     kind::<Plan>("plan", "shoal create cluster --dry-run"),
     kind::<Vec<Registry>>("registries", "shoal get registries"),
     kind::<Installation>("installation", "shoal get installation, shoal set installation"),
+    kind::<Rebalance>("rebalance", "shoal rebalance"),
     kind::<Repair>("repair", "shoal repair"),
     kind::<Resumed>("resumed", "shoal resume"),
     kind::<SshConfig>("ssh-config", "shoal get ssh-config"),

@@ -8,10 +8,13 @@ pub fn drain_reason(host: &HostName) -> String {
     format!("shoal: host {host} is being drained")
 }
 
-/// No new jobs for these nodes; those that run go on.
+/// Why nodes get no jobs while they move so that load is even.
+pub const REBALANCE_REASON: &str = "shoal: it is being moved to another host";
+
+/// No new jobs for these nodes, for this reason; those that run go on.
 #[must_use]
-pub fn drain_command<'a>(nodes: impl IntoIterator<Item = &'a str>, host: &HostName) -> Vec<String> {
-    update(nodes, &["State=DRAIN".to_owned(), format!("Reason={}", drain_reason(host))])
+pub fn drain_command<'a>(nodes: impl IntoIterator<Item = &'a str>, reason: &str) -> Vec<String> {
+    update(nodes, &["State=DRAIN".to_owned(), format!("Reason={reason}")])
 }
 
 /// The jobs of these nodes go back to the queue, or end if they may not be run twice. They stay without jobs, for this reason.
@@ -41,7 +44,7 @@ mod tests {
         let host: HostName = "alpha".parse().unwrap();
         let nodes = ["worker-0", "worker-1", "worker-4"];
         assert_eq!(
-            drain_command(nodes, &host),
+            drain_command(nodes, &drain_reason(&host)),
             [
                 "scontrol",
                 "update",

@@ -36,7 +36,7 @@ pub use accounts::{Accounts, AccountsError, Owner};
 pub use bootstrap::{BootstrapError, BootstrapTemplate};
 pub use complaint::{Complaint, given_up};
 pub use conf::slurm_conf;
-pub use drain::{down_command, drain_command, drain_reason, resume_command};
+pub use drain::{REBALANCE_REASON, down_command, drain_command, drain_reason, resume_command};
 pub use keys::{ClusterKeys, KeyError, SshKeyPair};
 pub use known_hosts::known_hosts;
 pub use limits::{LIMITS, Limit, PIDS, within_limits};

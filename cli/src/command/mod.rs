@@ -27,6 +27,7 @@ mod logs;
 mod placing_args;
 mod port_forward;
 mod proxy;
+mod rebalance;
 mod register;
 mod registry;
 mod repair;
@@ -129,6 +130,13 @@ pub(crate) enum Command {
     Drain(drain::Drain),
     /// Exchange the keys of a cluster
     Rotate(rotate::Rotate),
+    /// Move idle workers to hosts that carry less, such as one that was drained and is schedulable again
+    ///
+    /// Each cluster's own strategy says where its workers had better be; with binpack, hosts are freed. The plan is shown first, with what
+    /// hosts carry before and after. Only workers without jobs move, a batch at a time, with their names, addresses and keys. What gains
+    /// less than one part in twenty stays. What has moved has moved: after an interrupt the next rebalance goes on. Exit status 0: it was
+    /// done, or nothing was to do; 1: it was not done to the end.
+    Rebalance(rebalance::Rebalance),
     /// Finish the realm's interrupted creates and deletes
     Resume(resume::Resume),
     /// Remove leftovers from the hosts: objects of this installation without a row in the store
@@ -190,6 +198,7 @@ impl Command {
             Self::Uncordon(command) => command.run(global, interrupt).await,
             Self::Drain(command) => command.run(global, interrupt).await,
             Self::Rotate(command) => command.run(global, interrupt).await,
+            Self::Rebalance(command) => command.run(global, interrupt).await,
             Self::Resume(command) => command.run(global, interrupt).await,
             Self::Sweep(command) => command.run(global, interrupt).await,
             Self::Serve(command) => command.run(global, interrupt).await,
@@ -228,6 +237,7 @@ impl Command {
             | Self::Uncordon(_)
             | Self::Drain(_)
             | Self::Rotate(_)
+            | Self::Rebalance(_)
             | Self::Resume(_)
             | Self::Sweep(_)
             | Self::Serve(_)
@@ -276,6 +286,7 @@ impl Command {
             | Self::Uncordon(_)
             | Self::Drain(_)
             | Self::Rotate(_)
+            | Self::Rebalance(_)
             | Self::Resume(_)
             | Self::Sweep(_)
             | Self::Store(_)

@@ -8,7 +8,7 @@ use super::healing_args::HealingArgs;
 use crate::{
     args::Global,
     complete,
-    config::{HealingOverrides, TtlSetting},
+    config::TtlSetting,
     connect::Session,
     error::CliError,
     escape,

@@ -13,6 +13,7 @@ mod nodes;
 mod paint;
 mod plan;
 mod reason;
+mod rebalance;
 mod repair;
 mod screen;
 mod status;
@@ -38,6 +39,7 @@ pub(crate) use nodes::{cluster_text, clusters_table, networks_table, nodes_table
 pub(crate) use paint::{bar, styled};
 pub(crate) use plan::plan_text;
 pub(crate) use reason::placement_reason_text;
+pub(crate) use rebalance::{rebalance_plan_text, rebalance_text};
 pub(crate) use repair::repair_text;
 pub(crate) use screen::{Screen, raw};
 pub(crate) use status::status_text;

@@ -6,8 +6,9 @@ use serde_json::Value;
 use shoal_api::{
     Agent, Amounts, Built, CgroupVersion, Cluster, Deleted, Dockerfile, Drain, DrainedCluster, Engine,
     EventJson, Failing, Forward, Host, Image, Images, Installation, Mend, MendKind, MovedNode, Network, Node,
-    Phase, Registry, Repair, RepairedCluster, ResumeEnd, Resumed, ResumedCluster, SilentHost, SshConfig,
-    Sweep, SweepEnd, SweptHost, SweptThing, ThingKind, TooMuch, Unregistered, Validated, Version,
+    NodeMove, Phase, Rebalance, RebalancedCluster, RebalancedHost, Registry, Repair, RepairedCluster,
+    ResumeEnd, Resumed, ResumedCluster, SilentHost, SshConfig, StayingNode, Sweep, SweepEnd, SweptHost,
+    SweptThing, ThingKind, TooMuch, Unregistered, Validated, Version,
     schema::{KINDS, Kind},
 };
 use shoal_types::{
@@ -132,6 +133,21 @@ fn what_is_printed_fits_what_is_published() {
     let scheduling = shoal_types::Scheduling::Draining;
     let drain = Drain { host: text("host1"), scheduling, dry_run: false, clusters: vec![drained] };
     assert_fits("drain", &drain);
+    let rebalanced = RebalancedCluster {
+        realm: text("default"),
+        name: text("dev"),
+        moves: vec![NodeMove { node: text("worker-0"), from: text("host1"), to: text("host2") }],
+        stay: vec![StayingNode { node: text("worker-1"), host: text("host1"), why: text("jobs") }],
+        error: None,
+    };
+    let carries = RebalancedHost {
+        name: text("host1"),
+        nodes_before: 2,
+        nodes_after: 1,
+        load_before_millionths: 20_000,
+        load_after_millionths: 10_000,
+    };
+    assert_fits("rebalance", &Rebalance { dry_run: false, hosts: vec![carries], clusters: vec![rebalanced] });
     let resumed = ResumedCluster { name: text("dev"), end: ResumeEnd::Ready, reason: None };
     assert_fits("resumed", &Resumed { clusters: vec![resumed] });
     let (listen, node) = (text("127.0.0.1:1"), text("worker-0.dev"));

@@ -178,13 +178,13 @@ impl Healing<'_> {
         }));
         let cluster = &intent.cluster;
         let image = image::resolve_id(&cluster.spec.image, &cluster.image_id, &seen).await;
-        let (lease, left) = (&work.lease, &why);
+        let (lease, left, nowhere) = (&work.lease, &why, BTreeMap::new());
         let relocation = Relocation {
             lease,
             intent: &intent,
             left,
             only: None,
-            to: None,
+            to: &nowhere,
             state: StateFrom::Copy,
             seen: &seen,
             image: &image,

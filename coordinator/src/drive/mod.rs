@@ -22,6 +22,7 @@ pub(crate) mod healing;
 pub(crate) mod hosts;
 pub(crate) mod lifecycle;
 pub(crate) mod load;
+pub(crate) mod rebalance;
 pub(crate) mod repair;
 mod reschedule;
 pub(crate) mod rotate;

@@ -53,7 +53,7 @@ pub(crate) async fn reschedule(
         intent,
         left: &why,
         only: None,
-        to: None,
+        to: &BTreeMap::new(),
         state: StateFrom::There,
         seen: &seen,
         image: &image,

@@ -14,4 +14,5 @@ pub(crate) mod admission;
 pub(crate) mod commit;
 pub(crate) mod network;
 pub(crate) mod placing;
+pub(crate) mod rebalancing;
 pub(crate) mod relocation;

@@ -32,8 +32,8 @@ pub(crate) struct Relocation<'a> {
     pub(crate) left: &'a BTreeMap<HostId, String>,
     /// Which of their nodes move; all if `None`.
     pub(crate) only: Option<&'a BTreeSet<NodeId>>,
-    /// Where they go, if that is decided.
-    pub(crate) to: Option<&'a HostName>,
+    /// Node -> where it goes, if that is decided.
+    pub(crate) to: &'a BTreeMap<NodeId, HostName>,
     pub(crate) state: StateFrom,
     pub(crate) seen: &'a [HostObservation],
     pub(crate) image: &'a ImageOfCluster,
@@ -80,19 +80,25 @@ impl Relocation<'_> {
         Ok(placed.filter_map(|(node, (_, _, to))| Some((node.name.clone(), host(to)?))).collect())
     }
 
-    /// Unusable hosts: those that are left, and new members that cannot carry the existing network.
+    /// Unusable hosts: those that are left, and those that none of the cluster's nodes may come to.
     fn excluded(&self) -> BTreeMap<HostId, String> {
-        let members: BTreeSet<HostId> = self.intent.nodes.iter().map(|n| n.host).collect();
-        let mut excluded = self.left.clone();
-        for host in self.seen.iter().map(|s| &s.host).filter(|h| !members.contains(&h.id)) {
-            if let Some(why) = misfit(host, &self.intent.network) {
-                excluded.entry(host.id).or_insert(why);
-            }
-        }
-        let spec = &self.intent.cluster.spec;
-        excluded.extend(unable(spec, self.seen));
+        let mut excluded = unusable(self.intent, self.seen);
+        excluded.extend(self.left.clone());
         excluded
     }
+}
+
+/// Hosts that no node of a cluster may come to, and why: new members that cannot carry its network, and those that cannot do what
+/// it needs.
+pub(crate) fn unusable(intent: &Intent, seen: &[HostObservation]) -> BTreeMap<HostId, String> {
+    let members: BTreeSet<HostId> = intent.nodes.iter().map(|n| n.host).collect();
+    let mut unusable = unable(&intent.cluster.spec, seen);
+    for host in seen.iter().map(|s| &s.host).filter(|h| !members.contains(&h.id)) {
+        if let Some(why) = misfit(host, &intent.network) {
+            unusable.entry(host.id).or_insert(why);
+        }
+    }
+    unusable
 }
 
 impl<'a> Edit for Relocation<'a> {
@@ -119,8 +125,10 @@ impl<'a> Edit for Relocation<'a> {
         let seed = u64::from_le_bytes(draw(&mut *coordinator.rng()));
         let nodes = moved.iter().map(|node| of_row(node));
         let mut request = request(spec, nodes, &image.architecture, self.excluded(), seed);
-        if let Some(to) = to {
-            request.nodes.iter_mut().for_each(|node| node.pin = Some(to.clone()));
+        for (node, row) in request.nodes.iter_mut().zip(&moved) {
+            if let Some(host) = to.get(&row.id) {
+                node.pin = Some(host.clone());
+            }
         }
         let snapshot = snapshot(seen, &basis.capacity, image);
         let decided = match decide(spec, &snapshot, &request).await {

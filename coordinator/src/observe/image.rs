@@ -42,6 +42,16 @@ pub(crate) struct ImageOfCluster {
 }
 
 impl ImageOfCluster {
+    /// No image: nothing is asked about one.
+    pub(crate) fn none() -> Self {
+        Self {
+            id: String::new(),
+            architecture: String::new(),
+            holders: BTreeMap::new(),
+            containerd: BTreeSet::new(),
+        }
+    }
+
     /// The image's state on a host, for the scheduler. A host without the image gets it from a holder; so does a host with
     /// another content under the reference, because nodes are made of the digest and the reference there stays.
     pub(crate) fn on(&self, host: HostId) -> ImageState {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
-use shoal_slurm::{ClusterView, Layout, NodeView, RoleSpec, ViewError};
+use shoal_slurm::{ClusterView, Layout, NodeView, Readiness, RoleSpec, ViewError};
 use shoal_storage::{Cluster, Network, NewRemnant, Node};
 use shoal_types::{ClusterSpec, DNS_ZONE, HostId, Role, Timestamp};
 
@@ -29,6 +29,11 @@ impl Intent {
     /// What the role of a node is.
     pub(crate) fn role(&self, node: &Node) -> &'static RoleSpec {
         RoleSpec::of(node.role, self.cluster.spec.profile)
+    }
+
+    /// Whether Slurm gives a node jobs.
+    pub(crate) fn runs_jobs(&self, node: &Node) -> bool {
+        self.role(node).readiness == Readiness::Idle
     }
 
     /// Where its Slurm listens and keeps things.

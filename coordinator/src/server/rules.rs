@@ -111,6 +111,7 @@ names! {
     ResumeRequest(r) = r.realm, none(), none();
     RepairRequest(r) = r.realm, only(&r.names), r.names.join(" ");
     RotateKeysRequest(r) = r.realm, r.cluster, none();
+    RebalanceRequest(r) = r.realm, only(&r.names), r.names.join(" ");
     GetStatusRequest(r) = r.realm, r.cluster, none();
     ExamineHostsRequest(r) = none(), none(), r.hosts.join(" ");
     CreateUserRequest(r) = none(), none(), r.name;
@@ -206,6 +207,7 @@ pub(super) const RULES: &[Rule] = &[
     change::<v1::SweepRequest>("Upkeep/Sweep", Admin, Installation, CHANGE),
     change::<v1::ResumeRequest>("Upkeep/Resume", Operator, Realm, STREAM),
     change::<v1::RepairRequest>("Upkeep/Repair", Operator, Realm, STREAM),
+    change::<v1::RebalanceRequest>("Upkeep/Rebalance", Operator, Realm, STREAM),
     change::<v1::RotateKeysRequest>("Upkeep/RotateKeys", Operator, Realm, STREAM),
     look::<v1::GetStatusRequest>("Insight/GetStatus", Viewer, Realm),
     // It brings agents to hosts that have none.

@@ -110,6 +110,7 @@ fn cluster(fault: &ClusterFault) -> Code {
         | ClusterFault::NotMended { .. }
         | ClusterFault::HasJobs { .. }
         | ClusterFault::NotMoved { .. }
+        | ClusterFault::PlacedByProgram { .. }
         | ClusterFault::NotHealed { .. }
         | ClusterFault::Slurm { .. }
         | ClusterFault::Stay { .. }

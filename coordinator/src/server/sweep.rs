@@ -1,9 +1,9 @@
-//! The service for upkeep: sweeping hosts, finishing what was interrupted, mending what was ready, other keys.
+//! The service for upkeep: sweeping hosts, finishing what was interrupted, mending what was ready, evening out load, other keys.
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, Stream, StreamExt, stream};
-use shoal_api::{RepairStep, ResumeStep};
+use shoal_api::{RebalanceStep, RepairStep, ResumeStep};
 use shoal_proto::v1;
 use shoal_types::{ClusterName, RealmName};
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     drive::{
         lifecycle,
+        rebalance::{self, RebalanceTerms},
         repair::{self, RepairTerms},
         rotate::{RotateTerms, rotate_keys},
         sweep::{self, GRACE, SweepTerms, resume},
@@ -138,6 +139,44 @@ impl v1::upkeep_server::Upkeep for UpkeepService {
             Ok(())
         });
         self.relay(follow, work, interrupt, out);
+        Ok(Response::new(Box::pin(ReceiverStream::new(steps))))
+    }
+
+    type RebalanceStream = Pin<Box<dyn Stream<Item = Result<v1::RebalanceResponse, Status>> + Send>>;
+
+    async fn rebalance(
+        &self,
+        request: Request<v1::RebalanceRequest>,
+    ) -> Result<Response<Self::RebalanceStream>, Status> {
+        let r = request.into_inner();
+        let realm: RealmName = field("realm", &r.realm).map_err(Fault::from)?;
+        let names: Vec<ClusterName> =
+            r.names.iter().map(|n| field("names", n)).collect::<Result<_, _>>().map_err(Fault::from)?;
+        let names = repair::clusters(&self.0, &realm, &names).await?;
+        let most =
+            if r.max_moves == 0 { usize::MAX } else { usize::try_from(r.max_moves).unwrap_or(usize::MAX) };
+        let terms = RebalanceTerms { dry_run: r.dry_run, most };
+        let follow = Follow::from_now(self.0.clone(), realm.clone(), None).await.map_err(Fault::from)?;
+        let interrupt = self.0.stop.child_token();
+        let (out, steps) = mpsc::channel(QUEUE);
+        let (coordinator, stop, told) = (self.0.clone(), interrupt.clone(), out.clone());
+        let work = self.0.tasks.spawn(async move {
+            let tell = |step: RebalanceStep| {
+                let told = told.clone();
+                // Who has gone is told nothing.
+                async move { drop(told.send(Ok(step.into())).await) }.boxed()
+            };
+            rebalance::rebalance(&coordinator, &realm, &names, terms, &stop, tell).await
+        });
+        self.0.tasks.spawn(async move {
+            let wrap = |told| match told {
+                FollowStep::Event(event) => Some(RebalanceStep::Event(event).into()),
+                FollowStep::Placed(_) => None,
+            };
+            if let Err(status) = follow.until(joined(work), interrupt, out.clone(), wrap).await {
+                drop(out.send(Err(status)).await);
+            }
+        });
         Ok(Response::new(Box::pin(ReceiverStream::new(steps))))
     }
 }

@@ -15,7 +15,9 @@ use anyhow::{Context as _, ensure};
 use async_trait::async_trait;
 use rand::{RngCore as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
-use shoal_api::{DrainStep, DrainedCluster, RepairStep, RepairedCluster};
+use shoal_api::{
+    DrainStep, DrainedCluster, RebalanceStep, RebalancedCluster, RebalancedHost, RepairStep, RepairedCluster,
+};
 use shoal_coordinator::{Connect, Embedded, Entropy, KeepEvents, Surroundings, embedded_in};
 use shoal_docker::{Credential, Endpoint, Engine, EngineError};
 use shoal_docker_fake::{Fleet, Phase};
@@ -577,6 +579,35 @@ impl Coordinator {
             }
         }
         Err(Status::internal("the end was not told"))
+    }
+
+    /// The service for upkeep.
+    #[must_use]
+    pub fn upkeep_client(&self) -> UpkeepClient<Channel> {
+        UpkeepClient::new(self.channel())
+    }
+
+    /// Evens out load: every cluster, and the hosts afterwards; with `dry_run` as they would be.
+    ///
+    /// # Errors
+    /// What the coordinator answers.
+    pub async fn rebalance(
+        &self,
+        dry_run: bool,
+        max_moves: u32,
+    ) -> Result<(Vec<RebalancedCluster>, Vec<RebalancedHost>), Status> {
+        let request = v1::RebalanceRequest { realm: "default".into(), names: vec![], dry_run, max_moves };
+        let mut steps = self.upkeep_client().rebalance(request).await?.into_inner();
+        let (mut done, mut now) = (Vec::new(), Vec::new());
+        while let Some(step) = steps.message().await? {
+            match RebalanceStep::try_from(step) {
+                Ok(RebalanceStep::Plan { hosts, clusters }) if dry_run => (done, now) = (clusters, hosts),
+                Ok(RebalanceStep::Cluster(cluster)) => done.push(cluster),
+                Ok(RebalanceStep::Ended(hosts)) => now = hosts,
+                Ok(RebalanceStep::Plan { .. } | RebalanceStep::Event(_)) | Err(_) => {}
+            }
+        }
+        Ok((done, now))
     }
 
     /// Its process is killed, while others in the same runtime live on: nothing of it reaches anything any more.

@@ -31,6 +31,7 @@ enum Way {
     Delete,
     Repair,
     Drain,
+    Rebalance,
 }
 
 impl Way {
@@ -40,6 +41,7 @@ impl Way {
             Self::Delete => "delete",
             Self::Repair => "repair",
             Self::Drain => "drain",
+            Self::Rebalance => "rebalance",
         }
     }
 
@@ -60,6 +62,14 @@ impl Way {
             let role = |c: &ContainerTruth| c.spec.labels.get("shoal.role").cloned();
             ensure!(truth.containers.iter().any(|c| role(c).as_deref() == Some("controller")), "not on h1");
         }
+        if self == Self::Rebalance {
+            // It came back, and is empty.
+            alone(&world, "before", async |_, c| {
+                c.drain("h3", false, 60_000).await?;
+                c.hosts().uncordon_host(v1::UncordonHostRequest { name: "h3".into() }).await?;
+                Ok(())
+            })?;
+        }
         Ok(world)
     }
 
@@ -71,6 +81,7 @@ impl Way {
             Self::Repair => coordinator.repair(&["dev"], false).await.map(drop),
             // The controller's, so that its state is carried, too.
             Self::Drain => coordinator.drain("h1", false, 60_000).await.map(drop),
+            Self::Rebalance => coordinator.rebalance(false, 0).await.map(drop),
         }
     }
 }
@@ -131,7 +142,7 @@ fn run(way: Way, point: &Point, fault: Fault) -> anyhow::Result<()> {
             let (answer, rows) = ended?;
             let there = rows.clusters.iter().any(|c| c.spec.name.as_str() == "dev");
             match (way, &answer) {
-                (Way::Repair | Way::Drain, _) => ensure!(there, "kept, and yet not there"),
+                (Way::Repair | Way::Drain | Way::Rebalance, _) => ensure!(there, "kept, and yet not there"),
                 (Way::Create, Ok(())) => ensure!(there, "created, and yet not there"),
                 (Way::Delete, Ok(())) => ensure!(!there, "deleted, and yet there"),
                 (_, Err(_)) => {}
@@ -145,6 +156,8 @@ fn run(way: Way, point: &Point, fault: Fault) -> anyhow::Result<()> {
                 whole(&world)?;
             } else if way == Way::Drain {
                 rid(&world)?;
+            } else if way == Way::Rebalance {
+                even(&world)?;
             } else if !left {
                 none(&forgotten(&world, &rows), &format!("after {answer:?}"))?;
             }
@@ -190,6 +203,28 @@ fn rid(world: &World) -> anyhow::Result<()> {
     whole(world)
 }
 
+/// The next rebalance fills the host, and once more changes nothing; Slurm gives jobs to all workers.
+fn even(world: &World) -> anyhow::Result<()> {
+    world.pass(LATE)?;
+    let rows = alone(world, "b", async |_, coordinator| {
+        let (clusters, _) = coordinator.rebalance(false, 0).await?;
+        ensure!(clusters.iter().all(|cluster| cluster.error.is_none()), "{clusters:?}");
+        let (clusters, hosts) = coordinator.rebalance(false, 0).await?;
+        ensure!(clusters.iter().all(|cluster| cluster.moves.is_empty()), "{clusters:?}");
+        ensure!(hosts.iter().all(|host| (1..=2).contains(&host.nodes_after)), "{hosts:?}");
+        let status = coordinator.status("dev").await?;
+        let jobless: Vec<_> = status.nodes.iter().filter(|node| node.slurm.starts_with("drain")).collect();
+        ensure!(jobless.is_empty(), "{jobless:?}");
+        let unwell: Vec<_> = status.nodes.iter().filter(|node| !node.troubles.is_empty()).collect();
+        ensure!(unwell.is_empty(), "{unwell:?}");
+        Ok(())
+    })?;
+    none(&forgotten(world, &rows), "after the next rebalance")?;
+    world.pass(LATE)?;
+    alone(world, "sweep", async |_, coordinator| Ok(coordinator.sweep().await.map(drop)?))?;
+    whole(world)
+}
+
 /// The next command finishes what the crash left, at once.
 fn after_crash(way: Way, world: &World) -> anyhow::Result<()> {
     let began = world.now();
@@ -207,11 +242,14 @@ fn after_crash(way: Way, world: &World) -> anyhow::Result<()> {
             ensure!(repaired.iter().all(RepairedCluster::is_well), "{repaired:?}");
             Ok(())
         }
-        // The next drain finishes it.
-        Way::Drain => Ok(()),
+        // The next of its kind finishes it.
+        Way::Drain | Way::Rebalance => Ok(()),
     })?;
     if way == Way::Drain {
         return rid(world);
+    }
+    if way == Way::Rebalance {
+        return even(world);
     }
     none(&forgotten(world, &rows), "after the next command")?;
     in_time(world, began)
@@ -251,8 +289,8 @@ fn points(way: Way, crashes: bool) -> anyhow::Result<Vec<Point>> {
         || env::var("SHOAL_SIM_POINT").is_ok()
     {
         true => Choice::All,
-        // A drain has many effects, each of which another command has, too.
-        false if crashes && way != Way::Drain => Choice::Few,
+        // These have many effects, each of which another command has, too.
+        false if crashes && !matches!(way, Way::Drain | Way::Rebalance) => Choice::Few,
         false => Choice::Last,
     };
     Ok(world.points().chosen(choice))
@@ -322,4 +360,14 @@ fn a_drain_that_crashes_is_finished_by_the_next() -> anyhow::Result<()> {
 #[test]
 fn a_drain_that_meets_a_fault_is_finished_by_the_next() -> anyhow::Result<()> {
     each(Way::Drain, &[Fault::Error, Fault::Lost, Fault::Hang])
+}
+
+#[test]
+fn a_rebalance_that_crashes_is_finished_by_the_next() -> anyhow::Result<()> {
+    each(Way::Rebalance, &[Fault::Crash])
+}
+
+#[test]
+fn a_rebalance_that_meets_a_fault_is_finished_by_the_next() -> anyhow::Result<()> {
+    each(Way::Rebalance, &[Fault::Error, Fault::Lost, Fault::Hang])
 }

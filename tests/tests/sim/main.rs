@@ -17,6 +17,7 @@ mod lifecycle;
 mod mtu;
 mod placing;
 mod programs;
+mod rebalance;
 mod repair;
 mod rotate;
 mod schedules;

@@ -1,4 +1,4 @@
-//! Moves some nodes of one cluster from a host that is being drained.
+//! Moves some nodes of one cluster from a host: one that is being drained, or one that carries more than others.
 //!
 //! ```text
 //! (state is copied) --> containers removed --> edit/relocation.rs --> passes --> Slurm gives them jobs again
@@ -6,21 +6,20 @@
 //! ```
 //! A batch is ended whoever interrupts. Where it fails before the nodes have another place, they come up where they were.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use shoal_api::MovedNode;
 use shoal_docker::CallClass;
 use shoal_slurm::Readiness;
 use shoal_storage::{Host, Node};
-use shoal_types::{HostName, NodeId, NodeName, nodeset};
+use shoal_types::{HostId, HostName, NodeId, NodeName, nodeset};
 use tokio::time::Instant;
 
-use super::{
-    cluster::{BATCH, Drain},
-    slurm::Controller,
-    state,
-};
+use super::{slurm::Controller, state};
 use crate::{
     drive::{repair::passes, reschedule::forget_remnant},
     edit::{
@@ -34,15 +33,18 @@ use crate::{
         intent::Intent,
         survey::{self, Depth},
     },
-    pass::work::{Halt, all, on},
+    pass::work::{Halt, Work, all, on},
     words::{
-        fault::{Fault, HostFault},
+        fault::{ClusterFault, Fault, HostFault},
         naming::NODE,
     },
 };
 
+/// Nodes moved at once: what is begun with a batch is ended with it, whoever interrupts.
+pub(in crate::drive) const BATCH: usize = 16;
+
 /// How long a batch may take to come up at its new place.
-pub(super) const COME_UP: Duration = Duration::from_secs(300);
+pub(in crate::drive) const COME_UP: Duration = Duration::from_secs(300);
 
 /// What is wanted of a relocation.
 #[derive(Debug, Clone, Copy)]
@@ -53,31 +55,50 @@ pub(super) enum Relocate {
     Commit,
 }
 
-impl Drain<'_> {
-    /// Moves these nodes.
-    pub(super) async fn move_batch(
+/// A host that some nodes of one cluster leave.
+pub(in crate::drive) struct Leaving<'a> {
+    pub(super) work: &'a Work,
+    pub(super) host: &'a Host,
+    /// The host, and why it is left.
+    left: BTreeMap<HostId, String>,
+    /// Why Slurm gives no jobs to nodes that are to move.
+    pub(super) reason: String,
+}
+
+impl<'a> Leaving<'a> {
+    pub(in crate::drive) fn new(work: &'a Work, host: &'a Host, why: String, reason: String) -> Self {
+        Self { work, host, left: BTreeMap::from([(host.id, why)]), reason }
+    }
+
+    pub(super) fn stay(&self, intent: &Intent, nodes: String, why: String) -> Fault {
+        ClusterFault::Stay { cluster: intent.cluster.spec.name.clone(), nodes, why }.into()
+    }
+
+    /// Moves these nodes, to where they are to go if that is decided: node -> host.
+    pub(in crate::drive) async fn move_batch(
         &self,
         intent: &Intent,
         batch: &BTreeSet<NodeId>,
+        to: &BTreeMap<NodeId, HostName>,
     ) -> Result<Vec<MovedNode>, Fault> {
         let (work, began) = (self.work, Instant::now());
         let coordinator = &work.coordinator;
         let link = coordinator.fleet.link(&coordinator.store, self.host).await?;
-        let mut to: Option<Host> = None;
+        let mut to = to.clone();
+        let mut carried: Option<Host> = None;
         for node in intent.nodes.iter().filter(|n| batch.contains(&n.id) && intent.role(n).state.is_some()) {
-            to = Some(self.carry(intent, node, &link).await?);
+            let host = self.carry(intent, node, &link).await?;
+            to.extend(batch.iter().map(|node| (*node, host.name.clone())));
+            carried = Some(host);
         }
         let placed = match self.remove(&link, batch).await.map_err(Halt::into_fault) {
-            Ok(()) => {
-                let to = to.as_ref().map(|host| &host.name);
-                self.relocate(intent, Some(batch), to, Relocate::Commit).await
-            }
+            Ok(()) => self.relocate(intent, Some(batch), &to, Relocate::Commit).await,
             Err(fault) => Err(fault),
         };
         // Wherever they belong now, they come up there.
         let passed = passes(work, COME_UP, began).await;
         placed?;
-        if let Some(to) = to {
+        if let Some(to) = carried {
             // What was copied there is the node's by now.
             forget_remnant(work, to.id).await?;
         }
@@ -109,7 +130,7 @@ impl Drain<'_> {
             passes(work, COME_UP, Instant::now()).await?;
         }
         let only = BTreeSet::from([node.id]);
-        let planned = self.relocate(intent, Some(&only), None, Relocate::Plan).await?;
+        let planned = self.relocate(intent, Some(&only), &BTreeMap::new(), Relocate::Plan).await?;
         let nowhere = || self.stay(intent, node.name.to_string(), "it is placed nowhere".into());
         let (_, host) = planned.into_iter().next().ok_or_else(nowhere)?;
         let mut read = coordinator.store.read().await?;
@@ -158,7 +179,7 @@ impl Drain<'_> {
         &self,
         intent: &Intent,
         only: Option<&BTreeSet<NodeId>>,
-        to: Option<&HostName>,
+        to: &BTreeMap<NodeId, HostName>,
         how: Relocate,
     ) -> Result<Vec<(NodeName, HostName)>, Fault> {
         let coordinator = &self.work.coordinator;
@@ -184,7 +205,11 @@ impl Drain<'_> {
     }
 
     /// Has Slurm give jobs to those of the nodes that we kept from them.
-    async fn give_jobs(&self, intent: &Intent, batch: &BTreeSet<NodeId>) -> Result<(), Fault> {
+    pub(in crate::drive) async fn give_jobs(
+        &self,
+        intent: &Intent,
+        batch: &BTreeSet<NodeId>,
+    ) -> Result<(), Fault> {
         let workers = intent.nodes.iter().filter(|n| batch.contains(&n.id));
         let workers: Vec<&Node> = workers.filter(|n| intent.role(n).readiness == Readiness::Idle).collect();
         if workers.is_empty() {
@@ -192,6 +217,6 @@ impl Drain<'_> {
         }
         let slurm = Controller::of(&self.work.coordinator, intent).await?;
         self.work.may(&slurm.link, CallClass::Exec).await.map_err(Halt::into_fault)?;
-        slurm.give_jobs(&workers, &self.host.name).await
+        slurm.give_jobs(&workers, &self.reason).await
     }
 }

@@ -16,16 +16,16 @@ use std::{
 use futures_util::FutureExt;
 use shoal_api::{DrainedCluster, MovedNode};
 use shoal_docker::CallClass;
-use shoal_slurm::{NodeReport, NodeStatus, Readiness, down_command, drain_command, drain_reason};
+use shoal_slurm::{Readiness, down_command, drain_command, drain_reason};
 use shoal_storage::{Cluster, Host, Node};
-use shoal_types::{ClusterPhase, EventKind, HostId, NodeId, NodeName, Scheduling, chain, nodeset};
+use shoal_types::{ClusterPhase, EventKind, NodeId, NodeName, Scheduling, chain, nodeset};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     DrainTerms,
-    batch::Relocate,
-    slurm::{Controller, has_jobs, named},
+    batch::{BATCH, Leaving, Relocate},
+    slurm::{Controller, has_jobs, named, takes_jobs},
 };
 use crate::{
     drive::lifecycle::acquire_in_turn,
@@ -35,20 +35,15 @@ use crate::{
     words::fault::{ClusterFault, Fault, HostFault},
 };
 
-/// Nodes moved at once: what is begun with a batch is ended with it, whoever interrupts.
-pub(super) const BATCH: usize = 16;
 /// How often jobs are looked at.
 const LOOK: Duration = Duration::from_millis(500);
 /// How often jobs that last are looked at: each look is a list and two commands in the controller.
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
 /// One cluster's nodes on the host.
-pub(super) struct Drain<'a> {
-    pub(super) work: &'a Work,
-    pub(super) host: &'a Host,
+struct Drain<'a> {
+    leaving: Leaving<'a>,
     terms: DrainTerms,
-    /// The host, and why it is left.
-    pub(super) left: BTreeMap<HostId, String>,
     interrupt: &'a CancellationToken,
 }
 
@@ -79,8 +74,9 @@ pub(super) async fn drain_cluster(
         // What is begun with a batch is ended with it, whoever interrupts: batches end, and between them it is looked.
         let work = Work::new(coordinator.clone(), cluster.id, lease, &CancellationToken::new());
         let work = work.keeping(Behalf::Person);
-        let left = BTreeMap::from([(host.id, format!("host {} is being drained", host.name))]);
-        let drain = Drain { work: &work, host, terms, left, interrupt };
+        let why = format!("host {} is being drained", host.name);
+        let leaving = Leaving::new(&work, host, why, drain_reason(&host.name));
+        let drain = Drain { leaving, terms, interrupt };
         let outcome = match terms.dry_run {
             true => drain.plan().await.map(|moved| told.moved = moved),
             false => drain.run(&mut told.moved).await,
@@ -106,7 +102,7 @@ pub(super) async fn drain_cluster(
 }
 
 /// The lease of a cluster that is ready.
-async fn owned(
+pub(in crate::drive) async fn owned(
     coordinator: &Coordinator,
     cluster: &Cluster,
     interrupt: &CancellationToken,
@@ -121,7 +117,7 @@ async fn owned(
     }
 }
 
-fn ready(cluster: &Cluster) -> Result<(), Fault> {
+pub(in crate::drive) fn ready(cluster: &Cluster) -> Result<(), Fault> {
     match cluster.phase {
         ClusterPhase::Ready => Ok(()),
         phase @ (ClusterPhase::Creating | ClusterPhase::Deleting | ClusterPhase::Failed) => {
@@ -130,7 +126,7 @@ fn ready(cluster: &Cluster) -> Result<(), Fault> {
     }
 }
 
-async fn pause(interrupt: &CancellationToken, long: Duration) -> Result<(), Fault> {
+pub(in crate::drive) async fn pause(interrupt: &CancellationToken, long: Duration) -> Result<(), Fault> {
     tokio::select! {
         () = interrupt.cancelled() => Err(Fault::Stopped),
         () = tokio::time::sleep(long) => Ok(()),
@@ -140,8 +136,8 @@ async fn pause(interrupt: &CancellationToken, long: Duration) -> Result<(), Faul
 impl Drain<'_> {
     /// Where the nodes would go.
     async fn plan(&self) -> Result<Vec<MovedNode>, Fault> {
-        let intent = self.work.intent().await?;
-        let planned = self.relocate(&intent, None, None, Relocate::Plan).await?;
+        let intent = self.leaving.work.intent().await?;
+        let planned = self.leaving.relocate(&intent, None, &BTreeMap::new(), Relocate::Plan).await?;
         Ok(planned
             .into_iter()
             .map(|(node, to)| MovedNode { node: node.to_string(), to: to.to_string() })
@@ -155,9 +151,9 @@ impl Drain<'_> {
         self.plan().await?;
         let (mut waited, mut rest) = (false, LOOK);
         loop {
-            let intent = self.work.intent().await?;
+            let intent = self.leaving.work.intent().await?;
             ready(&intent.cluster)?;
-            if intent.on(self.host.id).next().is_none() {
+            if intent.on(self.leaving.host.id).next().is_none() {
                 return Ok(());
             }
             self.is_draining().await?;
@@ -169,7 +165,7 @@ impl Drain<'_> {
                         "their jobs did not end within {} s: wait longer with --timeout, or do not wait with --now",
                         self.terms.timeout.as_secs()
                     );
-                    return Err(self.stay(&intent, names, why));
+                    return Err(self.leaving.stay(&intent, names, why));
                 }
                 if !std::mem::replace(&mut waited, true) {
                     self.note(&intent, format!("waiting for the jobs of {names}")).await;
@@ -180,27 +176,24 @@ impl Drain<'_> {
             }
             let batch: BTreeSet<NodeId> = movable.now.into_iter().take(BATCH).collect();
             rest = LOOK;
-            moved.extend(self.move_batch(&intent, &batch).await?);
+            moved.extend(self.leaving.move_batch(&intent, &batch, &BTreeMap::new()).await?);
             pause(self.interrupt, Duration::ZERO).await?;
         }
     }
 
-    pub(super) fn stay(&self, intent: &Intent, nodes: String, why: String) -> Fault {
-        ClusterFault::Stay { cluster: intent.cluster.spec.name.clone(), nodes, why }.into()
-    }
-
     async fn note(&self, intent: &Intent, text: String) {
-        self.work.note(intent, EventKind::Step, Some(&self.host.name), text).await;
+        self.leaving.work.note(intent, EventKind::Step, Some(&self.leaving.host.name), text).await;
     }
 
     /// Nobody has said otherwise meanwhile.
     async fn is_draining(&self) -> Result<(), Fault> {
-        let host = self.work.coordinator.store.read().await?.hosts().get(self.host.id).await?;
-        let unknown = || HostFault::Unknown { name: self.host.name.clone() };
+        let host =
+            self.leaving.work.coordinator.store.read().await?.hosts().get(self.leaving.host.id).await?;
+        let unknown = || HostFault::Unknown { name: self.leaving.host.name.clone() };
         match host.ok_or_else(unknown)?.settings.scheduling {
             Scheduling::Draining => Ok(()),
             now @ (Scheduling::Schedulable | Scheduling::Cordoned | Scheduling::Drained) => {
-                Err(HostFault::NotDraining { host: self.host.name.clone(), now }.into())
+                Err(HostFault::NotDraining { host: self.leaving.host.name.clone(), now }.into())
             }
         }
     }
@@ -208,7 +201,7 @@ impl Drain<'_> {
     /// Which nodes can move now: workers without jobs and nodes that run none, then those that have state. Slurm is told to give the
     /// others no new jobs.
     async fn movable(&self, intent: &Intent) -> Result<Movable, Fault> {
-        let here: Vec<&Node> = intent.on(self.host.id).collect();
+        let here: Vec<&Node> = intent.on(self.leaving.host.id).collect();
         let runs_jobs = |node: &&Node| intent.role(node).readiness == Readiness::Idle;
         let has_state = |node: &Node| intent.role(node).state.is_some();
         let workers: Vec<&Node> = here.iter().copied().filter(runs_jobs).collect();
@@ -220,23 +213,23 @@ impl Drain<'_> {
             }
             return Ok(movable);
         }
-        let slurm = Controller::of(&self.work.coordinator, intent).await;
+        let slurm = Controller::of(&self.leaving.work.coordinator, intent).await;
         let slurm = match (slurm, self.terms.now) {
             // Nobody is waited for.
             (Err(fault), true) => {
-                tracing::warn!(cluster.id = %self.work.cluster, error = chain(&fault), "Slurm is not told");
+                tracing::warn!(cluster.id = %self.leaving.work.cluster, error = chain(&fault), "Slurm is not told");
                 movable.now.extend(workers.iter().map(|node| node.id));
                 return Ok(movable);
             }
             (slurm, _) => slurm?,
         };
-        self.work.may(&slurm.link, CallClass::Exec).await.map_err(Halt::into_fault)?;
+        self.leaving.work.may(&slurm.link, CallClass::Exec).await.map_err(Halt::into_fault)?;
         let mut reports = slurm.nodes().await?;
         let open = named(&workers, &reports, takes_jobs);
         if !open.is_empty() {
             let text = format!("Slurm gives no new jobs to {}", nodeset::compress(open.iter().copied()));
             self.note(intent, text).await;
-            slurm.update(drain_command(open, &self.host.name)).await?;
+            slurm.update(drain_command(open, &self.leaving.reason)).await?;
             reports = slurm.nodes().await?;
         }
         let busy = named(&workers, &reports, has_jobs);
@@ -246,10 +239,7 @@ impl Drain<'_> {
             for name in busy {
                 let given = reports.iter().find(|(node, _)| node.as_str() == name);
                 let given = given.and_then(|(_, report)| report.reason.clone());
-                by_reason
-                    .entry(given.unwrap_or_else(|| drain_reason(&self.host.name)))
-                    .or_default()
-                    .push(name);
+                by_reason.entry(given.unwrap_or_else(|| self.leaving.reason.clone())).or_default().push(name);
             }
             for (reason, names) in by_reason {
                 slurm.update(down_command(names, &reason)).await?;
@@ -263,46 +253,5 @@ impl Drain<'_> {
             }
         }
         Ok(movable)
-    }
-}
-
-/// Whether a node may be given a job.
-fn takes_jobs(report: &NodeReport) -> bool {
-    match report.status {
-        NodeStatus::Idle
-        | NodeStatus::Allocated
-        | NodeStatus::Mixed
-        | NodeStatus::Completing
-        | NodeStatus::Other(_) => true,
-        NodeStatus::Drained | NodeStatus::Draining | NodeStatus::Down | NodeStatus::Unknown => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn report(status: NodeStatus, flags: &str) -> NodeReport {
-        NodeReport { name: "worker-0".parse().unwrap(), status, flags: flags.into(), reason: None }
-    }
-
-    #[test]
-    fn a_node_moves_once_no_job_is_there() {
-        let words = [
-            (NodeStatus::Idle, true, false),
-            (NodeStatus::Allocated, true, true),
-            (NodeStatus::Mixed, true, true),
-            (NodeStatus::Completing, true, true),
-            (NodeStatus::Other("reserved".into()), true, true),
-            (NodeStatus::Draining, false, true),
-            (NodeStatus::Drained, false, false),
-            (NodeStatus::Down, false, false),
-            (NodeStatus::Unknown, false, false),
-        ];
-        for (status, takes, has) in words {
-            let report = report(status, "");
-            assert_eq!((takes_jobs(&report), has_jobs(&report)), (takes, has), "{:?}", report.status);
-        }
-        assert!(has_jobs(&report(NodeStatus::Drained, "+")));
     }
 }

@@ -6,8 +6,8 @@
 //! ```
 //! What has moved has moved: a drain that ends early, or whose process dies, leaves the rest to the next one.
 
-mod batch;
-mod cluster;
+pub(in crate::drive) mod batch;
+pub(in crate::drive) mod cluster;
 pub(in crate::drive) mod slurm;
 mod state;
 
@@ -19,6 +19,7 @@ use futures_util::{
     stream,
 };
 use shoal_api::DrainedCluster;
+use shoal_slurm::drain_reason;
 use shoal_storage::{Cluster, Host, HostSettings, Node};
 use shoal_types::{ClusterPhase, EventLevel, HostName, NodeState, Scheduling, chain};
 use tokio_util::sync::CancellationToken;
@@ -109,7 +110,7 @@ async fn give_jobs_of(
     let intent = Intent::new(cluster, network, nodes);
     let meant = intent.nodes.iter().filter(|node| whose == Whose::All || node.host != host.id);
     let meant: Vec<&Node> = meant.collect();
-    Controller::of(coordinator, &intent).await?.give_jobs(&meant, &host.name).await
+    Controller::of(coordinator, &intent).await?.give_jobs(&meant, &drain_reason(&host.name)).await
 }
 
 /// Moves all nodes of a host to others; `told` hears of each cluster as its nodes have moved, or why some have not. What is said of
@@ -149,7 +150,10 @@ pub(crate) async fn drain(
 
 /// Brings up the nodes that have a place and were not seen to run there: a drain that ended between the two has no more of them on
 /// its host.
-async fn bring_up(coordinator: &Arc<Coordinator>, interrupt: &CancellationToken) -> Result<(), Fault> {
+pub(in crate::drive) async fn bring_up(
+    coordinator: &Arc<Coordinator>,
+    interrupt: &CancellationToken,
+) -> Result<(), Fault> {
     let mut read = coordinator.store.read().await?;
     let mut unseen = Vec::new();
     for cluster in read.clusters().list().await? {

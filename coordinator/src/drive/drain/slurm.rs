@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use shoal_docker::ExecSpec;
-use shoal_slurm::{NodeReport, NodeStatus, drain_reason, resume_command};
+use shoal_slurm::{NodeReport, NodeStatus, resume_command};
 use shoal_storage::Node;
-use shoal_types::{ClusterName, HostName};
+use shoal_types::ClusterName;
 
 use crate::{
     fleet::{HostLink, coordinator::Coordinator},
@@ -67,10 +67,10 @@ impl Controller {
         Err(self.silent(said.into_iter().find(|text| !text.is_empty()).unwrap_or_default()))
     }
 
-    /// Gives jobs again to those of the nodes that a drain of this host kept from them.
-    pub(in crate::drive) async fn give_jobs(&self, nodes: &[&Node], host: &HostName) -> Result<(), Fault> {
-        let (reports, reason) = (self.nodes().await?, drain_reason(host));
-        let ours = named(nodes, &reports, |report| report.reason.as_ref() == Some(&reason));
+    /// Gives jobs again to those of the nodes that we kept from them for this reason.
+    pub(in crate::drive) async fn give_jobs(&self, nodes: &[&Node], reason: &str) -> Result<(), Fault> {
+        let reports = self.nodes().await?;
+        let ours = named(nodes, &reports, |report| report.reason.as_deref() == Some(reason));
         if ours.is_empty() {
             return Ok(());
         }
@@ -92,6 +92,18 @@ pub(in crate::drive) fn named<'n>(
     said.map(|node| node.name.as_str()).collect()
 }
 
+/// Whether a node may be given a job.
+pub(in crate::drive) fn takes_jobs(report: &NodeReport) -> bool {
+    match report.status {
+        NodeStatus::Idle
+        | NodeStatus::Allocated
+        | NodeStatus::Mixed
+        | NodeStatus::Completing
+        | NodeStatus::Other(_) => true,
+        NodeStatus::Drained | NodeStatus::Draining | NodeStatus::Down | NodeStatus::Unknown => false,
+    }
+}
+
 /// Whether a job is on a node, or may be.
 pub(in crate::drive) fn has_jobs(report: &NodeReport) -> bool {
     match report.status {
@@ -103,5 +115,47 @@ pub(in crate::drive) fn has_jobs(report: &NodeReport) -> bool {
         NodeStatus::Idle | NodeStatus::Drained | NodeStatus::Down | NodeStatus::Unknown => {
             report.flags.contains('+')
         }
+    }
+}
+
+/// Whether it is there.
+pub(in crate::drive) fn is_up(report: &NodeReport) -> bool {
+    match report.status {
+        NodeStatus::Idle
+        | NodeStatus::Allocated
+        | NodeStatus::Mixed
+        | NodeStatus::Completing
+        | NodeStatus::Draining
+        | NodeStatus::Drained => !report.flags.contains('*'),
+        NodeStatus::Down | NodeStatus::Unknown | NodeStatus::Other(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(status: NodeStatus, flags: &str) -> NodeReport {
+        NodeReport { name: "worker-0".parse().unwrap(), status, flags: flags.into(), reason: None }
+    }
+
+    #[test]
+    fn a_node_moves_once_no_job_is_there() {
+        let words = [
+            (NodeStatus::Idle, true, false),
+            (NodeStatus::Allocated, true, true),
+            (NodeStatus::Mixed, true, true),
+            (NodeStatus::Completing, true, true),
+            (NodeStatus::Other("reserved".into()), true, true),
+            (NodeStatus::Draining, false, true),
+            (NodeStatus::Drained, false, false),
+            (NodeStatus::Down, false, false),
+            (NodeStatus::Unknown, false, false),
+        ];
+        for (status, takes, has) in words {
+            let report = report(status, "");
+            assert_eq!((takes_jobs(&report), has_jobs(&report)), (takes, has), "{:?}", report.status);
+        }
+        assert!(has_jobs(&report(NodeStatus::Drained, "+")));
     }
 }

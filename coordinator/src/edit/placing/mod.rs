@@ -19,7 +19,8 @@ use shoal_scheduler::{HostView, NodeRequest, Request, Snapshot};
 use shoal_slurm::needs;
 use shoal_storage::{Host, Mode, Node, Session, StoreError, Usage};
 use shoal_types::{
-    Capacity, CgroupWay, ClusterId, ClusterSpec, HostId, HostName, PrivilegedNodes, Profile, Role, nodeset,
+    Capacity, CgroupWay, ClusterId, ClusterSpec, HostId, HostName, PrivilegedNodes, Profile, Resources, Role,
+    nodeset,
 };
 
 use crate::{
@@ -72,6 +73,25 @@ impl CapacityInUse {
             }
         }
         Ok(taken)
+    }
+}
+
+impl CapacityInUse {
+    /// What nodes reserve, and nothing else.
+    pub(crate) fn of(usage: BTreeMap<HostId, Usage>) -> Self {
+        Self { usage, ..Self::default() }
+    }
+
+    /// What nodes that are to move reserve goes with them. Rules on the nodes of other clusters are asked anew when they move.
+    pub(crate) fn shift(&mut self, from: HostId, to: HostId, reserve: Resources) {
+        let used = self.usage.entry(from).or_default();
+        used.reserved.cpu.0 = used.reserved.cpu.0.saturating_sub(reserve.cpu.0);
+        used.reserved.memory.0 = used.reserved.memory.0.saturating_sub(reserve.memory.0);
+        used.nodes = used.nodes.saturating_sub(1);
+        let used = self.usage.entry(to).or_default();
+        used.reserved.cpu.0 = used.reserved.cpu.0.saturating_add(reserve.cpu.0);
+        used.reserved.memory.0 = used.reserved.memory.0.saturating_add(reserve.memory.0);
+        used.nodes = used.nodes.saturating_add(1);
     }
 }
 

@@ -101,6 +101,16 @@ pub enum ClusterFault {
         /// Where it is.
         phase: ClusterPhase,
     },
+    /// Only a program knows where the cluster's nodes had better be.
+    #[error(
+        "cluster {cluster} is placed by the program at {address}, which is not asked where nodes had better be"
+    )]
+    PlacedByProgram {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Where the program is.
+        address: String,
+    },
     /// Nodes of a lost host stay there.
     #[error("cluster {cluster}: {nodes} stay where they are: {why}")]
     NotHealed {
@@ -218,6 +228,7 @@ impl ClusterFault {
             | Self::NotMended { .. }
             | Self::HasJobs { .. }
             | Self::NotMoved { .. }
+            | Self::PlacedByProgram { .. }
             | Self::NotHealed { .. }
             | Self::Slurm { .. }
             | Self::Stay { .. }
@@ -257,6 +268,9 @@ impl ClusterFault {
                 Ok(format!("`shoal status {cluster}` shows every node"))
             }
             Self::HasJobs { .. } => Ok("wait for the jobs, or do not wait with --now".into()),
+            Self::PlacedByProgram { .. } => {
+                Ok("`shoal drain HOST` has the program place the nodes of a host anew".into())
+            }
             Self::NotMended { cluster, .. } => Ok(format!("`shoal status {cluster}` shows every node")),
             Self::NotReady { cluster, after: After::Kept, source } => {
                 let look = || format!("look into it with `shoal ssh controller.{cluster}`");
