@@ -9,12 +9,12 @@ use anyhow::{Context as _, bail, ensure};
 use rand::{Rng as _, SeedableRng as _, seq::IndexedRandom as _};
 use rand_chacha::ChaCha12Rng;
 use shoal_proto::v1;
-use shoal_storage::Resource;
+use shoal_storage::{EventFilter, Resource};
 use shoal_tests::sim::{Coordinator, Life, Rows, Wish, World, forgotten, none, nothing_wrong, problems};
 use shoal_types::ClusterPhase;
 use tokio::time::timeout;
 
-use crate::served::{KEEP, MINUTE, SECOND};
+use crate::served::{self, KEEP, MINUTE, SECOND};
 
 /// Histories of a run that names no number.
 const HISTORIES: u64 = 12;
@@ -38,6 +38,12 @@ async fn servers(life: &Life, count: usize) -> Vec<Coordinator> {
 async fn holder(of: &Coordinator, resource: &Resource) -> Option<String> {
     let lease = of.store.read().await.unwrap().leases().get(resource).await.unwrap()?;
     (!lease.is_released()).then_some(lease.holder.id)
+}
+
+async fn told(server: &Coordinator, of: &str) -> usize {
+    let filter = EventFilter { realm: None, cluster: None, after: 0, limit: 100_000 };
+    let events = server.store.read().await.unwrap().events().list(&filter).await.unwrap();
+    events.iter().filter(|event| event.event.message.contains(of)).count()
 }
 
 #[test]
@@ -69,6 +75,59 @@ fn a_create_whose_server_is_killed_on_another_machine_is_taken_over_when_its_lea
         });
         nothing_wrong(&world, &ended.unwrap().unwrap());
     }
+}
+
+#[test]
+fn few_hosts_are_left_in_a_while_whichever_server_does_it() {
+    let world = served::ready(41, 8, 14);
+    let ended = world.live(async |life| {
+        let mut servers = servers(&life, 3).await;
+        life.pass(40 * SECOND).await;
+        let on = async |server: &Coordinator, host: &str| {
+            let mut read = server.store.read().await.unwrap();
+            let host = read.hosts().by_name(&host.parse().unwrap()).await.unwrap().unwrap();
+            read.nodes().on_host(host.id).await.unwrap()
+        };
+        // None of the controller's.
+        let mut lost = Vec::new();
+        for number in 1..=8 {
+            let host = format!("h{number}");
+            let nodes = on(&servers[0], &host).await;
+            if !nodes.is_empty() && nodes.iter().all(|node| node.name.as_str() != "controller") {
+                lost.push(host);
+            }
+        }
+        world.power_off(&lost[0]);
+        world.power_off(&lost[1]);
+        life.pass(4 * MINUTE).await;
+        for host in &lost[..2] {
+            assert_eq!(on(&servers[0], host).await.len(), 0, "{host}");
+        }
+        // Who did it is gone, and another host is lost.
+        let duty = holder(&servers[0], &Resource::task("upkeep")).await.unwrap();
+        let at = servers.iter().position(|server| server.name() == duty).unwrap();
+        let gone = servers.swap_remove(at);
+        gone.kill();
+        world.power_off(&lost[2]);
+        life.pass(4 * MINUTE).await;
+        assert!(!on(&servers[0], &lost[2]).await.is_empty(), "three within ten minutes");
+        assert_eq!(told(&servers[0], "2 hosts were left within 10 minutes").await, 1, "told once");
+        let next = holder(&servers[0], &Resource::task("upkeep")).await.unwrap();
+        assert_ne!(next, duty);
+        life.pass(8 * MINUTE).await;
+        assert!(on(&servers[0], &lost[2]).await.is_empty(), "by then it may be");
+        for host in &lost[..3] {
+            world.engine(host).up();
+        }
+        life.pass(6 * MINUTE).await;
+        let rows = Rows::read(&servers[0].store).await.unwrap();
+        drop(gone);
+        for server in servers {
+            server.leave().await;
+        }
+        rows
+    });
+    nothing_wrong(&world, &ended.unwrap().unwrap());
 }
 
 /// What happened, line by line, with the simulated time.

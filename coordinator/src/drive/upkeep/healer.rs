@@ -99,6 +99,11 @@ impl Healer {
                 return;
             }
         };
+        // Hosts that were left, or keep their nodes, take nothing of what may be done for others.
+        let lost: BTreeSet<HostId> =
+            due.iter().flat_map(|patient| patient.loss(&silent, coordinator.now()).hosts).collect();
+        let may_go: Silent =
+            silent.iter().filter(|(host, _)| lost.contains(host)).map(|(host, since)| (*host, *since)).collect();
         for patient in due {
             let cluster = &patient.cluster;
             if locked(&self.stuck).get(&cluster.id).is_some_and(|stuck| stuck.next > now) {
@@ -115,7 +120,7 @@ impl Healer {
                     return;
                 }
             };
-            let allowed = allowed(&left, &silent);
+            let allowed = allowed(&left, &may_go);
             let loss = patient.loss(&silent, coordinator.now());
             for (node, why) in &loss.kept {
                 let why = format!("{node} stays on its host, and so do the other nodes there: {why}");
