@@ -6,15 +6,8 @@ use shoal_types::{ClusterName, HealingChange};
 
 use super::healing_args::HealingArgs;
 use crate::{
-    args::Global,
-    complete,
-    config::TtlSetting,
-    connect::Session,
-    error::CliError,
-    escape,
-    exit::Exit,
-    interrupt::Interrupt,
-    parse::word,
+    args::Global, complete, config::TtlSetting, connect::Session, error::CliError, escape, exit::Exit,
+    interrupt::Interrupt, parse::word,
 };
 
 /// Arguments of `set cluster`.

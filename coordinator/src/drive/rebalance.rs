@@ -259,7 +259,7 @@ impl Evening<'_> {
             slurm.update(drain_command(open, REBALANCE_REASON)).await?;
             let reports = slurm.nodes().await?;
             let came = |node: &&Node| reports.get(&node.name).is_none_or(has_jobs);
-            let mut busy: Vec<&Node> = idle.iter().copied().filter(|node| came(&node)).collect();
+            let mut busy: Vec<&Node> = idle.iter().copied().filter(|node| came(node)).collect();
             stay.extend(busy.iter().map(|node| stays(node, "a job came meanwhile")));
             if whole && !busy.is_empty() {
                 stay.extend(nodes.iter().filter(|node| !came(node)).map(|node| stays(node, with_it)));

@@ -1,7 +1,7 @@
 //! A store as a file, and back: from one database to the other, or to another place.
 //!
 //! ```text
-//! {"shoal_store":1,"schema":23,"installation":"3fa9c1","key_check":"...","at_ms":...}
+//! {"shoal_store":1,"schema":20,"installation":"3fa9c1","key_check":"...","at_ms":...}
 //! {"table":"hosts","columns":[["id","text"],["version","integer"],...]}
 //! ["hst_...",1,...]                                   one line per row, values in the order of the columns
 //! {"end":{"rows":1234}}

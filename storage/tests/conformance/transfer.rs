@@ -84,18 +84,17 @@ async fn exported(store: &Store) -> Result<String, TransferError> {
 fn tables(text: &str) -> BTreeMap<String, BTreeSet<BTreeMap<String, String>>> {
     let (mut tables, mut columns) = (BTreeMap::<String, BTreeSet<_>>::new(), (String::new(), vec![]));
     for line in text.lines().skip(1) {
-        match serde_json::from_str(line).unwrap() {
-            serde_json::Value::Array(row) => {
-                let row = columns.1.iter().cloned().zip(row.iter().map(ToString::to_string)).collect();
-                tables.get_mut(&columns.0).unwrap().insert(row);
-            }
-            line if line.get("table").is_some() => {
-                let names = line["columns"].as_array().unwrap().iter();
-                columns.0 = line["table"].as_str().unwrap().to_owned();
-                columns.1 = names.map(|pair| pair[0].as_str().unwrap().to_owned()).collect();
-                tables.insert(columns.0.clone(), BTreeSet::new());
-            }
-            end => assert!(end.get("end").is_some(), "{end}"),
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        if let Some(row) = line.as_array() {
+            let row = columns.1.iter().cloned().zip(row.iter().map(ToString::to_string)).collect();
+            tables.get_mut(&columns.0).unwrap().insert(row);
+        } else if line.get("table").is_some() {
+            let names = line["columns"].as_array().unwrap().iter();
+            columns.0 = line["table"].as_str().unwrap().to_owned();
+            columns.1 = names.map(|pair| pair[0].as_str().unwrap().to_owned()).collect();
+            tables.insert(columns.0.clone(), BTreeSet::new());
+        } else {
+            assert!(line.get("end").is_some(), "{line}");
         }
     }
     tables

@@ -102,8 +102,11 @@ impl Healer {
         // Hosts that were left, or keep their nodes, take nothing of what may be done for others.
         let lost: BTreeSet<HostId> =
             due.iter().flat_map(|patient| patient.loss(&silent, coordinator.now()).hosts).collect();
-        let may_go: Silent =
-            silent.iter().filter(|(host, _)| lost.contains(host)).map(|(host, since)| (*host, *since)).collect();
+        let may_go: Silent = silent
+            .iter()
+            .filter(|(host, _)| lost.contains(host))
+            .map(|(host, since)| (*host, *since))
+            .collect();
         for patient in due {
             let cluster = &patient.cluster;
             if locked(&self.stuck).get(&cluster.id).is_some_and(|stuck| stuck.next > now) {
