@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::{SeedableRng as _, rngs::StdRng};
 use shoal_storage::{
     Decision, ImageFacts, ImageOnHost, Import, NewRemnant, RegistryCredentials, Resource, SealingKey,
-    SecretKind, Store, StoreUrl, TransferError,
+    SecretKind, StateSource, Store, StoreUrl, TransferError,
 };
 use shoal_types::{EventKind, EventLevel, NewEvent};
 
 use crate::{
     bed::{Bed, START, on_both},
     make,
+    users::user,
 };
 
 const NOBODY: fn(&shoal_storage::Holder) -> bool = |_| false;
@@ -28,6 +29,12 @@ async fn fill(bed: &mut Bed) {
     let first = make::admit(&mut tx, 1, &mut bed.rng).await;
     let gone = make::admit(&mut tx, 2, &mut bed.rng).await;
     tx.secrets().put(SecretKind::DockerTls, b"pem", START, &mut bed.rng).await.unwrap();
+    tx.users().insert(&user(1, "ann", "a,b")).await.unwrap();
+    tx.users().set_authority("PEM", b"key", START, &mut bed.rng).await.unwrap();
+    let node = &first.nodes[0];
+    let source = StateSource { node: node.id, generation: node.generation, version: 0 };
+    let packed = bed.store.pack_state(node.id, b"state", &mut bed.rng).unwrap();
+    tx.state_copies().keep(&source, packed, START).await.unwrap();
     for n in 0..40 {
         let text = format!("event {n}: \"quoted\", \u{1F980}\n\t");
         let event = NewEvent::new(START, EventLevel::Info, EventKind::Step, text);
@@ -122,7 +129,8 @@ on_both! {
         bed.raw(
             "DELETE FROM events; DELETE FROM reservations; DELETE FROM nodes; DELETE FROM attachments;
              DELETE FROM networks; DELETE FROM clusters; DELETE FROM hosts; DELETE FROM registries; DELETE FROM image_facts;
-             DELETE FROM loaded_images; DELETE FROM deleted_clusters; DELETE FROM secrets",
+             DELETE FROM loaded_images; DELETE FROM deleted_clusters; DELETE FROM users; DELETE FROM authority;
+             DELETE FROM secrets",
         )
         .await;
         import(&bed.store, &again, &bed.key()).await.unwrap();

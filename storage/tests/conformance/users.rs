@@ -5,7 +5,7 @@ use shoal_types::{Timestamp, UserId, UserRole};
 
 use crate::bed::{START, on_both};
 
-fn user(n: u8, name: &str, realms: &str) -> User {
+pub(crate) fn user(n: u8, name: &str, realms: &str) -> User {
     User {
         id: UserId::new(START.0, [n; 10]),
         name: name.parse().unwrap(),

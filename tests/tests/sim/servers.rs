@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::served::{self, KEEP, MINUTE, SECOND};
 
 /// Histories of a run that names no number.
-const HISTORIES: u64 = 12;
+const HISTORIES: u64 = 4;
 /// How long a lease lasts.
 const LEASE: Duration = Duration::from_secs(90);
 /// No command takes longer.
