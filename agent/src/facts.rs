@@ -102,6 +102,13 @@ async fn facts_over(handle: &Handle) -> Result<Facts, FactsError> {
     diversions.extend(
         own.chain(gateways).map(|(address, by)| Diversion { subnet: address.into(), by: by.to_owned() }),
     );
+    let names: BTreeSet<&str> = links.iter().map(|link| link.name.as_str()).collect();
+    let guarded = tokio::task::spawn_blocking(firewall::guarded).await.unwrap_or_default();
+    let left = guarded.into_iter().filter(|(_, device)| !names.contains(device.as_str()));
+    diversions.extend(left.map(|(address, device)| Diversion {
+        subnet: address.into(),
+        by: format!("a rule in iptables' table raw that an engine left behind for {device}"),
+    }));
     let default_address = default.and_then(|route| {
         route.source.or_else(|| addresses.get(&route.link).and_then(|a| a.first().copied()))
     });

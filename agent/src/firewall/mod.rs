@@ -11,11 +11,12 @@
 //! belongs to nobody's socket and stays while the agent is away. Tables of others, Docker's among them, are not touched.
 
 mod events;
+mod leftover;
 mod rules;
 mod socket;
 mod wire;
 
-use std::{collections::HashMap, io, sync::Arc};
+use std::{collections::HashMap, io, net::Ipv4Addr, sync::Arc};
 
 use nix::errno::Errno;
 use shoal_types::{InstallationId, chain};
@@ -172,6 +173,15 @@ pub(crate) fn fault() -> Option<String> {
         Socket::open()?.transact(&batch)
     };
     trial().err().map(|error: FirewallError| chain(&error))
+}
+
+/// Address -> device of every rule of an engine that drops packets to the address unless they come by the device. A kernel without
+/// tables has none, and what cannot be asked is not told.
+pub(crate) fn guarded() -> Vec<(Ipv4Addr, String)> {
+    leftover::guarded().unwrap_or_else(|error| {
+        tracing::debug!(error = chain(&error), "rules of others are not known");
+        vec![]
+    })
 }
 
 fn batch(generation: u32, messages: Vec<Message>) -> Vec<Message> {

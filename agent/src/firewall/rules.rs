@@ -43,6 +43,11 @@ impl Table {
         Self("shoal_trial".into())
     }
 
+    /// The one that iptables calls `raw`.
+    pub(super) fn raw() -> Self {
+        Self("raw".into())
+    }
+
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }

@@ -97,6 +97,7 @@ const TESTS: &[(&str, Test)] = &[
     ("path_probe::what_cannot_be_checked_is_refused", path_probe::what_cannot_be_checked_is_refused),
     ("session::it_tells_ports_and_facts", session::it_tells_ports_and_facts),
     ("session::it_tells_what_leads_addresses_away", session::it_tells_what_leads_addresses_away),
+    ("session::it_tells_what_an_engine_left_behind", session::it_tells_what_an_engine_left_behind),
 ];
 
 fn main() -> ExitCode {

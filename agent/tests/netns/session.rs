@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     agent::{Fleet, block_on, client},
-    lab::Node,
+    lab::{Node, sh},
     process::VERSION,
 };
 
@@ -146,6 +146,31 @@ pub(crate) fn it_tells_what_leads_addresses_away() -> anyhow::Result<()> {
         // It is so: the table takes what the host sends to its own bridge's network.
         let way = host.ip("route get 10.96.4.9")?;
         ensure!(way.contains("10.77.0.9") && way.contains("table 52"), "{way}");
+        Ok(())
+    })
+}
+
+/// As Docker 28 leaves it when it is killed while it removes a container.
+pub(crate) fn it_tells_what_an_engine_left_behind() -> anyhow::Result<()> {
+    block_on(async {
+        let fleet = Fleet::new(1).await?;
+        let host = &fleet.lab.hosts[0].namespace;
+        let told = async || {
+            let asked = fleet.agents[0].client.clone().get_host_facts(GetHostFactsRequest {}).await?;
+            let told = asked.into_inner().diversions.into_iter().filter(|d| d.by.contains("iptables"));
+            anyhow::Ok(told.map(|d| d.subnet).collect::<Vec<_>>())
+        };
+        let rule = |words: &str| {
+            sh(&format!("ip netns exec {} iptables -t raw -A PREROUTING {words} -j DROP", host.name))
+                .map(drop)
+        };
+        ensure!(told().await?.is_empty());
+        rule("-d 10.96.7.9/32 ! -i br-0123456789ab")?;
+        rule("-d 10.96.8.9/32 ! -i eth0")?;
+        rule("-d 10.96.9.9/32 -i br-0123456789ab")?;
+        rule("-d 10.96.10.9/32 ! -i br-0123456789ab -p tcp")?;
+        let left = told().await?;
+        ensure!(left == ["10.96.7.9/32"], "{left:?}");
         Ok(())
     })
 }
