@@ -24,6 +24,7 @@ mod notify;
 mod output;
 mod parse;
 mod pem;
+mod private_file;
 mod progress;
 #[cfg(test)]
 mod prose_flags;

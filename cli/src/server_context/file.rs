@@ -12,7 +12,7 @@ use shoal_coordinator::{RemoteCredentials, RemoteError, UserKey, is_address};
 use shoal_types::Timestamp;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::ssh::files::replace;
+use crate::private_file::replace;
 
 /// Largest file that is read as a context.
 const MAX_BYTES: u64 = 1 << 20;
@@ -187,7 +187,7 @@ impl ContextFile {
         let failed = |source| ContextFileError::Write { path: path.into(), source };
         let text = serde_json::to_string_pretty(self).map_err(|error| failed(error.into()))?;
         let text = Zeroizing::new(text + "\n");
-        replace(path.into(), &text).map(drop).map_err(|error| failed(error.into_source()))
+        replace(path, &text).map_err(failed)
     }
 
     /// What is shown to a server.

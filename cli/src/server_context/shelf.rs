@@ -14,7 +14,7 @@ use super::{
     LOCAL,
     file::{ContextFile, ContextFileError},
 };
-use crate::ssh::files::replace;
+use crate::private_file::replace;
 
 /// Why the contexts cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -187,9 +187,11 @@ impl Shelf {
         let path = self.current_file();
         match name {
             Some(name) if !self.path(name).exists() => Err(ShelfError::Unknown { name: name.clone() }),
-            Some(name) => replace(path.clone(), &format!("{name}\n"))
-                .map(drop)
-                .map_err(|error| ShelfError::System { action: "write", path, source: error.into_source() }),
+            Some(name) => replace(&path, &format!("{name}\n")).map_err(|source| ShelfError::System {
+                action: "write",
+                path,
+                source,
+            }),
             None => match fs::remove_file(&path) {
                 Err(source) if source.kind() != io::ErrorKind::NotFound => {
                     Err(ShelfError::System { action: "remove", path, source })

@@ -9,13 +9,14 @@
 
 use std::{
     fs::{self, DirBuilder, Permissions},
-    io::{self, Write},
+    io,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use shoal_types::{ClusterName, RealmName};
-use tempfile::NamedTempFile;
+
+use crate::private_file;
 
 /// A file that cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -27,11 +28,6 @@ pub(crate) struct SshFilesError {
 }
 
 impl SshFilesError {
-    /// What the system said.
-    pub(crate) fn into_source(self) -> io::Error {
-        self.source
-    }
-
     /// What failed with this file.
     pub(crate) fn new(path: &Path, source: io::Error) -> Self {
         Self { path: path.into(), source }
@@ -82,14 +78,8 @@ impl SshFiles {
 /// # Errors
 /// [`SshFilesError`]: it cannot be written.
 pub(crate) fn replace(path: PathBuf, text: &str) -> Result<PathBuf, SshFilesError> {
-    let write = || {
-        // A temporary file is 0600 from the start.
-        let mut file = NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
-        file.write_all(text.as_bytes())?;
-        file.persist(&path).map_err(|e| e.error)
-    };
-    match write() {
-        Ok(_) => Ok(path),
+    match private_file::replace(&path, text) {
+        Ok(()) => Ok(path),
         Err(source) => Err(SshFilesError { path, source }),
     }
 }
