@@ -179,13 +179,13 @@ impl Docker {
         let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
         let asked = async {
             let request = self.begin(Method::HEAD, &format!("/containers/{id}/archive"), Some(options))?;
-            self.ask(request.body(body_full(Bytes::new()))?).await
+            match self.ask(request.body(body_full(Bytes::new()))?).await {
+                // An answer to HEAD has no words that would say what is not there.
+                Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+                answer => answer.map(Some),
+            }
         };
-        let answer = match self.call(&call, asked).await {
-            Ok(answer) => answer,
-            Err(EngineError::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let Some(answer) = self.call(&call, asked).await? else { return Ok(None) };
         let header = answer.headers().get(PATH_STAT);
         let json = header.and_then(|header| STANDARD.decode(header.as_bytes()).ok());
         let stat = json.and_then(|json| serde_json::from_slice::<StatHeader>(&json).ok());
