@@ -91,6 +91,8 @@ impl Drop for Note {
 
 fn event(at: shoal_types::Timestamp, rule: &Rule, who: &Who, named: &Named) -> NewEvent {
     let of: Option<(RealmName, ClusterName)> = named.realm.parse().ok().zip(named.cluster.parse().ok());
+    // Nobody writes into what the users of another realm are told.
+    let of = of.filter(|(realm, _)| who.has(realm));
     let mut about = vec![rule.words()];
     if of.is_none() && !named.realm.is_empty() {
         about.push(format!("in realm {}", named.realm));
@@ -145,6 +147,9 @@ mod tests {
         let noted = event(Timestamp(5), exec, &who, &odd);
         assert!(noted.cluster.is_none() && noted.message.starts_with("exec in realm lab xxx"));
         assert_eq!(noted.message.chars().count(), LONGEST);
+        let stranger = Who { realms: "other".parse().unwrap(), ..who };
+        let noted = event(Timestamp(5), exec, &stranger, &named);
+        assert_eq!((noted.message.as_str(), noted.cluster), ("exec in realm lab worker-0", None));
         assert_eq!(Outcome::Failed(Code::NotFound).words(), "failed, NotFound");
     }
 
